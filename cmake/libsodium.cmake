@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+# countersign_sodium: the few files of libsodium 1.0.18 that the core needs, as objects that become part of the library.
+#
+# The version is pinned because later ones judge some Ed25519 signatures differently. tools/setup fetches the source,
+# checks its hash and unpacks it; nothing of it is in this tree. Portable C, no configure, no randomness, no run-time choice
+# of implementations: every platform, WebAssembly included, runs the same code.
+
+if(DEFINED ENV{CS_CACHE})
+  set(COUNTERSIGN_CACHE "$ENV{CS_CACHE}")
+elseif(DEFINED ENV{XDG_CACHE_HOME})
+  set(COUNTERSIGN_CACHE "$ENV{XDG_CACHE_HOME}/countersign")
+else()
+  set(COUNTERSIGN_CACHE "$ENV{HOME}/.cache/countersign")
+endif()
+set(COUNTERSIGN_SODIUM_DIR "${COUNTERSIGN_CACHE}/libsodium-1.0.18" CACHE PATH "libsodium 1.0.18, unpacked by tools/setup")
+
+set(sodium "${COUNTERSIGN_SODIUM_DIR}/src/libsodium")
+if(NOT EXISTS "${sodium}/include/sodium.h")
+  message(FATAL_ERROR "libsodium 1.0.18 is not in ${COUNTERSIGN_SODIUM_DIR}: run tools/setup build")
+endif()
+
+set(SODIUM_LIBRARY_VERSION_MAJOR 10)
+set(SODIUM_LIBRARY_VERSION_MINOR 3)
+set(SODIUM_LIBRARY_MINIMAL_DEF "#define SODIUM_LIBRARY_MINIMAL 1")
+set(VERSION 1.0.18)
+configure_file("${sodium}/include/sodium/version.h.in" "${PROJECT_BINARY_DIR}/libsodium/sodium/version.h" @ONLY)
+
+add_library(countersign_sodium OBJECT
+  "${sodium}/crypto_auth/hmacsha256/auth_hmacsha256.c"
+  "${sodium}/crypto_core/ed25519/ref10/ed25519_ref10.c"
+  "${sodium}/crypto_hash/sha256/cp/hash_sha256_cp.c"
+  "${sodium}/crypto_hash/sha256/hash_sha256.c"
+  "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c"
+  "${sodium}/crypto_hash/sha512/hash_sha512.c"
+  "${sodium}/crypto_sign/ed25519/ref10/keypair.c"
+  "${sodium}/crypto_sign/ed25519/ref10/open.c"
+  "${sodium}/crypto_sign/ed25519/ref10/sign.c"
+  "${sodium}/crypto_sign/ed25519/sign_ed25519.c"
+  "${sodium}/crypto_verify/sodium/verify.c"
+  "${sodium}/sodium/utils.c"
+  "${CMAKE_CURRENT_LIST_DIR}/libsodium_host.c")
+
+target_include_directories(countersign_sodium SYSTEM
+  PUBLIC "${PROJECT_BINARY_DIR}/libsodium" "${sodium}/include"
+  PRIVATE "${PROJECT_BINARY_DIR}/libsodium/sodium" "${sodium}/include/sodium")
+target_compile_definitions(countersign_sodium PUBLIC SODIUM_STATIC PRIVATE CONFIGURED=1)
+if(CMAKE_C_BYTE_ORDER STREQUAL "LITTLE_ENDIAN")
+  target_compile_definitions(countersign_sodium PRIVATE NATIVE_LITTLE_ENDIAN=1)
+endif()
+# Not our code: its warnings are not ours to read, and its field arithmetic shifts negative numbers on purpose.
+target_compile_options(countersign_sodium PRIVATE -w -fno-strict-aliasing -fno-strict-overflow -fno-sanitize=undefined)
+set_target_properties(countersign_sodium PROPERTIES POSITION_INDEPENDENT_CODE ON C_STANDARD 99)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# The Catch2 binary (built natively, and for Node by the preset wasm-tests) and the examples.
+
+# Header-only packages are reached through a folder that holds nothing else: -I/usr/include breaks Emscripten's sysroot.
+find_path(catch2_dir catch2/catch.hpp PATHS /usr/include NO_CMAKE_FIND_ROOT_PATH REQUIRED)
+find_path(nlohmann_dir nlohmann/json.hpp PATHS /usr/include NO_CMAKE_FIND_ROOT_PATH REQUIRED)
+file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/test_include")
+file(CREATE_LINK "${catch2_dir}/catch2" "${PROJECT_BINARY_DIR}/test_include/catch2" SYMBOLIC)
+file(CREATE_LINK "${nlohmann_dir}/nlohmann" "${PROJECT_BINARY_DIR}/test_include/nlohmann" SYMBOLIC)
+
+file(GLOB countersign_test_sources CONFIGURE_DEPENDS tests/native/*.cpp)
+if(countersign_test_sources)
+add_executable(countersign_tests ${countersign_test_sources})
+target_include_directories(countersign_tests SYSTEM
+  PRIVATE "${PROJECT_BINARY_DIR}/test_include"
+  $<TARGET_PROPERTY:countersign_sodium,INTERFACE_INCLUDE_DIRECTORIES>)
+target_compile_definitions(countersign_tests
+  PRIVATE SODIUM_STATIC COUNTERSIGN_VECTORS_DIR="${PROJECT_SOURCE_DIR}/tests/vectors")
+target_link_libraries(countersign_tests PRIVATE countersign countersign_options)
+
+if(EMSCRIPTEN)
+  target_compile_definitions(countersign_tests PRIVATE CATCH_CONFIG_NO_POSIX_SIGNALS)
+  target_compile_options(countersign_tests PRIVATE -fexceptions)
+  target_link_options(countersign_tests PRIVATE -fexceptions -sNODERAWFS=1 -sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1)
+endif()
+add_test(NAME countersign_tests COMMAND countersign_tests)
+# Emscripten 3.1 would read its own files through Node's fetch, which takes no paths.
+set_tests_properties(countersign_tests PROPERTIES ENVIRONMENT "NODE_OPTIONS=--no-experimental-fetch")
+endif()
