@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// The gateway's settings: read from the environment once, checked before anything starts.
+import { isIP } from 'node:net'
+import { addressList } from './source.mjs'
+
+const DAY_MS = 86_400_000
+
+/** ConfigError is a setting that cannot be used; its message is the one line an operator reads. */
+export class ConfigError extends Error {
+  name = 'ConfigError'
+}
+
+const refuse = (name, rule, value) => {
+  throw new ConfigError(`${name} must be ${rule}; it is ${JSON.stringify(value)}`)
+}
+
+const integer = (env, name, fallback, lowest, highest) => {
+  const text = env[name]
+  if (!text) return fallback
+  const value = Number(text)
+  if (!/^\d{1,15}$/.test(text) || value < lowest || value > highest) {
+    refuse(name, `a whole number from ${lowest} to ${highest}`, text)
+  }
+  return value
+}
+
+const words = (text) => (text ?? '').split(/[\s,]+/).filter(Boolean)
+
+const readHost = (text) => {
+  const host = text.replace(/^\[(.*)\]$/, '$1')
+  if (!isIP(host) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host)) {
+    refuse('HOST', 'an address or a host name, without a scheme or a port', text)
+  }
+  return host
+}
+
+const readLabel = (text) => {
+  if (!/^[a-z][a-z0-9.-]{0,31}$/.test(text)) refuse('LABEL', '1 to 32 of [a-z0-9.-], a letter first', text)
+  return text
+}
+
+const readSmtpUrl = (text) => {
+  if (!text) return undefined
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  // The value may hold a password: it is never repeated.
+  if (!url?.hostname || !/^smtps?:$/.test(url.protocol)) {
+    throw new ConfigError('SMTP_URL must be smtp://[user:password@]host[:port] or smtps://…')
+  }
+  return text
+}
+
+const readSender = (text, smtpUrl) => {
+  if (!text) return smtpUrl ? `countersign@${new URL(smtpUrl).hostname}` : undefined
+  if (!/^[^\s<>@]+@[^\s<>@]+$/.test(text)) refuse('MAIL_FROM', 'an e-mail address', text)
+  return text
+}
+
+const readTrustedProxies = (text) => {
+  const list = addressList(words(text))
+  if (list.bad !== undefined) refuse('TRUSTED_PROXY', 'a list of IP addresses or networks such as 10.0.0.0/8', list.bad)
+  return list
+}
+
+const readOrigins = (text) =>
+  words(text).map((origin) => {
+    if (!/^https?:\/\//.test(origin) || !URL.canParse(origin) || new URL(origin).origin !== origin) {
+      refuse('ORIGINS', 'a list of exact origins such as https://app.example', origin)
+    }
+    return origin
+  })
+
+/** readConfig returns the checked settings, or throws a ConfigError that names the variable and what it has to be. */
+export const readConfig = (env) => {
+  const smtpUrl = readSmtpUrl(env.SMTP_URL)
+  return {
+    host: readHost(env.HOST || '127.0.0.1'),
+    port: integer(env, 'PORT', 8787, 0, 65_535),
+    dataDir: env.DATA_DIR || './data',
+    label: readLabel(env.LABEL || 'demo'),
+    window: {
+      pastMs: integer(env, 'PAST_MS', 60_000, 1, DAY_MS),
+      futureMs: integer(env, 'FUTURE_MS', 10_000, 1, DAY_MS)
+    },
+    rates: {
+      perSource: integer(env, 'SOURCE_RATE', 2000, 1, 1_000_000),
+      perSession: integer(env, 'SESSION_RATE', 2000, 1, 1_000_000)
+    },
+    smtpUrl,
+    mailFrom: readSender(env.MAIL_FROM, smtpUrl),
+    trustedProxies: readTrustedProxies(env.TRUSTED_PROXY),
+    origins: readOrigins(env.ORIGINS)
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// GET /dev/outbox and GET /dev/trace: for a person at this machine, and for nobody else.
+import { isLoopbackAddress } from './source.mjs'
+
+// Any of these says that a front end passed the request on; whoever asked is then not known to be on this machine.
+const FORWARDING =
+  /^(forwarded|via|x-forwarded(-.*)?|x-original-.*|x-real-ip|x-envoy-.*|x-client-ip|x-cluster-client-ip|x-proxy.*|true-client-ip|cdn-loop|(.*-)?connecting-ip|fastly-client-ip|x-arr-.*|x-amzn?-.*)$/
+
+const hostName = (host) => {
+  const [, bracketed, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::\d{1,5})?$/i.exec(host) ?? []
+  return (bracketed ?? name ?? '').toLowerCase()
+}
+
+const isLoopbackHost = (host) => {
+  const name = hostName(host)
+  return isLoopbackAddress(name) || name.endsWith('.localhost')
+}
+
+/** mayShow says whether a request may see the development endpoints: `open` is the gateway's own part of the conditions. */
+export const mayShow = (req, open) =>
+  open &&
+  req.method === 'GET' &&
+  isLoopbackAddress(req.socket.remoteAddress) &&
+  // Two Host headers are two opinions.
+  (req.headersDistinct.host ?? []).length === 1 &&
+  isLoopbackHost(req.headers.host) &&
+  !Object.keys(req.headers).some((name) => FORWARDING.test(name)) &&
+  req.headers['sec-fetch-site'] !== 'cross-site'
+
+/** devEndpoints returns a handler `(req, url) → value | undefined`; undefined is a 404, whichever condition failed. */
+export const devEndpoints = ({ outbox, trace, isOpen }) => (req, url) => {
+  if (!mayShow(req, isOpen())) return undefined
+  if (url.pathname === '/dev/outbox') return outbox.of(url.searchParams.get('email') ?? '')
+  const requestId = url.searchParams.get('request_id') ?? ''
+  if (url.pathname === '/dev/trace') return { request_id: requestId, stages: trace.of(requestId) }
+  return undefined
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+// The reference gateway: `node demo/gateway/main.mjs`, configured by environment variables (README.md beside it).
+import { ConfigError, readConfig } from './config.mjs'
+import { createLog } from './log.mjs'
+import { startGateway } from './server.mjs'
+
+const explain = (error, { host, port, dataDir } = {}) => {
+  if (error instanceof ConfigError) return error.message
+  if (error.syscall === 'listen' || error.syscall === 'getaddrinfo') {
+    if (error.code === 'EADDRINUSE') return `port ${port} of ${host} is in use; set PORT to another one, or to 0 for any free one`
+    if (error.code === 'EACCES') return `port ${port} of ${host} needs privileges this user does not have; set PORT to 1024 or more`
+    return `HOST ${host} is not an address of this machine (${error.code})`
+  }
+  if (typeof error.path === 'string') return `DATA_DIR ${dataDir} cannot be used (${error.code})`
+  return String(error.message)
+}
+
+const fail = (error, config) => {
+  process.stderr.write(`countersign: ${explain(error, config).replaceAll(/\s+/g, ' ')}\n`)
+  process.exit(1)
+}
+
+const main = async () => {
+  let config
+  try {
+    config = readConfig(process.env)
+    const gateway = await startGateway(config, createLog())
+    process.stdout.write(`countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir})\n`)
+    if (!gateway.isLoopback && !config.smtpUrl) {
+      process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')
+    }
+    let stopping
+    const stop = () => {
+      stopping ??= gateway.stop().then(() => process.exit(0), fail)
+    }
+    process.on('SIGTERM', stop)
+    process.on('SIGINT', stop)
+  } catch (error) {
+    fail(error, config)
+  }
+}
+
+await main()
