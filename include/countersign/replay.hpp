@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// The in-memory replay guard (section 7): each id is reserved once, in one step.
+//
+// Everything is allocated at construction. Ids hang in two places: in a hash table by key, and in a
+// timing wheel by expiry, nine levels of 64 slots that turn at 1 ms, 64 ms, 4 s ... so that an id
+// is touched at most once per level.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "countersign/protocol.hpp"
+#include "countersign/result.hpp"
+
+namespace countersign {
+
+/// ReplayVerdict is the answer to a reservation; only `reserved` lets a request pass.
+enum class ReplayVerdict : std::uint8_t {
+  reserved,
+  /// The id has been reserved before.
+  used,
+  /// The time lies at or under the floor: whether the id was used can no longer be said.
+  too_old,
+  /// No room, in all or for this session. A live id is never evicted to make some.
+  full
+};
+
+/// ReplayOptions bounds a guard and says where it starts.
+struct ReplayOptions {
+  /// Live ids, 1 to 2^24; one takes about 100 bytes.
+  std::size_t capacity;
+  /// Live ids of one session; capacity / 64 where absent, at least 1.
+  std::optional<std::size_t> session_quota = std::nullopt;
+  /// Refuse times up to this one: after a restart that forgot ids, now + future.
+  std::uint64_t floor_ms = 0;
+  /// A secret random number keeps an attacker from choosing ids that share a bucket.
+  std::uint64_t seed = 0;
+};
+
+/// ReplayGuard remembers ids until they expire, and refuses what it can no longer judge.
+class ReplayGuard {
+ public:
+  /// create allocates all a guard ever needs; fails with invalid_argument or no_memory.
+  static Result<ReplayGuard> create(const ReplayOptions& options);
+
+  /// reserve takes the id key, dated timestamp_ms, until expires_ms at least, at now_ms; it cannot
+  /// fail.
+  ///
+  /// An id that is present answers `used`, before `too_old`. Expired ids are forgotten first, each
+  /// raising the floor to its time. An expiry before now_ms or the id's own time counts as the
+  /// later of them, and time never runs back: now_ms counts as the greatest seen. Times above
+  /// 2^53-1 answer `full`. Ids with an empty session have no quota.
+  ReplayVerdict reserve(HashView key, std::uint64_t timestamp_ms, std::uint64_t expires_ms,
+                        std::uint64_t now_ms, ByteView session = {});
+
+  /// size is the number of live ids as of the last reservation.
+  std::size_t size() const;
+  /// floor_ms is the time at or under which nothing new is reserved; it only rises.
+  std::uint64_t floor_ms() const;
+
+ private:
+  struct State;
+  struct Release {
+    void operator()(State* state) const;
+  };
+  explicit ReplayGuard(std::unique_ptr<State, Release> state) : state_(std::move(state)) {}
+
+  std::unique_ptr<State, Release> state_;
+};
+
+}  // namespace countersign

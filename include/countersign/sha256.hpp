@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// SHA-256 and HMAC-SHA256, by libsodium.
+#pragma once
+
+#include <array>
+
+#include "countersign/bytes.hpp"
+
+namespace countersign {
+
+using Hash = std::array<std::uint8_t, hash_size>;
+
+/// sha256 hashes message; it cannot fail.
+Hash sha256(ByteView message);
+
+/// Sha256 hashes a message that arrives in pieces; update and finish cannot fail.
+class Sha256 {
+ public:
+  Sha256();
+  Sha256& update(ByteView piece);
+  /// finish gives the hash of all pieces and starts over with the empty message.
+  Hash finish();
+
+ private:
+  // libsodium's crypto_hash_sha256_state, kept as bytes so that its headers are not needed here.
+  alignas(8) std::array<std::uint8_t, 104> state_;
+};
+
+/// hmac_sha256 makes the 32-byte tag of message under a key of any length; it cannot fail.
+Hash hmac_sha256(ByteView key, ByteView message);
+
+/// verify_hmac_sha256 says, in constant time, whether tag is the tag; a tag that is not exactly 32
+/// bytes is not.
+bool verify_hmac_sha256(ByteView key, ByteView message, ByteView tag);
+
+/// DigestText is the first 22 base64url characters of a hash: T of a request id, and event ids
+/// (section 2).
+using DigestText = std::array<char, digest_text_size>;
+DigestText digest_text(HashView hash);
+
+}  // namespace countersign
