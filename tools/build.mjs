@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Makes dist/: the error table's TypeScript side, the core as WebAssembly with its minified glue, and one .js and .d.ts per
+// .ts of js/. A step whose inputs have not changed is skipped. `--js` makes only what TypeScript needs.
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { transformSync } from 'esbuild'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+process.chdir(root)
+const jsOnly = process.argv.includes('--js')
+
+const fail = (message) => {
+  console.error(`build: ${message}`)
+  process.exit(1)
+}
+
+const run = (command, args, env = process.env) => {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { env, encoding: 'utf8', maxBuffer: 1 << 28 })
+  if (error) fail(`${command}: ${error.message}; tools/setup build installs what is missing`)
+  if (status !== 0) {
+    process.stderr.write(stdout + stderr)
+    fail(`${command} ${args.join(' ')} failed`)
+  }
+  return stdout
+}
+
+/** files lists every file under the given files and folders, in order. */
+const files = (paths) =>
+  paths.flatMap((path) => {
+    if (!existsSync(path)) return []
+    if (!statSync(path).isDirectory()) return [path]
+    return files(
+      readdirSync(path)
+        .sort()
+        .map((name) => join(path, name))
+    )
+  })
+
+const digest = (paths, extra = '') => {
+  const hash = createHash('sha256').update(extra)
+  for (const path of files(paths)) hash.update(`\0${path}\0`).update(readFileSync(path))
+  return hash.digest('hex')
+}
+
+/** step runs `make` unless `outputs` exist and were made from the same inputs; a half-made step leaves no stamp. */
+const step = (name, { inputs, outputs, extra }, make) => {
+  const stamp = join('build', 'stamps', name)
+  const want = digest([...inputs, 'tools/build.mjs'], extra)
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === want && outputs.every((path) => existsSync(path))) return
+  const started = performance.now()
+  rmSync(stamp, { force: true })
+  make()
+  mkdirSync(dirname(stamp), { recursive: true })
+  writeFileSync(stamp, want)
+  console.log(`build: ${name} (${((performance.now() - started) / 1000).toFixed(1)} s)`)
+}
+
+const isAlive = (pid) => {
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+/** lock lets one build at a time into this tree; a lock whose owner is gone is taken over. */
+const lock = async () => {
+  const path = join('build', 'lock')
+  mkdirSync('build', { recursive: true })
+  for (;;) {
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' })
+      process.on('exit', () => rmSync(path, { force: true }))
+      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+      return
+    } catch {
+      const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : 0
+      if (owner > 0 && !isAlive(owner)) rmSync(path, { force: true })
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+  }
+}
+
+const cache = process.env.CS_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'countersign')
+const sodium = join(cache, 'libsodium-1.0.18')
+
+const buildWasm = () => {
+  // Debian's emcc finds `acorn` only there; a newer one has its own and never looks.
+  const env = {
+    ...process.env,
+    NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].filter(Boolean).join(delimiter)
+  }
+  run('emcmake', ['cmake', '--preset', 'wasm'], env)
+  run('cmake', ['--build', '--preset', 'wasm'], env)
+}
+
+const buildGlue = () => {
+  const glue = readFileSync('build/wasm/countersign.mjs', 'utf8')
+  const { code } = transformSync(glue, { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
+  mkdirSync('dist', { recursive: true })
+  writeFileSync('dist/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
+  copyFileSync('build/wasm/countersign.wasm', 'dist/countersign.wasm')
+  copyFileSync(join(sodium, 'LICENSE'), 'dist/LICENSE.libsodium')
+}
+
+/** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
+const buildTypeScript = () => {
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
+  const kept = new Set(['dist/glue.js', 'dist/countersign.wasm', 'dist/LICENSE.libsodium'])
+  for (const source of files(['js'])) {
+    const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
+    for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
+  }
+  for (const path of files(['dist'])) if (!kept.has(path)) rmSync(path)
+}
+
+await lock()
+step(
+  'errors',
+  { inputs: ['include/countersign/errors.def', 'tools/generate-errors.mjs'], outputs: ['js/generated/errors.ts'] },
+  () => run(process.execPath, ['tools/generate-errors.mjs'])
+)
+if (!jsOnly) {
+  const inputs = ['CMakeLists.txt', 'CMakePresets.json', 'cmake', 'wasm', 'include', 'src']
+  const extra = run('emcc', ['--version']) + sodium
+  step('wasm', { inputs, extra, outputs: ['build/wasm/countersign.wasm', 'build/wasm/countersign.mjs'] }, buildWasm)
+  const glue = ['build/wasm/countersign.wasm', 'build/wasm/countersign.mjs', 'package-lock.json']
+  step(
+    'glue',
+    { inputs: glue, outputs: ['dist/countersign.wasm', 'dist/glue.js', 'dist/LICENSE.libsodium'] },
+    buildGlue
+  )
+}
+step(
+  'typescript',
+  { inputs: ['js', 'tsconfig.json', 'package-lock.json'], outputs: ['dist/index.js', 'dist/index.d.ts'] },
+  buildTypeScript
+)
+if (!jsOnly && existsSync('demo/page/build.mjs')) run(process.execPath, ['demo/page/build.mjs'])
