@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// A client and a verifier that share no code with this project, in Python, against the vectors and the running gateway.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { missingPython, runPython, startGateway } from './run.mjs'
+
+const missing = missingPython()
+// Low, so that the rate stage can be reached over a socket on any machine.
+const SESSION_RATE = 40
+
+const report = async (t, lines) => {
+  for (const line of lines) {
+    await t.test(line.name, () => assert.ok(line.ok, line.detail))
+  }
+}
+
+describe('a client written from PROTOCOL.md alone, in Python', { skip: !process.env.CI && missing }, () => {
+  let gateway
+  before(async () => {
+    assert.equal(missing, undefined)
+    gateway = await startGateway({ SESSION_RATE: String(SESSION_RATE) })
+  })
+  after(() => gateway?.stop())
+
+  test('reproduces the vectors', async (t) => report(t, await runPython('vectors.py')))
+
+  test('verifies requests as docs/other-languages.md says', async (t) =>
+    report(t, await runPython('verify_request_checks.py')))
+
+  test('gets through the gateway and is refused at every stage', async (t) =>
+    report(t, await runPython('client.py', gateway.url, String(SESSION_RATE))))
+})
