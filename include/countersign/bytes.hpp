@@ -19,6 +19,8 @@ bool is_text(std::string_view text);
 
 /// bytes_of looks at text as bytes.
 ByteView bytes_of(std::string_view text);
+/// text_of looks at bytes as text; whether they are text is is_text's to say.
+std::string_view text_of(ByteView bytes);
 
 /// is_equal compares byte for byte, in time that depends on the bytes: for public data only.
 bool is_equal(ByteView left, ByteView right);
@@ -95,6 +97,8 @@ class Writer {
 
   /// fail makes this writer fail with error, unless it has failed before.
   void fail(ErrorCode error);
+
+  std::size_t position() const { return position_; }
 
   /// finish gives what was written, a view into the buffer; fails with the first error.
   Result<ByteView> finish() const;
