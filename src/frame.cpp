@@ -36,4 +36,11 @@ Result<Frame> parse_frame(ByteView bytes) {
   return reader.finish(frame);
 }
 
+std::size_t envelope_size(const Frame& frame) {
+  // No field of an envelope has a length of more than two bytes.
+  const auto field_size = [](std::size_t size) { return (size < 0x80 ? 1 : 2) + size; };
+  return sizeof frame_magic + field_size(frame.signing_input.size()) +
+         field_size(frame.key_id.size()) + field_size(frame.signature.size());
+}
+
 }  // namespace countersign

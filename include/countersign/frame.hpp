@@ -24,4 +24,7 @@ Result<ByteView> write_frame(const Frame& frame, Buffer buffer);
 /// bad_length, bad_magic, bad_text, bad_field_size or envelope_too_large.
 Result<Frame> parse_frame(ByteView bytes);
 
+/// envelope_size is how many bytes of a parsed frame come before its payload.
+std::size_t envelope_size(const Frame& frame);
+
 }  // namespace countersign
