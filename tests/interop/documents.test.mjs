@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// The documents keep step with the tree: the error table, the error pages, the worked bytes, the code that is shown, the links.
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const read = (path) => readFileSync(join(root, path), 'utf8')
+const rows = Array.from(
+  read('include/countersign/errors.def').matchAll(/^CS_ERROR\((\d+), (\w+), (\w+), (\w+), (\w+), "(.*)"\)$/gm),
+  ([, number, name, category, stage, retry, message]) => ({
+    number,
+    code: `ERR_${name.toUpperCase()}`,
+    category,
+    stage: stage === 'none' ? '' : stage,
+    retry,
+    message
+  })
+)
+const pages = readdirSync(join(root, 'docs/errors')).filter((name) => name.startsWith('ERR_'))
+const markdown = ['', 'docs/', 'docs/errors/'].flatMap((folder) =>
+  readdirSync(join(root, folder))
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => folder + name)
+)
+
+test('R93 PROTOCOL.md lists exactly the codes of errors.def, with number, stage and retry', () => {
+  const listed = Array.from(read('PROTOCOL.md').matchAll(/^\| (\d{3}) \| (ERR_\w+) \| ?(\w*) ?\| (\w+) \| (.+) \|$/gm))
+  assert.ok(rows.length > 60)
+  assert.deepEqual(
+    listed
+      .map(([, number, code, stage, retry]) => ({ number, code, stage, retry }))
+      .sort((a, b) => a.number - b.number),
+    rows.map(({ number, code, stage, retry }) => ({ number, code, stage, retry })).sort((a, b) => a.number - b.number)
+  )
+})
+
+test('every error code has a page that agrees with errors.def, and the index lists it', () => {
+  assert.deepEqual(pages.sort(), rows.map(({ code }) => `${code}.md`).sort())
+  const index = read('docs/errors/README.md')
+  for (const { number, code, category, stage, retry, message } of rows) {
+    const page = read(`docs/errors/${code}.md`)
+    const shown = stage === '' ? '–' : `\`${stage}\``
+    assert.ok(page.startsWith(`# ${code}\n`), code)
+    assert.ok(page.includes(`| ${number} | ${category} | ${shown} | \`${retry}\` |`), code)
+    assert.ok(page.includes(`> ${message}\n`), code)
+    assert.ok(index.includes(`| ${number} | [${code}](${code}.md) | ${message} |`), code)
+  }
+})
+
+test('rules are numbered without a gap, each once', () => {
+  const numbers = Array.from(read('PROTOCOL.md').matchAll(/^\*\*R(\d+)\.\*\*/gm), ([, n]) => Number(n))
+  assert.deepEqual(
+    numbers.sort((a, b) => a - b),
+    Array.from({ length: numbers.length }, (_, i) => i + 1)
+  )
+})
+
+test('the bytes shown in PROTOCOL.md are those of the vectors', () => {
+  const vectors = JSON.parse(read('tests/vectors/exchange.json'))
+  // A comment stands behind at least four spaces; bytes are in the left column.
+  const blocks = Array.from(read('PROTOCOL.md').matchAll(/```hex\n([\s\S]*?)```/g), ([, block]) =>
+    block.replace(/(?<=\S) {4,}.*$/gm, '').replace(/\s+/g, '')
+  )
+  const request = vectors.cases.find(({ name }) => name === 'request-1')
+  const { fields, head, request_id: requestId } = vectors.request_ids.find(({ name }) => name === 'id-1')
+  assert.equal(blocks[0], request.signing_input)
+  assert.ok(blocks[1].includes(Buffer.from(head).toString('hex')) && blocks[1].endsWith(fields.payload_hash))
+  const digest = createHash('sha256').update(Buffer.from(blocks[1], 'hex')).digest('base64url')
+  assert.equal(`${head}.${digest.slice(0, 22)}`, requestId)
+  assert.ok(read('PROTOCOL.md').includes(`\`${requestId}\``))
+  assert.equal(blocks[2], request.frame)
+  assert.equal(blocks[3], vectors.open_response.accept.find(({ name }) => name === 'good').frame)
+})
+
+test('docs/other-languages.md shows the verifier that the tests run', () => {
+  const source = read('tests/interop/verify_request.py')
+  assert.ok(read('docs/other-languages.md').includes(`\`\`\`python\n${source}\`\`\``))
+})
+
+const anchorsOf = (path) =>
+  Array.from(read(path).matchAll(/^#+ (.*)$/gm), ([, title]) =>
+    title
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}_\- ]/gu, '')
+      .replaceAll(' ', '-')
+  )
+
+for (const path of markdown) {
+  test(`links of ${path} lead somewhere`, () => {
+    const text = read(path).replace(/```[\s\S]*?```/g, '')
+    for (const [, target] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(target)) continue
+      const [file, anchor] = target.split('#')
+      const full = file === '' ? path : join(dirname(path), file)
+      assert.ok(existsSync(join(root, full)), `${target} does not exist`)
+      if (anchor) assert.ok(anchorsOf(full).includes(anchor), `${full} has no heading #${anchor}`)
+    }
+  })
+}
