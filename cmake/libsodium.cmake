@@ -64,4 +64,4 @@ if(EMSCRIPTEN)
     "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c"
     PROPERTIES COMPILE_OPTIONS -O3)
 endif()
-set_target_properties(countersign_sodium PROPERTIES POSITION_INDEPENDENT_CODE ON C_STANDARD 99)
+set_target_properties(countersign_sodium PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic} C_STANDARD 99)
