@@ -28,10 +28,12 @@ export const mayShow = (req, open) =>
   req.headers['sec-fetch-site'] !== 'cross-site'
 
 /** devEndpoints returns a handler `(req, url) → value | undefined`; undefined is a 404, whichever condition failed. */
-export const devEndpoints = ({ outbox, trace, isOpen }) => (req, url) => {
-  if (!mayShow(req, isOpen())) return undefined
-  if (url.pathname === '/dev/outbox') return outbox.of(url.searchParams.get('email') ?? '')
-  const requestId = url.searchParams.get('request_id') ?? ''
-  if (url.pathname === '/dev/trace') return { request_id: requestId, stages: trace.of(requestId) }
-  return undefined
-}
+export const devEndpoints =
+  ({ outbox, trace, isOpen }) =>
+  (req, url) => {
+    if (!mayShow(req, isOpen())) return undefined
+    if (url.pathname === '/dev/outbox') return outbox.of(url.searchParams.get('email') ?? '')
+    const requestId = url.searchParams.get('request_id') ?? ''
+    if (url.pathname === '/dev/trace') return { request_id: requestId, stages: trace.of(requestId) }
+    return undefined
+  }

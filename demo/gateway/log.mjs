@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One JSON line per event on stderr. JSON escapes control characters; what lies outside printable ASCII is escaped too.
 
-const escape = (text) => text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+const escape = (text) =>
+  text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** createLog returns `line(event, fields)`, which writes at most `perSecond` lines a second and counts the rest. */
 export const createLog = ({ write = (text) => process.stderr.write(text), now = Date.now, perSecond = 20 } = {}) => {

@@ -8,7 +8,11 @@ const text = (label, code) =>
 export const createMailer = async ({ smtpUrl, mailFrom, label }, outbox) => {
   if (!smtpUrl) return { send: async (mail) => outbox.put(mail), close() {} }
   const { createTransport } = await import('nodemailer')
-  const transport = createTransport(smtpUrl, { connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 20_000 })
+  const transport = createTransport(smtpUrl, {
+    connectionTimeout: 10_000,
+    greetingTimeout: 10_000,
+    socketTimeout: 20_000
+  })
   return {
     async send({ email, code }) {
       // An address object, never a header text: nothing in it can add a second recipient.

@@ -8,8 +8,10 @@ import { startGateway } from './server.mjs'
 const explain = (error, { host, port, dataDir } = {}) => {
   if (error instanceof ConfigError) return error.message
   if (error.syscall === 'listen' || error.syscall === 'getaddrinfo') {
-    if (error.code === 'EADDRINUSE') return `port ${port} of ${host} is in use; set PORT to another one, or to 0 for any free one`
-    if (error.code === 'EACCES') return `port ${port} of ${host} needs privileges this user does not have; set PORT to 1024 or more`
+    if (error.code === 'EADDRINUSE')
+      return `port ${port} of ${host} is in use; set PORT to another one, or to 0 for any free one`
+    if (error.code === 'EACCES')
+      return `port ${port} of ${host} needs privileges this user does not have; set PORT to 1024 or more`
     return `HOST ${host} is not an address of this machine (${error.code})`
   }
   if (typeof error.path === 'string') return `DATA_DIR ${dataDir} cannot be used (${error.code})`
@@ -26,7 +28,9 @@ const main = async () => {
   try {
     config = readConfig(process.env)
     const gateway = await startGateway(config, createLog())
-    process.stdout.write(`countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir})\n`)
+    process.stdout.write(
+      `countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir})\n`
+    )
     if (!gateway.isLoopback && !config.smtpUrl) {
       process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')
     }

@@ -19,7 +19,9 @@ const REPLAY_CAPACITY = 2 ** 20
 const DRAIN_MS = 10_000
 
 const answer = (res, status, type, body) =>
-  res.writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }).end(body)
+  res
+    .writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    .end(body)
 
 const answerJson = (res, value) =>
   value === undefined
@@ -83,8 +85,10 @@ const createDispatch = async (config, parts, state) => {
     if (isExchange(pathname)) return exchange(req, res)
     if (pathname.startsWith('/dev/')) return answerJson(res, dev(req, url))
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
-    if (pathname === '/metrics') return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.gateway.metrics())
-    if (pathname === '/healthz') return answer(res, state.isDraining ? 503 : 200, 'text/plain', state.isDraining ? 'draining\n' : 'ok\n')
+    if (pathname === '/metrics')
+      return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.gateway.metrics())
+    if (pathname === '/healthz')
+      return answer(res, state.isDraining ? 503 : 200, 'text/plain', state.isDraining ? 'draining\n' : 'ok\n')
     if (page) return page(req, res, pathname)
     answer(res, 404, 'text/plain', pathname === '/' ? 'the page is not built: npm run build\n' : 'not found\n')
   }
@@ -128,5 +132,9 @@ export const startGateway = async (config, log) => {
     await drain(server)
     await parts.close()
   }
-  return { address: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`, isLoopback: state.isLoopback, stop }
+  return {
+    address: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    isLoopback: state.isLoopback,
+    stop
+  }
 }

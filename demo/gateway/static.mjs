@@ -59,7 +59,8 @@ export const pageFiles = async (folder) => {
   return (req, res, pathname) => {
     const file = files.get(pathname)
     if (!file) return res.writeHead(404, { ...HEADERS, 'content-type': 'text/plain' }).end('not found\n')
-    if (req.method !== 'GET' && req.method !== 'HEAD') return res.writeHead(405, { ...HEADERS, allow: 'GET, HEAD' }).end()
+    if (req.method !== 'GET' && req.method !== 'HEAD')
+      return res.writeHead(405, { ...HEADERS, allow: 'GET, HEAD' }).end()
     if (req.headers['if-none-match'] === file.etag) return res.writeHead(304, { ...HEADERS, etag: file.etag }).end()
     res.writeHead(200, { ...HEADERS, etag: file.etag, 'content-type': file.type, 'content-length': file.body.length })
     res.end(req.method === 'HEAD' ? undefined : file.body)

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What the page asks its gateway without a signature: the public description, and the development endpoints.
+
+const json = async (path) => {
+  const response = await fetch(path, { cache: 'no-store', credentials: 'omit' })
+  return response.ok ? response.json() : undefined
+}
+
+/**
+ * describe reads `{ label, serverKeys, pastMs, futureMs }`. This demo believes the key its own origin shows it; an
+ * application ships the key in its configuration.
+ */
+export const describe = async () => {
+  const found = await json('/.well-known/countersign.json')
+  if (!found) throw new Error('the gateway does not describe itself')
+  return {
+    label: found.label,
+    serverKeys: found.server_keys.map(({ id, public_key: publicKey }) => ({ id, publicKey })),
+    pastMs: found.past_ms,
+    futureMs: found.future_ms
+  }
+}
+
+/** readCode returns the code mailed for a challenge, or undefined where the gateway keeps no outbox for this reader. */
+export const readCode = async (email, challengeId) => {
+  const mails = await json(`/dev/outbox?email=${encodeURIComponent(email)}`)
+  return mails?.find((mail) => mail.challenge_id === challengeId)?.code
+}
+
+/** readTrace returns the stages the gateway reported for a request id, or undefined where it shows none. */
+export const readTrace = async (requestId) =>
+  (await json(`/dev/trace?request_id=${encodeURIComponent(requestId)}`))?.stages

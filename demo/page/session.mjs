@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The client of this page: connected through the man in the middle, enrolled by an e-mail code.
+import { connect, emailEnrollment } from 'countersign'
+import { loadCore } from 'countersign/core'
+import { describe } from './gateway.mjs'
+import { createMiddle } from './middle.mjs'
+
+/** openSession connects and resolves to `{ client, core, middle, description }`; rejects with a CountersignError. */
+export const openSession = async ({ allowMemoryKey = false } = {}) => {
+  const core = await loadCore()
+  const description = await describe()
+  const middle = createMiddle({ core, type: 'demo.echo' })
+  const { label, serverKeys, pastMs, futureMs } = description
+  const client = await connect({
+    url: location.origin,
+    label,
+    serverKeys,
+    pastMs,
+    futureMs,
+    allowMemoryKey,
+    fetch: middle.fetch
+  })
+  return { client, core, middle, description }
+}
+
+/** enroll asks for a code, waits for `askCode(challengeId)`, and resolves when the gateway has registered the new key. */
+export const enroll = ({ client }, email, askCode) => emailEnrollment(client, { email, code: askCode })

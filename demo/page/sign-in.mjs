@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Signing in with an e-mail code. On loopback the gateway's outbox shows the code, and the page says where it has it from.
+import { byId } from './dom.mjs'
+import { readCode } from './gateway.mjs'
+import { enroll } from './session.mjs'
+
+const visitor = () => `visitor-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}@example.org`
+
+/** createSignIn returns `{ open, close }` over the two small forms; `onState` hears `signed-out`, `code` and `busy`. */
+export const createSignIn = (session, { onState, onDone, onError }) => {
+  const [ask, confirm, email, code, hint] = ['sign-in', 'confirm', 'email', 'code', 'code-hint'].map(byId)
+  let give
+
+  const open = () => {
+    ask.hidden = false
+    confirm.hidden = true
+    if (email.value === '') email.value = visitor()
+  }
+  const close = () => {
+    ask.hidden = true
+    confirm.hidden = true
+  }
+  const askCode = async (challengeId) => {
+    const known = await readCode(email.value, challengeId)
+    code.value = known ?? ''
+    hint.textContent = known ? 'shown by the loopback /dev/outbox' : 'the code is in your mail'
+    ask.hidden = true
+    confirm.hidden = false
+    onState('code')
+    byId(known ? 'enter' : 'code').focus()
+    return new Promise((resolve) => {
+      give = resolve
+    })
+  }
+
+  ask.addEventListener('submit', async (event) => {
+    event.preventDefault()
+    onError()
+    onState('busy')
+    try {
+      await enroll(session, email.value, askCode)
+      close()
+      onDone()
+    } catch (error) {
+      open()
+      onState('signed-out')
+      onError(error)
+    }
+  })
+  confirm.addEventListener('submit', (event) => {
+    event.preventDefault()
+    onState('busy')
+    give?.(code.value.trim())
+  })
+  return { open, close }
+}

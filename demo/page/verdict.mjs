@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What an exchange came to, in one line, from what was reported and nothing else.
+
+const failureIn = (stages, side) => {
+  const failed = stages.find(({ verdict }) => verdict === 'fail')
+  return failed && { side, stage: failed.stage, code: failed.code }
+}
+
+/** stopOf returns the first reported failure as `{ side, stage, code }`: the gateway's last pass, then the client's checks. */
+export const stopOf = ({ gateway, client }) =>
+  failureIn(gateway.at(-1) ?? [], 'gateway') ?? failureIn(client, 'browser')
+
+const passed = ({ gateway, client }) =>
+  [...gateway.flat(), ...client].filter(({ verdict }) => verdict === 'pass').length
+
+/** verdictOf returns `{ tone, head, detail }` for the line under the rails. */
+export const verdictOf = (exchange, clientState) => {
+  const { resultCode, error } = exchange.outcome
+  const stop = stopOf(exchange)
+  if (stop) {
+    const said = [...new Set([stop.code, error?.code].filter(Boolean)), `session ${clientState}`]
+    return { tone: 'fail', head: `Stopped at the ${stop.side}: ${stop.stage}`, detail: said.join(' · ') }
+  }
+  if (error)
+    return { tone: 'fail', head: error.code ?? error.name, detail: `${error.message} · session ${clientState}` }
+  return {
+    tone: 'pass',
+    head: `Answered: ${resultCode}`,
+    detail: `${passed(exchange)} checks passed · signed both ways`
+  }
+}
