@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// Frames, and the checks of requests and answers. Only envelopes cross into the core; payloads stay here or are hashed.
+
+import { decodeBase64 } from './base64.ts'
+import {
+  badArgument,
+  bytesOf,
+  copyOf,
+  labelOf,
+  lengthOf,
+  optionsOf,
+  partOf,
+  sizedBytesOf,
+  textOf,
+  timeOf
+} from './core-args.ts'
+import { hashOf } from './core-hash.ts'
+import type { Wasm } from './core-wasm.ts'
+import { CountersignError } from './errors.ts'
+import type {
+  Bytes,
+  BytesLike,
+  FrameParts,
+  OpenedResponse,
+  OpenOptions,
+  ParsedRequest,
+  TrustedServerKey
+} from './types.ts'
+
+const MAX_ENVELOPE = 1024
+const MAX_KEYS = 64
+const DEFAULT_PAST_MS = 60_000
+const DEFAULT_FUTURE_MS = 10_000
+const TRUNCATED = -200
+
+const parseHead = (w: Wasm, frame: Uint8Array): number =>
+  checkSize(w, w.begin().call.parse_frame(putHead(w, frame)), frame)
+
+/** putHead adds what of a frame the core has to see: an envelope is at most this long. */
+const putHead = (w: Wasm, frame: Uint8Array): number =>
+  w.put(lengthOf(frame) > MAX_ENVELOPE ? partOf(frame, 0, MAX_ENVELOPE) : frame)
+
+/** checkSize checks a call's outcome: what ends too early in the head of a longer frame is an envelope that is too large. */
+const checkSize = (w: Wasm, size: number, frame: Uint8Array): number => {
+  if (size === TRUNCATED && lengthOf(frame) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
+  return w.check(size)
+}
+
+export const buildFrame = (
+  w: Wasm,
+  parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }
+): Bytes => {
+  const { signingInput, keyId, signature, payload } = optionsOf(parts, 'parts')
+  const input = bytesOf(signingInput, 'signingInput')
+  const signed = sizedBytesOf(signature, 64, 'signature')
+  const rest = payload === undefined ? undefined : bytesOf(payload, 'payload')
+  if (lengthOf(input) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
+  w.begin().put(signed)
+  return w.out(w.check(w.call.write_envelope(w.put(input), w.text(keyId, 'keyId', 0))), rest)
+}
+
+export const parseFrame = (w: Wasm, frame: Uint8Array): FrameParts => {
+  const size = parseHead(w, frame)
+  return {
+    signingInput: w.bytesAt(0),
+    keyId: w.textAt(2),
+    signature: w.bytesAt(4),
+    payload: copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
+  }
+}
+
+export const openRequest = (
+  w: Wasm,
+  envelope: Uint8Array,
+  options: { label: string; compatible?: boolean }
+): ParsedRequest => {
+  const { label, compatible = false } = optionsOf(options, 'options')
+  labelOf(label)
+  w.begin()
+  const size = w.call.open_request(putHead(w, envelope), w.text(label, 'label'), compatible === true ? 1 : 0)
+  const envelopeLength = checkSize(w, size, envelope)
+  const idempotencyKey = w.textAt(15)
+  return {
+    protocolVersion: w.textAt(7),
+    deviceSessionId: w.textAt(9),
+    messageType: w.textAt(11),
+    timestampMs: w.number(0),
+    requestId: w.textAt(13),
+    ...(idempotencyKey === '' ? {} : { idempotencyKey }),
+    payloadHash: w.bytesAt(1),
+    signingInput: w.bytesAt(3),
+    signature: w.bytesAt(5),
+    envelopeLength
+  }
+}
+
+type ReadKey = { id: string; key: Uint8Array; notBefore: number; notAfter: number | undefined }
+
+const readKey = (given: TrustedServerKey): ReadKey => {
+  const { id, publicKey, notBefore = 0, notAfter } = optionsOf(given, 'a key')
+  const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : publicKey
+  return {
+    id: textOf(id, 'the id of a key', 0),
+    key: sizedBytesOf(bytes, 32, 'the publicKey of a key'),
+    notBefore: timeOf(notBefore, 'notBefore'),
+    notAfter: notAfter === undefined ? undefined : timeOf(notAfter, 'notAfter')
+  }
+}
+
+const readKeys = (keys: unknown): ReadKey[] => {
+  if (!Array.isArray(keys)) throw badArgument('keys has to be an array')
+  const { length } = keys
+  if (length > MAX_KEYS) throw badArgument(`keys has more than ${MAX_KEYS} entries`)
+  const read = Array.from({ length }, (_, index) => readKey(keys[index]))
+  // An id names one key for ever: a message that names it has to have one meaning.
+  if (new Set(read.map(({ id }) => id)).size < length) throw badArgument('two keys have the same id')
+  return read
+}
+
+const readRules = (options: OpenOptions) => {
+  const { label, keys, requestId, nowMs, pastMs, futureMs, timeFloorMs = 0, anyKey } = optionsOf(options, 'options')
+  const past = timeOf(pastMs ?? DEFAULT_PAST_MS, 'pastMs')
+  const future = timeOf(futureMs ?? DEFAULT_FUTURE_MS, 'futureMs')
+  return {
+    label: labelOf(label),
+    keys: readKeys(keys),
+    requestId: textOf(requestId, 'requestId'),
+    timeFloorMs: timeOf(timeFloorMs, 'timeFloorMs'),
+    anyKey: anyKey === true ? 1 : 0,
+    window: nowMs === undefined ? undefined : ([timeOf(nowMs, 'nowMs'), past, future] as const)
+  }
+}
+
+type Rules = ReturnType<typeof readRules>
+
+const open = (w: Wasm, envelope: Uint8Array, hash: Uint8Array, rules: Rules): Omit<OpenedResponse, 'payload'> => {
+  w.begin().put(hash)
+  const size = putHead(w, envelope)
+  const label = w.text(rules.label, 'label')
+  const requestId = w.text(rules.requestId, 'requestId')
+  for (const { id, key, notBefore, notAfter } of rules.keys) {
+    const at = w.size
+    w.put(key)
+    w.call.trust_key(at, w.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+  }
+  const { anyKey, timeFloorMs, window } = rules
+  const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
+  checkSize(w, w.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)
+  return { resultCode: w.textAt(1), timestampMs: w.number(0) }
+}
+
+export const openEnvelope = (
+  w: Wasm,
+  envelope: Uint8Array,
+  payloadHash: BytesLike,
+  options: OpenOptions
+): Omit<OpenedResponse, 'payload'> => {
+  const rules = readRules(options)
+  return open(w, envelope, sizedBytesOf(payloadHash, 32, 'payloadHash'), rules)
+}
+
+export const openResponse = (w: Wasm, frame: Uint8Array, options: OpenOptions): OpenedResponse => {
+  const rules = readRules(options)
+  const size = parseHead(w, frame)
+  const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
+  return { ...open(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+import { chromium } from 'playwright-core'
+import { outcomeOf, scriptOf, within } from './process.mjs'
+
+const ARGS = [
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync'
+]
+
+const pageOf = (page) => ({
+  goto: async (url, { timeoutMs = 30_000 } = {}) =>
+    void (await page.goto(url, { timeout: timeoutMs, waitUntil: 'load' })),
+  reload: async () => void (await page.reload({ waitUntil: 'load' })),
+  evaluate: async (run, ...args) => outcomeOf(await page.evaluate(scriptOf(run, args))),
+  setViewport: ({ width, height }) => page.setViewportSize({ width, height }),
+  screenshot: (options = {}) => page.screenshot(options),
+  close: () => page.close()
+})
+
+/** launchChromium starts Debian's Chromium with a profile folder, through playwright's own protocol client. */
+export const launchChromium = async ({ executable, profile, args = [] }) => {
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: executable,
+    headless: true,
+    // Root has no namespace to sandbox in.
+    chromiumSandbox: process.getuid?.() !== 0,
+    args: [...ARGS, ...args],
+    timeout: 30_000
+  })
+  return {
+    version: context.browser()?.version() ?? 'unknown',
+    newPage: async () => pageOf(await context.newPage()),
+    close: () => within(15_000, 'chromium did not close', context.close())
+  }
+}

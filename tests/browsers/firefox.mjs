@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// Firefox through WebDriver BiDi, spoken directly: there is no geckodriver for it in Debian.
+
+import { existsSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import WebSocket from 'ws'
+import { outcomeOf, scriptOf, startProcess, within } from './process.mjs'
+
+const PREFERENCES = {
+  'app.normandy.enabled': false,
+  'app.update.disabledForTesting': true,
+  'browser.aboutwelcome.enabled': false,
+  'browser.shell.checkDefaultBrowser': false,
+  'browser.startup.homepage_override.mstone': 'ignore',
+  'datareporting.policy.dataSubmissionEnabled': false,
+  'network.captive-portal-service.enabled': false,
+  'network.connectivity-service.enabled': false,
+  'remote.active-protocols': 1,
+  'services.settings.server': 'data:,',
+  'toolkit.telemetry.enabled': false
+}
+
+const connect = async (url) => {
+  const socket = new WebSocket(url, { perMessageDeflate: false, maxPayload: 1 << 28 })
+  await new Promise((resolve, reject) => {
+    socket.once('open', resolve)
+    socket.once('error', reject)
+  })
+  const waiting = new Map()
+  socket.on('message', (data) => {
+    const { id, error, message, result } = JSON.parse(data.toString())
+    const call = waiting.get(id)
+    waiting.delete(id)
+    if (error) call?.reject(new Error(`firefox: ${error}: ${message}`))
+    else call?.resolve(result)
+  })
+  socket.on('close', () => {
+    for (const call of waiting.values()) call.reject(new Error('firefox closed the connection'))
+    waiting.clear()
+  })
+  let last = 0
+  const send = (method, params = {}, timeoutMs = 30_000) => {
+    const id = ++last
+    const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
+    socket.send(JSON.stringify({ id, method, params }))
+    return within(timeoutMs, `firefox ${method}`, answer)
+  }
+  return { send, close: () => socket.close() }
+}
+
+const pageOf = (send, context) => ({
+  goto: async (url, { timeoutMs = 30_000 } = {}) =>
+    void (await send('browsingContext.navigate', { context, url, wait: 'complete' }, timeoutMs)),
+  reload: async () => void (await send('browsingContext.reload', { context, wait: 'complete' })),
+  evaluate: async (run, ...args) => {
+    const expression = scriptOf(run, args)
+    const { result, exceptionDetails } = await send(
+      'script.evaluate',
+      { expression, target: { context }, awaitPromise: true },
+      300_000
+    )
+    if (exceptionDetails) throw new Error(`in the page: ${exceptionDetails.text}`)
+    return outcomeOf(result.value)
+  },
+  setViewport: async ({ width, height }) =>
+    void (await send('browsingContext.setViewport', { context, viewport: { width, height } })),
+  screenshot: async ({ path, fullPage = false } = {}) => {
+    const origin = fullPage ? 'document' : 'viewport'
+    const { data } = await send('browsingContext.captureScreenshot', { context, origin })
+    const image = Buffer.from(data, 'base64')
+    if (path) await writeFile(path, image)
+    return image
+  },
+  close: async () => void (await send('browsingContext.close', { context }))
+})
+
+/** launchFirefox starts Firefox headless with a profile folder and gives pages over one BiDi session. */
+export const launchFirefox = async ({ executable, profile, args = [] }) => {
+  const preferences = join(profile, 'user.js')
+  if (!existsSync(preferences)) {
+    const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});`)
+    await writeFile(preferences, `${lines.join('\n')}\n`)
+  }
+  const browser = await startProcess(
+    executable,
+    ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0', ...args],
+    { ready: /WebDriver BiDi listening on (ws:\/\/\S+)/, timeoutMs: 60_000, env: { MOZ_CRASHREPORTER_DISABLE: '1' } }
+  )
+  try {
+    const { send, close } = await connect(`${browser.match[1]}/session`)
+    const { capabilities } = await send('session.new', { capabilities: {} })
+    return {
+      version: capabilities.browserVersion,
+      newPage: async () => pageOf(send, (await send('browsingContext.create', { type: 'tab' })).context),
+      close: async () => {
+        // A closed browser has written its storage; the process group is ended all the same.
+        await send('browser.close').catch(() => {})
+        close()
+        await within(10_000, 'firefox did not close', browser.exited).catch(() => {})
+        await browser.stop()
+      }
+    }
+  } catch (error) {
+    await browser.stop('SIGKILL')
+    throw error
+  }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Three real browser engines behind one small interface.
+
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { launchChromium } from './chromium.mjs'
+import { launchFirefox } from './firefox.mjs'
+import { launchWebkit } from './webkit.mjs'
+
+const onPath = (...names) => {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    for (const name of names) if (existsSync(join(folder, name))) return join(folder, name)
+  }
+  return undefined
+}
+
+// MiniBrowser lies outside PATH, in a folder that names the machine's architecture.
+const miniBrowser = () => {
+  if (!onPath('WebKitWebDriver') || !onPath('Xvfb') || !existsSync('/usr/lib')) return undefined
+  for (const folder of readdirSync('/usr/lib')) {
+    for (const version of ['4.1', '4.0']) {
+      const file = join('/usr/lib', folder, `webkit2gtk-${version}`, 'MiniBrowser')
+      if (existsSync(file)) return file
+    }
+  }
+  return undefined
+}
+
+const ENGINES = {
+  chromium: { find: () => onPath('chromium'), packages: 'chromium', start: launchChromium },
+  firefox: { find: () => onPath('firefox-esr', 'firefox'), packages: 'firefox-esr', start: launchFirefox },
+  webkit: { find: miniBrowser, packages: 'webkit2gtk-driver xvfb', start: launchWebkit }
+}
+
+/** engines names the browser engines the tests know. */
+export const engines = Object.keys(ENGINES)
+
+/** missingEngine gives the command that installs an engine, or undefined where it is installed. */
+export const missingEngine = (engine) =>
+  ENGINES[engine].find() ? undefined : `apt-get install -y --no-install-recommends ${ENGINES[engine].packages}`
+
+/** browsersRequired tells whether a missing engine is a failure here, not a skipped test. */
+export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_REQUIRED)
+
+/**
+ * launch starts an engine and resolves to `{ engine, version, newPage(), close() }`; a page is `{ goto(url), reload(),
+ * evaluate(run, ...jsonArguments), setViewport({ width, height }), screenshot({ path?, fullPage? }), close() }`. `profile`
+ * names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. It rejects
+ * where the engine is missing or does not start in time.
+ */
+export const launch = async (engine, { profile, args } = {}) => {
+  const { find, start } = ENGINES[engine]
+  const executable = find()
+  if (!executable) throw new Error(`${engine} is not installed: ${missingEngine(engine)}`)
+  const folder = profile ?? (await mkdtemp(join(tmpdir(), `countersign-${engine}-`)))
+  const clean = () =>
+    profile ? undefined : rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
+  try {
+    const browser = await start({ executable, profile: folder, args })
+    return {
+      engine,
+      version: browser.version,
+      newPage: browser.newPage,
+      close: async () => {
+        await browser.close()
+        await clean()
+      }
+    }
+  } catch (error) {
+    await clean()
+    throw error
+  }
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT
+// WebKitGTK's MiniBrowser through WebKitWebDriver (W3C WebDriver over fetch), on a display of its own.
+
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { outcomeOf, scriptOf, startProcess, within } from './process.mjs'
+
+const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer()
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+// Without an X display session creation hangs, so one is started even where DISPLAY is set: it may be somebody's screen.
+const startDisplay = async () => {
+  const display = await startProcess('Xvfb', ['-displayfd', '3', '-screen', '0', '1600x2400x24', '-nolisten', 'tcp'], {
+    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
+    ready: /^(\d+)\n/,
+    timeoutMs: 20_000
+  })
+  return { name: `:${display.match[1]}`, stop: display.stop }
+}
+
+const startDriver = async (display) => {
+  const port = await freePort()
+  const env = { DISPLAY: display, GDK_BACKEND: 'x11', LIBGL_ALWAYS_SOFTWARE: '1', WEBKIT_DISABLE_COMPOSITING_MODE: '1' }
+  const driver = await startProcess('WebKitWebDriver', ['--port', String(port), '--host', '127.0.0.1'], { env })
+  const call = async (method, path, body, timeoutMs = 30_000) => {
+    const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      method,
+      body: body && JSON.stringify(body),
+      signal: AbortSignal.timeout(timeoutMs)
+    }).catch((error) => {
+      throw new Error(`webkit ${method} ${path}: ${error.message}`)
+    })
+    const { value } = await response.json()
+    if (!response.ok) throw new Error(`webkit ${method} ${path}: ${value?.error}: ${value?.message}`)
+    return value
+  }
+  const answers = async () => {
+    for (;;) {
+      const status = await call('GET', '/status', undefined, 2000).catch(() => undefined)
+      if (status?.ready) return
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+  try {
+    await within(20_000, 'WebKitWebDriver did not answer', answers())
+  } catch (error) {
+    await driver.stop('SIGKILL')
+    throw error
+  }
+  return { call, stop: driver.stop }
+}
+
+// A WebDriver session has one current window: commands of several pages take turns.
+const turns = () => {
+  let last = Promise.resolve()
+  return (work) => {
+    const next = last.then(work)
+    last = next.catch(() => {})
+    return next
+  }
+}
+
+const pageOf = (call, inTurn, handle) => {
+  const run = (method, path, body, timeoutMs) =>
+    inTurn(async () => {
+      await call('POST', '/window', { handle })
+      return call(method, path, body, timeoutMs)
+    })
+  const evaluate = async (code, ...args) => {
+    const script = `const done = arguments[arguments.length - 1]; ${scriptOf(code, args)}.then(done)`
+    return outcomeOf(await run('POST', '/execute/async', { script, args: [] }, 300_000))
+  }
+  return {
+    goto: async (url, { timeoutMs = 30_000 } = {}) => void (await run('POST', '/url', { url }, timeoutMs)),
+    reload: async () => void (await run('POST', '/refresh', {})),
+    evaluate,
+    // A window is larger than its page by its own frame and tool bar.
+    setViewport: async ({ width, height }) => {
+      await run('POST', '/window/rect', { width, height })
+      const inner = await evaluate(() => ({ width: innerWidth, height: innerHeight }))
+      await run('POST', '/window/rect', { width: 2 * width - inner.width, height: 2 * height - inner.height })
+    },
+    screenshot: async ({ path } = {}) => {
+      const image = Buffer.from(await run('GET', '/screenshot'), 'base64')
+      if (path) await writeFile(path, image)
+      return image
+    },
+    close: async () => void (await run('DELETE', '/window'))
+  }
+}
+
+/** launchWebkit starts a display, the driver and one MiniBrowser, whose storage lasts as long as it runs. */
+export const launchWebkit = async ({ executable, args = [] }) => {
+  const display = await startDisplay()
+  const driver = await startDriver(display.name).catch(async (error) => {
+    await display.stop('SIGKILL')
+    throw error
+  })
+  const stop = async () => {
+    await driver.stop()
+    await display.stop()
+  }
+  try {
+    const capabilities = {
+      alwaysMatch: { 'webkitgtk:browserOptions': { binary: executable, args: ['--automation', ...args] } }
+    }
+    const session = await driver.call('POST', '/session', { capabilities }, 60_000)
+    const call = (method, path, ...rest) => driver.call(method, `/session/${session.sessionId}${path}`, ...rest)
+    await call('POST', '/timeouts', { script: 300_000, pageLoad: 60_000 })
+    const inTurn = turns()
+    let first = await call('GET', '/window')
+    return {
+      version: session.capabilities.browserVersion,
+      newPage: async () => {
+        const handle = first ?? (await inTurn(() => call('POST', '/window/new', { type: 'tab' }))).handle
+        first = undefined
+        return pageOf(call, inTurn, handle)
+      },
+      close: async () => {
+        await call('DELETE', '').catch(() => {})
+        await stop()
+      }
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
