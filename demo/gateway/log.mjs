@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One JSON line per event on stderr. JSON escapes control characters; what lies outside printable ASCII is escaped too.
 
-const escape = (text) =>
+const printable = (text) =>
   text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 /** createLog returns `line(event, fields)`, which writes at most `perSecond` lines a second and counts the rest. */
@@ -21,7 +21,7 @@ export const createLog = ({ write = (text) => process.stderr.write(text), now = 
     if (written >= perSecond) dropped += 1
     else {
       written += 1
-      write(`${escape(JSON.stringify({ time: new Date(now()).toISOString(), event, ...fields }))}\n`)
+      write(`${printable(JSON.stringify({ time: new Date(now()).toISOString(), event, ...fields }))}\n`)
     }
   }
   return { line }

@@ -34,12 +34,10 @@ const main = async () => {
     if (!gateway.isLoopback && !config.smtpUrl) {
       process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')
     }
-    let stopping
-    const stop = () => {
-      stopping ??= gateway.stop().then(() => process.exit(0), fail)
-    }
-    process.on('SIGTERM', stop)
-    process.on('SIGINT', stop)
+    const stop = () => gateway.stop().then(() => process.exit(0), fail)
+    // A second signal ends it at once, as it would any process.
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
   } catch (error) {
     fail(error, config)
   }
