@@ -45,7 +45,8 @@ Hash Sha256::finish() {
 Hash hmac_sha256(ByteView key, ByteView message) {
   Hash tag;
   crypto_auth_hmacsha256_state state;
-  crypto_auth_hmacsha256_init(&state, key.data(), key.size());
+  static constexpr std::uint8_t no_key = 0;  // libsodium takes no null pointer here
+  crypto_auth_hmacsha256_init(&state, key.empty() ? &no_key : key.data(), key.size());
   crypto_auth_hmacsha256_update(&state, message.data(), message.size());
   crypto_auth_hmacsha256_final(&state, tag.data());
   sodium_memzero(&state, sizeof state);  // it is as good as the key

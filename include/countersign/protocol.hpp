@@ -87,10 +87,11 @@ constexpr std::size_t public_key_size(Algorithm algorithm) {
 /// is_label says whether text matches `[a-z][a-z0-9.-]{0,31}` (section 2).
 constexpr bool is_label(std::string_view text) {
   if (text.empty() || text.size() > max_label_size) return false;
+  if (text.front() < 'a' || text.front() > 'z') return false;
   for (const char c : text) {
     const bool letter = c >= 'a' && c <= 'z';
-    const bool later = (c >= '0' && c <= '9') || c == '.' || c == '-';
-    if (!letter && (!later || &c == text.data())) return false;
+    const bool digit = c >= '0' && c <= '9';
+    if (!letter && !digit && c != '.' && c != '-') return false;
   }
   return true;
 }
