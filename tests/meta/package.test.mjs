@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// What is published: exactly the built files and the documents, by the rules of the registry, within the size budget.
+import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { treeFiles } from '../../tools/check-layers.mjs'
+import { budget, measure } from '../../tools/size.mjs'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const pkg = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
+const lock = readFileSync(`${root}/package-lock.json`, 'utf8')
+
+const pack = () => {
+  const said = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore']
+  })
+  return JSON.parse(said)
+}
+
+test('publint finds nothing', async () => {
+  const { messages } = await publint({ pkgDir: root, strict: true })
+  assert.deepEqual(
+    messages.map((message) => formatMessage(message, pkg)),
+    []
+  )
+})
+
+test('the tarball holds exactly the built files and the documents', () => {
+  const answer = pack()
+  const [{ files }] = Array.isArray(answer) ? answer : Object.values(answer)
+  const sources = readdirSync(`${root}/js`, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
+    .map((entry) => `${entry.parentPath}/${entry.name}`.slice(`${root}/js/`.length - 1).replace(/^\/+/, ''))
+  const expected = [
+    ...sources.flatMap((name) => ['.js', '.js.map', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`)),
+    'dist/LICENSE.libsodium',
+    'dist/countersign.wasm',
+    'dist/glue.js',
+    'CHANGELOG.md',
+    'LICENSE',
+    'PROTOCOL.md',
+    'README.md',
+    'SECURITY.md',
+    'package.json'
+  ]
+  assert.deepEqual(files.map(({ path }) => path).sort(), expected.sort())
+})
+
+test('the client has no dependency and no script that runs at installation', () => {
+  assert.equal(pkg.dependencies, undefined)
+  for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(pkg.scripts[name], undefined)
+  assert.deepEqual(Object.keys(pkg.peerDependencies), Object.keys(pkg.peerDependenciesMeta))
+  assert.equal(pkg.sideEffects, false)
+})
+
+test('every export and import of package.json leads to a file', () => {
+  const leaves = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves))
+  for (const path of leaves([pkg.exports, pkg.imports])) assert.ok(existsSync(`${root}/${path}`), path)
+})
+
+test('package-lock.json names no registry, and pins every package by its hash', () => {
+  assert.ok(!/"resolved"|https?:\/\/[^"]*\.tgz/.test(lock))
+  for (const [path, entry] of Object.entries(JSON.parse(lock).packages)) {
+    if (path) assert.match(entry.integrity, /^sha512-/, path)
+  }
+})
+
+test('core, glue and client stay within the size budget', async () => {
+  const parts = await measure()
+  const total = parts.reduce((sum, { brotli }) => sum + brotli, 0)
+  assert.ok(total <= budget, `${total} bytes, more than ${budget}: ${JSON.stringify(parts)}`)
+})
+
+test('no file of the tree names a folder of a machine or holds a secret', () => {
+  const bad = [
+    [/(?<![\w.])\/(home|Users|root|work|workspace|tmp)\/[\w.-]+/, 'a folder of a machine'],
+    [/-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----/, 'a private key'],
+    [/\b(?:AKIA|ghp_|npm_|xox[bp]-)[A-Za-z0-9]{16,}/, 'a token']
+  ]
+  const found = []
+  for (const [path, text] of [...treeFiles(root), ['package.json', JSON.stringify(pkg)], ['package-lock.json', lock]]) {
+    if (path === 'tests/meta/package.test.mjs') continue
+    for (const [pattern, what] of bad) {
+      const match = pattern.exec(text)
+      if (match) found.push(`${path}: ${what}: ${match[0].slice(0, 24)}`)
+    }
+  }
+  assert.deepEqual(found, [])
+})
