@@ -20,10 +20,8 @@ const node = async (script, ...flags) => {
   return stdout
 }
 
-// What a module could leave behind: globals, changed built-ins, listeners, open handles, output. The first fetch is there
-// because Node's own instantiates a WebAssembly module late.
+// What a module could leave behind or do: globals, changed built-ins, listeners, open handles, calls, output.
 const watch = (entry) => `
-  await fetch('data:,')
   const builtIns = [Object, Array, Promise, Map, Uint8Array, ArrayBuffer, Function, Error, Response, Request, AbortSignal, EventTarget]
     .filter(Boolean)
   const look = () => [
@@ -37,16 +35,17 @@ const watch = (entry) => `
   const { emitWarning } = process
   process.emitWarning = (...all) => { opened.push(all); emitWarning.apply(process, all) }
   const calls = []
+  const ours = () => new Error().stack.includes('/dist/')
   for (const name of ['fetch', 'setTimeout', 'setInterval', 'queueMicrotask']) {
     const real = globalThis[name]
-    if (real) globalThis[name] = (...all) => { calls.push(name); return real(...all) }
+    if (real) globalThis[name] = (...all) => { if (ours()) calls.push(name); return real(...all) }
   }
   const compiled = []
   for (const name of ['compile', 'instantiate', 'instantiateStreaming', 'Module', 'Memory']) {
     const real = WebAssembly[name]
     WebAssembly[name] = new Proxy(real, {
-      apply: (target, self, all) => { compiled.push(name); return Reflect.apply(target, self, all) },
-      construct: (target, all) => { compiled.push(name); return Reflect.construct(target, all) }
+      apply: (target, self, all) => { if (ours()) compiled.push(name); return Reflect.apply(target, self, all) },
+      construct: (target, all) => { if (ours()) compiled.push(name); return Reflect.construct(target, all) }
     })
   }
   const inspect = (await import('node:util')).inspect
