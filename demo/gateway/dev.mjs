@@ -27,13 +27,13 @@ export const mayShow = (req, open) =>
   !Object.keys(req.headers).some((name) => FORWARDING.test(name)) &&
   req.headers['sec-fetch-site'] !== 'cross-site'
 
-/** devEndpoints returns a handler `(req, url) → value | undefined`; undefined is a 404, whichever condition failed. */
+/** devEndpoints returns a handler `(req, pathname, query) → value | undefined`; undefined is a 404, whichever condition failed. */
 export const devEndpoints =
   ({ outbox, trace, isOpen }) =>
-  (req, url) => {
+  (req, pathname, query) => {
     if (!mayShow(req, isOpen())) return undefined
-    if (url.pathname === '/dev/outbox') return outbox.of(url.searchParams.get('email') ?? '')
-    const requestId = url.searchParams.get('request_id') ?? ''
-    if (url.pathname === '/dev/trace') return { request_id: requestId, stages: trace.of(requestId) }
+    const given = (name) => new URLSearchParams(query).get(name) ?? ''
+    if (pathname === '/dev/outbox') return outbox.of(given('email'))
+    if (pathname === '/dev/trace') return { request_id: given('request_id'), stages: trace.of(given('request_id')) }
     return undefined
   }

@@ -80,10 +80,10 @@ const createDispatch = async (config, parts, state) => {
   const wellKnown = description(config, parts.signer)
   return (req, res) => {
     if (state.isDraining) res.setHeader('connection', 'close')
-    const url = URL.canParse(req.url, 'http://gateway') ? new URL(req.url, 'http://gateway') : undefined
-    const pathname = url?.pathname ?? ''
+    // The path as it stands in the request line: nothing is decoded or normalised into another endpoint.
+    const [pathname, query = ''] = req.url.split('?', 2)
     if (isExchange(pathname)) return exchange(req, res)
-    if (pathname.startsWith('/dev/')) return answerJson(res, dev(req, url))
+    if (pathname.startsWith('/dev/')) return answerJson(res, dev(req, pathname, query))
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
     if (pathname === '/metrics')
       return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.gateway.metrics())

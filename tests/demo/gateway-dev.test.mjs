@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// /dev is for a person at this machine: every condition by itself closes it, and says nothing but 404.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { getJson, send, startGateway } from './harness.mjs'
+
+const EMAIL = 'dev@example.org'
+const OUTBOX = `/dev/outbox?email=${encodeURIComponent(EMAIL)}`
+const TRACE = '/dev/trace?request_id=x'
+const AUTH = '/api/v1/public/auth/send-email-code'
+
+const askForCode = ({ port }) =>
+  send({ port }, AUTH, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ email: EMAIL })
+  })
+
+test('the outbox shows challenge, code and time, for that address alone', async (t) => {
+  const gateway = await startGateway(t)
+  const before = Date.now()
+  const { challenge_id: challengeId } = JSON.parse((await askForCode(gateway)).text)
+  const mails = await getJson(gateway.url + OUTBOX)
+  assert.equal(mails.length, 1)
+  assert.deepEqual(Object.keys(mails[0]).sort(), ['challenge_id', 'code', 'sent_ms'])
+  assert.equal(mails[0].challenge_id, challengeId)
+  assert.match(mails[0].code, /^\d{6,}$/)
+  assert.ok(mails[0].sent_ms >= before && mails[0].sent_ms <= Date.now())
+  assert.deepEqual(await getJson(`${gateway.url}/dev/outbox?email=other%40example.org`), [])
+  assert.deepEqual(await getJson(`${gateway.url}/dev/outbox`), [])
+})
+
+test('only loopback Host headers open /dev', async (t) => {
+  const gateway = await startGateway(t)
+  const { port } = gateway
+  const open = [
+    '127.0.0.1',
+    `127.0.0.1:${port}`,
+    `localhost:${port}`,
+    'LOCALHOST',
+    'demo.localhost',
+    '127.9.9.9',
+    `[::1]:${port}`
+  ]
+  const closed = [
+    'app.example',
+    `localhost.example:${port}`,
+    '127.0.0.1.example',
+    '192.168.0.7',
+    '[::2]',
+    'localhost:x',
+    '0.0.0.0',
+    ''
+  ]
+  for (const host of open) assert.equal((await send(gateway, OUTBOX, { headers: { host } })).status, 200, host)
+  for (const host of closed) {
+    for (const path of [OUTBOX, TRACE]) {
+      const { status, text } = await send(gateway, path, { headers: { host } })
+      // An empty Host is not a request at all.
+      assert.ok(status === 404 || (host === '' && status === 400), `${host} ${status}`)
+      assert.doesNotMatch(text, /code|stages/, host)
+    }
+  }
+})
+
+test('two Host headers are two opinions', async (t) => {
+  const gateway = await startGateway(t)
+  const { status } = await send(gateway, OUTBOX, { headers: ['Host', 'localhost', 'Host', 'app.example'] })
+  assert.ok(status === 404 || status === 400, String(status))
+})
+
+test('any forwarding header closes /dev', async (t) => {
+  const gateway = await startGateway(t)
+  const names = [
+    'forwarded',
+    'via',
+    'x-forwarded-for',
+    'x-forwarded-host',
+    'x-forwarded-proto',
+    'x-forwarded-port',
+    'x-forwarded',
+    'x-real-ip',
+    'x-client-ip',
+    'x-cluster-client-ip',
+    'x-original-host',
+    'x-original-forwarded-for',
+    'x-envoy-external-address',
+    'true-client-ip',
+    'cf-connecting-ip',
+    'cdn-loop'
+  ]
+  for (const name of names) {
+    for (const path of [OUTBOX, TRACE]) {
+      for (const value of ['127.0.0.1', '']) {
+        assert.equal((await send(gateway, path, { headers: { [name]: value } })).status, 404, `${name}: ${value}`)
+      }
+    }
+  }
+})
+
+test('a page of another site is refused', async (t) => {
+  const gateway = await startGateway(t)
+  assert.equal((await send(gateway, OUTBOX, { headers: { 'sec-fetch-site': 'cross-site' } })).status, 404)
+  assert.equal((await send(gateway, OUTBOX, { headers: { 'sec-fetch-site': 'same-origin' } })).status, 200)
+})
+
+test('only GET, only the two names', async (t) => {
+  const gateway = await startGateway(t)
+  for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
+    assert.equal((await send(gateway, OUTBOX, { method })).status, 404, method)
+  for (const path of [
+    '/dev',
+    '/dev/',
+    '/dev/outbox/',
+    '/dev/x',
+    '/DEV/outbox',
+    '//dev/outbox',
+    '/dev/../dev/outbox2'
+  ]) {
+    assert.equal((await send(gateway, path)).status, 404, path)
+  }
+})
+
+test('a gateway bound to every address has no /dev', async (t) => {
+  const gateway = await startGateway(t, { HOST: '0.0.0.0' })
+  await askForCode(gateway)
+  for (const path of [OUTBOX, TRACE]) assert.equal((await send(gateway, path)).status, 404)
+})
+
+test('a gateway that mails has no /dev', async (t) => {
+  const gateway = await startGateway(t, { SMTP_URL: 'smtp://127.0.0.1:9' })
+  for (const path of [OUTBOX, TRACE]) assert.equal((await send(gateway, path)).status, 404)
+})
+
+test('ported to IPv6 loopback, /dev is open', async (t) => {
+  const gateway = await startGateway(t, { HOST: '::1' })
+  assert.match(gateway.url, /^http:\/\/\[::1\]:\d+$/)
+  assert.equal((await send({ port: gateway.port, host: '::1' }, OUTBOX)).status, 200)
+})
