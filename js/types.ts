@@ -211,7 +211,11 @@ export interface Core {
   trustedKey(publicKey: BytesLike): TrustedKey
   openResponse(frame: BytesLike, options: OpenOptions): OpenedResponse
   /** openResponse for an envelope whose payload travels, and was hashed, apart (header binding, large payloads). */
-  openEnvelope(envelope: BytesLike, payloadHash: BytesLike, options: OpenOptions): { resultCode: string; timestampMs: number }
+  openEnvelope(
+    envelope: BytesLike,
+    payloadHash: BytesLike,
+    options: OpenOptions
+  ): { resultCode: string; timestampMs: number }
   /** Gateway: parse and request id of an envelope, or of a frame's beginning (at most its first 1 KiB are read). */
   openRequest(envelope: BytesLike, options: { label: string; compatible?: boolean }): ParsedRequest
   /** SHA-256(field(label) · field(device_session_id) · field(request_id)). */
@@ -231,6 +235,8 @@ export type Stored = {
   publicKey: Uint8Array
   algorithm: Algorithm
   sessionId?: string
+  /** The server has said, signed, that this session is over. */
+  revoked?: boolean
   /** Latest verified server time kept for this label (PROTOCOL.md, "time floor"). */
   timeFloorMs?: number
   /** Server time minus wall clock, as last verified. */

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: MIT
+import type { ClockView } from './clock.ts'
+import { copyOf, optionsOf, textOf } from './core-args.ts'
+import { digest } from './digest.ts'
+import { type ClientEvents, type ClientState, Engine, type Opened } from './engine.ts'
+import type { Register } from './enrollment.ts'
+import { CountersignError, isCountersignError } from './errors.ts'
+import { canSign } from './keys.ts'
+import { type ConnectOptions, functionOf, readOptions } from './options.ts'
+import { hasRandom } from './platform.ts'
+import { checkType, encodeJson, idempotencyKeyOf, payloadOf, type RequestOptions, readRequest } from './requests.ts'
+import type { Session } from './session.ts'
+import { readSessions, type SessionInfo } from './sessions.ts'
+import { type Answer, type Call, exchange, signRequest, takeTime } from './transport/exchange.ts'
+import { splitFrame } from './transport/frame.ts'
+import * as http from './transport/header.ts'
+import type { Algorithm, Bytes, BytesLike } from './types.ts'
+
+/** A verified answer of the application. */
+export type Reply = Omit<Answer, 'response'>
+
+/** The public half of a client's device key and where the private half lies. */
+export type KeyInfo = {
+  readonly algorithm: Algorithm
+  readonly publicKey: Bytes
+  /** `memory` where the store failed and the caller allowed that: lost with the page. */
+  readonly storage: 'store' | 'memory'
+}
+
+/** A client of one gateway under one label. It holds a device key that cannot leave the device; `connect` makes it. */
+export class Client {
+  readonly #engine: Engine
+
+  /** @internal */
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** state says whether the client can send, and if not, why; `on('state')` tells changes. */
+  get state(): ClientState {
+    return this.#engine.state
+  }
+
+  /** sessionId is the enrolled session's id, null without one. */
+  get sessionId(): string | null {
+    return this.#engine.session?.id ?? null
+  }
+
+  /** key describes the device key, null without a session. */
+  get key(): KeyInfo | null {
+    const { session, keeper } = this.#engine
+    if (!session) return null
+    const { algorithm, publicKey } = session.key
+    return Object.freeze({ algorithm, publicKey: publicKey.slice(), storage: keeper.storage })
+  }
+
+  /** clock is what is known of the server's time now, a snapshot. */
+  get clock(): ClockView {
+    this.#engine.checkOpen()
+    return this.#engine.clock.view()
+  }
+
+  /**
+   * on registers a listener for `state`, `clock` or `stage` (each check of each answer, as it passes or fails) and gives the
+   * function that removes it. It throws ERR_INVALID_ARGUMENT for another event.
+   */
+  on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
+    return this.#engine.listeners.add(event, listener)
+  }
+
+  /**
+   * enroll makes the device key where there is none, has `register` take it to the gateway, and keeps the session that the
+   * verified answer names. It rejects with ERR_ENROLLMENT_REFUSED, ERR_ALREADY_ENROLLED, a key, a storage or a transport
+   * error; repeating it is safe.
+   *
+   * @example
+   * await client.enroll(async ({ publicKey, algorithm, prove, post }) =>
+   *   post('/login/confirm', await confirmation({ publicKey, algorithm, proof: await prove(challengeId, userId) })))
+   */
+  async enroll(register: Register): Promise<void> {
+    return this.#engine.enroll(functionOf(register, 'register'))
+  }
+
+  /**
+   * request sends a message and gives the application's verified answer, whatever its result code. It rejects with a
+   * CountersignError for every refusal of the gateway, every failed check and every lost answer.
+   *
+   * @example
+   * const { resultCode, payload } = await client.request('fleet.move', move, { idempotencyKey: orderId })
+   */
+  async request(type: string, payload?: BytesLike | string, options: RequestOptions = {}): Promise<Reply> {
+    const { settings } = this.#engine
+    checkType(settings, type)
+    return this.#send(type, payloadOf(settings, payload), settings.safeTypes.has(type), options)
+  }
+
+  /**
+   * fetch is fetch for the gateway's origin, signed: the request's method, path, query and body, and the answer's status and
+   * body. Other headers are not signed. It rejects as request does.
+   *
+   * @example
+   * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
+   */
+  async fetch(input: string | URL | Request, init: http.SignedFetchInit = {}): Promise<Response> {
+    const { settings, core } = this.#engine
+    const target = http.readTarget(settings.origin, input, init)
+    if (!settings.isAllowed(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+    const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
+    const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)
+    const line = await this.#engine.line()
+    return this.#engine.run(line, { ...limits, isSafe, signal }, async (inner, state) => {
+      const payload = await http.readRequestBody(target, settings.maxPayload, inner)
+      const binding = http.headerBinding(settings, target)
+      const call = { ...limits, isSafe, type: http.headerType(core, target.line), payload, binding }
+      const answer = await exchange(line, call, inner, state)
+      return http.responseOf(target, answer.response, answer.payload)
+    })
+  }
+
+  /**
+   * sign makes the signed frame of a request without sending it, for a carrier of the caller's own; `open` opens the answer.
+   * It rejects as request does before sending.
+   *
+   * @example
+   * const { frame, requestId } = await client.sign('fleet.move', move)
+   * const { payload } = await client.open(await carry(frame), { requestId })
+   */
+  async sign(
+    type: string,
+    payload?: BytesLike | string,
+    options: Pick<RequestOptions, 'idempotencyKey'> = {}
+  ): Promise<{ frame: Bytes; requestId: string }> {
+    const { settings } = this.#engine
+    checkType(settings, type)
+    const bytes = payloadOf(settings, payload)
+    const idempotencyKey = idempotencyKeyOf(optionsOf(options, 'options').idempotencyKey)
+    const line = await this.#engine.line()
+    const { core } = line
+    const hashed = digest(core, bytes)
+    const hash = hashed instanceof Promise ? await hashed : hashed
+    const time = takeTime(line, idempotencyKey !== undefined || settings.safeTypes.has(type))
+    const stampMs = typeof time === 'number' ? time : await time
+    const request = await signRequest(line, { type, payload: bytes, idempotencyKey }, hash, stampMs)
+    const { requestId, signingInput, signature } = request
+    this.#engine.outstanding.add(requestId, line.clock.monotonic())
+    return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload: bytes }), requestId }
+  }
+
+  /**
+   * open verifies the answer to a frame that `sign` made, once: the id is forgotten then. It rejects with ERR_WRONG_REQUEST_ID
+   * for an answer to anything else, and as request does for refusals and failed checks.
+   */
+  async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
+    return this.#engine.open(
+      splitFrame(copyOf(frame, 'frame')),
+      textOf(optionsOf(options, 'options').requestId, 'requestId')
+    )
+  }
+
+  /** sessions lists the sessions of this client's user; rejects as request does. */
+  async sessions(): Promise<SessionInfo[]> {
+    return readSessions((await this.#sendOwn('cs.sessions', new Uint8Array(0))).payload)
+  }
+
+  /** revoke ends a session of this client's user, its own included; rejects as request does. */
+  async revoke(deviceSessionId: string): Promise<void> {
+    textOf(deviceSessionId, 'deviceSessionId')
+    const { session } = this.#engine
+    await this.#sendOwn('cs.revoke', encodeJson({ device_session_id: deviceSessionId }))
+    if (session?.id === deviceSessionId) this.#engine.revoked(session)
+  }
+
+  /**
+   * signOut tells the gateway that this session is over, deletes the key and resolves when it is gone. `revoked` is false
+   * where the gateway could not be told; it rejects with a storage error where the key could not be deleted.
+   */
+  async signOut(): Promise<{ revoked: boolean }> {
+    const { session, state } = this.#engine
+    this.#engine.checkOpen()
+    const revoked = state === 'ready' && session !== undefined && (await this.#hasRevoked(session))
+    await this.#engine.forget()
+    return { revoked }
+  }
+
+  /** close ends every call in flight with ERR_CLOSED and resolves when nothing is left to do; the session stays. */
+  async close(): Promise<void> {
+    return this.#engine.close()
+  }
+
+  async #hasRevoked({ id }: Session): Promise<boolean> {
+    try {
+      await this.revoke(id)
+      return true
+    } catch (error) {
+      return isCountersignError(error) && error.code === 'ERR_SESSION_REVOKED'
+    }
+  }
+
+  // The protocol's own types: repeating any of them changes nothing.
+  async #sendOwn(type: string, payload: Bytes): Promise<Reply> {
+    const reply = await this.#send(type, payload, true, {})
+    if (reply.resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode: reply.resultCode })
+    return reply
+  }
+
+  async #send(type: string, payload: Bytes, isSafe: boolean, options: RequestOptions): Promise<Reply> {
+    const { settings, binding } = this.#engine
+    const { signal, ...limits } = readRequest(settings, optionsOf(options, 'options'))
+    const call: Call = { ...limits, type, payload, binding, isSafe }
+    const { response: _, ...reply } = await this.#engine.call(await this.#engine.line(), call, signal)
+    return reply
+  }
+}
+
+/**
+ * connect makes a client: it loads the core and what the store has of an earlier visit, and sends nothing. It rejects with
+ * usage errors for its options, ERR_INSECURE_CONTEXT or ERR_NO_CRYPTO for the environment, and with load and storage errors.
+ *
+ * @example
+ * const client = await connect({ url: location.origin, label: 'myapp', serverKeys: [{ id: 'k1', publicKey }] })
+ * if (client.state !== 'ready') await emailEnrollment(client, { email, code: askForCode })
+ * const { payload } = await client.request('demo.echo', 'hello')
+ */
+export const connect = async (options: ConnectOptions): Promise<Client> => {
+  const settings = readOptions(options)
+  if (globalThis.isSecureContext === false) {
+    const detail = `${globalThis.location?.origin ?? 'this page'} has no WebCrypto; a phone on the LAN needs https too`
+    throw new CountersignError('ERR_INSECURE_CONTEXT', { detail })
+  }
+  if (!canSign || !hasRandom) throw new CountersignError('ERR_NO_CRYPTO')
+  return new Client(await Engine.start(settings))
+}

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+// The server's time on this device (R74 to R81). The core keeps the estimate; here are the two local clocks, what the store
+// remembers from an earlier visit, and the time floor below which nothing is believed (R27).
+
+import type { Settings } from './options.ts'
+import type { ClockSource, Core, CoreClock, RoundTrip, Stored } from './types.ts'
+
+/** No server is older than this release; raised with every one. */
+export const BUILD_TIME_MS = Date.UTC(2026, 0, 1)
+
+const DAY_MS = 24 * 3600 * 1000
+const FLOOR_SLACK_MS = 5 * 60 * 1000
+const DRIFT = 200e-6
+
+// A note is a write to the disk: once in a while, and when the device's clock was set.
+const NOTE_EVERY_MS = 10 * 60 * 1000
+const NOTE_STEP_MS = 1000
+
+/** What a store remembers of the clock. */
+export type ClockNotes = Pick<Stored, 'clock' | 'timeFloorMs'>
+
+/** The server's clock as a client knows it. */
+export type ClockView = {
+  /** Server time minus this device's wall clock, in milliseconds; 0 while the source is `none`. */
+  readonly offsetMs: number
+  /** How far off the estimate may be, either way; Infinity while the source is `none`. */
+  readonly errorMs: number
+  /** Since the last verified sample; Infinity while the source is `none`. */
+  readonly ageMs: number
+  readonly source: ClockSource
+  /** The server's time now, in Unix milliseconds; the device's own while the source is `none`. */
+  now(): number
+}
+
+const isTime = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0
+
+export class ServerClock {
+  readonly #core: CoreClock
+  readonly #now: () => number
+  readonly #monotonicNow: () => number
+  readonly #trustLocal: boolean
+  readonly #onChange: () => void
+  #floorMs = BUILD_TIME_MS
+  #isSampled = false
+  #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
+
+  constructor(core: Core, settings: Settings, notes: ClockNotes, onChange: () => void) {
+    this.#core = core.createClock()
+    this.#now = settings.now
+    this.#monotonicNow = settings.monotonicNow
+    this.#trustLocal = settings.trustLocalClock
+    this.#onChange = onChange
+    if (isTime(notes.timeFloorMs)) this.#floorMs = Math.max(BUILD_TIME_MS, notes.timeFloorMs)
+    if (notes.clock) this.#recall(notes.clock)
+  }
+
+  // A wall clock that was set back since, or a day gone by, makes the note worthless.
+  #recall({ offsetMs, errorMs, wallMs }: NonNullable<Stored['clock']>): void {
+    const now = this.#now()
+    const ageMs = now - wallMs
+    const serverMs = now + offsetMs
+    if (!(ageMs >= 0 && ageMs <= DAY_MS) || !isTime(serverMs) || !isTime(errorMs)) return
+    this.#core.addStored({ monotonicMs: this.#monotonicNow(), serverMs, errorMs: errorMs + DRIFT * ageMs })
+  }
+
+  /** A trusted key that ended before this time verifies nothing. */
+  get floorMs(): number {
+    return this.#floorMs
+  }
+
+  // Wall and monotonic clock are compared at every look, so that sleep is noticed before the next stamp.
+  #look(): number {
+    const monotonicMs = this.#monotonicNow()
+    if (this.#core.noteWall({ monotonicMs, wallMs: this.#now() })) this.#onChange()
+    return monotonicMs
+  }
+
+  /**
+   * stamp gives the time to sign, or undefined where the server has to be asked for it first (R77, R78): with no estimate,
+   * and, for a type that may not be sent twice, with one from an earlier visit.
+   */
+  stamp(isRetriable: boolean): number | undefined {
+    const monotonicMs = this.#look()
+    if (!this.#isSampled) {
+      const { source, ageMs } = this.#core.estimate(monotonicMs)
+      const isUsable = source === 'event' || (source === 'stored' && isRetriable && ageMs <= DAY_MS)
+      if (!isUsable) return this.#trustLocal ? Math.max(0, Math.floor(this.#now())) : undefined
+    }
+    return this.#core.stamp(monotonicMs)
+  }
+
+  /**
+   * probeStamp gives the time to sign on the `cs.time` request that asks for the server's time. A clock far ahead of all
+   * that is known stamps the floor instead: the signed cs.stale that follows serves as well, while ids dated far ahead cost
+   * the session (R63).
+   */
+  probeStamp(): number {
+    const monotonicMs = this.#look()
+    if (this.#core.estimate(monotonicMs).source !== 'none') return this.#core.stamp(monotonicMs)
+    const now = Math.floor(this.#now())
+    return now >= this.#floorMs && now <= this.#floorMs + DAY_MS ? now : Math.floor(this.#floorMs)
+  }
+
+  /** The monotonic clock, on which requests are timed. */
+  monotonic(): number {
+    return this.#monotonicNow()
+  }
+
+  /** sample takes the time of a verified answer to our own request and says whether it did; `replace` is for cs.stale. */
+  sample(sample: RoundTrip & { replace?: boolean }): boolean {
+    const { serverMs } = sample
+    this.#look()
+    if (serverMs < this.#floorMs - FLOOR_SLACK_MS || !this.#core.addRoundTrip(sample)) return false
+    this.#isSampled = true
+    // A server far ahead of everything else here must not end keys for ever.
+    if (serverMs > this.#floorMs && serverMs <= Math.max(this.#now(), BUILD_TIME_MS) + DAY_MS) this.#floorMs = serverMs
+    this.#onChange()
+    return true
+  }
+
+  /** What the next visit should know. */
+  notes(): ClockNotes {
+    const floor = this.#floorMs > BUILD_TIME_MS ? { timeFloorMs: this.#floorMs } : {}
+    if (!this.#isSampled) return floor
+    const { offsetMs, errorMs } = this.view()
+    return { ...floor, clock: { offsetMs, errorMs, wallMs: this.#now() } }
+  }
+
+  /** notesIfDue gives the notes when the last ones have grown old, and takes them as written. */
+  notesIfDue(): ClockNotes | undefined {
+    const notes = this.notes()
+    if (!notes.clock) return undefined
+    const { offsetMs } = notes.clock
+    const atMs = this.#monotonicNow()
+    const { atMs: lastMs, offsetMs: lastOffsetMs } = this.#noted
+    if (atMs - lastMs < NOTE_EVERY_MS && Math.abs(offsetMs - lastOffsetMs) < NOTE_STEP_MS) return undefined
+    this.#noted = { atMs, offsetMs }
+    return notes
+  }
+
+  view(): ClockView {
+    const monotonicMs = this.#monotonicNow()
+    const wallMs = this.#now()
+    const { offsetMs, errorMs, ageMs, source } = this.#core.estimate(monotonicMs)
+    const isKnown = source !== 'none'
+    return Object.freeze({
+      offsetMs: isKnown ? monotonicMs + offsetMs - wallMs : 0,
+      errorMs,
+      ageMs,
+      source,
+      now: () => (isKnown ? Math.round(this.#monotonicNow() + offsetMs) : this.#now())
+    })
+  }
+
+  close(): void {
+    this.#core.free()
+  }
+}

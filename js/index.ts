@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+export type { StageEvent } from './checks.ts'
+export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
+export type { ClockView } from './clock.ts'
+export type { WasmSource } from './core.ts'
+export type { ClientEvents, ClientState, Opened } from './engine.ts'
+export { type EmailEnrollmentOptions, emailEnrollment, type Register, type Registration } from './enrollment.ts'
+export {
+  CountersignError,
+  type CountersignErrorInit,
+  type ErrorCategory,
+  type ErrorCode,
+  isCountersignError,
+  type RetryRule
+} from './errors.ts'
+export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-store.ts'
+export type { ConnectOptions, Logger } from './options.ts'
+export type { RequestOptions } from './requests.ts'
+export type { SessionInfo } from './sessions.ts'
+export type { Timings } from './transport/exchange.ts'
+export type { SignedFetchInit } from './transport/header.ts'
+export type { Progress } from './transport/http.ts'
+export type {
+  Algorithm,
+  Bytes,
+  BytesLike,
+  ClockSource,
+  KeyStore,
+  Signer,
+  Stage,
+  Stored,
+  TrustedServerKey
+} from './types.ts'

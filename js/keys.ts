@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+// The device key. Private keys are made with `extractable: false` and no code path exports one; the CryptoKey is reachable
+// from no public property of this package. The subtle functions are taken once, when the module loads.
+
+import { algorithms, isAlgorithm, SIGNATURE_BYTES } from './algorithms.ts'
+import { CountersignError, isCountersignError } from './errors.ts'
+import type { Algorithm, Bytes, Core, Signer, Stored } from './types.ts'
+
+const subtle = globalThis.crypto?.subtle
+const generateKey = subtle?.generateKey.bind(subtle)
+const exportKey = subtle?.exportKey.bind(subtle)
+const importKey = subtle?.importKey.bind(subtle)
+const subtleSign = subtle?.sign.bind(subtle)
+const subtleVerify = subtle?.verify.bind(subtle)
+
+/** Whether this environment has WebCrypto. */
+export const canSign = subtle !== undefined
+
+// WebKitGTK fails to make an Ed25519 key in about 0.6 % of calls; the next call succeeds.
+const GENERATE_TRIES = 3
+
+// No signing input begins like this: its first byte would be the length of a label no longer than 47 bytes.
+const PROBE = new TextEncoder().encode('countersign: does this key sign?')
+
+const isCryptoKey = (key: unknown): key is CryptoKey => Object.prototype.toString.call(key) === '[object CryptoKey]'
+
+const signingFailed = (cause: unknown): never => {
+  throw isCountersignError(cause) ? cause : new CountersignError('ERR_SIGNING_FAILED', { cause })
+}
+
+const checkSignature = (bytes: Bytes): Bytes => {
+  if (bytes.length !== SIGNATURE_BYTES) throw new CountersignError('ERR_SIGNING_FAILED', { detail: 'not 64 bytes' })
+  return bytes
+}
+
+/** One device key: it signs and tells its public half, and shows its private half only to the store. */
+export class DeviceKey {
+  readonly #key: CryptoKey | Signer
+  readonly algorithm: Algorithm
+  readonly publicKey: Bytes
+
+  constructor(key: CryptoKey | Signer, algorithm: Algorithm, publicKey: Bytes) {
+    this.#key = key
+    this.algorithm = algorithm
+    this.publicKey = publicKey
+  }
+
+  /** sign gives the 64-byte signature of bytes; rejects with ERR_SIGNING_FAILED. */
+  sign(bytes: Bytes): Promise<Bytes> {
+    const key = this.#key
+    return isCryptoKey(key)
+      ? subtleSign(algorithms[this.algorithm].signature, key, bytes).then(
+          (signature) => checkSignature(new Uint8Array(signature)),
+          signingFailed
+        )
+      : signWithSigner(key, bytes)
+  }
+
+  /** stored gives the record a store keeps; the one place where the private half leaves this object. */
+  stored(): Stored {
+    return { key: this.#key, publicKey: this.publicKey.slice(), algorithm: this.algorithm }
+  }
+}
+
+const signWithSigner = async (signer: Signer, bytes: Bytes): Promise<Bytes> => {
+  try {
+    return checkSignature(new Uint8Array(await signer.sign(bytes.slice())))
+  } catch (cause) {
+    return signingFailed(cause)
+  }
+}
+
+/** makeKey makes a key pair of one algorithm, none of it stored; rejects with ERR_KEY_GENERATION_FAILED. */
+export const makeKey = async (algorithm: Algorithm): Promise<DeviceKey> => {
+  const facts = algorithms[algorithm]
+  let cause: unknown
+  for (let tries = 0; tries < GENERATE_TRIES; tries++) {
+    try {
+      const pair = (await generateKey(facts.key, false, ['sign', 'verify'])) as CryptoKeyPair
+      return new DeviceKey(pair.privateKey, algorithm, new Uint8Array(await exportKey('raw', pair.publicKey)))
+    } catch (error) {
+      cause = error
+      if ((error as Error)?.name === 'NotSupportedError') break
+    }
+  }
+  throw new CountersignError('ERR_KEY_GENERATION_FAILED', { cause, detail: algorithm })
+}
+
+const isPublicKey = (algorithm: Algorithm, bytes: Uint8Array): boolean =>
+  bytes.length === algorithms[algorithm].publicKeyBytes && (algorithm === 'ed25519' || bytes[0] === 4)
+
+const isPrivateKey = (key: unknown, algorithm: Algorithm): key is CryptoKey | Signer =>
+  isCryptoKey(key)
+    ? key.type === 'private' && !key.extractable && key.algorithm.name === algorithms[algorithm].key.name
+    : typeof (key as Signer | null | undefined)?.sign === 'function'
+
+/** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */
+export const keyOfRecord = (record: Stored): DeviceKey | undefined => {
+  const { key, publicKey, algorithm } = record
+  if (!isAlgorithm(algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm)) return undefined
+  const bytes = new Uint8Array(publicKey)
+  return isPublicKey(algorithm, bytes) ? new DeviceKey(key, algorithm, bytes) : undefined
+}
+
+/** doesKeySign tells whether a key signs and its public half verifies that: ed25519 by the core, es256 by the platform. */
+export const doesKeySign = async (core: Core, key: DeviceKey): Promise<boolean> => {
+  const { algorithm, publicKey } = key
+  try {
+    const signature = await key.sign(PROBE)
+    if (algorithm === 'ed25519') return core.verifyEd25519(publicKey, PROBE, signature)
+    const { key: parameters, signature: how } = algorithms.es256
+    const imported = await importKey('raw', publicKey, parameters, false, ['verify'])
+    return await subtleVerify(how, imported, signature, PROBE)
+  } catch {
+    return false
+  }
+}

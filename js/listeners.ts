@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+import { badArgument } from './core-args.ts'
+import type { Logger } from './options.ts'
+
+/** Listeners by event: one that throws stops neither the others nor the call that told them. */
+export class Listeners<Events extends object> {
+  readonly #byEvent: { readonly [Name in keyof Events]: Set<(event: Events[Name]) => void> }
+  readonly #logger: Logger | undefined
+
+  constructor(names: readonly (keyof Events)[], logger: Logger | undefined) {
+    this.#byEvent = Object.fromEntries(names.map((name) => [name, new Set()])) as never
+    this.#logger = logger
+  }
+
+  /** add registers a listener and gives the function that removes it; throws ERR_INVALID_ARGUMENT for an unknown event. */
+  add<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
+    const listeners = Object.hasOwn(this.#byEvent, name) ? this.#byEvent[name] : undefined
+    if (!listeners) throw badArgument(`there is no event of that name`)
+    if (typeof listener !== 'function') throw badArgument('a listener has to be a function')
+    listeners.add(listener)
+    return () => {
+      listeners.delete(listener)
+    }
+  }
+
+  has(name: keyof Events): boolean {
+    return this.#byEvent[name].size > 0
+  }
+
+  tell<Name extends keyof Events>(name: Name, event: Events[Name]): void {
+    for (const listener of this.#byEvent[name]) {
+      try {
+        listener(event)
+      } catch (error) {
+        this.#logger?.warn(`a listener of '${String(name)}' threw`, error)
+      }
+    }
+  }
+}

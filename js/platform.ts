@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// What this package takes from the platform, taken once when the module loads: a script that replaces a global later changes
+// nothing here (SECURITY.md, "What patching reaches"). keys.ts and digest.ts do the same with WebCrypto. Nothing is
+// called, and nothing is read that an environment makes on first use.
+
+const { crypto, performance, setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
+const getRandomValues = crypto?.getRandomValues?.bind(crypto)
+
+/** Whether this environment has secure random numbers. */
+export const hasRandom = getRandomValues !== undefined
+
+/** Fills bytes with random ones; the platform's generator where an application injects none. */
+export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => unknown
+
+export const fillRandom: FillRandom = (bytes) => getRandomValues(bytes)
+
+export const platformFetch: typeof fetch | undefined = globalThis.fetch?.bind(globalThis)
+
+/** The wall clock, in Unix milliseconds. */
+export const wallNow: () => number = Date.now
+
+/** A clock that never steps, in milliseconds from an origin of its own. */
+export const monotonicNow: () => number = performance.now.bind(performance)
+
+/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
+export type Schedule = (run: () => void, afterMs: number) => () => void
+
+export const schedule: Schedule = (run, afterMs) => {
+  const timer = startTimer(run, afterMs)
+  return () => stopTimer(timer)
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+import type { FillRandom } from './platform.ts'
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+const ID_BYTES = 16
+const POOL_BYTES = 32 * ID_BYTES
+
+const textOfId = (bytes: Uint8Array, at: number): string => {
+  let text = ''
+  for (let index = at; index < at + 15; index += 3) {
+    const three = ((bytes[index] as number) << 16) | ((bytes[index + 1] as number) << 8) | (bytes[index + 2] as number)
+    text +=
+      ALPHABET.charAt(three >> 18) +
+      ALPHABET.charAt((three >> 12) & 63) +
+      ALPHABET.charAt((three >> 6) & 63) +
+      ALPHABET.charAt(three & 63)
+  }
+  const last = bytes[at + 15] as number
+  return text + ALPHABET.charAt(last >> 2) + ALPHABET.charAt((last & 3) << 4)
+}
+
+/** Random ids and fractions from one generator, asked for many bytes at a time: a call of it costs more than an id. */
+export class Randomness {
+  readonly #fill: FillRandom
+  readonly #pool = new Uint8Array(POOL_BYTES)
+  #used = POOL_BYTES
+
+  constructor(fill: FillRandom) {
+    this.#fill = fill
+  }
+
+  #take(size: number): number {
+    if (this.#used + size > POOL_BYTES) {
+      this.#fill(this.#pool)
+      this.#used = 0
+    }
+    const at = this.#used
+    this.#used += size
+    return at
+  }
+
+  /** 128 random bits as 22 base64url characters. */
+  id(): string {
+    return textOfId(this.#pool, this.#take(ID_BYTES))
+  }
+
+  /** A number from 0 to 1, 1 excluded: the jitter of a wait, nothing that has to be secret. */
+  fraction(): number {
+    const at = this.#take(4)
+    return new DataView(this.#pool.buffer).getUint32(at) / 2 ** 32
+  }
+}

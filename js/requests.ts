@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// What a caller hands to one call, read once and checked before anything is sent.
+
+import { badArgument, copyOf, textOf } from './core-args.ts'
+import { CountersignError } from './errors.ts'
+import { functionOf, type Settings, timeoutOf } from './options.ts'
+import type { Progress } from './transport/http.ts'
+import type { Bytes, BytesLike } from './types.ts'
+
+export type RequestOptions = {
+  signal?: AbortSignal | null | undefined
+  /** The limit of the whole call with its retries, in milliseconds. */
+  timeoutMs?: number | undefined
+  /** Makes the call safe to repeat: 1 to 64 of `[A-Za-z0-9_-]`, handed to the application, the same for every try. */
+  idempotencyKey?: string | undefined
+  onProgress?: ((progress: Progress) => void) | undefined
+}
+
+const RESERVED = /^(?:cs\.|http\.|sha256:)| /
+
+const encoder = new TextEncoder()
+
+/** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
+export const checkType = ({ isAllowed }: Settings, type: unknown): void => {
+  if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
+  if (!isAllowed(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+}
+
+const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes => {
+  if (payload === undefined) return new Uint8Array(0)
+  if (typeof payload !== 'string') return copyOf(payload, 'payload')
+  if (!/\p{Surrogate}/u.test(payload)) return encoder.encode(payload)
+  throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
+}
+
+/** payloadOf copies a caller's payload (R92), text as UTF-8; throws ERR_PAYLOAD_TOO_LARGE and usage errors. */
+export const payloadOf = ({ maxPayload }: Settings, payload: BytesLike | string | undefined): Bytes => {
+  const bytes = bytesOfPayload(payload)
+  if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
+  return bytes
+}
+
+export const encodeJson = (value: unknown): Bytes => encoder.encode(JSON.stringify(value))
+
+export const idempotencyKeyOf = (key: unknown): string | undefined => {
+  if (key === undefined || (typeof key === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(key))) return key
+  throw new CountersignError('ERR_INVALID_IDEMPOTENCY_KEY')
+}
+
+const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
+  if (signal && typeof signal.addEventListener !== 'function') throw badArgument('signal has to be an AbortSignal')
+  return signal ?? undefined
+}
+
+/** readRequest reads the options of a call; throws usage errors. */
+export const readRequest = (settings: Settings, options: RequestOptions) => {
+  const { signal, timeoutMs, idempotencyKey, onProgress } = options
+  return {
+    signal: signalOf(signal),
+    timeoutMs: timeoutMs === undefined ? settings.timeoutMs : timeoutOf(timeoutMs),
+    idempotencyKey: idempotencyKeyOf(idempotencyKey),
+    onProgress: onProgress && functionOf(onProgress, 'onProgress')
+  }
+}

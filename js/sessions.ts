@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+import { CountersignError } from './errors.ts'
+import type { Algorithm, Bytes } from './types.ts'
+
+/** One of the user's sessions, as the gateway lists them. Times are Unix milliseconds. */
+export type SessionInfo = {
+  deviceSessionId: string
+  algorithm: Algorithm
+  status: 'active' | 'revoked'
+  createdMs: number
+  lastSeenMs: number
+  revokedMs?: number
+  /** Whether it is this client's own. */
+  isCurrent: boolean
+}
+
+type Listed = {
+  device_session_id: string
+  algorithm: Algorithm
+  status: SessionInfo['status']
+  created_ms: number
+  last_seen_ms: number
+  revoked_ms?: number
+  current: boolean
+}
+
+/** readSessions reads the verified answer to `cs.sessions`; throws ERR_BAD_JSON where it is no such list. */
+export const readSessions = (payload: Bytes): SessionInfo[] => {
+  try {
+    const { sessions } = JSON.parse(new TextDecoder().decode(payload)) as { sessions: Listed[] }
+    return sessions.map(({ device_session_id, algorithm, status, created_ms, last_seen_ms, revoked_ms, current }) => ({
+      deviceSessionId: device_session_id,
+      algorithm,
+      status,
+      createdMs: created_ms,
+      lastSeenMs: last_seen_ms,
+      ...(revoked_ms === undefined ? {} : { revokedMs: revoked_ms }),
+      isCurrent: current
+    }))
+  } catch (cause) {
+    throw new CountersignError('ERR_BAD_JSON', { cause, detail: 'the list of sessions' })
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import { CountersignError, type ErrorCode } from '../errors.ts'
+import type { Stage } from '../types.ts'
+
+// R66: the gateway's own words, each with the error it becomes.
+const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
+  ['cs.unauthenticated', ['ERR_UNAUTHENTICATED']],
+  ['cs.session_revoked', ['ERR_SESSION_REVOKED']],
+  ['cs.unsupported_version', ['ERR_VERSION_REFUSED']],
+  ['cs.payload_mismatch', ['ERR_PAYLOAD_MISMATCH']],
+  ['cs.stale', ['ERR_STALE']],
+  ['cs.replayed', ['ERR_OUTCOME_UNKNOWN', 'replay']],
+  ['cs.too_large', ['ERR_TOO_LARGE']],
+  ['cs.rate_limited', ['ERR_RATE_LIMITED']],
+  ['cs.unavailable', ['ERR_UNAVAILABLE']]
+])
+
+const MAX_REFUSAL_BYTES = 1024
+
+const retryAfterOf = (payload: Uint8Array): number | undefined => {
+  if (payload.length > MAX_REFUSAL_BYTES) return undefined
+  try {
+    const { retry_after_ms: ms } = JSON.parse(new TextDecoder().decode(payload))
+    return Number.isSafeInteger(ms) && ms >= 0 ? ms : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** isRefusal tells whether a verified result code is the gateway's own word and not the application's. */
+export const isRefusal = (resultCode: string): boolean => resultCode.startsWith('cs.')
+
+/** refusalOf makes the error of a verified refusal; ERR_UNKNOWN_RESULT for a code of a later version (R67). */
+export const refusalOf = (resultCode: string, payload: Uint8Array): CountersignError => {
+  const [code, stage] = refusals.get(resultCode) ?? ['ERR_UNKNOWN_RESULT']
+  return new CountersignError(code, { stage, resultCode, retryAfterMs: retryAfterOf(payload) })
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+import type { Bytes, Core } from '../types.ts'
+
+/** A request with its signature, before a binding gives it its form in HTTP. */
+export type SignedRequest = {
+  readonly deviceSessionId: string
+  readonly messageType: string
+  readonly timestampMs: number
+  readonly requestId: string
+  readonly payload: Bytes
+  readonly payloadHash: Bytes
+  readonly signingInput: Bytes
+  readonly signature: Bytes
+}
+
+/** An answer taken apart; nothing of it has been verified. */
+export type RawAnswer = {
+  readonly envelope: Bytes
+  readonly payload: Bytes
+  /** The binding names no key, so every trusted one is tried. */
+  readonly anyKey?: boolean
+}
+
+/** One form of request and answer in HTTP (section 7). */
+export interface Binding {
+  /** write gives what fetch takes. */
+  write(core: Core, request: SignedRequest): { url: string; init: RequestInit }
+  /** read takes an answer apart, `receive` reading its body up to a cap; rejects with ERR_UNSIGNED_ANSWER or a malformed error. */
+  read(core: Core, response: Response, receive: (cap: number) => Promise<Bytes>): Promise<RawAnswer>
+  /** Whether an application's signed result code, none of `cs.`, fits this binding and the answer's status. */
+  isResult(resultCode: string, status: number): boolean
+}
+
+export const ENVELOPE_BYTES = 1024
+
+/** Codes made by the header binding (R32), which an application's own answer never carries. */
+export const isApplicationResult = (resultCode: string): boolean => !resultCode.startsWith('http.')

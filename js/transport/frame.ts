@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The frame binding: request and answer are each one frame (R29).
+
+import type { Settings } from '../options.ts'
+import type { Bytes } from '../types.ts'
+import { type Binding, ENVELOPE_BYTES, isApplicationResult } from './binding.ts'
+import { essence, unsignedAnswer } from './http.ts'
+
+const MEDIA_TYPE = 'application/vnd.countersign.v1'
+const MAGIC_BYTES = 3
+const FIELDS = 3
+
+/**
+ * envelopeLength finds where a frame's payload begins. A frame that is not well-formed gives a length that the core, which
+ * judges the envelope, refuses.
+ */
+export const envelopeLength = (frame: Uint8Array): number => {
+  const limit = Math.min(frame.length, ENVELOPE_BYTES + 1)
+  let at = MAGIC_BYTES
+  for (let field = 0; field < FIELDS; field++) {
+    const low = frame[at++] ?? 0
+    if (low < 0x80) at += low
+    else at += (low & 0x7f) + ((frame[at] ?? 0) << 7) + 1
+  }
+  return Math.min(at, limit)
+}
+
+/** splitFrame gives copies of a frame's envelope and payload. */
+export const splitFrame = (frame: Uint8Array): { envelope: Bytes; payload: Bytes } => {
+  const length = envelopeLength(frame)
+  return { envelope: Uint8Array.from(frame.subarray(0, length)), payload: Uint8Array.from(frame.subarray(length)) }
+}
+
+export const frameBinding = ({ endpoint, maxPayload }: Settings): Binding => {
+  const headers = { 'content-type': MEDIA_TYPE }
+  return {
+    write: (core, { signingInput, signature, payload }) => {
+      const body = core.buildFrame({ signingInput, keyId: '', signature, payload })
+      return { url: endpoint, init: { method: 'POST', headers, body } }
+    },
+    async read(_core, response, receive) {
+      if (essence(response) !== MEDIA_TYPE) throw unsignedAnswer(response)
+      return splitFrame(await receive(maxPayload + ENVELOPE_BYTES))
+    },
+    isResult: isApplicationResult
+  }
+}
