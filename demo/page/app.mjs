@@ -237,4 +237,7 @@ const offerMemoryKey = () => {
   byId('notice').append(' ', button)
 }
 
+document.addEventListener('securitypolicyviolation', ({ effectiveDirective }) => {
+  root.dataset.violation = effectiveDirective
+})
 start()

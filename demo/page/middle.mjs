@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The man in the middle: a fetch for `connect({ fetch })` that sees, and may change, the real bytes of both directions.
 
-const bytesOf = async (message) => new Uint8Array(await message.arrayBuffer())
-
 const fieldsIn = (core, frame) => {
   try {
     return core.parseSigningInput(core.parseFrame(frame).signingInput)
@@ -19,33 +17,24 @@ const fieldsIn = (core, frame) => {
 export const createMiddle = ({ core, type }) => {
   let armed
 
-  const viaAttack = async ({ attack, tap }, url, init, frame, fields) => {
-    Object.assign(tap, { frame, requestId: fields.requestId })
-    const forward = async (bytes) => {
-      const response = await fetch(url, { ...init, body: bytes })
-      const answer = {
-        status: response.status,
-        type: response.headers.get('content-type') ?? '',
-        bytes: await bytesOf(response)
-      }
-      tap.passes.push({ frame: bytes, requestId: fieldsIn(core, bytes)?.requestId, answer })
+  const viaAttack = async ({ attack, tap }, url, init, fields) => {
+    Object.assign(tap, { frame: init.body, requestId: fields.requestId })
+    const forward = async (frame) => {
+      const response = await fetch(url, { ...init, body: frame })
+      const type = response.headers.get('content-type') ?? ''
+      const answer = { status: response.status, type, bytes: new Uint8Array(await response.arrayBuffer()) }
+      tap.passes.push({ frame, requestId: fieldsIn(core, frame)?.requestId, answer })
       return answer
     }
-    const delivered = await attack.through({ core, frame, fields, forward })
+    const delivered = await attack.through({ core, frame: init.body, fields, forward })
     tap.delivered = delivered
     return new Response(delivered.bytes, { status: delivered.status, headers: { 'content-type': delivered.type } })
   }
 
   return {
-    fetch: async (input, init) => {
-      if (!armed) return fetch(input, init)
-      const request = new Request(input, init)
-      const { method, headers, credentials, cache, redirect, referrerPolicy, signal } = request
-      const frame = await bytesOf(request.clone())
-      const fields = fieldsIn(core, frame)
-      if (fields?.messageType !== type) return fetch(request)
-      const rest = { method, headers, credentials, cache, redirect, referrerPolicy, signal }
-      return viaAttack(armed, request.url, rest, frame, fields)
+    async fetch(url, init) {
+      const fields = armed && init.body instanceof Uint8Array ? fieldsIn(core, init.body) : undefined
+      return fields?.messageType === type ? viaAttack(armed, url, init, fields) : fetch(url, init)
     },
     arm(attack) {
       const tap = { frame: undefined, requestId: undefined, passes: [], delivered: undefined }

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// Drives the demo page the way a visitor does: by its buttons, reading what it shows.
+import { mkdirSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { browsersRequired, launch, missingEngine } from '../browsers/launch.mjs'
+import { until } from './harness.mjs'
+
+const SHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
+
+export const GATEWAY = [
+  'parse',
+  'version',
+  'session',
+  'signature',
+  'freshness',
+  'replay',
+  'payload_hash',
+  'rate',
+  'handler'
+]
+export const CLIENT = ['parse', 'signature', 'request_id', 'payload_hash', 'freshness']
+
+/** ladder writes what lamps should show: all pass up to the failing one, which fails, and the rest stay dark. */
+export const ladder = (stages, failing) => {
+  const at = failing === undefined ? stages.length : stages.indexOf(failing)
+  const verdictOf = (index) => (index < at ? 'pass' : index === at ? 'fail' : 'off')
+  return Object.fromEntries(stages.map((stage, index) => [stage, verdictOf(index)]))
+}
+
+/** dark is a ladder nobody reported to. */
+export const dark = (stages) => Object.fromEntries(stages.map((stage) => [stage, 'off']))
+
+/** engineOptions skips a test whose engine is missing, unless engines are required here. */
+export const engineOptions = (engine) => {
+  const command = missingEngine(engine)
+  return { timeout: 180_000, skip: command && !browsersRequired ? `${engine} is missing: ${command}` : false }
+}
+
+/** openBrowser starts an engine that ends with the test. */
+export const openBrowser = async (t, engine, options) => {
+  const browser = await launch(engine, options)
+  let isOpen = true
+  const close = async () => {
+    if (isOpen) {
+      isOpen = false
+      await browser.close()
+    }
+  }
+  t.after(close)
+  return { ...browser, close }
+}
+
+/** visit opens the page and gives the visitor's view of it. */
+export const visit = async (browser, url) => {
+  const page = await browser.newPage()
+  const state = () => page.evaluate(() => document.documentElement.dataset.state)
+  const waitFor = (...states) =>
+    until(
+      async () => {
+        const now = await state()
+        if (now === 'error') throw new Error(await page.evaluate(() => document.getElementById('notice').textContent))
+        return states.includes(now)
+      },
+      `the page is ${states.join(' or ')}`,
+      30_000
+    )
+  const click = (selector) =>
+    page.evaluate((target) => {
+      const node = document.querySelector(target)
+      if (!node || node.disabled || node.offsetParent === null) throw new Error(`nobody could press ${target}`)
+      node.click()
+    }, selector)
+  const text = (selector) => page.evaluate((target) => document.querySelector(target).textContent, selector)
+  const lamps = () =>
+    page.evaluate(() => {
+      const shown = { gateway: {}, client: {} }
+      for (const lamp of document.querySelectorAll('[data-lamp]')) {
+        const [side, stage] = lamp.dataset.lamp.split(':')
+        shown[side][stage] = lamp.dataset.verdict
+      }
+      return shown
+    })
+  const press = async (selector) => {
+    await click(selector)
+    await waitFor('ready')
+  }
+  const signIn = async () => {
+    await waitFor('signed-out')
+    await click('#get-code')
+    await waitFor('code')
+    await click('#enter')
+    await waitFor('ready')
+  }
+  const overflow = () =>
+    page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
+  const shoot = async (name) => {
+    mkdirSync(SHOTS, { recursive: true })
+    const image = await page.screenshot({ fullPage: true })
+    await writeFile(join(SHOTS, `${browser.engine}-${name}.png`), image)
+  }
+  await page.goto(url)
+  return { page, state, waitFor, click, press, text, lamps, signIn, overflow, shoot }
+}
