@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: MIT
 // A gateway in this process, and the client's names, for the code that the documents show.
+
+import { generateKeyPairSync, sign } from 'node:crypto'
 import { createServer } from 'node:http'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { loadCore } from 'countersign/core'
-import { createGateway, enrollment, memoryCodeStore, memoryReplayStore, memorySessionStore, nodeHandler } from 'countersign/server'
-import { generateKeyPairSync, sign } from 'node:crypto'
+import {
+  createGateway,
+  enrollment,
+  memoryCodeStore,
+  memoryReplayStore,
+  memorySessionStore,
+  nodeHandler
+} from 'countersign/server'
 
 const LABEL = 'shop'
 

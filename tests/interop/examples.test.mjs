@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The code of the documents runs: README's client and server against each other, and every example of an error page that
+// is marked `run` fails with just that page's code.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import * as http from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import * as countersign from 'countersign'
+import { loadCore } from 'countersign/core'
+import { codeOf, runCode } from './shown-code.mjs'
+import { openStage } from './stage.mjs'
+
+const pages = await readdir(fileURLToPath(new URL('../../docs/errors/', import.meta.url)))
+
+describe('the examples of the error pages', () => {
+  let stage
+  let client
+  before(async () => {
+    stage = await openStage()
+    client = await stage.enrolled({})
+  })
+  after(() => stage.close())
+
+  // The answer to a signed request as the frame that came, for examples that open it themselves.
+  const answeredFrame = async (type, payload) => {
+    const { frame, requestId } = await client.sign(type, payload)
+    const response = await fetch(`${stage.url}/exchange`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/vnd.countersign.v1' },
+      body: frame
+    })
+    return { requestId, frame: new Uint8Array(await response.arrayBuffer()) }
+  }
+
+  for (const page of pages.filter((name) => name.startsWith('ERR_'))) {
+    const blocks = codeOf(`docs/errors/${page}`, 'js run')
+    if (blocks.length === 0) continue
+    const code = page.slice(0, -3)
+    test(`${code} is what its example ends with`, async () => {
+      const { url, label, serverKeys, core, connectWith, enrolled } = stage
+      const enrolledWith = (options) => enrolled(options, `${code.toLowerCase()}@example.com`)
+      const names = {
+        url,
+        label,
+        serverKeys,
+        core,
+        client,
+        connectWith,
+        enrolledWith,
+        answeredFrame,
+        loadCore,
+        ...countersign
+      }
+      for (const block of blocks) await assert.rejects(runCode(block, names), { code })
+    })
+  }
+})
+
+describe('the code of README.md', () => {
+  test('its client enrols at its server, sends, and reads a signed answer', async () => {
+    const [, clientCode, serverCode] = [null, ...codeOf('README.md', 'js')]
+    const folder = await mkdtemp(join(tmpdir(), 'countersign-readme-'))
+    const mails = []
+    const carts = []
+    let server
+    const load = async (name) => {
+      if (name !== 'node:http') return import(name)
+      // Port 8080 may be taken: any free one will do, and this test has to close what it opened.
+      const listen = (...given) => {
+        server = http.createServer(...given)
+        return { listen: () => server.listen(0, '127.0.0.1') }
+      }
+      return { ...http, createServer: listen }
+    }
+    const serverNames = {
+      addToCart: async (userId, payload, idempotencyKey) => {
+        carts.push({ userId, sku: JSON.parse(Buffer.from(payload)).sku, idempotencyKey })
+        return 'added'
+      },
+      ordersOf: async (userId) => JSON.stringify([{ userId, total: 1 }]),
+      sendCode: (mail) => void mails.push(mail)
+    }
+    const { gateway, shared } = await runCode(serverCode.replaceAll("'data/", `'${folder}/`), serverNames, {
+      load,
+      results: ['gateway', 'shared']
+    })
+    try {
+      await once(server, 'listening')
+      const { publicKey, keyId } = await shared.signer
+      const code = clientCode
+        .replace('https://api.example.com', `http://127.0.0.1:${server.address().port}`)
+        .replace(
+          /id: '[^']+', publicKey: '[^']+'/,
+          `id: '${keyId}', publicKey: '${Buffer.from(publicKey).toString('base64')}'`
+        )
+        .replace("label: 'shop',", "label: 'shop', store: memoryStore(),")
+      const email = 'ada@example.com'
+      const names = { email, prompt: () => mails.at(-1).code, memoryStore: countersign.memoryStore }
+      const { client, reply, orders } = await runCode(code, names, { results: ['client', 'reply', 'orders'] })
+      assert.equal(client.state, 'ready')
+      assert.equal(reply.resultCode, 'ok')
+      assert.equal(new TextDecoder().decode(reply.payload), 'added')
+      assert.deepEqual(carts, [{ userId: orders[0].userId, sku: 4711, idempotencyKey: 'cart-1' }])
+      await client.close()
+    } finally {
+      await gateway.close()
+      server.closeAllConnections()
+      server.close()
+      await Promise.all([shared.sessions, shared.replay, shared.codes].map((store) => store.close?.()))
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+
+  test('the blocks have about ten lines each', () => {
+    for (const code of codeOf('README.md', 'js')) assert.ok(code.trim().split('\n').filter(Boolean).length <= 12)
+  })
+})
