@@ -118,7 +118,9 @@ export const startGateway = async (config, log) => {
   const parts = await createParts(config, log)
   const state = { isLoopback: false, isDraining: false }
   const server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
-  server.on('request', await createDispatch(config, parts, state))
+  const dispatch = await createDispatch(config, parts, state)
+  // A body that waits for `100 Continue` is asked for once its envelope was accepted.
+  server.on('request', dispatch).on('checkContinue', dispatch)
   try {
     await listen(server, config)
   } catch (error) {

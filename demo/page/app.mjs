@@ -60,7 +60,7 @@ const createApp = (session) => {
     clientLadder: createLadder(byId('client-lamps'), 'client', CLIENT_STAGES)
   }
   const show = createShow({ core, flight, ...ladders })
-  const keyCard = createKeyCard({ core, label: description.label })
+  const keyCard = createKeyCard({ client, core, label: description.label })
   const bench = createBench(attacks, (attack) => run(attack))
   const wire = createWire({
     core,

@@ -6,56 +6,43 @@ import { readStored, tryExport } from './stored-key.mjs'
 
 const fact = (name, value) => [el('dt', {}, name), el('dd', {}, value)]
 
-const levelOf = async () => {
+const levelOf = async ({ storage }) => {
+  if (storage === 'memory') return 'memory · gone with this page'
   const isPersisted = await navigator.storage?.persisted?.().catch(() => false)
   return isPersisted ? 'IndexedDB · persistent' : 'IndexedDB · best effort'
 }
 
+const shortHex = (bytes) =>
+  hexOf(bytes)
+    .slice(0, 24)
+    .replace(/(.{4})(?=.)/g, '$1 ')
+
 /** createKeyCard returns `{ show, hide, export }`; it reads the record itself, since the client never gives its key out. */
-export const createKeyCard = ({ core, label }) => {
-  const [root, portrait, facts, refusal, chip, empty] = [
-    'scene-key',
-    'portrait',
-    'key-facts',
-    'refusal',
-    'chip-icon',
-    'key-empty'
-  ].map(byId)
-  let key
+export const createKeyCard = ({ client, core, label }) => {
+  const [root, portrait, facts, refusal, chip] = ['scene-key', 'portrait', 'key-facts', 'refusal', 'chip-icon'].map(
+    byId
+  )
+  let stored
 
   const hide = () => {
-    key = undefined
+    stored = undefined
     root.dataset.empty = 'yes'
-    refusal.textContent = ''
-    facts.replaceChildren()
-    empty.textContent = 'No key yet. Sign in and one is made.'
-    portrait.replaceChildren()
-    chip.replaceChildren()
+    for (const node of [refusal, facts, portrait, chip]) node.replaceChildren()
   }
   const show = async () => {
-    const stored = await readStored(label)
-    if (!stored) {
-      hide()
-      empty.textContent = 'This key lives in memory: it is gone with this page.'
-      return
-    }
-    key = stored.key
-    const thumbprint = core.sha256(stored.publicKey)
+    const { algorithm, publicKey } = client.key
+    const thumbprint = core.sha256(publicKey)
+    stored = await readStored(label)
     root.dataset.empty = 'no'
     portrait.replaceChildren(identicon(thumbprint))
     chip.replaceChildren(identicon(thumbprint))
     facts.replaceChildren(
-      ...fact('algorithm', [key.algorithm.name, key.algorithm.namedCurve].filter(Boolean).join(' ')),
-      ...fact('extractable', String(key.extractable)),
-      ...fact('usages', key.usages.join(', ')),
-      ...fact('storage', await levelOf()),
-      ...fact(
-        'thumbprint',
-        hexOf(thumbprint)
-          .slice(0, 24)
-          .replace(/(.{4})(?=.)/g, '$1 ')
-      ),
-      ...fact('session', printable(stored.sessionId ?? 'none'))
+      ...fact('algorithm', { ed25519: 'Ed25519', es256: 'ECDSA P-256' }[algorithm]),
+      ...(stored ? fact('extractable', String(stored.key.extractable)) : []),
+      ...(stored ? fact('usages', stored.key.usages.join(', ')) : []),
+      ...fact('storage', await levelOf(client.key)),
+      ...fact('thumbprint', shortHex(thumbprint)),
+      ...fact('session', printable(client.sessionId))
     )
   }
   const wordsOf = ({ format, exported, name, message }) =>
@@ -71,7 +58,8 @@ export const createKeyCard = ({ core, label }) => {
     hide,
     async export() {
       refusal.textContent = ''
-      if (key) refusal.replaceChildren(...(await tryExport(key)).map(wordsOf))
+      if (stored) refusal.replaceChildren(...(await tryExport(stored.key)).map(wordsOf))
+      else refusal.textContent = 'A key in memory is out of reach for any script but the client.'
     }
   }
 }
