@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
+
+import type { Core } from '../types.ts'
+import { FRAME_TYPE } from './bindings/frame.ts'
+import { writeJson } from './bindings/json.ts'
+import type { GatewayClock } from './clock.ts'
+import { within } from './deadline.ts'
+import { emptyBytes, encodeText, sha256 } from './encoding.ts'
+import type { Binding, Outbound, ServerSigner } from './types.ts'
+
+const PROTOCOL_VERSION = 'v1'
+
+/** The gateway's own refusals and their HTTP statuses (R66). */
+export const refusalStatus = {
+  'cs.unsupported_version': 400,
+  'cs.unauthenticated': 401,
+  'cs.session_revoked': 401,
+  'cs.stale': 401,
+  'cs.replayed': 409,
+  'cs.payload_mismatch': 400,
+  'cs.too_large': 413,
+  'cs.rate_limited': 429,
+  'cs.unavailable': 503
+} as const
+
+export type RefusalCode = keyof typeof refusalStatus
+
+/** hasNoBody tells whether an answer's payload is empty whatever the handler gave (R39). */
+export const hasNoBody = (method: string, status: number): boolean =>
+  method === 'HEAD' || status === 204 || status === 205 || status === 304
+
+/** plainAnswer is an unsigned answer with an empty body (R54). */
+export const plainAnswer = (status: number, headers: Record<string, string> = {}): Outbound => ({
+  status,
+  headers,
+  body: emptyBytes()
+})
+
+/** What is to be signed, and where it goes. */
+export type Draft = {
+  binding: Binding
+  requestId: string
+  resultCode: string
+  status: number
+  payload: Uint8Array
+  /** Header binding only. */
+  contentType: string
+}
+
+/** Sealer signs drafts. */
+export type Sealer = (core: Core, draft: Draft) => Promise<Outbound>
+
+/** createSealer makes the function that signs answers; it rejects where the signer fails or does not answer in time. */
+export const createSealer = (options: {
+  label: string
+  signer: ServerSigner
+  clock: GatewayClock
+  signMs: number
+}): Sealer => {
+  const { label, signer, clock, signMs } = options
+  return async (core, { binding, requestId, resultCode, status, payload, contentType }) => {
+    const payloadHash = sha256(payload)
+    const timestampMs = clock.now()
+    const signingInput = core.responseSigningInput({ label, requestId, timestampMs, resultCode, payloadHash })
+    const given = signer.sign(signingInput)
+    const signature = given instanceof Uint8Array ? given : await within(signMs, 'the signer', () => given)
+    const parts = { signingInput, keyId: signer.keyId, signature }
+    if (binding === 'header') {
+      const countersign = encodeText(core.buildFrame(parts), 'base64url')
+      return { status, headers: { countersign, 'content-type': contentType }, body: payload }
+    }
+    if (binding === 'json') {
+      const fields = {
+        protocolVersion: PROTOCOL_VERSION,
+        requestId,
+        timestampMs,
+        resultCode,
+        payload,
+        payloadHash,
+        signature
+      }
+      return { status, headers: { 'content-type': 'application/json' }, body: Buffer.from(writeJson(fields)) }
+    }
+    return { status, headers: { 'content-type': FRAME_TYPE }, body: core.buildFrame({ ...parts, payload }) }
+  }
+}
+
+/** refusalPayload is `{}` or `{"retry_after_ms":n}` (R66). */
+export const refusalPayload = (retryAfterMs: number | undefined): Uint8Array =>
+  Buffer.from(retryAfterMs === undefined ? '{}' : `{"retry_after_ms":${Math.max(1, Math.ceil(retryAfterMs))}}`)

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The envelope is judged as soon as it
+// is whole, before more of the body is read (R47).
+
+import { emptyBytes } from '../encoding.ts'
+import type { Inbound } from '../types.ts'
+
+/** The media type of a frame. */
+export const FRAME_TYPE = 'application/vnd.countersign.v1'
+
+/** An envelope is at most this long (R30). */
+export const MAX_ENVELOPE = 1024
+
+const MAGIC = [0x43, 0x53, 0x01]
+const FIELDS = 3
+
+/**
+ * envelopeEnd gives the length of the envelope that `bytes` begin with; undefined while that needs more bytes; 0 where no
+ * further byte can make it one. It only finds the end: the core judges what is inside.
+ */
+export const envelopeEnd = (bytes: Uint8Array): number | undefined => {
+  for (let at = 0; at < MAGIC.length; at++) {
+    if (at >= bytes.length) return undefined
+    if (bytes[at] !== MAGIC[at]) return 0
+  }
+  let at = MAGIC.length
+  for (let field = 0; field < FIELDS; field++) {
+    const low = bytes[at++]
+    if (low === undefined) return undefined
+    let size = low
+    if (low > 0x7f) {
+      const high = bytes[at++]
+      if (high === undefined) return undefined
+      if (high > 0x7f) return 0
+      size = (low & 0x7f) | (high << 7)
+    }
+    at += size
+    if (at > MAX_ENVELOPE) return 0
+  }
+  return at <= bytes.length ? at : undefined
+}
+
+/**
+ * readEnvelope reads a body until its envelope is whole, cannot become one, or the body ends. `head` is what there is of
+ * it, `rest` the part of the payload that came along.
+ */
+export const readEnvelope = async (inbound: Inbound): Promise<{ head: Uint8Array; rest: Uint8Array }> => {
+  let bytes = emptyBytes()
+  for (;;) {
+    const end = envelopeEnd(bytes)
+    if (end === 0) return { head: bytes.subarray(0, MAX_ENVELOPE), rest: emptyBytes() }
+    if (end !== undefined) return { head: bytes.subarray(0, end), rest: bytes.subarray(end) }
+    const piece = await inbound.read()
+    if (piece === null) return { head: bytes, rest: emptyBytes() }
+    bytes = bytes.length === 0 ? piece : Buffer.concat([bytes, piece])
+  }
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
+
+import { CountersignError } from '../errors.ts'
+import { emptyBytes } from './encoding.ts'
+import type { Inbound, Outbound } from './types.ts'
+
+/** Where a browser or curl asks a gateway how it sees an origin. */
+export const CORS_CHECK_PATH = '/.well-known/countersign-cors'
+
+const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
+const ALLOWED = 'content-type, countersign'
+const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+const isOrigin = (text: unknown): text is string =>
+  typeof text === 'string' && URL.canParse(text) && new URL(text).origin === text
+
+const checkOrigin = (origin: string): string => {
+  const refuse = (why: string) => new CountersignError('ERR_INVALID_ARGUMENT', { detail: `origins: ${why}` })
+  if (!isOrigin(origin))
+    throw refuse('each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
+  const { protocol, hostname } = new URL(origin)
+  if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))) return origin
+  throw refuse('https, or http on a loopback host: other pages have no WebCrypto to sign with')
+}
+
+/** Cors makes the headers of every answer. */
+export type Cors = {
+  /** What every answer carries, plain ones too. */
+  headers(origin: string | null): Record<string, string>
+  preflight(inbound: Inbound): Outbound
+  /** Answers CORS_CHECK_PATH. */
+  check(inbound: Inbound): Outbound
+}
+
+const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string | undefined => {
+  if (origin === null)
+    return 'no Origin header arrived: same-origin calls need none, for others a front end has removed it'
+  if (allowed.has(origin)) return undefined
+  if (allowed.size === 0) return 'no origin is allowed: pass `origins`'
+  if (origin === 'null')
+    return 'the page has an opaque origin (a sandboxed frame, a file:// page), which cannot be allowed'
+  if (!isOrigin(origin)) return 'the Origin header is not an origin: something on the way rewrites it'
+  const { host, hostname, protocol } = new URL(origin)
+  const near = [...allowed].map((entry) => new URL(entry))
+  if (near.some((entry) => entry.host === host)) return `the scheme differs: allowed is another one than ${protocol}`
+  if (near.some((entry) => entry.hostname === hostname)) return 'the port differs from the one that is allowed'
+  return 'this origin is not in `origins`'
+}
+
+/** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
+export const createCors = (origins: readonly string[]): Cors => {
+  const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
+  const headers = (origin: string | null): Record<string, string> => ({
+    'cache-control': 'no-store, no-transform',
+    'x-content-type-options': 'nosniff',
+    vary: 'origin',
+    ...(origin !== null && allowed.has(origin)
+      ? { 'access-control-allow-origin': origin, 'access-control-expose-headers': 'countersign' }
+      : {})
+  })
+  return {
+    headers,
+    preflight(inbound) {
+      const origin = inbound.header('origin')
+      const grant: Record<string, string> =
+        origin !== null && allowed.has(origin)
+          ? {
+              'access-control-allow-methods': METHODS,
+              'access-control-allow-headers': ALLOWED,
+              'access-control-max-age': '600'
+            }
+          : {}
+      return { status: 204, headers: grant, body: emptyBytes() }
+    },
+    check(inbound) {
+      const origin = inbound.header('origin')
+      const problem = problemOf(origin, allowed)
+      const report = { origin, allowed: origin !== null && allowed.has(origin), ...(problem ? { problem } : {}) }
+      return {
+        status: 200,
+        // Readable from the very page that is refused: it holds nothing but what that page sent.
+        headers: { 'content-type': 'application/json', 'access-control-allow-origin': '*' },
+        body: Buffer.from(JSON.stringify(report))
+      }
+    }
+  }
+}
+
+const expectHeader = (problems: string[], where: string, headers: Headers, name: string, wanted: string): void => {
+  const value = headers.get(name)
+  const parts = (value ?? '')
+    .toLowerCase()
+    .split(',')
+    .map((part) => part.trim())
+  if (value === null) problems.push(`${where}: ${name} is missing; it should be ${wanted}`)
+  else if (!wanted.split(', ').every((part) => parts.includes(part)))
+    problems.push(`${where}: ${name} is ${value}; it should have ${wanted}`)
+  else if (name === 'access-control-allow-origin' && parts.length > 1)
+    problems.push(`${where}: ${name} is given twice: a front end adds its own`)
+}
+
+/**
+ * checkCors calls a gateway the way a browser on `origin` would and lists what is wrong, front ends on the way included; an
+ * empty list means a page there can call it. It rejects only where the gateway cannot be reached at all.
+ *
+ * @example
+ * ```ts
+ * const problems = await checkCors({ url: 'https://api.example/exchange', origin: 'https://app.example' })
+ * for (const problem of problems) console.error(problem)
+ * ```
+ */
+export const checkCors = async (options: { url: string; origin: string; fetch?: typeof fetch }): Promise<string[]> => {
+  const { url, origin, fetch = globalThis.fetch } = options
+  const problems: string[] = []
+  if (!isOrigin(origin)) return ['origin: give exactly scheme://host or scheme://host:port']
+  const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': ALLOWED }
+  const preflight = await fetch(url, { method: 'OPTIONS', headers: asked, redirect: 'manual' })
+  if (preflight.status !== 204)
+    problems.push(`preflight: status ${preflight.status} instead of 204: something answers before the gateway`)
+  expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-origin', origin)
+  expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-headers', ALLOWED)
+  expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-methods', 'post')
+  // An empty body is no frame: the plain refusal has to be readable too, or the page sees a network error.
+  const refused = await fetch(url, {
+    method: 'POST',
+    headers: { origin, 'content-type': 'application/vnd.countersign.v1' },
+    redirect: 'manual'
+  })
+  await refused.arrayBuffer()
+  if (refused.status !== 400)
+    problems.push(`answer: status ${refused.status} instead of 400 to an empty frame: is this the gateway's endpoint?`)
+  expectHeader(problems, 'answer', refused.headers, 'access-control-allow-origin', origin)
+  expectHeader(problems, 'answer', refused.headers, 'access-control-expose-headers', 'countersign')
+  expectHeader(problems, 'answer', refused.headers, 'vary', 'origin')
+  expectHeader(problems, 'answer', refused.headers, 'cache-control', 'no-store, no-transform')
+  return problems
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// Enrolment without its carrier (PROTOCOL.md, section 13): a challenge, a key that proves it is there, a session, and an
+// answer that only this server can have given.
+
+import { randomBytes } from 'node:crypto'
+import type { Algorithm, Core } from '../types.ts'
+import { createSealer } from './answer.ts'
+import type { GatewayClock } from './clock.ts'
+import { encodeText, isText, sha256 } from './encoding.ts'
+import { isAcceptableKey, verifySignature } from './keys.ts'
+import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
+
+/** Why an enrolment is refused; `code` of its problem+json. */
+export type Problem = {
+  status: 400 | 404 | 405 | 409 | 413 | 415 | 429 | 503
+  code: string
+  title: string
+  retryAfterMs?: number
+}
+
+export const problems = {
+  invalidRequest: { status: 400, code: 'invalid_request', title: 'The body is not what this endpoint takes' },
+  invalidKey: { status: 400, code: 'invalid_key', title: 'The public key cannot be registered' },
+  invalidProof: {
+    status: 400,
+    code: 'invalid_proof',
+    title: 'The proof is not a signature of this challenge by this key'
+  },
+  invalidCode: { status: 400, code: 'invalid_code', title: 'The code is wrong or no longer good' },
+  challengeUsed: { status: 409, code: 'challenge_used', title: 'This challenge has enrolled another key' },
+  tooMany: { status: 429, code: 'too_many_requests', title: 'Too many tries; wait or ask for a new code later' },
+  tooLarge: { status: 413, code: 'too_large', title: 'The body is too large' },
+  unsupported: { status: 415, code: 'unsupported_media_type', title: 'The body has to be application/json' },
+  notFound: { status: 404, code: 'not_found', title: 'There is no such endpoint' },
+  notAllowed: { status: 405, code: 'method_not_allowed', title: 'This endpoint takes POST' },
+  unavailable: { status: 503, code: 'unavailable', title: 'Enrolment is not possible at the moment' }
+} as const satisfies { [name: string]: Problem }
+
+/** A key and its claim to a challenge. */
+export type Offer = { challengeId: string; algorithm: string; publicKey: Uint8Array; proof: Uint8Array }
+
+export type EnrollerOptions = {
+  label: string
+  signer: ServerSigner
+  sessions: SessionStore
+  codes: CodeStore
+  clock: GatewayClock
+  core: () => Promise<Core>
+  userIdOf: (email: string) => string
+}
+
+/** Enroller is the protocol of enrolment; every step rejects where a store does. */
+export type Enroller = {
+  challenge(email: string, lifetimeMs: number, codeHash?: (id: string) => Uint8Array): Promise<Challenge | undefined>
+  /** Checks key and proof (R85): the challenge, or what is wrong. */
+  prove(offer: Offer): Promise<{ challenge: Challenge; input: Uint8Array } | Problem>
+  /** Binds the challenge to the key and answers; `prove` has to have passed. */
+  enroll(
+    offer: Offer,
+    proven: { challenge: Challenge; input: Uint8Array }
+  ): Promise<{ session: Session; out: Outbound } | Problem>
+}
+
+const ID_BYTES = 16
+const SIGN_MS = 1000
+
+/** randomId is 128 random bits as 22 base64url characters (R68). */
+export const randomId = (): string => randomBytes(ID_BYTES).toString('base64url')
+
+const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
+
+/** createEnroller makes the protocol over stores. */
+export const createEnroller = (options: EnrollerOptions): Enroller => {
+  const { label, signer, sessions, codes, clock, userIdOf } = options
+  const seal = createSealer({ label, signer, clock, signMs: SIGN_MS })
+  const nowMs = (): number => clock.now()
+
+  return {
+    async challenge(email, lifetimeMs, codeHash) {
+      const id = randomId()
+      const createdMs = nowMs()
+      const challenge = { id, email, createdMs, expiresMs: createdMs + lifetimeMs }
+      const kept = codeHash ? { ...challenge, codeHash: codeHash(id) } : challenge
+      return (await codes.create(kept)) ? kept : undefined
+    },
+
+    async prove({ challengeId, algorithm, publicKey, proof }) {
+      const core = await options.core()
+      if (!isText(challengeId) || !isAlgorithm(algorithm) || proof.length !== 64) return problems.invalidRequest
+      if (!isAcceptableKey(core, { algorithm, publicKey })) return problems.invalidKey
+      const challenge = await codes.get(challengeId, nowMs())
+      if (!challenge) return problems.invalidCode
+      const { email } = challenge
+      const input = core.enrollSigningInput({ label, challengeId, algorithm, publicKey, email })
+      if (!verifySignature(core, { algorithm, publicKey }, input, proof)) return problems.invalidProof
+      return { challenge, input }
+    },
+
+    async enroll({ algorithm, publicKey }, { challenge, input }) {
+      const binding = `${algorithm}:${encodeText(publicKey, 'base64url')}`
+      const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
+      if (id === null) return problems.challengeUsed
+      // Created after the binding: a repeated confirm makes up for a crash in between (R85).
+      const seenMs = nowMs()
+      const session: Session = {
+        id,
+        userId: userIdOf(challenge.email),
+        algorithm: algorithm as Algorithm,
+        publicKey,
+        status: 'active',
+        createdMs: seenMs,
+        lastSeenMs: seenMs
+      }
+      await sessions.create(session)
+      const out = await seal(await options.core(), {
+        binding: 'header',
+        requestId: encodeText(sha256(input), 'base64url'),
+        resultCode: 'http.200',
+        status: 200,
+        payload: Buffer.from(JSON.stringify({ device_session_id: id })),
+        contentType: 'application/json'
+      })
+      return { session, out }
+    }
+  }
+}

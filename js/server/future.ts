@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+
+/** What counting one more request dated beyond the window says (R63). */
+export type FutureVerdict = 'counted' | 'over' | 'full'
+
+const PER_SESSION = 64
+const SESSIONS = 65_536
+
+/**
+ * createFutureLedger counts, per session, the live ids of requests that were dated beyond the window (R63). It only bounds
+ * how many of them a session may leave in the replay store: every one of them is reserved there before it is counted.
+ */
+export const createFutureLedger = (perSession = PER_SESSION, sessions = SESSIONS) => {
+  const live = new Map<string, number[]>()
+  const prune = (nowMs: number): void => {
+    for (const [id, expiries] of live) {
+      const left = expiries.filter((expiresMs) => expiresMs > nowMs)
+      if (left.length === 0) live.delete(id)
+      else live.set(id, left)
+    }
+  }
+  return {
+    count(sessionId: string, expiresMs: number, nowMs: number): FutureVerdict {
+      if (!live.has(sessionId) && live.size >= sessions) prune(nowMs)
+      if (!live.has(sessionId) && live.size >= sessions) return 'full'
+      const expiries = (live.get(sessionId) ?? []).filter((expiry) => expiry > nowMs)
+      if (expiries.length >= perSession) return 'over'
+      live.set(sessionId, [...expiries, expiresMs])
+      return 'counted'
+    },
+    forget: (sessionId: string): void => void live.delete(sessionId)
+  }
+}

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The gateway put together: what stands before a binding (sources, CORS, mounted paths), the pipeline, and its life.
+
+import { setMaxListeners } from 'node:events'
+import { loadCore } from '../core.ts'
+import { CountersignError } from '../errors.ts'
+import type { Core } from '../types.ts'
+import { createSealer, plainAnswer } from './answer.ts'
+import { createAnswering } from './answering.ts'
+import { createBudget } from './body.ts'
+import { createGatewayClock } from './clock.ts'
+import { CORS_CHECK_PATH, createCors } from './cors.ts'
+import { within } from './deadline.ts'
+import { createMetrics } from './metrics.ts'
+import { bindingOf } from './open.ts'
+import { readOptions, type Settings } from './options.ts'
+import { createPipeline } from './pipeline.ts'
+import { createBuckets, sourceOf } from './rates.ts'
+import { createStages } from './stages.ts'
+import { createTrace, reportRefusal } from './trace.ts'
+import type { From, Gateway, GatewayOptions, Inbound, Outbound, SessionStore } from './types.ts'
+import { inboundOf, responseOf } from './web.ts'
+
+const DRAIN_MS = 10_000
+
+// Sessions that live and die with this process cannot have outlived a replay store, unless a gateway here served them before.
+const served = new WeakSet<SessionStore>()
+
+const createCoreLoader = (given: GatewayOptions['core']): (() => Promise<Core>) => {
+  let loading: Promise<Core> | undefined
+  return () => {
+    // loadCore shares one instance and replaces one that trapped; a failed load is tried again.
+    if (given === undefined) return loadCore()
+    loading ??= Promise.resolve(given)
+    return loading
+  }
+}
+
+const createStart = (
+  settings: Settings,
+  loadCore: () => Promise<Core>,
+  clock: ReturnType<typeof createGatewayClock>
+) => {
+  const { replay, sessions, futureMs } = settings
+  const needsFence = async (): Promise<boolean> => {
+    if (sessions.volatile && !served.has(sessions)) return false
+    return !(await sessions.isEmpty?.())
+  }
+  const start = async (): Promise<void> => {
+    await loadCore()
+    clock.raise(replay.storedFloorMs?.() ?? 0)
+    // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
+    if (replay.mayHaveForgotten) await replay.fence?.((await needsFence()) ? clock.now() + futureMs : 0)
+    served.add(sessions)
+  }
+  let starting: Promise<void> | undefined
+  return (): Promise<void> => {
+    starting ??= start().catch((error) => {
+      starting = undefined
+      throw error
+    })
+    return starting
+  }
+}
+
+/**
+ * createGateway makes a gateway: it verifies requests of its label, hands them to `routes` and signs what they answer. It
+ * throws ERR_INVALID_LABEL, ERR_INVALID_ARGUMENT or ERR_RESERVED_TYPE for options that cannot work; the core is loaded and
+ * the stores are brought in step with the first request, or by `ready()`.
+ *
+ * @example
+ * ```ts
+ * import { createServer } from 'node:http'
+ * import { createGateway, memoryReplayStore, memorySessionStore, nodeHandler, serverKeyFile } from 'countersign/server'
+ *
+ * const gateway = createGateway({
+ *   label: 'myapp',
+ *   signer: serverKeyFile('server.key'),
+ *   sessions: memorySessionStore(),
+ *   replay: memoryReplayStore(),
+ *   routes: { 'demo.echo': async ({ payload }) => ({ payload }) }
+ * })
+ * createServer(nodeHandler(gateway)).listen(8787)
+ * ```
+ */
+export const createGateway = (options: GatewayOptions): Gateway => {
+  const settings = readOptions(options)
+  const { label, signer, limits, enrollment, identify, replay, onStage, onRefusal } = settings
+  const cors = createCors(settings.origins)
+  const clock = createGatewayClock(settings.now)
+  const metrics = createMetrics()
+  const observer = { metrics, ...(onStage ? { onStage } : {}), ...(onRefusal ? { onRefusal } : {}) }
+  const closing = new AbortController()
+  setMaxListeners(0, closing.signal)
+  let closed = false
+  let exchanges = 0
+  const underWay = new Set<Promise<unknown>>()
+  const coreOf = createCoreLoader(settings.core)
+  const start = createStart(settings, coreOf, clock)
+  const bySource = createBuckets(settings.rates.perSource)
+  const pipeline = createPipeline({
+    settings,
+    clock,
+    metrics,
+    stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs }),
+    answering: createAnswering(createSealer({ label, signer, clock, signMs: limits.storeMs }), metrics),
+    budget: createBudget(limits.bufferedBytes),
+    closing: closing.signal,
+    isClosed: () => closed
+  })
+  metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
+  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
+  metrics.gauge(
+    'countersign_clock_ahead_seconds',
+    "The gateway's clock minus the system's.",
+    () => (clock.now() - Date.now()) / 1000
+  )
+
+  const sourceFor = (inbound: Inbound): string => {
+    try {
+      if (identify)
+        return String(identify(inbound, { remoteAddress: inbound.remoteAddress, rawTarget: inbound.target }))
+    } catch {
+      // A source that cannot be named is counted by its address.
+    }
+    return sourceOf(inbound.remoteAddress)
+  }
+
+  const refuseEarly = (
+    source: string,
+    status: number,
+    code: string,
+    headers: Record<string, string> = {}
+  ): Outbound => {
+    reportRefusal(observer, { exchange: exchanges, code, status, signed: false, source })
+    return plainAnswer(status, headers)
+  }
+
+  const route = async (inbound: Inbound): Promise<Outbound> => {
+    exchanges += 1
+    const source = sourceFor(inbound)
+    const wait = bySource.take(source, clock.now())
+    if (wait > 0) return refuseEarly(source, 429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
+    if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
+    const binding = bindingOf(inbound, limits)
+    if (typeof binding !== 'string') return refuseEarly(source, binding.status, binding.code)
+    const trace = createTrace(observer, exchanges, binding, source)
+    await start()
+    return pipeline(await coreOf(), inbound, trace)
+  }
+
+  const answer = async (inbound: Inbound): Promise<Outbound> => {
+    if (inbound.method === 'OPTIONS') return cors.preflight(inbound)
+    if (inbound.method === 'GET' && inbound.target === CORS_CHECK_PATH) return cors.check(inbound)
+    try {
+      return await route(inbound)
+    } catch (error) {
+      metrics.count('countersign_fail_closed_total', { reason: 'core' })
+      reportRefusal(observer, {
+        exchange: exchanges,
+        code: 'fault',
+        status: 503,
+        signed: false,
+        source: inbound.remoteAddress,
+        error
+      })
+      return plainAnswer(503)
+    }
+  }
+
+  const exchange = async (inbound: Inbound): Promise<Outbound> => {
+    const answering = answer(inbound)
+    underWay.add(answering)
+    const out = await answering
+    underWay.delete(answering)
+    metrics.count('countersign_answers_total', { status: out.status })
+    return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
+  }
+
+  return {
+    exchange,
+    handle: async (request: Request, from: From = {}) => responseOf(request, await exchange(inboundOf(request, from))),
+    ready: start,
+    metrics: () => metrics.text(),
+    async close({ drainMs = DRAIN_MS } = {}) {
+      closed = true
+      const drained = Promise.allSettled([...underWay])
+      await within(drainMs, 'what is under way', () => drained).catch(() => {})
+      closing.abort(new CountersignError('ERR_CLOSED'))
+    }
+  }
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+// The gateway library: verifies requests, hands them on, signs the answers.
+
+export { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
+export { checkCors } from './cors.ts'
+export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment.ts'
+export { createGateway } from './gateway.ts'
+export { nodeHandler } from './node-handler.ts'
+export { serverKeyFile } from './server-key.ts'
+export { memoryCodeStore, memoryReplayStore, memorySessionStore } from './store-memory.ts'
+export type * from './types.ts'

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Client keys at the gateway (PROTOCOL.md, R20 to R25): Ed25519 is judged by the core, ES256 by Node's crypto behind the
+// checks it leaves out. The registered key's algorithm decides; nothing in a message can.
+
+import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import type { Algorithm, Core } from '../types.ts'
+
+/** A registered or offered key. */
+export type ClientKey = { algorithm: Algorithm; publicKey: Uint8Array }
+
+const POINT_SIZE = 65
+const SIGNATURE_SIZE = 64
+const UNCOMPRESSED = 4
+const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
+const CACHED_KEYS = 4096
+
+// Importing a point costs as much as verifying with it. Keyed by the public key's bytes, never by a signature's.
+const imported = new Map<string, KeyObject>()
+
+// Length and form first: Node would take a compressed or a hybrid point. The import itself checks that it is on the curve.
+const importPoint = (point: Uint8Array): KeyObject | undefined => {
+  if (point.length !== POINT_SIZE || point[0] !== UNCOMPRESSED) return undefined
+  const name = Buffer.from(point).toString('latin1')
+  const known = imported.get(name)
+  if (known) return known
+  try {
+    const key = createPublicKey({ key: Buffer.concat([SPKI_P256, point]), format: 'der', type: 'spki' })
+    if (imported.size >= CACHED_KEYS) imported.delete(imported.keys().next().value as string)
+    imported.set(name, key)
+    return key
+  } catch {
+    return undefined
+  }
+}
+
+/**
+ * isAcceptableKey tells whether a key may be registered: canonical Ed25519 of full order, or an uncompressed P-256 point on
+ * the curve (R25). It is false, never an exception, for everything else.
+ */
+export const isAcceptableKey = (core: Core, { algorithm, publicKey }: ClientKey): boolean => {
+  if (algorithm === 'es256') return importPoint(publicKey) !== undefined
+  return algorithm === 'ed25519' && publicKey.length === 32 && core.isAcceptableEd25519Key(publicKey)
+}
+
+const verifyEs256 = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
+  const key = importPoint(publicKey)
+  if (!key || signature.length !== SIGNATURE_SIZE) return false
+  try {
+    return verify('sha256', message, { key, dsaEncoding: 'ieee-p1363' }, signature)
+  } catch {
+    return false
+  }
+}
+
+/** verifySignature judges a signature of 64 bytes by the key's own algorithm (R21); false for every key that is none. */
+export const verifySignature = (
+  core: Core,
+  { algorithm, publicKey }: ClientKey,
+  message: Uint8Array,
+  signature: Uint8Array
+): boolean => {
+  if (algorithm === 'es256') return verifyEs256(publicKey, message, signature)
+  if (algorithm !== 'ed25519' || publicKey.length !== 32 || signature.length !== SIGNATURE_SIZE) return false
+  return core.verifyEd25519(publicKey, message, signature)
+}
+
+/** The key nobody has: an unknown session is verified against it, so that time tells nothing (R49). The base point of Ed25519. */
+export const dummyKey: ClientKey = {
+  algorithm: 'ed25519',
+  publicKey: Buffer.from('5866666666666666666666666666666666666666666666666666666666666666', 'hex')
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// The three stores over LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the
+// same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
+
+import { open } from 'lmdb'
+import { CountersignError } from '../errors.ts'
+import { createCodeStore } from './code-store.ts'
+import { lmdbReplay } from './lmdb-replay.ts'
+import { lmdbSessions } from './lmdb-sessions.ts'
+import type { CodeStore, ReplayStore, SessionStore } from './types.ts'
+
+const DEFAULT_CAPACITY = 2 ** 20
+const CODE_CAPACITY = 2 ** 17
+
+/** What lmdbStores opens. */
+export type LmdbStores = {
+  sessions: SessionStore
+  replay: ReplayStore
+  codes: CodeStore
+  /** Closes all three; resolves when everything is on disk. */
+  close(): Promise<void>
+}
+
+const openRoot = (path: string) => {
+  try {
+    // Without overlappingSync a commit is on disk before it is reported, and before another process sees it.
+    return open({ path, encoding: 'msgpack', maxDbs: 8, overlappingSync: false })
+  } catch (cause) {
+    throw new CountersignError('ERR_STORAGE_FAILED', { cause })
+  }
+}
+
+type Root = ReturnType<typeof openRoot>
+
+const lmdbCodes = (root: Root): CodeStore => {
+  const records = root.openDB<unknown, string>({ name: 'codes', encoding: 'json' })
+  const meta = root.openDB<number, string>({ name: 'codes-meta', encoding: 'json' })
+  let cursor: string | undefined
+  return createCodeStore({
+    capacity: CODE_CAPACITY,
+    transact: (work) => root.transaction(work),
+    get: (key) => records.get(key),
+    put(key, value) {
+      if (!records.doesExist(key)) meta.put('size', (meta.get('size') ?? 0) + 1)
+      records.put(key, value)
+    },
+    remove(key) {
+      if (!records.doesExist(key)) return
+      meta.put('size', (meta.get('size') ?? 0) - 1)
+      records.remove(key)
+    },
+    size: () => meta.get('size') ?? 0,
+    next(count) {
+      const range = cursor === undefined ? { limit: count } : { start: cursor, exclusiveStart: true, limit: count }
+      const keys = [...records.getKeys(range)]
+      cursor = keys.length < count ? undefined : keys.at(-1)
+      return keys
+    },
+    close: () => {}
+  })
+}
+
+/**
+ * lmdbStores opens (and makes) a folder with sessions, replay ids and codes of one label. `capacity` bounds the ids, 2^20 by
+ * default; `restored` says that the folder was brought back from a backup or a failed disk, so that ids accepted since may
+ * be missing: the gateway then fences itself off for `futureMs`. It throws ERR_STORAGE_FAILED where the folder cannot be
+ * used.
+ *
+ * @example
+ * ```ts
+ * const { sessions, replay, codes, close } = lmdbStores({ path: 'data/myapp.lmdb' })
+ * ```
+ */
+export const lmdbStores = (options: { path: string; capacity?: number; restored?: boolean }): LmdbStores => {
+  const { path, capacity = DEFAULT_CAPACITY, restored = false } = options
+  if (typeof path !== 'string' || path === '')
+    throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'lmdbStores: path' })
+  if (!Number.isSafeInteger(capacity) || capacity < 1)
+    throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'lmdbStores: capacity' })
+  const root = openRoot(path)
+  const sessions = lmdbSessions(root)
+  const replay = lmdbReplay(root, { capacity, restored })
+  const codes = lmdbCodes(root)
+  let closing: Promise<void> | undefined
+  return {
+    sessions,
+    replay,
+    codes,
+    close() {
+      closing ??= Promise.all([replay.close(), codes.close()]).then(() => root.close())
+      return closing
+    }
+  }
+}

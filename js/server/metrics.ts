@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// Counters and histograms in Prometheus' text format. Every label value comes from a fixed set of the protocol's own words:
+// nothing a client sends can add a series.
+
+type Histogram = { bounds: readonly number[]; counts: number[]; sum: number; count: number }
+
+const STAGE_BOUNDS = [0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1, 5, 30]
+const SKEW_BOUNDS = [-3600, -60, -30, -10, -5, -2, -1, -0.2, 0.2, 1, 2, 5, 10, 30, 60, 3600]
+
+const createHistogram = (bounds: readonly number[]): Histogram => ({
+  bounds,
+  counts: new Array(bounds.length + 1).fill(0),
+  sum: 0,
+  count: 0
+})
+
+const observe = (histogram: Histogram, value: number): void => {
+  let at = 0
+  while (at < histogram.bounds.length && value > (histogram.bounds[at] as number)) at++
+  histogram.counts[at] = (histogram.counts[at] as number) + 1
+  histogram.sum += value
+  histogram.count++
+}
+
+const writeHistogram = (name: string, labels: string, { bounds, counts, sum, count }: Histogram): string[] => {
+  const join = labels === '' ? '' : `${labels},`
+  const only = labels === '' ? '' : `{${labels}}`
+  let below = 0
+  const lines = bounds.map((bound, at) => {
+    below += counts[at] as number
+    return `${name}_bucket{${join}le="${bound}"} ${below}`
+  })
+  return [
+    ...lines,
+    `${name}_bucket{${join}le="+Inf"} ${count}`,
+    `${name}_sum${only} ${sum}`,
+    `${name}_count${only} ${count}`
+  ]
+}
+
+const HELP: { [name: string]: [type: string, help: string] } = {
+  countersign_stage_total: ['counter', 'Checks by binding, stage, verdict and code.'],
+  countersign_answers_total: ['counter', 'Answers by HTTP status.'],
+  countersign_fail_closed_total: ['counter', 'Requests refused because something the gateway needs did not answer.'],
+  countersign_stage_seconds: ['histogram', 'Time spent in a stage.'],
+  countersign_clock_skew_seconds: ['histogram', "Time on a correctly signed request minus the gateway's."]
+}
+
+const labelsOf = (labels: { [name: string]: string | number | boolean }): string =>
+  Object.entries(labels)
+    .map(([name, value]) => `${name}="${value}"`)
+    .join(',')
+
+/** Metrics counts what the gateway does. */
+export type Metrics = {
+  count(name: string, labels: { [name: string]: string | number | boolean }): void
+  /** One check: hot, so it keeps its own counters. */
+  stage(binding: string, stage: string, verdict: string, code: string, ms: number): void
+  skew(ms: number): void
+  /** A number read when the text is written. */
+  gauge(name: string, help: string, read: () => number): void
+  text(): string
+}
+
+/** createMetrics makes an empty set of counters. */
+export const createMetrics = (): Metrics => {
+  const counters = new Map<string, Map<string, number>>()
+  const stages = new Map<string, Histogram>()
+  const skews = createHistogram(SKEW_BOUNDS)
+  const gauges: { name: string; help: string; read: () => number }[] = []
+
+  const bump = (name: string, labels: string): void => {
+    const series = counters.get(name) ?? new Map<string, number>()
+    if (series.size === 0) counters.set(name, series)
+    series.set(labels, (series.get(labels) ?? 0) + 1)
+  }
+
+  const describe = (name: string): string[] => {
+    const [type, help] = HELP[name] ?? ['counter', name]
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]
+  }
+
+  const writeGauge = ({ name, help, read }: (typeof gauges)[number]): string[] => {
+    let value: number
+    try {
+      value = read()
+    } catch {
+      value = Number.NaN
+    }
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${Number.isNaN(value) ? 'NaN' : value}`]
+  }
+
+  return {
+    count: (name, labels) => bump(name, labelsOf(labels)),
+    stage(binding, stage, verdict, code, ms) {
+      bump('countersign_stage_total', `binding="${binding}",stage="${stage}",verdict="${verdict}",code="${code}"`)
+      const histogram = stages.get(stage) ?? createHistogram(STAGE_BOUNDS)
+      if (histogram.count === 0) stages.set(stage, histogram)
+      observe(histogram, ms / 1000)
+    },
+    skew: (ms) => observe(skews, ms / 1000),
+    gauge: (name, help, read) => void gauges.push({ name, help, read }),
+    text: () =>
+      [
+        ...[...counters].flatMap(([name, series]) => [
+          ...describe(name),
+          ...[...series].map(([labels, value]) => `${name}{${labels}} ${value}`)
+        ]),
+        ...describe('countersign_stage_seconds'),
+        ...[...stages].flatMap(([stage, histogram]) =>
+          writeHistogram('countersign_stage_seconds', `stage="${stage}"`, histogram)
+        ),
+        ...describe('countersign_clock_skew_seconds'),
+        ...writeHistogram('countersign_clock_skew_seconds', '', skews),
+        ...gauges.flatMap(writeGauge),
+        ''
+      ].join('\n')
+  }
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// Stage 0 and `parse`: which binding a request is in, whether its size and headers let it be one, and its envelope.
+
+import { CountersignError } from '../errors.ts'
+import type { Core, ParsedRequest } from '../types.ts'
+import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
+import { headerType, isTarget, readHeader } from './bindings/header.ts'
+import { readJson } from './bindings/json.ts'
+import { declaredLength, type Lease, readBody } from './body.ts'
+import { DeadlineError, within } from './deadline.ts'
+import { emptyBytes } from './encoding.ts'
+import type { Settings } from './options.ts'
+import { isHeaderType } from './routes.ts'
+import type { Binding, Inbound } from './types.ts'
+
+/** A refusal without a signature: nothing is known of the sender yet (R54). */
+export type Plain = { status: 400 | 413 | 415 | 429 | 503; code: string }
+
+/** A request after `parse`; nothing of it has been verified. */
+export type Opened = {
+  request: ParsedRequest
+  /** The message type in full, also where the signed one is its hash. */
+  type: string
+  /** The signed target; empty outside the header binding. */
+  target: string
+  /** The beginning of the payload, or in the json binding all of it. */
+  first: Uint8Array
+  isWhole: boolean
+}
+
+const JSON_SLACK = 4096
+const ENVELOPE_SLACK = 1024
+
+/** rawLimit is the longest body a binding takes. */
+export const rawLimit = (binding: Binding, { payloadBytes, jsonPayloadBytes }: Settings['limits']): number => {
+  if (binding === 'json') return Math.ceil((jsonPayloadBytes * 4) / 3) + JSON_SLACK
+  return binding === 'frame' ? payloadBytes + ENVELOPE_SLACK : payloadBytes
+}
+
+const bodyBinding = (inbound: Inbound): Binding | Plain => {
+  if (inbound.method !== 'POST') return { status: 400, code: 'ERR_BAD_MAGIC' }
+  const [essence = '', ...parameters] = (inbound.header('content-type') ?? '').toLowerCase().split(';')
+  if (essence.trim() === FRAME_TYPE) return 'frame'
+  const isUtf8 = parameters.every((parameter) => /^\s*charset\s*=\s*"?utf-8"?\s*$/.test(parameter))
+  return essence.trim() === 'application/json' && isUtf8 ? 'json' : { status: 415, code: 'unsupported_media_type' }
+}
+
+/** bindingOf says which binding a request is in, by headers alone, or the plain refusal of one that can be none. */
+export const bindingOf = (inbound: Inbound, limits: Settings['limits']): Binding | Plain => {
+  if (inbound.header('content-encoding') !== null) return { status: 415, code: 'content_encoding' }
+  const binding = inbound.header('countersign') === null ? bodyBinding(inbound) : 'header'
+  if (typeof binding !== 'string') return binding
+  const declared = declaredLength(inbound)
+  if (Number.isNaN(declared)) return { status: 400, code: 'content_length' }
+  if (declared !== undefined && declared > rawLimit(binding, limits)) return { status: 413, code: 'ERR_TOO_LARGE' }
+  return binding
+}
+
+const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && 'status' in value
+
+/** plainOf gives the plain refusal of whatever opening threw; a fault that is not the sender's is thrown again. */
+export const plainOf = (error: unknown): Plain => {
+  if (isPlain(error)) return error
+  if (error instanceof DeadlineError) return { status: 400, code: 'ERR_TIMEOUT' }
+  if (error instanceof CountersignError && (error.category === 'malformed' || error.category === 'usage')) {
+    return { status: 400, code: error.code }
+  }
+  throw error
+}
+
+/** What opening needs beside the request: `note` is told the id of a request that parses but for its T. */
+export type OpenContext = { core: Core; settings: Settings; lease: Lease; note: (requestId: string) => void }
+
+const readId = (core: Core, envelope: Uint8Array): string | undefined => {
+  try {
+    const fields = core.parseSigningInput(core.parseFrame(envelope).signingInput)
+    return fields.kind === 'request' ? fields.requestId : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const parse = ({ core, settings, note }: OpenContext, envelope: Uint8Array): ParsedRequest => {
+  try {
+    return core.openRequest(envelope, settings)
+  } catch (error) {
+    const isUnbound = error instanceof CountersignError && error.code === 'ERR_BAD_REQUEST_ID'
+    const requestId = isUnbound ? readId(core, envelope) : undefined
+    if (requestId !== undefined) note(requestId)
+    throw error
+  }
+}
+
+const mismatch = (): CountersignError => new CountersignError('ERR_TYPE_MISMATCH')
+
+const opened = (request: ParsedRequest, first: Uint8Array, isWhole: boolean): Opened => {
+  if (isHeaderType(request.messageType)) throw mismatch()
+  return { request, type: request.messageType, target: '', first, isWhole }
+}
+
+const openFrameBody = async (context: OpenContext, inbound: Inbound): Promise<Opened> => {
+  const reading = within(context.settings.limits.envelopeMs, 'the envelope', () => readEnvelope(inbound))
+  const { head, rest } = await reading.catch((error) => {
+    throw error instanceof DeadlineError ? error : ({ status: 400, code: 'ERR_ABORTED' } satisfies Plain)
+  })
+  return opened(parse(context, head), rest, false)
+}
+
+const openJsonBody = async (context: OpenContext, inbound: Inbound): Promise<Opened> => {
+  const { core, settings, lease } = context
+  const { envelopeMs } = settings.limits
+  const bounds = {
+    bytes: rawLimit('json', settings.limits),
+    idleMs: envelopeMs,
+    untilMs: performance.now() + envelopeMs,
+    lease
+  }
+  const body = await readBody(inbound, emptyBytes(), bounds)
+  if (body.state === 'too-large') throw { status: 413, code: 'ERR_TOO_LARGE' } satisfies Plain
+  if (body.state === 'busy') throw { status: 429, code: 'busy' } satisfies Plain
+  if (body.state !== 'whole')
+    throw { status: 400, code: body.state === 'gone' ? 'ERR_ABORTED' : 'ERR_TIMEOUT' } satisfies Plain
+  const { envelope, payload } = readJson(core, body.bytes, settings.label)
+  return opened(parse(context, envelope), payload, true)
+}
+
+const openHeader = (context: OpenContext, inbound: Inbound): Opened => {
+  const envelope = readHeader(inbound.header('countersign') ?? '')
+  const request = parse(context, envelope)
+  if (request.envelopeLength !== envelope.length) throw new CountersignError('ERR_TRAILING_BYTES')
+  const target = context.settings.mapTarget?.(inbound.target) ?? inbound.target
+  const type = `${inbound.method} ${target}`
+  if (!isTarget(target) || headerType(type) !== request.messageType) throw mismatch()
+  return { request, type, target, first: emptyBytes(), isWhole: false }
+}
+
+/** openInbound parses a request in its binding; it rejects with something plainOf understands. */
+export const openInbound = async (context: OpenContext, inbound: Inbound, binding: Binding): Promise<Opened> => {
+  if (binding === 'frame') return openFrameBody(context, inbound)
+  return binding === 'json' ? openJsonBody(context, inbound) : openHeader(context, inbound)
+}

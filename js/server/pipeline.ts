@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// One request through all stages of PROTOCOL.md, section 8, from its first byte to its answer.
+
+import type { Core } from '../types.ts'
+import type { Answering } from './answering.ts'
+import { type createBudget, type Lease, readBody } from './body.ts'
+import { createBuiltins } from './builtin.ts'
+import type { GatewayClock } from './clock.ts'
+import { isSameBytes, sha256 } from './encoding.ts'
+import type { Metrics } from './metrics.ts'
+import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
+import type { Settings } from './options.ts'
+import { createBuckets } from './rates.ts'
+import { checkResult, createRoutes, type Found, type Result, runHandler } from './routes.ts'
+import type { Refusal, Stages } from './stages.ts'
+import type { Trace } from './trace.ts'
+import type { Binding, HandlerContext, Inbound, Outbound, Session } from './types.ts'
+
+/** What one gateway's pipeline is made of. */
+export type PipelineParts = {
+  settings: Settings
+  stages: Stages
+  answering: Answering
+  clock: GatewayClock
+  metrics: Metrics
+  budget: ReturnType<typeof createBudget>
+  /** Aborted when the gateway gives up on what is under way. */
+  closing: AbortSignal
+  isClosed: () => boolean
+}
+
+/** Pipeline answers one request whose binding is known; it rejects only for a fault of the core. */
+export type Pipeline = (core: Core, inbound: Inbound, trace: Trace) => Promise<Outbound>
+
+/** A request that passed every check, or its refusal. */
+type Verdict = { session: Session; payload: Uint8Array; found: Found | undefined } | Refusal
+
+const TOUCH_EVERY_MS = 60_000
+const RETRY_MS = 1000
+const BODY_REFUSALS = {
+  'too-large': 'cs.too_large',
+  'too-slow': 'cs.payload_mismatch',
+  gone: 'cs.payload_mismatch',
+  busy: 'cs.unavailable'
+} as const
+
+const unsignedOf = (inbound: Inbound): HandlerContext['unsigned'] => ({
+  contentType: inbound.header('content-type') ?? '',
+  accept: inbound.header('accept') ?? '',
+  acceptLanguage: inbound.header('accept-language') ?? '',
+  userAgent: inbound.header('user-agent') ?? ''
+})
+
+const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
+  const bySession = createBuckets(perSession)
+  const byUser = perUser === undefined ? undefined : createBuckets(perUser)
+  const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
+  return (session: Session, route: string, nowMs: number): number =>
+    bySession.take(session.id, nowMs) ||
+    (byUser?.take(session.userId, nowMs) ?? 0) ||
+    (byType.get(route)?.take(session.userId, nowMs) ?? 0)
+}
+
+const createFinder = (settings: Settings, nowMs: () => number) => {
+  const routes = createRoutes(settings.routes)
+  const builtins = createRoutes(createBuiltins(settings.sessions, nowMs), { reserved: true })
+  return (opened: Opened, binding: Binding, method: string): Found | undefined =>
+    binding === 'header'
+      ? routes.ofTarget(method, opened.target)
+      : (builtins.ofType(opened.type) ?? routes.ofType(opened.type))
+}
+
+/** createPipeline puts the stages together. */
+export const createPipeline = (parts: PipelineParts): Pipeline => {
+  const { settings, stages, answering, clock, metrics, budget, closing, isClosed } = parts
+  const { limits, sessions, handlerTimeoutMs } = settings
+  const find = createFinder(settings, () => clock.now())
+  const limit = createLimiter(settings.rates)
+
+  const takePayload = async (
+    inbound: Inbound,
+    opened: Opened,
+    untilMs: number,
+    lease: Lease
+  ): Promise<Uint8Array | Refusal> => {
+    const { request, first, isWhole } = opened
+    let payload = first
+    let hash: Uint8Array
+    if (isWhole) {
+      if (first.length > limits.jsonPayloadBytes) return { stage: 'payload_hash', code: 'cs.too_large' }
+      hash = sha256(first)
+    } else {
+      const body = await readBody(inbound, first, { bytes: limits.payloadBytes, untilMs, idleMs: limits.idleMs, lease })
+      if (body.state !== 'whole') {
+        const retry = body.state === 'busy' ? { retryAfterMs: RETRY_MS } : {}
+        return { stage: 'payload_hash', code: BODY_REFUSALS[body.state], ...retry }
+      }
+      payload = body.bytes
+      hash = body.hash
+    }
+    return isSameBytes(hash, request.payloadHash) ? payload : { stage: 'payload_hash', code: 'cs.payload_mismatch' }
+  }
+
+  const verify = async (core: Core, inbound: Inbound, opened: Opened, trace: Trace, lease: Lease): Promise<Verdict> => {
+    const untilMs = performance.now() + limits.bodyMs
+    if (isClosed()) return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
+    const admission = await stages.admit(core, opened.request, trace)
+    if ('refusal' in admission) return admission.refusal
+    const { session } = admission
+    const payload = await takePayload(inbound, opened, untilMs, lease)
+    if ('code' in payload) return payload
+    trace.pass('payload_hash')
+    const found = find(opened, trace.binding, inbound.method)
+    const wait = limit(session, found?.route ?? '', clock.now())
+    if (wait > 0) return { stage: 'rate', code: 'cs.rate_limited', retryAfterMs: wait }
+    const ended = await stages.readAgain(session, trace)
+    if (ended) return ended
+    trace.pass('rate')
+    return { session, payload, found }
+  }
+
+  const touch = ({ id, lastSeenMs }: Session): void => {
+    const nowMs = clock.now()
+    if (nowMs - lastSeenMs < TOUCH_EVERY_MS) return
+    // Nobody waits for it and nothing depends on it.
+    const touching = (async () => sessions.touch(id, nowMs))()
+    touching.catch(() => metrics.count('countersign_fail_closed_total', { reason: 'touch' }))
+  }
+
+  const call = async (
+    inbound: Inbound,
+    opened: Opened,
+    trace: Trace,
+    verdict: Exclude<Verdict, Refusal>
+  ): Promise<Result> => {
+    const { session, payload, found } = verdict
+    const { requestId, timestampMs, idempotencyKey } = opened.request
+    const { type, target } = opened
+    const { binding } = trace
+    const isHeader = binding === 'header'
+    if (!found)
+      return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
+    const { userId } = session
+    const { handler, params } = found
+    const unsigned = unsignedOf(inbound)
+    const given = await runHandler(
+      handler,
+      { session, userId, type, payload, idempotencyKey, requestId, timestampMs, binding, target, params, unsigned },
+      { client: inbound.signal, gateway: closing, timeoutMs: handlerTimeoutMs }
+    )
+    return checkResult(given, isHeader, inbound.method)
+  }
+
+  const answer = async (
+    core: Core,
+    inbound: Inbound,
+    opened: Opened,
+    trace: Trace,
+    lease: Lease
+  ): Promise<Outbound> => {
+    const asked = { core, method: inbound.method, requestId: opened.request.requestId, trace }
+    const verdict = await verify(core, inbound, opened, trace, lease)
+    if ('code' in verdict) return answering.refuse(asked, verdict)
+    touch(verdict.session)
+    let result: Result
+    try {
+      result = await call(inbound, opened, trace, verdict)
+    } catch (error) {
+      trace.error = error
+      return answering.refuse(asked, { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS })
+    }
+    return answering.result(asked, result)
+  }
+
+  const open = async (core: Core, inbound: Inbound, trace: Trace, lease: Lease): Promise<Opened | Plain> => {
+    const note = (requestId: string) => {
+      trace.requestId = requestId
+    }
+    try {
+      return await openInbound({ core, settings, lease, note }, inbound, trace.binding)
+    } catch (error) {
+      return plainOf(error)
+    }
+  }
+
+  return async (core, inbound, trace) => {
+    const lease = budget.lease()
+    try {
+      const opened = await open(core, inbound, trace, lease)
+      if ('status' in opened) return answering.plain(trace, opened)
+      trace.requestId = opened.request.requestId
+      trace.sessionId = opened.request.deviceSessionId
+      trace.pass('parse')
+      return await answer(core, inbound, opened, trace, lease)
+    } finally {
+      lease.release()
+    }
+  }
+}

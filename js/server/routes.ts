@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// Finding the handler of a message, and running it so that nothing it does can hang or end the process.
+
+import { CountersignError } from '../errors.ts'
+import { hasNoBody } from './answer.ts'
+import { DeadlineError } from './deadline.ts'
+import { emptyBytes, isText } from './encoding.ts'
+import type { Handler, HandlerContext, HandlerResult } from './types.ts'
+
+/** A handler, the name of its route (for rates), and what its `:names` stand for. */
+export type Found = { handler: Handler; route: string; params: { readonly [name: string]: string } }
+
+/** Routes finds handlers; undefined where there is none. */
+export type Routes = {
+  ofType(type: string): Found | undefined
+  ofTarget(method: string, target: string): Found | undefined
+}
+
+type Pattern = { route: string; handler: Handler; method: string; segments: string[] }
+
+const NO_PARAMS = Object.freeze(Object.create(null)) as { readonly [name: string]: string }
+
+/** isReservedName tells whether a type or code is the protocol's own (R32). */
+export const isReservedName = (text: string): boolean => text.startsWith('cs.') || text.startsWith('http.')
+
+/** isHeaderType tells whether a message type belongs to the header binding (R31). */
+export const isHeaderType = (type: string): boolean => type.includes(' ') || type.startsWith('sha256:')
+
+const readParam = (raw: string): string | undefined => {
+  try {
+    return decodeURIComponent(raw)
+  } catch {
+    return undefined
+  }
+}
+
+const match = (pattern: Pattern, method: string, segments: string[]): Found | undefined => {
+  if (pattern.method !== method || pattern.segments.length !== segments.length) return undefined
+  const params: { [name: string]: string } = Object.create(null)
+  for (const [at, wanted] of pattern.segments.entries()) {
+    const given = segments[at] as string
+    if (wanted.startsWith(':')) {
+      const value = given === '' ? undefined : readParam(given)
+      if (value === undefined) return undefined
+      params[wanted.slice(1)] = value
+    } else if (wanted !== given) return undefined
+  }
+  return { handler: pattern.handler, route: pattern.route, params }
+}
+
+/**
+ * createRoutes compiles routes; throws ERR_RESERVED_TYPE, ERR_INVALID_TEXT or ERR_INVALID_ARGUMENT for what no application
+ * may register. `reserved`: these are the protocol's own.
+ */
+export const createRoutes = (routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes => {
+  const exact = new Map<string, Found>()
+  const patterns: Pattern[] = []
+  for (const [route, handler] of Object.entries(routes)) {
+    if (typeof handler !== 'function')
+      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'routes: handlers are functions' })
+    const line = /^([A-Z]+) (\/[\x21-\x7e]*)$/.exec(route)
+    if (!line && !reserved && (isReservedName(route) || isHeaderType(route)))
+      throw new CountersignError('ERR_RESERVED_TYPE', { detail: 'routes' })
+    if (!line && !isText(route)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'routes' })
+    const [, method = '', path = ''] = line ?? []
+    const segments = path.split('/')
+    if (segments.some((segment) => segment.startsWith(':'))) patterns.push({ route, handler, method, segments })
+    else exact.set(route, { handler, route, params: NO_PARAMS })
+  }
+  const lookUp = (method: string, path: string): Found | undefined => {
+    const found = exact.get(`${method} ${path}`)
+    if (found || patterns.length === 0) return found
+    const segments = path.split('/')
+    for (const pattern of patterns) {
+      const matched = match(pattern, method, segments)
+      if (matched) return matched
+    }
+    return undefined
+  }
+  return {
+    ofType: (type) => exact.get(type),
+    ofTarget(method, target) {
+      const query = target.indexOf('?')
+      const path = query < 0 ? target : target.slice(0, query)
+      return lookUp(method, path) ?? (method === 'HEAD' ? lookUp('GET', path) : undefined)
+    }
+  }
+}
+
+/** What a handler gave, checked: ready to be signed. */
+export type Result = { resultCode: string; status: number; payload: Uint8Array; contentType: string }
+
+const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
+  if (value === undefined) return emptyBytes()
+  if (typeof value === 'string') return Buffer.from(value)
+  // A copy: what is signed is what is sent, whatever the handler does with its buffer afterwards.
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice()
+  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
+  throw new TypeError('the payload of a handler is bytes or a string')
+}
+
+/** checkResult turns what a handler gave into what is signed; throws for what cannot be. */
+export const checkResult = (given: HandlerResult | undefined, isHeader: boolean, method: string): Result => {
+  const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = given ?? {}
+  if (!isHeader) {
+    if (!isText(resultCode) || isReservedName(resultCode)) throw new TypeError('resultCode is text and not reserved')
+    return { resultCode, status: 200, payload: payloadOf(payload), contentType }
+  }
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status is 200 to 599')
+  if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType)) throw new TypeError('contentType')
+  const bytes = hasNoBody(method, status) ? emptyBytes() : payloadOf(payload)
+  return { resultCode: `http.${status}`, status, payload: bytes, contentType }
+}
+
+/** Aborts that end a handler early. */
+type Ends = { client: AbortSignal; gateway: AbortSignal; timeoutMs: number }
+
+/**
+ * runHandler gives what a handler gives, or rejects with what it throws; with a DeadlineError once its time is up, and
+ * where the client or the gateway leaves first. Its signal is aborted in these cases, and a late rejection is dropped.
+ */
+export const runHandler = (
+  handler: Handler,
+  context: Omit<HandlerContext, 'signal'>,
+  { client, gateway, timeoutMs }: Ends
+): Promise<HandlerResult | undefined> =>
+  new Promise((resolve, reject) => {
+    const controller = new AbortController()
+    const end = (error: Error) => {
+      finish()
+      controller.abort(error)
+      reject(error)
+    }
+    const leave = () => end(new CountersignError('ERR_ABORTED'))
+    const shut = () => end(new CountersignError('ERR_CLOSED'))
+    const timer = setTimeout(
+      () => end(new DeadlineError(`the handler did not answer within ${timeoutMs} ms`)),
+      timeoutMs
+    )
+    const finish = () => {
+      clearTimeout(timer)
+      client.removeEventListener('abort', leave)
+      gateway.removeEventListener('abort', shut)
+    }
+    if (client.aborted) return leave()
+    if (gateway.aborted) return shut()
+    client.addEventListener('abort', leave)
+    gateway.addEventListener('abort', shut)
+    // An async function turns a synchronous throw, a getter's included, into a rejection.
+    const call = async () => (await handler({ ...context, signal: controller.signal })) ?? undefined
+    call().then(resolve, reject).finally(finish)
+  })

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// The server's signing key as a file: PKCS #8 PEM that only its owner may read (PROTOCOL.md, R21).
+
+import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import {
+  closeSync,
+  fchmodSync,
+  fstatSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync
+} from 'node:fs'
+import { CountersignError } from '../errors.ts'
+import type { ServerSigner } from './types.ts'
+
+const refuse = (detail: string, cause?: unknown): CountersignError =>
+  new CountersignError('ERR_INVALID_ARGUMENT', { detail: `server key file: ${detail}`, cause })
+
+const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'ENOENT'
+const isThere = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'EEXIST'
+
+// Written aside, flushed, then linked into place: two gateways that start at once end with one key, and a crash leaves none half-written.
+const create = (path: string): void => {
+  const pem = String(generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }))
+  const aside = `${path}.${process.pid}.${performance.now().toString(36).replace('.', '')}`
+  const file = openSync(aside, 'wx', 0o600)
+  try {
+    fchmodSync(file, 0o600)
+    writeSync(file, pem)
+    fsyncSync(file)
+    linkSync(aside, path)
+  } catch (error) {
+    if (!isThere(error)) throw error
+  } finally {
+    closeSync(file)
+    unlinkSync(aside)
+  }
+}
+
+const read = (path: string): KeyObject => {
+  const file = openSync(path, 'r')
+  try {
+    // Windows has no such bits.
+    if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) {
+      throw refuse('others than its owner may read it; make a new key if they did, else chmod 600')
+    }
+    const key = createPrivateKey(readFileSync(file))
+    if (key.asymmetricKeyType !== 'ed25519') throw refuse('it holds no Ed25519 key')
+    return key
+  } catch (error) {
+    throw error instanceof CountersignError ? error : refuse('it is not a PKCS #8 PEM key', error)
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * serverKeyFile loads the server's key from a file, made with mode 0600 where there is none; the key id is the first 22
+ * base64url characters of the public key's SHA-256. It throws ERR_INVALID_ARGUMENT for a file that others may read or that
+ * holds no Ed25519 key, and the file system's own error where the path cannot be used.
+ *
+ * @example
+ * ```ts
+ * const signer = serverKeyFile('data/server.key')
+ * console.log(signer.keyId, Buffer.from(signer.publicKey).toString('base64'))
+ * ```
+ */
+export const serverKeyFile = (path: string): ServerSigner => {
+  let key: KeyObject
+  try {
+    key = read(path)
+  } catch (error) {
+    if (!isMissing(error)) throw error
+    create(path)
+    key = read(path)
+  }
+  const der = createPublicKey(key).export({ format: 'der', type: 'spki' })
+  const publicKey = new Uint8Array(der.subarray(der.length - 32))
+  const keyId = createHash('sha256').update(publicKey).digest('base64url').slice(0, 22)
+  return { keyId, publicKey, sign: (bytes) => sign(null, bytes, key) }
+}

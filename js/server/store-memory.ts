@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Stores in memory: for tests, and for a gateway of one process that may forget its sessions at a restart.
+
+import cluster from 'node:cluster'
+import { loadCore } from '../core.ts'
+import { CountersignError, isCountersignError } from '../errors.ts'
+import type { Core, ReplayGuard } from '../types.ts'
+import { createCodeStore } from './code-store.ts'
+import { isSameBytes, sha256 } from './encoding.ts'
+import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
+
+/**
+ * memorySessionStore keeps sessions for the life of the process.
+ *
+ * @example
+ * ```ts
+ * const sessions = memorySessionStore()
+ * ```
+ */
+export const memorySessionStore = (): SessionStore => {
+  const sessions = new Map<string, Session>()
+  const byUser = new Map<string, Set<string>>()
+  const copy = (session: Session): Session => ({ ...session, publicKey: session.publicKey.slice() })
+  return {
+    volatile: true,
+    async get(id) {
+      const session = sessions.get(id)
+      return session ? copy(session) : null
+    },
+    async create(session) {
+      if (sessions.has(session.id)) return false
+      sessions.set(session.id, copy(session))
+      const ids = byUser.get(session.userId) ?? new Set()
+      byUser.set(session.userId, ids.add(session.id))
+      return true
+    },
+    async revoke(id, reason, atMs = Date.now()) {
+      const session = sessions.get(id)
+      if (session?.status === 'active')
+        sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
+      return session !== undefined
+    },
+    listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as Session)),
+    async replaceKey(id, expectedKey, { algorithm, publicKey }) {
+      const session = sessions.get(id)
+      if (!session || !isSameBytes(session.publicKey, expectedKey)) return false
+      sessions.set(id, { ...session, algorithm, publicKey: publicKey.slice() })
+      return true
+    },
+    async touch(id, ms) {
+      const session = sessions.get(id)
+      if (session && ms > session.lastSeenMs) sessions.set(id, { ...session, lastSeenMs: ms })
+    },
+    isEmpty: async () => sessions.size === 0
+  }
+}
+
+const DEFAULT_CAPACITY = 131_072
+
+/**
+ * memoryReplayStore remembers ids in the core's bounded guard, about 100 bytes each, allocated at once. It forgets them when
+ * the process ends, so a gateway over lasting sessions fences itself off for `futureMs` at its start. Several processes
+ * would each accept an id once: it throws ERR_INVALID_ARGUMENT in a worker of node:cluster, unless `allowCluster` says that
+ * every session reaches one worker only.
+ *
+ * @example
+ * ```ts
+ * const replay = memoryReplayStore({ capacity: 2 ** 18 })
+ * ```
+ */
+export const memoryReplayStore = (
+  options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
+): ReplayStore => {
+  const { capacity = DEFAULT_CAPACITY, allowCluster = false } = options
+  const sessionQuota = options.sessionQuota ?? Math.max(1, Math.floor(capacity / 64))
+  if (cluster.isWorker && !allowCluster) {
+    throw new CountersignError('ERR_INVALID_ARGUMENT', {
+      detail: 'memoryReplayStore in a cluster worker: each worker would accept a request once; use lmdbStores'
+    })
+  }
+  let guard: ReplayGuard | undefined
+  let floorMs = 0
+  let latestMs = 0
+  let isFresh = true
+  let isClosed = false
+
+  const open = async (): Promise<ReplayGuard> => {
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
+    if (guard) return guard
+    const core = await (options.core ?? loadCore())
+    guard ??= core.createReplayGuard({ capacity, sessionQuota, floorMs })
+    return guard
+  }
+  // A core that stopped took its ids with it: none of them was later than this.
+  const abandon = (): void => {
+    guard = undefined
+    floorMs = Math.max(floorMs, latestMs)
+  }
+  const floor = (): number => Math.max(floorMs, guard?.floorMs ?? 0)
+
+  return {
+    async reserve(key32, timestampMs, expiresMs, nowMs, session) {
+      const open_ = await open()
+      if (timestampMs <= floorMs) return 'too-old'
+      try {
+        const owner = session === undefined ? [] : [sha256(session)]
+        const verdict = open_.reserve(key32, timestampMs, expiresMs, nowMs, ...owner)
+        if (verdict === 'reserved') latestMs = Math.max(latestMs, timestampMs)
+        return verdict
+      } catch (error) {
+        if (isCountersignError(error) && error.code === 'ERR_CORE_TRAPPED') abandon()
+        throw error
+      }
+    },
+    floorMs: floor,
+    storedFloorMs: () => 0,
+    get mayHaveForgotten() {
+      return isFresh
+    },
+    async fence(ms) {
+      isFresh = false
+      floorMs = Math.max(floorMs, ms)
+    },
+    size: () => guard?.size ?? 0,
+    close() {
+      isClosed = true
+      guard?.free()
+      guard = undefined
+    }
+  }
+}
+
+/**
+ * memoryCodeStore keeps challenges and counters for the life of the process, `capacity` of them at most.
+ *
+ * @example
+ * ```ts
+ * const codes = memoryCodeStore()
+ * ```
+ */
+export const memoryCodeStore = ({ capacity = 65_536 }: { capacity?: number } = {}): CodeStore => {
+  const records = new Map<string, unknown>()
+  let walk = records.keys()
+  return createCodeStore({
+    capacity,
+    transact: async (work) => work(),
+    get: (key) => records.get(key),
+    put: (key, value) => void records.set(key, value),
+    remove: (key) => void records.delete(key),
+    size: () => records.size,
+    next(count) {
+      const keys: string[] = []
+      while (keys.length < count && keys.length < records.size) {
+        const { done, value } = walk.next()
+        if (done) walk = records.keys()
+        else keys.push(value)
+      }
+      return keys
+    },
+    close: () => records.clear()
+  })
+}

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
+
+import type { Stage } from '../types.ts'
+import { escapeText } from './encoding.ts'
+import type { Metrics } from './metrics.ts'
+import type { Binding, GatewayOptions, RefusalEvent } from './types.ts'
+
+/** Trace follows one exchange through its stages. */
+export type Trace = {
+  readonly binding: Binding
+  requestId: string | undefined
+  sessionId: string | undefined
+  /** What a store, the signer or a handler failed with. */
+  error: unknown
+  pass(stage: Stage): void
+  fail(stage: Stage, code: string): void
+  refused(refusal: { stage?: Stage | undefined; code: string; status: number; signed: boolean }): void
+}
+
+/** Observer is where every trace of a gateway reports to. */
+export type Observer = { metrics: Metrics } & Pick<GatewayOptions, 'onStage' | 'onRefusal'>
+
+const silently = (call: () => void): void => {
+  try {
+    call()
+  } catch {
+    // A logger's fault must not become the client's.
+  }
+}
+
+const escaped = (text: string | undefined): string | undefined => (text === undefined ? undefined : escapeText(text))
+
+/** reportRefusal calls onRefusal, with every text escaped. */
+export const reportRefusal = (
+  observer: Observer,
+  event: { [Name in keyof RefusalEvent]: RefusalEvent[Name] | undefined }
+) => {
+  const { onRefusal } = observer
+  if (!onRefusal) return
+  const safe = {
+    ...event,
+    requestId: escaped(event.requestId),
+    sessionId: escaped(event.sessionId),
+    source: escapeText(String(event.source))
+  }
+  const present = Object.fromEntries(Object.entries(safe).filter(([, value]) => value !== undefined))
+  silently(() => onRefusal(present as RefusalEvent))
+}
+
+/** createTrace starts the clock of an exchange's first stage. */
+export const createTrace = (observer: Observer, exchange: number, binding: Binding, source: string): Trace => {
+  const { metrics, onStage } = observer
+  let began = performance.now()
+
+  const report = (trace: Trace, stage: Stage, verdict: 'pass' | 'fail', code: string | undefined): void => {
+    const now = performance.now()
+    const ms = now - began
+    began = now
+    metrics.stage(binding, stage, verdict, code ?? '', ms)
+    if (!onStage) return
+    const { requestId } = trace
+    silently(() =>
+      onStage({
+        ...(requestId === undefined ? {} : { requestId: escapeText(requestId) }),
+        exchange,
+        stage,
+        verdict,
+        ...(code === undefined ? {} : { code }),
+        ms,
+        binding
+      })
+    )
+  }
+
+  return {
+    binding,
+    requestId: undefined,
+    sessionId: undefined,
+    error: undefined,
+    pass(stage) {
+      report(this, stage, 'pass', undefined)
+    },
+    fail(stage, code) {
+      report(this, stage, 'fail', code)
+    },
+    refused({ stage, code, status, signed }) {
+      const { requestId, sessionId, error } = this
+      reportRefusal(observer, { exchange, stage, code, status, signed, requestId, sessionId, source, error })
+    }
+  }
+}
