@@ -48,8 +48,15 @@ const createParts = async (config, log) => {
   const trace = createTrace()
   const mailer = await createMailer(config, outbox)
   const { label, window, origins, rates } = config
-  const enrolling = enrollment({ label, signer, sessions: stores.sessions, codes: stores.codes, mailer: mailer.send })
-  const gateway = await createGateway({
+  const enrolling = enrollment({
+    label,
+    signer,
+    sessions: stores.sessions,
+    codes: stores.codes,
+    mailer: mailer.send,
+    onFailure: (error) => log.line('enrolment failed', { error: textOf(error) })
+  })
+  const gateway = createGateway({
     label,
     signer,
     window,
@@ -60,8 +67,9 @@ const createParts = async (config, log) => {
     routes: demoRoutes({ sessions: stores.sessions }),
     rates,
     onStage: trace.note,
-    onRefusal: (refusal) => log.line('refused', refusal)
+    onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
   })
+  await gateway.ready()
   const close = async () => {
     await gateway.close()
     await stores.close()
@@ -69,6 +77,8 @@ const createParts = async (config, log) => {
   }
   return { signer, outbox, trace, gateway, close }
 }
+
+const textOf = (error) => String(error?.message ?? error)
 
 const isExchange = (pathname) => pathname === '/exchange' || pathname.startsWith('/api/')
 

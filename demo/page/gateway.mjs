@@ -23,8 +23,14 @@ export const describe = async () => {
 
 /** readCode returns the code mailed for a challenge, or undefined where the gateway keeps no outbox for this reader. */
 export const readCode = async (email, challengeId) => {
-  const mails = await json(`/dev/outbox?email=${encodeURIComponent(email)}`)
-  return mails?.find((mail) => mail.challenge_id === challengeId)?.code
+  // The gateway answers before the mail is written: which addresses there are is nobody's business.
+  for (let tries = 0; tries < 20; tries += 1) {
+    const mails = await json(`/dev/outbox?email=${encodeURIComponent(email)}`)
+    const mail = mails?.find(({ challenge_id: id }) => id === challengeId)
+    if (mail || !mails) return mail?.code
+    await new Promise((resolve) => setTimeout(resolve, 100))
+  }
+  return undefined
 }
 
 /** readTrace returns the stages the gateway reported for a request id, or undefined where it shows none. */

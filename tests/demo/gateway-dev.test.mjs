@@ -2,7 +2,7 @@
 // /dev is for a person at this machine: every condition by itself closes it, and says nothing but 404.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { getJson, send, startGateway } from './harness.mjs'
+import { getJson, send, startGateway, until } from './harness.mjs'
 
 const EMAIL = 'dev@example.org'
 const OUTBOX = `/dev/outbox?email=${encodeURIComponent(EMAIL)}`
@@ -20,7 +20,10 @@ test('the outbox shows challenge, code and time, for that address alone', async 
   const gateway = await startGateway(t)
   const before = Date.now()
   const { challenge_id: challengeId } = JSON.parse((await askForCode(gateway)).text)
-  const mails = await getJson(gateway.url + OUTBOX)
+  const mails = await until(async () => {
+    const found = await getJson(gateway.url + OUTBOX)
+    return found.length > 0 && found
+  }, 'a mail')
   assert.equal(mails.length, 1)
   assert.deepEqual(Object.keys(mails[0]).sort(), ['challenge_id', 'code', 'sent_ms'])
   assert.equal(mails[0].challenge_id, challengeId)
@@ -49,15 +52,13 @@ test('only loopback Host headers open /dev', async (t) => {
     '192.168.0.7',
     '[::2]',
     'localhost:x',
-    '0.0.0.0',
-    ''
+    '0.0.0.0'
   ]
   for (const host of open) assert.equal((await send(gateway, OUTBOX, { headers: { host } })).status, 200, host)
   for (const host of closed) {
     for (const path of [OUTBOX, TRACE]) {
       const { status, text } = await send(gateway, path, { headers: { host } })
-      // An empty Host is not a request at all.
-      assert.ok(status === 404 || (host === '' && status === 400), `${host} ${status}`)
+      assert.equal(status, 404, host)
       assert.doesNotMatch(text, /code|stages/, host)
     }
   }

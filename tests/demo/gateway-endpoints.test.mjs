@@ -58,8 +58,8 @@ test("a session is revoked by its own user, and by nobody else's", async (t) => 
   const other = await signIn(t, gateway, { email: 'ada@example.org' })
   const eve = await signIn(t, gateway, { email: 'eve@example.org' })
   const sessions = await ada.sessions()
-  const current = sessions.find((session) => session.current)
-  const otherId = sessions.find((session) => !session.current)?.deviceSessionId
+  const current = sessions.find((session) => session.isCurrent)
+  const otherId = sessions.find((session) => !session.isCurrent)?.deviceSessionId
   assert.equal(sessions.length, 2)
   assert.ok(current)
   const path = `/api/v1/sessions/${otherId}/revoke`

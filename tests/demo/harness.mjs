@@ -52,17 +52,28 @@ export const getJson = async (url, init) => {
   return response.json()
 }
 
+/** until waits for a condition, at most `ms`. */
+export const until = async (check, what, ms = 10_000) => {
+  for (const end = Date.now() + ms; ; ) {
+    const value = await check()
+    if (value) return value
+    if (Date.now() > end) assert.fail(`${what}: not within ${ms} ms`)
+    await new Promise((resolve) => setTimeout(resolve, 40))
+  }
+}
+
 /** describe reads what a client needs from a gateway's public description. */
 export const describe = async (url) => {
   const { label, server_keys: keys } = await getJson(`${url}/.well-known/countersign.json`)
   return { label, serverKeys: keys.map(({ id, public_key: publicKey }) => ({ id, publicKey })) }
 }
 
-/** codeFor reads the code of a challenge from the outbox. */
-export const codeFor = async (url, email, challengeId) => {
-  const mails = await getJson(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)
-  return mails.find((mail) => mail.challenge_id === challengeId)?.code
-}
+/** codeFor reads the code of a challenge from the outbox, where it may arrive after the answer. */
+export const codeFor = (url, email, challengeId) =>
+  until(async () => {
+    const mails = await getJson(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)
+    return mails.find((mail) => mail.challenge_id === challengeId)?.code
+  }, 'a code in the outbox')
 
 /** signIn connects a client with a new key and enrols it by the outbox's code. */
 export const signIn = async (t, { url }, { email = 'ada@example.org', ...options } = {}) => {
@@ -100,13 +111,3 @@ export const openSocket = (t, port) => {
 
 export const utf8 = (text) => new TextEncoder().encode(text)
 export const textOf = (bytes) => new TextDecoder().decode(bytes)
-
-/** until waits for a condition, at most `ms`. */
-export const until = async (check, what, ms = 10_000) => {
-  for (const end = Date.now() + ms; ; ) {
-    const value = await check()
-    if (value) return value
-    if (Date.now() > end) assert.fail(`${what}: not within ${ms} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 40))
-  }
-}

@@ -55,7 +55,8 @@ export const openBrowser = async (t, engine, options) => {
 /** visit opens the page and gives the visitor's view of it. */
 export const visit = async (browser, url) => {
   const page = await browser.newPage()
-  const state = () => page.evaluate(() => document.documentElement.dataset.state)
+  // While the page is being replaced there is nothing to ask.
+  const state = () => page.evaluate(() => document.documentElement.dataset.state).catch(() => 'gone')
   const waitFor = (...states) =>
     until(
       async () => {
