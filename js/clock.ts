@@ -59,7 +59,8 @@ export class ServerClock {
     const now = this.#now()
     const ageMs = now - wallMs
     const serverMs = now + offsetMs
-    if (!(ageMs >= 0 && ageMs <= DAY_MS) || !isTime(serverMs) || !isTime(errorMs)) return
+    const isWhole = Number.isFinite(offsetMs) && isTime(serverMs) && isTime(errorMs)
+    if (!isWhole || !(ageMs >= 0 && ageMs <= DAY_MS)) return
     this.#core.addStored({ monotonicMs: this.#monotonicNow(), serverMs, errorMs: errorMs + DRIFT * ageMs })
   }
 
