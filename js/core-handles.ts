@@ -4,6 +4,7 @@
 import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './core-args.ts'
 import type { Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
+import { fillRandom, hasRandom } from './platform.ts'
 import type {
   BytesLike,
   ClockEstimate,
@@ -133,8 +134,7 @@ export class Guard extends Handle implements ReplayGuard {
     const room = integerOf(capacity, 1, MAX_CAPACITY, 'capacity')
     const quota = sessionQuota === undefined ? 0 : integerOf(sessionQuota, 1, MAX_CAPACITY, 'sessionQuota')
     const floor = timeOf(floorMs, 'floorMs')
-    const [high, low] = seed()
-    super(w, w.check(w.call.guard_new(room, quota, floor, high, low)), w.call.guard_free)
+    super(w, w.check(w.call.guard_new(room, quota, floor, seed())), w.call.guard_free)
   }
 
   reserve(
@@ -169,10 +169,10 @@ export class Guard extends Handle implements ReplayGuard {
   }
 }
 
-// Keeps an attacker from choosing ids that share a bucket.
-const seed = (): [number, number] => {
-  const { crypto } = globalThis
-  if (!crypto?.getRandomValues) throw new CountersignError('ERR_NO_CRYPTO')
-  const [high, low] = crypto.getRandomValues(new Uint32Array(2))
-  return [high as number, low as number]
+// 53 random bits, which keep an attacker from choosing ids that share a bucket.
+const seed = (): number => {
+  if (!hasRandom) throw new CountersignError('ERR_NO_CRYPTO')
+  const bytes = new Uint8Array(8)
+  fillRandom(bytes)
+  return Number(new DataView(bytes.buffer).getBigUint64(0) >> 11n)
 }

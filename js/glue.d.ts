@@ -8,4 +8,4 @@ export type InstantiateWasm = (
 ) => object
 
 declare const createGlue: (options: { instantiateWasm: InstantiateWasm }) => Promise<Record<string, unknown>>
-export default createGlue
+export { createGlue as default }

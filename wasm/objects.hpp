@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// Hashes, signatures, the server's clock and the replay guard as calls of numbers; arguments lie in
+// io in the order in which their sizes are taken.
+#pragma once
+
+#include "countersign/clock.hpp"
+#include "countersign/replay.hpp"
+#include "io.hpp"
+
+namespace countersign::wasm {
+
+/// What outlives a call is named by its address; js/core-handles.ts keeps it private and uses none
+/// after it was freed.
+template <class T>
+int handle_of(T value) {
+  T* const object = new (std::nothrow) T(std::move(value));
+  return object == nullptr ? done(ErrorCode::no_memory) : reinterpret_cast<int>(object);
+}
+template <class T>
+T& object_of(int handle) {
+  return *reinterpret_cast<T*>(handle);
+}
+template <class T>
+int release(int handle) {
+  delete &object_of<T>(handle);
+  return 0;
+}
+
+inline int sha256_once(unsigned size) {
+  return done(sha256(Arguments().bytes(size)));
+}
+inline int sha256_new() {
+  return handle_of(Sha256());
+}
+inline int sha256_update(int handle, unsigned size) {
+  object_of<Sha256>(handle).update(Arguments().bytes(size));
+  return 0;
+}
+inline int sha256_finish(int handle) {
+  return done(object_of<Sha256>(handle).finish());
+}
+
+inline int hmac(unsigned key_size, unsigned message_size) {
+  Arguments in;
+  const ByteView key = in.bytes(key_size);
+  return done(hmac_sha256(key, in.bytes(message_size)));
+}
+inline int verify_hmac(unsigned key_size, unsigned tag_size, unsigned message_size) {
+  Arguments in;
+  const ByteView key = in.bytes(key_size);
+  const ByteView tag = in.bytes(tag_size);
+  return verify_hmac_sha256(key, in.bytes(message_size), tag);
+}
+
+inline int verify(unsigned message_size) {
+  Arguments in;
+  const auto key = in.fixed<ed25519_key_size>();
+  const auto signature = in.fixed<signature_size>();
+  return verify_ed25519(key, in.bytes(message_size), signature);
+}
+inline int is_acceptable_key() {
+  return is_acceptable_ed25519_key(Arguments().fixed<ed25519_key_size>());
+}
+inline int trusted_key_new() {
+  return handle_of(TrustedKey(Arguments().fixed<ed25519_key_size>()));
+}
+inline int trusted_key_verify(int handle, unsigned message_size) {
+  Arguments in;
+  const auto signature = in.fixed<signature_size>();
+  return object_of<TrustedKey>(handle).verify(in.bytes(message_size), signature);
+}
+
+inline int clock_new() {
+  return handle_of(ServerClock());
+}
+inline int clock_add_round_trip(int handle, double sent_ms, double received_ms, double server_ms,
+                                bool replace) {
+  return object_of<ServerClock>(handle).add_round_trip({sent_ms, received_ms, server_ms}, replace);
+}
+inline int clock_add_event(int handle, double received_ms, double server_ms) {
+  return object_of<ServerClock>(handle).add_event(received_ms, server_ms);
+}
+inline int clock_start_stored(int handle, double monotonic_ms, double server_ms, double error_ms) {
+  return object_of<ServerClock>(handle).start_stored(monotonic_ms, server_ms, error_ms);
+}
+inline int clock_note_wall(int handle, double monotonic_ms, double wall_ms) {
+  return object_of<ServerClock>(handle).note_wall(monotonic_ms, wall_ms);
+}
+inline int clock_estimate(int handle, double monotonic_ms) {
+  const ClockEstimate estimate = object_of<ServerClock>(handle).estimate(monotonic_ms);
+  Table().number(estimate.offset_ms).number(estimate.error_ms).number(estimate.age_ms);
+  return static_cast<int>(estimate.source);
+}
+inline int clock_stamp(int handle, double monotonic_ms) {
+  const Result<std::uint64_t> stamp = object_of<ServerClock>(handle).stamp(monotonic_ms);
+  if (!stamp) return done(stamp.error());
+  Table().number(*stamp);
+  return 0;
+}
+inline int clock_reset(int handle) {
+  object_of<ServerClock>(handle).reset();
+  return 0;
+}
+
+inline int guard_new(unsigned capacity, unsigned session_quota, double floor_ms, double seed) {
+  ReplayOptions options{.capacity = capacity, .floor_ms = time_of(floor_ms), .seed = time_of(seed)};
+  if (session_quota > 0) options.session_quota = session_quota;
+  Result<ReplayGuard> guard = ReplayGuard::create(options);
+  return guard ? handle_of(*std::move(guard)) : done(guard.error());
+}
+inline int guard_reserve(int handle, double timestamp_ms, double expires_ms, double now_ms,
+                         unsigned session_size) {
+  Arguments in;
+  const auto key = in.fixed<hash_size>();
+  const ByteView session = in.bytes(session_size);
+  return static_cast<int>(object_of<ReplayGuard>(handle).reserve(
+      key, time_of(timestamp_ms), time_of(expires_ms), time_of(now_ms), session));
+}
+inline int guard_state(int handle) {
+  const ReplayGuard& guard = object_of<ReplayGuard>(handle);
+  Table().number(guard.size()).number(guard.floor_ms());
+  return 0;
+}
+
+}  // namespace countersign::wasm
