@@ -59,6 +59,36 @@ test('rules are numbered without a gap, each once', () => {
   )
 })
 
+test('every rule that the sources cite exists', () => {
+  const last = read('PROTOCOL.md').match(/^\*\*R\d+\.\*\*/gm).length
+  const sources = ['include', 'src', 'js', 'tests', 'demo', 'docs'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((name) => /\.(hpp|cpp|ts|mjs|py|md)$/.test(name))
+      .map((name) => `${folder}/${name}`)
+  )
+  let cited = 0
+  for (const path of sources) {
+    for (const [, numbers] of read(path).matchAll(/\((R\d+(?:(?:, | to | and )R\d+)*)\)/g)) {
+      for (const [, number] of numbers.matchAll(/R(\d+)/g)) {
+        cited += 1
+        assert.ok(Number(number) <= last, `${path} cites R${number}`)
+      }
+    }
+  }
+  assert.ok(cited > 50)
+})
+
+test('SECURITY.md names, for each row, tests that exist and carry the row in a name', () => {
+  const table = Array.from(read('SECURITY.md').matchAll(/^\| ([A-EH]\d+|F-\d+) \| (.+) \| (.+) \| (.*) \|$/gm))
+  assert.equal(table.length, 74)
+  for (const [, row, , , tests] of table) {
+    const files = Array.from(tests.matchAll(/`([^`]+)`/g), ([, file]) => file)
+    assert.ok(files.length > 0, `${row} has no test`)
+    for (const file of files)
+      assert.match(read(file), new RegExp(`['"\`(].*(?<![\\w-])${row}(?![\\w-])`), `${file} does not name ${row}`)
+  }
+})
+
 test('the bytes shown in PROTOCOL.md are those of the vectors', () => {
   const vectors = JSON.parse(read('tests/vectors/exchange.json'))
   // A comment stands behind at least four spaces; bytes are in the left column.

@@ -122,8 +122,9 @@ class Gateway:
 
     # ---- messages (section 7)
 
-    def request(self, session, kind, payload=b"", idempotency_key="", **changes):
-        made = Request(self.label, session.id, kind, self.now(), payload)
+    def request(self, who, kind, payload=b"", idempotency_key="", **changes):
+        """A request of that session under a bound id; `changes` replaces fields before the id is made."""
+        made = Request(self.label, who.id, kind, self.now(), payload)
         for name, value in changes.items():
             setattr(made, name, value)
         return made.with_id(idempotency_key)
