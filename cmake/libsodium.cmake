@@ -47,7 +47,7 @@ add_library(countersign_sodium OBJECT
 target_include_directories(countersign_sodium SYSTEM
   PUBLIC "${PROJECT_BINARY_DIR}/libsodium" "${sodium}/include" "${sodium}/include/sodium")
 target_compile_definitions(countersign_sodium PUBLIC SODIUM_STATIC PRIVATE CONFIGURED=1)
-if(CMAKE_C_BYTE_ORDER STREQUAL "LITTLE_ENDIAN")
+if(EMSCRIPTEN OR CMAKE_C_BYTE_ORDER STREQUAL "LITTLE_ENDIAN")
   target_compile_definitions(countersign_sodium PRIVATE NATIVE_LITTLE_ENDIAN=1)
 endif()
 # The 64-bit field arithmetic is twice as fast where 128-bit products are cheap, which WebAssembly's are not.
@@ -57,11 +57,8 @@ endif()
 # Not our code: its warnings are not ours to read, and its field arithmetic shifts negative numbers on purpose.
 target_compile_options(countersign_sodium PRIVATE -w -fno-strict-aliasing -fno-strict-overflow -fno-sanitize=undefined)
 # Built for size, SHA-256 would run at a fifth of its speed.
-if(EMSCRIPTEN)
-  set_source_files_properties(
-    "${sodium}/crypto_core/ed25519/ref10/ed25519_ref10.c"
-    "${sodium}/crypto_hash/sha256/cp/hash_sha256_cp.c"
-    "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c"
-    PROPERTIES COMPILE_OPTIONS -O3)
-endif()
+get_target_property(sodium_sources countersign_sodium SOURCES)
+countersign_optimise(SOURCES ${sodium_sources} HOT
+  "${sodium}/crypto_hash/sha256/cp/hash_sha256_cp.c"
+  "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c")
 set_target_properties(countersign_sodium PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic} C_STANDARD 99)
