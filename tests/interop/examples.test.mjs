@@ -62,7 +62,7 @@ describe('the examples of the error pages', () => {
 
 describe('the code of README.md', () => {
   test('its client enrols at its server, sends, and reads a signed answer', async () => {
-    const [, clientCode, serverCode] = [null, ...codeOf('README.md', 'js')]
+    const [clientCode, serverCode] = codeOf('README.md', 'js')
     const folder = await mkdtemp(join(tmpdir(), 'countersign-readme-'))
     const mails = []
     const carts = []
@@ -84,13 +84,17 @@ describe('the code of README.md', () => {
       ordersOf: async (userId) => JSON.stringify([{ userId, total: 1 }]),
       sendCode: (mail) => void mails.push(mail)
     }
-    const { gateway, shared } = await runCode(serverCode.replaceAll("'data/", `'${folder}/`), serverNames, {
-      load,
-      results: ['gateway', 'shared']
-    })
+    const { gateway, shared } = await runCode(
+      serverCode.replaceAll(/'(server\.key|shop\.lmdb)'/g, `'${folder}/$1'`),
+      serverNames,
+      {
+        load,
+        results: ['gateway', 'shared']
+      }
+    )
     try {
       await once(server, 'listening')
-      const { publicKey, keyId } = await shared.signer
+      const { publicKey, keyId } = shared.signer
       const code = clientCode
         .replace('https://api.example.com', `http://127.0.0.1:${server.address().port}`)
         .replace(
@@ -110,7 +114,7 @@ describe('the code of README.md', () => {
       await gateway.close()
       server.closeAllConnections()
       server.close()
-      await Promise.all([shared.sessions, shared.replay, shared.codes].map((store) => store.close?.()))
+      await shared.close()
       await rm(folder, { recursive: true, force: true })
     }
   })
