@@ -35,12 +35,9 @@ Zeroed<T> allocate_zeroed(std::size_t count) {
 template <class Node>
 class Table {
  public:
-  using Key = decltype(Node::key);
-
   bool allocate(std::size_t capacity, std::uint64_t seed) {
     const int bits = std::max(1, static_cast<int>(std::bit_width(capacity - 1)));
     shift_ = 64 - bits;
-    // Multiply-shift hashing is universal for a random odd multiplier.
     multiplier_ = (seed ^ 0x9e3779b97f4a7c15) | 1;
     nodes_ = allocate_zeroed<Node>(capacity + 1);
     buckets_ = allocate_zeroed<Index>(std::size_t{1} << bits);
@@ -50,14 +47,14 @@ class Table {
   Node& operator[](Index index) { return nodes_[index]; }
   std::size_t size() const { return size_; }
 
-  Index find(const Key& key) {
+  Index find(const Hash& key) {
     Index index = bucket(key);
     while (index != 0 && nodes_[index].key != key) index = nodes_[index].next;
     return index;
   }
 
   /// The caller knows that there is room and that key is not there.
-  Index insert(const Key& key) {
+  Index insert(const Hash& key) {
     const Index index = free_ != 0 ? std::exchange(free_, nodes_[free_].next) : ++touched_;
     Index& head = bucket(key);
     nodes_[index] = Node{};
@@ -76,10 +73,15 @@ class Table {
   }
 
  private:
-  Index& bucket(const Key& key) {
-    std::uint64_t word;
-    std::memcpy(&word, key.data(), sizeof word);
-    return buckets_[static_cast<std::size_t>(word * multiplier_ >> shift_)];
+  Index& bucket(const Hash& key) {
+    std::uint64_t words[hash_size / 8];
+    std::memcpy(words, key.data(), sizeof words);
+    std::uint64_t mixed = 0;
+    for (const std::uint64_t word : words) {
+      mixed = (mixed ^ word) * multiplier_;
+      mixed ^= mixed >> 32;
+    }
+    return buckets_[static_cast<std::size_t>(mixed * multiplier_ >> shift_)];
   }
 
   Zeroed<Node> nodes_;
@@ -102,7 +104,7 @@ struct Id {
 };
 
 struct Session {
-  std::array<std::uint8_t, 16> key;
+  Hash key;
   Index next;
   std::uint32_t live;
 };
@@ -164,11 +166,13 @@ class Wheel {
   std::uint64_t now_ms_ = 0;
 };
 
-/// session_key shortens a session's name to 128 bits of its hash.
-decltype(Session::key) session_key(ByteView session) {
-  const Hash hash = sha256(session);
-  decltype(Session::key) key;
-  std::copy_n(hash.begin(), key.size(), key.begin());
+/// session_key is a session's name and its length where there is room for both, else the name's
+/// hash.
+Hash session_key(ByteView session) {
+  Hash key{};
+  if (session.size() >= key.size()) return sha256(session);
+  std::copy(session.begin(), session.end(), key.begin());
+  key.back() = static_cast<std::uint8_t>(session.size());
   return key;
 }
 

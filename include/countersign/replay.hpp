@@ -28,7 +28,7 @@ enum class ReplayVerdict : std::uint8_t {
 
 /// ReplayOptions bounds a guard and says where it starts.
 struct ReplayOptions {
-  /// Live ids, 1 to 2^24; one takes about 100 bytes.
+  /// Live ids, 1 to 2^24; one takes about 120 bytes.
   std::size_t capacity;
   /// Live ids of one session; capacity / 64 where absent, at least 1.
   std::optional<std::size_t> session_quota = std::nullopt;

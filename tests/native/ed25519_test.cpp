@@ -35,7 +35,7 @@ std::array<std::uint8_t, 32> key_of(const char* hex) {
 TEST_CASE("a signature verifies under its key and message only", "[ed25519]") {
   const test::Signer signer(1);
   test::Random random(2);
-  for (int round = 0; round < 50; ++round) {
+  for (std::size_t round = 0; round < 50; ++round) {
     const test::Bytes message = random.bytes(round);
     auto signature = signer.sign(message);
     const cs::TrustedKey key(signer.public_key);

@@ -25,7 +25,7 @@ TEST_CASE("B1 a proof names ed25519 or es256, and its key has that size", "[enro
     CHECK(test::write(message, buffer).error() == ErrorCode::bad_public_key);
     message.texts[algorithm] = "es256";
     CHECK(test::write(message, buffer).ok());
-    for (const std::size_t size : {0, 32, 33, 64, 66}) {  // 33 is a compressed point
+    for (const std::size_t size : {0u, 32u, 33u, 64u, 66u}) {  // 33 is a compressed point
       message.fixed.assign(size, 2);
       CHECK(test::write(message, buffer).error() == ErrorCode::bad_public_key);
     }

@@ -56,8 +56,9 @@ TEST_CASE("A6 an envelope is at most 1 KiB, a payload as large as it likes", "[f
   const Bytes magic(std::begin(cs::frame_magic), std::end(cs::frame_magic));
   Bytes forged = magic;
   const Bytes input(largest.size() + 1);
-  forged.insert(forged.end(), {static_cast<std::uint8_t>(input.size() & 0x7f | 0x80),
-                               static_cast<std::uint8_t>(input.size() >> 7)});
+  const Bytes length = test::unhex("ba07");  // 954, one more than there is room for
+  REQUIRE(input.size() == 954);
+  forged.insert(forged.end(), length.begin(), length.end());
   forged.insert(forged.end(), input.begin(), input.end());
   forged.insert(forged.end(), {0, 64});
   forged.resize(forged.size() + 64);

@@ -161,7 +161,7 @@ TEST_CASE("C10 a clock that steps back forgets nothing and lets nothing in again
 
 TEST_CASE("D4 one session cannot take the room of others: 1/64 of it, at least one", "[replay]") {
   const auto attacker = cs::bytes_of("attacker");
-  for (const std::size_t capacity : {1, 63, 64, 128, 6'400}) {
+  for (const std::size_t capacity : {1u, 63u, 64u, 128u, 6400u}) {
     auto store = guard({.capacity = capacity});
     const std::size_t quota = std::max<std::size_t>(1, capacity / 64);
     std::size_t taken = 0;
@@ -224,8 +224,10 @@ TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times"
           at_ms - std::min(at_ms, random.below(reach)) + random.below(reach);
       const std::uint64_t expires_ms =
           random.below(10) == 0 ? 0 : timestamp_ms + random.below(reach);
+      // Names shorter and longer than the guard keeps as they are.
       const std::string session =
-          random.below(4) == 0 ? "" : std::string(1, static_cast<char>('a' + random.below(6)));
+          random.below(4) == 0 ? ""
+                               : std::string(random.below(4) * 15, 's') + "abcdef"[random.below(6)];
       const auto verdict =
           store.reserve(name, timestamp_ms, expires_ms, called_ms, cs::bytes_of(session));
       if (verdict != model.reserve(name, timestamp_ms, expires_ms, called_ms, session))

@@ -126,7 +126,7 @@ TEST_CASE("A5 ill-formed UTF-8 in any text field is refused on both sides", "[si
 
 TEST_CASE("A6 text fields are 1 to 128 bytes on both sides", "[signing input]") {
   for_each_text([](const Message& base, std::size_t field) {
-    for (const std::size_t size : {0, 1, 127, 128, 129, 200}) {
+    for (const std::size_t size : {0u, 1u, 127u, 128u, 129u, 200u}) {
       Message message = base;
       message.texts[field] = std::string(size, 'x');
       std::uint8_t buffer[cs::max_signing_input_size];
