@@ -84,19 +84,14 @@ def foreign_proof():
     return f"{reply.status} {json.loads(reply.body)}"
 
 
-@check("R29 frame binding: demo.echo answers the payload, signed")
+@check("R29 frame binding: demo.echo answers the payload, signed; an empty one too")
 def frame_echo():
-    request = gateway.request(session(), "demo.echo", b"hello over a frame")
-    expect_signed(gateway.send_frame(request, session().key), 200, "ok", b"hello over a frame")
+    for payload in (b"", b"hello over a frame"):
+        request = gateway.request(session(), "demo.echo", payload)
+        expect_signed(gateway.send_frame(request, session().key), 200, "ok", payload)
     stages = gateway.trace(request.request_id)
     assert all(verdict == "pass" for _, verdict in stages), stages
     return " ".join(stage for stage, _ in stages)
-
-
-@check("R13 frame binding: an empty payload")
-def frame_empty():
-    request = gateway.request(session(), "demo.echo")
-    expect_signed(gateway.send_frame(request, session().key), 200, "ok", b"")
 
 
 @check("R16 frame binding: an id with an idempotency key")
@@ -167,7 +162,11 @@ def refuse_parse():
     expect_plain(gateway.send_frame(request, session().key), 400)
     expect_plain(gateway.send_header(session(), "GET", "/api/time?a=1", signed_type="GET /api/time"), 400)
     members = gateway.json_members(gateway.request(session(), "demo.echo"), session().key)
-    return expect_plain(gateway.send_json({**members, "extra": "1"}), 400)
+    expect_plain(gateway.send_json({**members, "extra": "1"}), 400)
+    text = json.dumps(members).encode()
+    for spoilt in (b"\xef\xbb\xbf" + text, text + b"\n1", b'{"protocolVersion":"v1",' + text[1:]):
+        expect_plain(gateway.http("POST", "/exchange", spoilt, {"content-type": "application/json"}), 400)
+    return "plain 400"
 
 
 @check("parse: over a bare socket, a truncated frame is a plain 400")
