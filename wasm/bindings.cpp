@@ -6,13 +6,6 @@
 #include "messages.hpp"
 #include "objects.hpp"
 
-// Embind's library prints the addresses of types for messages that nobody sees; printing nothing spares every page the
-// whole printf of libc.
-extern "C" int siprintf(char* text, const char*, ...) {
-  *text = 0;
-  return 0;
-}
-
 namespace countersign::wasm {
 
 namespace {
