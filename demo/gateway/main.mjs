@@ -24,6 +24,8 @@ const fail = (error, config) => {
 }
 
 const main = async () => {
+  // The key, the sessions and the addresses in DATA_DIR are nobody else's to read.
+  process.umask(0o077)
   let config
   try {
     config = readConfig(process.env)

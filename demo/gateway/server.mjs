@@ -127,7 +127,7 @@ const drain = (server) =>
 export const startGateway = async (config, log) => {
   const parts = await createParts(config, log)
   const state = { isLoopback: false, isDraining: false }
-  const server = createServer({ requestTimeout: 60_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
+  const server = createServer({ requestTimeout: 75_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
   const dispatch = await createDispatch(config, parts, state)
   // A body that waits for `100 Continue` is asked for once its envelope was accepted.
   server.on('request', dispatch).on('checkContinue', dispatch)

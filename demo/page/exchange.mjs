@@ -13,7 +13,7 @@ const wait = (ms, signal) =>
     })
   })
 
-/** sameRun groups stages by the pass they belong to: a replayed id has several. */
+/** runsOf groups stages by the pass they belong to: a replayed id has several. */
 const runsOf = (stages) => {
   const runs = new Map()
   for (const stage of stages) runs.set(stage.exchange, [...(runs.get(stage.exchange) ?? []), stage])
@@ -31,9 +31,9 @@ const gatewayRuns = async (tap, readTrace) => {
 
 // Signed now, delivered when the gateway's window for it has closed; nothing is signed again, so the packet stays the same.
 const sendLate = async ({ client, middle, description }, { payload, onHold, signal }) => {
-  const { frame, requestId, timestampMs } = await client.sign(TYPE, payload)
+  const { frame, requestId } = await client.sign(TYPE, payload)
   const waitMs = description.pastMs + 400
-  onHold({ frame, untilMs: performance.now() + waitMs, timestampMs })
+  onHold(frame, performance.now() + waitMs)
   await wait(waitMs, signal)
   const response = await middle.fetch(new URL('/exchange', location.href).href, {
     method: 'POST',
@@ -68,7 +68,7 @@ export const runExchange = async (session, { attack, payload, onHold, signal, re
   const outcome = await outcomeOf(() =>
     attack.isHeld ? sendLate(session, { payload, onHold, signal }) : client.request(TYPE, payload, { signal })
   )
-  middle.disarm()
+  middle.disarm(tap)
   stop()
   const ours = stages.filter((stage) => stage.requestId === tap.requestId)
   return { attack, tap, outcome, client: ours, gateway: await gatewayRuns(tap, readTrace) }

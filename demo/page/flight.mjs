@@ -17,20 +17,23 @@ export const segmentsOf = (fields, changed = new Set()) =>
     return segment
   })
 
-/** createFlight returns the packet's movements on the two rails. */
+/** createFlight returns the packet's movements on the two rails; each throws where its signal has been aborted. */
 export const createFlight = () => {
-  const tracks = byId('tracks')
-  const packet = byId('packet')
-  const hold = byId('hold')
-  const placeOf = (stop, rail) => {
+  const [tracks, packet, hold] = ['tracks', 'packet', 'hold'].map(byId)
+  let at = { stop: 'here', rail: 'out' }
+
+  const placeOf = ({ stop, rail }) => {
     const x = STOPS[stop] * (tracks.clientWidth - packet.offsetWidth)
     return { transform: `translate(${x}px, ${rail === 'out' ? 0 : RAIL_GAP}px)`, opacity: 1 }
   }
-  let at = { stop: 'here', rail: 'out' }
-
   const load = (content, kind) => {
     packet.replaceChildren(...content)
     packet.dataset.kind = kind
+  }
+  const go = async (keyframes, ms, easing, signal) => {
+    signal.throwIfAborted()
+    await move(packet, keyframes, ms, easing)
+    signal.throwIfAborted()
   }
   return {
     clear() {
@@ -38,46 +41,40 @@ export const createFlight = () => {
       hold.hidden = true
     },
     /** depart puts a packet on a rail: `fields` of a frame, or a text for bytes that are none. */
-    depart({ fields, changed, text, stop, rail }) {
-      load(
-        text === undefined ? segmentsOf(fields, changed) : [el('span', {}, text)],
-        text === undefined ? 'frame' : 'plain'
-      )
+    depart({ fields, text, stop, rail }) {
+      if (text === undefined) load(segmentsOf(fields), 'frame')
+      else load([el('span', {}, text)], 'plain')
       packet.hidden = false
       at = { stop, rail }
-      Object.assign(packet.style, placeOf(stop, rail))
+      Object.assign(packet.style, placeOf(at))
     },
-    async to(stop) {
-      const [from, till] = [placeOf(at.stop, at.rail), placeOf(stop, at.rail)]
+    async to(stop, signal) {
+      const from = placeOf(at)
       at = { ...at, stop }
-      await move(packet, [from, till], HOP_MS)
+      await go([from, placeOf(at)], HOP_MS, 'cubic-bezier(.5,.1,.2,1)', signal)
     },
     /** alter swaps the packet's drawing where it stands, with a shake. */
-    async alter({ fields, changed }) {
+    async alter({ fields, changed }, signal) {
       load(segmentsOf(fields, changed), 'frame')
-      const { transform } = placeOf(at.stop, at.rail)
+      const { transform } = placeOf(at)
       const shake = [0, -5, 5, -3, 0].map((x) => ({ transform: `${transform} translateX(${x}px)`, opacity: 1 }))
-      await move(packet, [...shake, { transform, opacity: 1 }], 320, 'linear')
+      await go(shake, 320, 'linear', signal)
     },
     /** drop lets the packet fall where a check has stopped it. */
-    async drop() {
-      const here = placeOf(at.stop, at.rail)
+    async drop(signal) {
+      const here = placeOf(at)
+      const fallen = { transform: `${here.transform} translateY(34px) rotate(7deg)`, opacity: 0.25 }
       packet.dataset.kind += ' dropped'
-      await move(
-        packet,
-        [here, { transform: `${here.transform} translateY(34px) rotate(7deg)`, opacity: 0.25 }],
-        420,
-        'ease-in'
-      )
+      await go([here, fallen], 420, 'ease-in', signal)
     },
-    /** countDown shows how long a held packet still waits, on the real clock. */
-    countDown(untilMs, isOver) {
-      hold.hidden = false
+    /** countDown shows how long a held packet still waits. */
+    countDown(untilMs, signal) {
       const tick = () => {
-        const left = Math.max(0, untilMs - performance.now())
-        hold.textContent = `held · ${(left / 1000).toFixed(isStill() ? 0 : 1)} s`
-        if (isOver() || left === 0) hold.hidden = true
-        else setTimeout(tick, isStill() ? 500 : 100)
+        const leftMs = Math.max(0, untilMs - performance.now())
+        if (signal.aborted) return
+        hold.hidden = leftMs === 0
+        hold.textContent = `held · ${(leftMs / 1000).toFixed(isStill() ? 0 : 1)} s`
+        if (leftMs > 0) setTimeout(tick, isStill() ? 500 : 100)
       }
       tick()
     }

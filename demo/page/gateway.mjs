@@ -2,8 +2,12 @@
 // What the page asks its gateway without a signature: the public description, and the development endpoints.
 
 const json = async (path) => {
-  const response = await fetch(path, { cache: 'no-store', credentials: 'omit' })
-  return response.ok ? response.json() : undefined
+  try {
+    const response = await fetch(path, { cache: 'no-store', credentials: 'omit' })
+    return response.ok ? await response.json() : undefined
+  } catch {
+    return undefined
+  }
 }
 
 /**

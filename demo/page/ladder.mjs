@@ -24,7 +24,10 @@ const show = (lamp, { verdict, code, ms }) => {
   )
 }
 
-/** createLadder returns `{ clear, play }` over an `<ol>`; `play` lights one lamp per report, in the order of the reports. */
+/**
+ * createLadder returns `{ clear, play }` over an `<ol>`; `play` lights one lamp per report, in the order of the reports,
+ * until its signal is aborted.
+ */
 export const createLadder = (root, side, stages) => {
   const lamps = new Map(stages.map((stage) => [stage, lampOf(side, stage)]))
   root.replaceChildren(...lamps.values())
@@ -44,8 +47,9 @@ export const createLadder = (root, side, stages) => {
         lamp.removeAttribute('aria-label')
       }
     },
-    async play(reports) {
+    async play(reports, signal) {
       for (const report of reports) {
+        signal.throwIfAborted()
         show(lampFor(report.stage), report)
         await pause(STEP_MS)
       }

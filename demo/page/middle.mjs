@@ -41,8 +41,9 @@ export const createMiddle = ({ core, type }) => {
       armed = { attack, tap }
       return tap
     },
-    disarm() {
-      armed = undefined
+    /** disarm ends the attack of a tap; one that a later attack has replaced is over already. */
+    disarm(tap) {
+      if (armed?.tap === tap) armed = undefined
     }
   }
 }

@@ -6,7 +6,7 @@ const reduced = matchMedia('(prefers-reduced-motion: reduce)')
 /** isStill says whether nothing should move: the reader's wish, or `?motion=off`. */
 export const isStill = () => reduced.matches || new URLSearchParams(location.search).get('motion') === 'off'
 
-/** sleep resolves after `ms`, at once where nothing should move; rejects when `signal` aborts. */
+/** pause resolves after `ms`, at once where nothing should move. */
 export const pause = (ms) => (isStill() ? Promise.resolve() : new Promise((resolve) => setTimeout(resolve, ms)))
 
 /** move animates an element to its last keyframe and leaves it there. */

@@ -3,62 +3,68 @@
 import { changedBytes, fieldsOf } from './fields.mjs'
 import { pause } from './motion.mjs'
 
-const isFrame = (fields) => fields.length > 0
+const hasFailed = (stages) => stages.some(({ verdict }) => verdict === 'fail')
 
-/** createShow returns `play(exchange, { from })` over the flight and the two ladders. */
+/** createShow returns `clear`, `hold` and `play` over the flight and the two ladders; an aborted signal ends a playback. */
 export const createShow = ({ core, flight, gatewayLadder, clientLadder }) => {
-  const hasFailed = (stages) => stages.some(({ verdict }) => verdict === 'fail')
+  const drawn = (frame) => fieldsOf(core, frame)
 
-  const playRequest = async ({ tap, gateway }, from) => {
-    for (const [pass, { frame }] of tap.passes.entries()) {
-      const changed = changedBytes(tap.frame, frame)
-      if (pass > 0 || from === 'here') {
-        flight.depart({ fields: fieldsOf(core, tap.frame), stop: pass > 0 ? 'middle' : 'here', rail: 'out' })
-        if (pass === 0) await flight.to('middle')
-      }
-      if (changed.size > 0) await flight.alter({ fields: fieldsOf(core, frame), changed })
-      await flight.to('there')
-      gatewayLadder.clear()
-      await gatewayLadder.play(gateway[pass] ?? [])
-      if (hasFailed(gateway[pass] ?? [])) await flight.drop()
+  const playPass = async ({ tap }, { frame }, stages, { from, signal }) => {
+    const changed = changedBytes(tap.frame, frame)
+    flight.depart({ fields: drawn(tap.frame), stop: from, rail: 'out' })
+    await flight.to('middle', signal)
+    if (changed.size > 0) await flight.alter({ fields: drawn(frame), changed }, signal)
+    await flight.to('there', signal)
+    gatewayLadder.clear()
+    await gatewayLadder.play(stages, signal)
+    if (hasFailed(stages)) await flight.drop(signal)
+  }
+
+  const playRequest = async (exchange, { from, signal }) => {
+    const { tap, gateway } = exchange
+    for (const [index, pass] of tap.passes.entries()) {
+      await playPass(exchange, pass, gateway[index] ?? [], { from: index === 0 ? from : 'middle', signal })
     }
     if (tap.passes.length > 0 || !tap.frame) return
-    flight.depart({ fields: fieldsOf(core, tap.frame), stop: 'here', rail: 'out' })
-    await flight.to('middle')
+    flight.depart({ fields: drawn(tap.frame), stop: from, rail: 'out' })
+    await flight.to('middle', signal)
   }
 
   const departAnswer = ({ status, bytes }, stop) => {
-    const fields = fieldsOf(core, bytes)
-    flight.depart({ ...(isFrame(fields) ? { fields } : { text: `${status}` }), stop, rail: 'back' })
-    return isFrame(fields)
+    const fields = drawn(bytes)
+    flight.depart({ ...(fields.length > 0 ? { fields } : { text: String(status) }), stop, rail: 'back' })
   }
 
-  const playAnswer = async ({ tap, client }) => {
-    const genuine = tap.passes.at(-1)?.answer
-    if (!tap.delivered) return
-    if (genuine) {
-      departAnswer(genuine, 'there')
-      await flight.to('middle')
-    } else departAnswer(tap.delivered, 'middle')
-    if (genuine && genuine.bytes !== tap.delivered.bytes) {
-      const changed = changedBytes(genuine.bytes, tap.delivered.bytes)
-      await flight.alter({ fields: fieldsOf(core, tap.delivered.bytes), changed })
+  const playAnswer = async ({ tap: { passes, delivered }, client }, signal) => {
+    if (!delivered) return
+    const genuine = passes.at(-1)?.answer
+    departAnswer(genuine ?? delivered, genuine ? 'there' : 'middle')
+    await flight.to('middle', signal)
+    if (genuine && genuine.bytes !== delivered.bytes) {
+      const changed = changedBytes(genuine.bytes, delivered.bytes)
+      await flight.alter({ fields: drawn(delivered.bytes), changed }, signal)
     }
-    await flight.to('here')
-    await clientLadder.play(client)
-    if (hasFailed(client)) await flight.drop()
+    await flight.to('here', signal)
+    await clientLadder.play(client, signal)
+    if (hasFailed(client)) await flight.drop(signal)
   }
 
   return {
-    /** hold flies the packet to the man in the middle and leaves it there. */
-    async hold(frame) {
-      flight.depart({ fields: fieldsOf(core, frame), stop: 'here', rail: 'out' })
-      await flight.to('middle')
+    clear() {
+      flight.clear()
+      gatewayLadder.clear()
+      clientLadder.clear()
     },
-    async play(exchange, { from = 'here' } = {}) {
-      await playRequest(exchange, from)
+    /** hold flies the packet to the man in the middle and counts down there, on the clock that holds it. */
+    hold(frame, untilMs, signal) {
+      flight.depart({ fields: drawn(frame), stop: 'here', rail: 'out' })
+      flight.to('middle', signal).catch(() => {})
+      flight.countDown(untilMs, signal)
+    },
+    async play(exchange, { from, signal }) {
+      await playRequest(exchange, { from, signal })
       await pause(120)
-      await playAnswer(exchange)
+      await playAnswer(exchange, signal)
     }
   }
 }

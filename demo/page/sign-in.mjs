@@ -2,12 +2,13 @@
 // Signing in with an e-mail code. On loopback the gateway's outbox shows the code, and the page says where it has it from.
 import { byId } from './dom.mjs'
 import { readCode } from './gateway.mjs'
+import { complain, setState } from './screen.mjs'
 import { enroll } from './session.mjs'
 
 const visitor = () => `visitor-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}@example.org`
 
-/** createSignIn returns `{ open, close }` over the two small forms; `onState` hears `signed-out`, `code` and `busy`. */
-export const createSignIn = (session, { onState, onDone, onError }) => {
+/** createSignIn returns `{ open, close }` over the two small forms; `onDone` runs once the session stands. */
+export const createSignIn = (session, { onDone }) => {
   const [ask, confirm, email, code, hint] = ['sign-in', 'confirm', 'email', 'code', 'code-hint'].map(byId)
   let give
 
@@ -26,7 +27,7 @@ export const createSignIn = (session, { onState, onDone, onError }) => {
     hint.textContent = known ? 'shown by the loopback /dev/outbox' : 'the code is in your mail'
     ask.hidden = true
     confirm.hidden = false
-    onState('code')
+    setState('code')
     byId(known ? 'enter' : 'code').focus()
     return new Promise((resolve) => {
       give = resolve
@@ -35,21 +36,21 @@ export const createSignIn = (session, { onState, onDone, onError }) => {
 
   ask.addEventListener('submit', async (event) => {
     event.preventDefault()
-    onError()
-    onState('busy')
+    complain()
+    setState('busy')
     try {
       await enroll(session, email.value, askCode)
       close()
       onDone()
     } catch (error) {
       open()
-      onState('signed-out')
-      onError(error)
+      setState('signed-out')
+      complain(error)
     }
   })
   confirm.addEventListener('submit', (event) => {
     event.preventDefault()
-    onState('busy')
+    setState('busy')
     give?.(code.value.trim())
   })
   return { open, close }

@@ -13,9 +13,12 @@ export const stopOf = ({ gateway, client }) =>
 const passed = ({ gateway, client }) =>
   [...gateway.flat(), ...client].filter(({ verdict }) => verdict === 'pass').length
 
+const timesOf = (timings) =>
+  timings ? [`signed in ${timings.signMs.toFixed(1)} ms`, `verified in ${timings.verifyMs.toFixed(1)} ms`] : []
+
 /** verdictOf returns `{ tone, head, detail }` for the line under the rails. */
 export const verdictOf = (exchange, clientState) => {
-  const { resultCode, error } = exchange.outcome
+  const { resultCode, timings, error } = exchange.outcome
   const stop = stopOf(exchange)
   if (stop) {
     const said = [...new Set([stop.code, error?.code].filter(Boolean)), `session ${clientState}`]
@@ -26,6 +29,6 @@ export const verdictOf = (exchange, clientState) => {
   return {
     tone: 'pass',
     head: `Answered: ${resultCode}`,
-    detail: `${passed(exchange)} checks passed · signed both ways`
+    detail: [`${passed(exchange)} checks passed`, ...timesOf(timings)].join(' · ')
   }
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A gateway's life: its key, its restarts and its end.
 import assert from 'node:assert/strict'
-import { chmod, readFile, stat } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
 import { loadCore } from 'countersign/core'
-import { describe, openSocket, runGateway, send, signIn, startGateway, utf8 } from './harness.mjs'
+import { describe, makeFolder, openSocket, runGateway, send, signIn, startGateway, utf8 } from './harness.mjs'
 
 const FRAME = 'application/vnd.countersign.v1'
 const keyOf = (folder) => join(folder, 'server.key')
@@ -23,6 +23,15 @@ test('the server key is made at the first start with mode 0600 and kept', async 
   assert.deepEqual((await describe(second.url)).serverKeys, serverKeys)
   assert.deepEqual(await readFile(keyOf(first.folder)), key)
   assert.notDeepEqual((await describe((await startGateway(t)).url)).serverKeys, serverKeys)
+})
+
+test('nothing in DATA_DIR is for others to read, even in a folder that is', async (t) => {
+  const folder = await makeFolder(t)
+  await chmod(folder, 0o755)
+  await startGateway(t, { DATA_DIR: folder })
+  const entries = await readdir(folder, { recursive: true })
+  assert.ok(entries.length > 1)
+  for (const entry of entries) assert.equal((await stat(join(folder, entry))).mode & 0o077, 0, entry)
 })
 
 test('a key file that others may read is refused', async (t) => {

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Runs one exchange at a time and shows what was reported about it. A later one ends an earlier one, lights and all.
+import { honest } from './attacks.mjs'
+import { byId } from './dom.mjs'
+import { runExchange } from './exchange.mjs'
+import { readTrace } from './gateway.mjs'
+import { isStill } from './motion.mjs'
+import { writePlace } from './permalink.mjs'
+import { complain, say, setState } from './screen.mjs'
+import { stopOf, verdictOf } from './verdict.mjs'
+
+const encoder = new TextEncoder()
+
+const hintFor = ({ tap, gateway }) =>
+  tap.passes.length > 0 && gateway.length === 0 ? 'lights are shown on loopback only' : ''
+
+/** createRunner returns `{ run, stop, hasRun }`; `onSettled(exchange)` hears of every exchange that was not overtaken. */
+export const createRunner = ({ session, show, bench, wire, onSettled }) => {
+  let running
+  let hasRun = false
+
+  const hold = (signal) => (frame, untilMs) => {
+    setState('held')
+    say({ tone: 'wait', head: 'Held by the man in the middle', detail: 'until its window has passed' })
+    wire.show({ tap: { frame, passes: [] } })
+    show.hold(frame, untilMs, signal)
+  }
+
+  const perform = async (attack, signal) => {
+    const payload = encoder.encode(byId('payload').value)
+    const exchange = await runExchange(session, { attack, payload, signal, readTrace, onHold: hold(signal) })
+    signal.throwIfAborted()
+    byId('gateway-hint').textContent = hintFor(exchange)
+    wire.show(exchange)
+    await show.play(exchange, { from: attack.isHeld ? 'middle' : 'here', signal })
+    hasRun = true
+    bench.note(attack.id, stopOf(exchange))
+    say(verdictOf(exchange, session.client.state))
+    return exchange
+  }
+
+  const begin = (attack, place) => {
+    writePlace(...place)
+    complain()
+    setState('busy')
+    show.clear()
+    bench.setRunning(attack.id)
+    say({ tone: 'wait', head: 'On its way' })
+    byId('line').scrollIntoView({ behavior: isStill() ? 'auto' : 'smooth', block: 'nearest' })
+  }
+
+  return {
+    /** run sends one packet through an attack; it resolves when everything has been shown, or when another run began. */
+    async run(attack, place = attack === honest ? ['wire'] : ['tamper', attack.id]) {
+      running?.abort()
+      const own = new AbortController()
+      running = own
+      begin(attack, place)
+      try {
+        const exchange = await perform(attack, own.signal)
+        bench.setRunning(undefined)
+        await onSettled(exchange)
+      } catch (error) {
+        if (!own.signal.aborted) throw error
+      }
+    },
+    stop() {
+      running?.abort()
+    },
+    hasRun: () => hasRun
+  }
+}
