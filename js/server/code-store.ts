@@ -69,7 +69,9 @@ export const createCodeStore = (records: Records): CodeStore => {
         if (!kept) return null
         const { email, createdMs, expiresMs, codeHash } = kept
         const challenge = { id, email, createdMs, expiresMs }
-        return codeHash === undefined ? challenge : { ...challenge, codeHash: Buffer.from(codeHash, 'base64url') }
+        return codeHash === undefined
+          ? challenge
+          : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
       }),
 
     take: (key, { limit, windowMs, nowMs }) =>

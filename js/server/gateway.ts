@@ -42,6 +42,8 @@ const createStart = (
   clock: ReturnType<typeof createGatewayClock>
 ) => {
   const { replay, sessions, futureMs } = settings
+  // Whatever an earlier process accepted is dated before this.
+  const fenceMs = clock.now() + futureMs
   const needsFence = async (): Promise<boolean> => {
     if (sessions.volatile && !served.has(sessions)) return false
     return !(await sessions.isEmpty?.())
@@ -50,7 +52,7 @@ const createStart = (
     await loadCore()
     clock.raise(replay.storedFloorMs?.() ?? 0)
     // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
-    if (replay.mayHaveForgotten) await replay.fence?.((await needsFence()) ? clock.now() + futureMs : 0)
+    if (replay.mayHaveForgotten) await replay.fence?.((await needsFence()) ? fenceMs : 0)
     served.add(sessions)
   }
   let starting: Promise<void> | undefined
@@ -65,8 +67,8 @@ const createStart = (
 
 /**
  * createGateway makes a gateway: it verifies requests of its label, hands them to `routes` and signs what they answer. It
- * throws ERR_INVALID_LABEL, ERR_INVALID_ARGUMENT or ERR_RESERVED_TYPE for options that cannot work; the core is loaded and
- * the stores are brought in step with the first request, or by `ready()`.
+ * throws ERR_INVALID_LABEL, ERR_INVALID_ARGUMENT or ERR_RESERVED_TYPE for options that cannot work. It is there at once; the
+ * core is loaded and the stores are brought in step behind it, and `ready()` tells when.
  *
  * @example
  * ```ts
@@ -108,6 +110,8 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     closing: closing.signal,
     isClosed: () => closed
   })
+  // What fails here is tried again, and reported, with the first request.
+  start().catch(() => {})
   metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
   metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
   metrics.gauge(

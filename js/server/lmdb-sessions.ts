@@ -26,6 +26,8 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
 
   return {
     async get(id) {
+      // LMDB reads from one snapshot for a while; a revocation by another process has to be seen at once.
+      root.resetReadTxn()
       const kept = records.get(id)
       return kept ? give(kept) : null
     },

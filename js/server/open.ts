@@ -124,11 +124,21 @@ const openJsonBody = async (context: OpenContext, inbound: Inbound): Promise<Ope
   return opened(parse(context, envelope), payload, true)
 }
 
+const mapped = ({ mapTarget }: Settings, rawTarget: string): string => {
+  if (!mapTarget) return rawTarget
+  try {
+    return String(mapTarget(rawTarget))
+  } catch (cause) {
+    // A target the mapping was not made for is one nobody can have signed.
+    throw new CountersignError('ERR_TYPE_MISMATCH', { cause })
+  }
+}
+
 const openHeader = (context: OpenContext, inbound: Inbound): Opened => {
   const envelope = readHeader(inbound.header('countersign') ?? '')
   const request = parse(context, envelope)
   if (request.envelopeLength !== envelope.length) throw new CountersignError('ERR_TRAILING_BYTES')
-  const target = context.settings.mapTarget?.(inbound.target) ?? inbound.target
+  const target = mapped(context.settings, inbound.target)
   const type = `${inbound.method} ${target}`
   if (!isTarget(target) || headerType(type) !== request.messageType) throw mismatch()
   return { request, type, target, first: emptyBytes(), isWhole: false }

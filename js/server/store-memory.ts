@@ -86,7 +86,6 @@ export const memoryReplayStore = (
 
   const open = async (): Promise<ReplayGuard> => {
     if (isClosed) throw new CountersignError('ERR_CLOSED')
-    if (guard) return guard
     const core = await (options.core ?? loadCore())
     guard ??= core.createReplayGuard({ capacity, sessionQuota, floorMs })
     return guard
@@ -100,11 +99,12 @@ export const memoryReplayStore = (
 
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session) {
-      const open_ = await open()
+      const key = key32.slice()
+      const opened = guard ?? (await open())
       if (timestampMs <= floorMs) return 'too-old'
       try {
         const owner = session === undefined ? [] : [sha256(session)]
-        const verdict = open_.reserve(key32, timestampMs, expiresMs, nowMs, ...owner)
+        const verdict = opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
         if (verdict === 'reserved') latestMs = Math.max(latestMs, timestampMs)
         return verdict
       } catch (error) {
