@@ -75,14 +75,38 @@ const start = (source: unknown): Promise<{ wasm: Wasm; module: WebAssembly.Modul
       .catch(failed)
   })
 
-/** loadWasm makes an instance of the core from a source; rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH. */
-export const loadWasm = async (source: unknown): Promise<{ wasm: Wasm; module: WebAssembly.Module }> => {
+const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAssembly.Module }> => {
   if (typeof WebAssembly !== 'object') throw new CountersignError('ERR_LOAD_FAILED', { detail: 'no WebAssembly here' })
   let given: unknown
   try {
-    given = await (source ?? defaultSource())
+    given = await source()
   } catch (cause) {
     throw new CountersignError('ERR_LOAD_FAILED', { cause })
   }
   return start(given)
+}
+
+let shared: Promise<Wasm> | undefined
+let compiled: WebAssembly.Module | undefined
+
+const loadShared = async (): Promise<Wasm> => {
+  const { wasm, module } = await load(() => compiled ?? defaultSource())
+  compiled = module
+  wasm.onTrap = () => {
+    shared = undefined
+  }
+  return wasm
+}
+
+/**
+ * loadWasm makes an instance of the core from a source, or gives the shared one, which is made once, again after a load
+ * that failed, and anew after a trap. It rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH.
+ */
+export const loadWasm = async (source?: unknown): Promise<Wasm> => {
+  if (source !== undefined) return (await load(() => source)).wasm
+  shared ??= loadShared().catch((error: unknown) => {
+    shared = undefined
+    throw error
+  })
+  return shared
 }
