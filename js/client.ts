@@ -27,6 +27,9 @@ export type KeyInfo = {
   readonly storage: 'store' | 'memory'
 }
 
+// Nobody who signs out should wait long for a gateway that cannot be reached.
+const SIGN_OUT_MS = 5000
+
 /** A client of one gateway under one label. It holds a device key that cannot leave the device; `connect` makes it. */
 export class Client {
   readonly #engine: Engine
@@ -164,9 +167,8 @@ export class Client {
 
   /** revoke ends a session of this client's user, its own included; rejects as request does. */
   async revoke(deviceSessionId: string): Promise<void> {
-    textOf(deviceSessionId, 'deviceSessionId')
     const { session } = this.#engine
-    await this.#sendOwn('cs.revoke', encodeJson({ device_session_id: deviceSessionId }))
+    await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
     if (session?.id === deviceSessionId) this.#engine.revoked(session)
   }
 
@@ -187,9 +189,13 @@ export class Client {
     return this.#engine.close()
   }
 
+  #revoke(id: string, options?: RequestOptions): Promise<Reply> {
+    return this.#sendOwn('cs.revoke', encodeJson({ device_session_id: id }), options)
+  }
+
   async #hasRevoked({ id }: Session): Promise<boolean> {
     try {
-      await this.revoke(id)
+      await this.#revoke(id, { timeoutMs: Math.min(this.#engine.settings.timeoutMs, SIGN_OUT_MS) })
       return true
     } catch (error) {
       return isCountersignError(error) && error.code === 'ERR_SESSION_REVOKED'
@@ -197,8 +203,8 @@ export class Client {
   }
 
   // The protocol's own types: repeating any of them changes nothing.
-  async #sendOwn(type: string, payload: Bytes): Promise<Reply> {
-    const reply = await this.#send(type, payload, true, {})
+  async #sendOwn(type: string, payload: Bytes, options: RequestOptions = {}): Promise<Reply> {
+    const reply = await this.#send(type, payload, true, options)
     if (reply.resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode: reply.resultCode })
     return reply
   }

@@ -68,6 +68,7 @@ export type Settings = ReturnType<typeof readOptions>
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MIB = 2 ** 20
+const MAX_KEYS = 64
 
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
@@ -114,7 +115,8 @@ const readServerKey = (value: TrustedServerKey): ServerKey => {
 }
 
 const readServerKeys = (value: unknown): readonly ServerKey[] => {
-  if (!Array.isArray(value) || value.length === 0) throw badArgument('serverKeys names at least one key')
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_KEYS)
+    throw badArgument('serverKeys: 1 to 64 keys')
   const keys = Array.from(value as TrustedServerKey[], readServerKey)
   if (new Set(keys.map(({ id }) => id)).size < keys.length) throw badArgument('two server keys have one id')
   return Object.freeze(keys)
@@ -159,8 +161,9 @@ export const functionOf = <T>(value: T, name: string): T => {
 }
 
 const storeOf = (store: KeyStore): KeyStore => {
-  for (const name of ['get', 'add', 'put', 'delete', 'lock'] as const) functionOf(optionsOf(store, 'store')[name], name)
-  return store
+  const names = ['get', 'add', 'put', 'delete', 'lock'] as const
+  const methods = names.map((name) => [name, functionOf(optionsOf(store, 'store')[name], `store.${name}`).bind(store)])
+  return Object.fromEntries(methods) as KeyStore
 }
 
 const noFetch = (): never => {
