@@ -42,7 +42,7 @@ TEST_CASE("a signature verifies under its key and message only", "[ed25519]") {
     CHECK(cs::verify_ed25519(signer.public_key, message, signature));
     CHECK(key.verify(message, signature));
     CHECK_FALSE(cs::verify_ed25519(test::Signer(2).public_key, message, signature));
-    const std::size_t bit = random.below(512);
+    const std::size_t bit = random.index(512);
     signature[bit / 8] = static_cast<std::uint8_t>(signature[bit / 8] ^ 1 << bit % 8);
     CHECK_FALSE(cs::verify_ed25519(signer.public_key, message, signature));
     CHECK_FALSE(key.verify(message, signature));

@@ -25,9 +25,9 @@ cs::Result<cs::ByteView> write(const Bytes& input, const std::string& key_id, By
 TEST_CASE("a frame gives back its parts, as views", "[frame]") {
   test::Random random(21);
   for (int round = 0; round < 2'000; ++round) {
-    const Bytes input = random.bytes(random.below(600));
+    const Bytes input = random.bytes(random.index(600));
     const std::string key_id = random.below(2) == 0 ? "" : random.text();
-    const Bytes payload = random.bytes(random.below(300));
+    const Bytes payload = random.bytes(random.index(300));
     Bytes buffer(2'000);
     const auto written = write(input, key_id, buffer, payload);
     REQUIRE(written.ok());

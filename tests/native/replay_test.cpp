@@ -206,8 +206,8 @@ TEST_CASE("a guard needs a capacity it can keep", "[replay]") {
 TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times", "[replay]") {
   test::Random random(72);
   for (int run = 0; run < 200; ++run) {
-    const std::size_t capacity = 1 + random.below(40);
-    const std::size_t quota = 1 + random.below(10);
+    const std::size_t capacity = 1 + random.index(40);
+    const std::size_t quota = 1 + random.index(10);
     const std::uint64_t floor_ms = random.below(2) * random.below(1'000);
     auto store = guard({.capacity = capacity,
                         .session_quota = quota,
@@ -227,7 +227,7 @@ TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times"
       // Names shorter and longer than the guard keeps as they are.
       const std::string session =
           random.below(4) == 0 ? ""
-                               : std::string(random.below(4) * 15, 's') + "abcdef"[random.below(6)];
+                               : std::string(random.index(4) * 15, 's') + "abcdef"[random.index(6)];
       const auto verdict =
           store.reserve(name, timestamp_ms, expires_ms, called_ms, cs::bytes_of(session));
       if (verdict != model.reserve(name, timestamp_ms, expires_ms, called_ms, session))

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "countersign/response.hpp"
 
+#include <bit>
 #include <catch2/catch.hpp>
 
 #include "messages.hpp"

@@ -14,7 +14,7 @@ TEST_CASE("SHA-256 in pieces is SHA-256 of the whole, wherever it is cut", "[sha
     cs::Sha256 stream;
     cs::ByteView rest(message);
     while (!rest.empty()) {
-      const std::size_t piece = random.below(rest.size() + 1);
+      const std::size_t piece = random.index(rest.size() + 1);
       stream.update(rest.first(piece));
       rest = rest.subspan(piece);
     }

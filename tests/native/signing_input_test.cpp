@@ -52,17 +52,17 @@ TEST_CASE("A1 whatever can be read is written the same: no message has two spell
     Bytes bytes = written(test::random_message(test::kinds[round % 5], random));
     switch (random.below(4)) {
       case 0:
-        bytes[random.below(bytes.size())] ^= static_cast<std::uint8_t>(1 << random.below(8));
+        bytes[random.index(bytes.size())] ^= static_cast<std::uint8_t>(1 << random.below(8));
         break;
       case 1:
-        bytes[random.below(bytes.size())] = static_cast<std::uint8_t>(random.next());
+        bytes[random.index(bytes.size())] = static_cast<std::uint8_t>(random.next());
         break;
       case 2:
-        bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(random.below(bytes.size())),
+        bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(random.index(bytes.size())),
                      static_cast<std::uint8_t>(random.next()));
         break;
       default:
-        bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(random.below(bytes.size())));
+        bytes.erase(bytes.begin() + static_cast<std::ptrdiff_t>(random.index(bytes.size())));
         break;
     }
     const auto parsed = test::parse(bytes);

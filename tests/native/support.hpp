@@ -58,6 +58,8 @@ class Random {
   }
   /// A number from 0 to bound - 1.
   std::uint64_t below(std::uint64_t bound) { return next() % bound; }
+  /// The same as a size.
+  std::size_t index(std::size_t bound) { return static_cast<std::size_t>(next() % bound); }
   /// A number from low to high.
   double between(double low, double high) {
     return low + (high - low) * static_cast<double>(next() >> 11) * 0x1p-53;
@@ -69,19 +71,19 @@ class Random {
   }
   /// A text field: 1 to 128 bytes, of all widths of UTF-8.
   std::string text() {
-    const std::size_t size = 1 + below(below(4) == 0 ? 128 : 12);
+    const std::size_t size = 1 + index(below(4) == 0 ? 128 : 12);
     std::string out;
     while (out.size() < size) {
       static constexpr std::string_view pieces[] = {"a", "Z", "~", ".", " ", "é", "日", "😀"};
-      const std::string_view piece = pieces[below(8)];
+      const std::string_view piece = pieces[index(8)];
       if (out.size() + piece.size() <= size) out += piece;
     }
     return out;
   }
   std::string label() {
     std::string out(1, static_cast<char>('a' + below(26)));
-    for (std::size_t more = below(32); more > 0; --more) {
-      out += "abcxyz0189.-"[below(12)];
+    for (std::size_t more = index(32); more > 0; --more) {
+      out += "abcxyz0189.-"[index(12)];
     }
     return out;
   }
