@@ -12,7 +12,7 @@ export const setState = (state) => {
 /** say writes the line under the rails. */
 export const say = ({ tone, head, detail = '' }) => {
   byId('verdict').dataset.tone = tone
-  byId('verdict').replaceChildren(el('b', {}, head), ` ${detail}`)
+  byId('verdict').replaceChildren(el('b', {}, head), ' ', el('span', { title: detail }, detail))
 }
 
 /** complain shows an error with at most one way out, `{ label, act }`; without an error it clears the line. */

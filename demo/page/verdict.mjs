@@ -14,21 +14,20 @@ const passed = ({ gateway, client }) =>
   [...gateway.flat(), ...client].filter(({ verdict }) => verdict === 'pass').length
 
 const timesOf = (timings) =>
-  timings ? [`signed in ${timings.signMs.toFixed(1)} ms`, `verified in ${timings.verifyMs.toFixed(1)} ms`] : []
+  timings ? [`sign ${timings.signMs.toFixed(1)} ms`, `verify ${timings.verifyMs.toFixed(1)} ms`] : []
 
 /** verdictOf returns `{ tone, head, detail }` for the line under the rails. */
 export const verdictOf = (exchange, clientState) => {
   const { resultCode, timings, error } = exchange.outcome
   const stop = stopOf(exchange)
   if (stop) {
-    const said = [...new Set([stop.code, error?.code].filter(Boolean)), `session ${clientState}`]
-    return { tone: 'fail', head: `Stopped at the ${stop.side}: ${stop.stage}`, detail: said.join(' · ') }
+    const detail = [stop.side, error?.code ?? stop.code, clientState].filter(Boolean).join(' · ')
+    return { tone: 'fail', head: `Stopped by ${stop.stage}`, detail }
   }
-  if (error)
-    return { tone: 'fail', head: error.code ?? error.name, detail: `${error.message} · session ${clientState}` }
+  if (error) return { tone: 'fail', head: error.code ?? error.name, detail: error.message }
   return {
     tone: 'pass',
     head: `Answered: ${resultCode}`,
-    detail: [`${passed(exchange)} checks passed`, ...timesOf(timings)].join(' · ')
+    detail: [`${passed(exchange)} checks`, ...timesOf(timings)].join(' · ')
   }
 }

@@ -36,7 +36,7 @@ const rowOf = ({ name, start, end, value, signed }) =>
       el(
         'small',
         { title: signed ? 'inside the signing input' : '' },
-        `${signed ? 'signed ' : ''}${sizeText(end - start)}`
+        ...(signed ? [el('em', {}, 'signed '), sizeText(end - start)] : [sizeText(end - start)])
       )
     )
   )

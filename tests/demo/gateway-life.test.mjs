@@ -113,3 +113,9 @@ test('SIGINT ends it like SIGTERM', async (t) => {
   gateway.child.kill('SIGINT')
   assert.equal(await gateway.exited, 'ended with 0')
 })
+
+test('npm start hands its signals on to the gateway', async () => {
+  const { scripts } = JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8'))
+  // Without exec the shell between npm and the gateway takes the signal and leaves the gateway running.
+  assert.match(scripts.start, /&& exec node demo\/gateway\/main\.mjs$/)
+})

@@ -51,7 +51,7 @@ test(
     await view.press('#send-button')
     assert.deepEqual((await view.lamps()).gateway, { ...ladder(GATEWAY), rate: 'fail' })
     assert.match(await view.text('[data-lamp="gateway:rate"]'), /cs\.test/)
-    assert.match(await view.text('#verdict'), /^Stopped at the gateway: rate/)
+    assert.match(await view.text('#verdict'), /^Stopped by rate gateway · cs\.test · ready$/)
 
     change = (stages) => stages.filter(({ stage }) => stage !== 'freshness')
     await view.press('#send-button')

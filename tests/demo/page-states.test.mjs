@@ -69,7 +69,7 @@ test('a revoked session is shown as revoked and can sign in again', options, asy
   await view.click('#send-button')
   await view.waitFor('signed-out')
   assert.equal(await view.text('#chip-text'), 'revoked')
-  assert.match(await view.text('#verdict'), /ERR_SESSION_REVOKED · session revoked$/)
+  assert.match(await view.text('#verdict'), /ERR_SESSION_REVOKED · revoked$/)
   await view.signIn()
   await view.press('#send-button')
   assert.match(await view.text('#verdict'), /^Answered: ok/)
