@@ -113,7 +113,7 @@ export const createWire = ({ core, onPin }) => {
       )
       root.dataset.empty = frames.length === 0 ? 'yes' : 'no'
       // What was tampered with is what a reader came to see.
-      pin(frameId ?? frames.find(({ changed }) => changed.size > 0)?.id)
+      pin(frameId ?? frames.find(({ id }) => id === 'altered' || id === 'delivered')?.id)
     }
   }
 }
