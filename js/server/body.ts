@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Reading a body: bounded in size and time, hashed while it comes in.
 
-import { createHash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import { DeadlineError, within } from './deadline.ts'
-import { emptyBytes } from './encoding.ts'
+import { emptyBytes, sha256 } from './encoding.ts'
 import type { Inbound } from './types.ts'
 
 /** What may become of a body. `gone`: the sender left or broke off. `busy`: all bodies together are too much for now. */
@@ -56,13 +56,16 @@ const createCollector = () => {
       }
       size += piece.length
     },
-    taken: () => bytes.subarray(0, size)
+    taken: () => bytes.subarray(0, size),
+    get size() {
+      return size
+    }
   }
 }
 
 /** readBody reads what follows `first` to the end; it never rejects. */
 export const readBody = async (inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<Body> => {
-  const hash = createHash('sha256')
+  let hash: Hash | undefined
   const collector = createCollector()
   let size = 0
   let piece: Uint8Array | null = first
@@ -71,7 +74,9 @@ export const readBody = async (inbound: Inbound, first: Uint8Array, bounds: Body
     if (size > bounds.bytes) return { state: 'too-large' }
     if (!bounds.lease.take(piece.length)) return { state: 'busy' }
     if (piece.length > 0) {
-      hash.update(piece)
+      // Most bodies come in one piece, and are hashed in one call at the end.
+      if (collector.size > 0) hash ??= createHash('sha256').update(collector.taken())
+      hash?.update(piece)
       collector.add(piece)
     }
     const left = Math.min(bounds.idleMs, bounds.untilMs - performance.now())
@@ -82,7 +87,8 @@ export const readBody = async (inbound: Inbound, first: Uint8Array, bounds: Body
       return { state: error instanceof DeadlineError ? 'too-slow' : 'gone' }
     }
   }
-  return { state: 'whole', bytes: collector.taken(), hash: hash.digest() }
+  const bytes = collector.taken()
+  return { state: 'whole', bytes, hash: hash?.digest() ?? sha256(bytes) }
 }
 
 /** declaredLength reads `content-length`: undefined where there is none, NaN where it is no number. */

@@ -26,3 +26,28 @@ export const within = <T>(ms: number, what: string, work: () => T | PromiseLike<
       settle(() => reject(error))
     }
   })
+
+/** Listen calls back once, at once where it has happened already; it gives the way to stop listening. */
+export type Listen = (listener: () => void) => () => void
+
+/** Bell rings once: what an AbortSignal does, at the price of a function call. */
+export type Bell = { ring(): void; listen: Listen }
+
+/** createBell makes a bell that has not rung. */
+export const createBell = (): Bell => {
+  const listeners = new Set<() => void>()
+  let hasRung = false
+  return {
+    ring() {
+      if (hasRung) return
+      hasRung = true
+      for (const listener of [...listeners]) listener()
+      listeners.clear()
+    },
+    listen(listener) {
+      if (hasRung) listener()
+      else listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+  }
+}

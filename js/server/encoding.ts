@@ -2,7 +2,7 @@
 // Small rules about bytes and text that several parts of the gateway share. Node's Buffer does the work: payloads of the
 // json binding are large, and atob is not made for them.
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import * as crypto from 'node:crypto'
 
 /** decodeExact reads base64 (padded) or base64url (unpadded); undefined for any spelling its own encoder would not write (R8). */
 export const decodeExact = (text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined => {
@@ -14,12 +14,17 @@ export const decodeExact = (text: string, alphabet: 'base64' | 'base64url'): Uin
 export const encodeText = (bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
 
+// One call instead of three objects, where this Node has it (20.12 and later).
+const hashOnce = (crypto as { hash?: (algorithm: string, data: Uint8Array | string, encoding: 'buffer') => Buffer })
+  .hash
+
 /** sha256 hashes bytes or the UTF-8 of a text. */
-export const sha256 = (bytes: Uint8Array | string): Uint8Array => createHash('sha256').update(bytes).digest()
+export const sha256 = (bytes: Uint8Array | string): Uint8Array =>
+  hashOnce ? hashOnce('sha256', bytes, 'buffer') : crypto.createHash('sha256').update(bytes).digest()
 
 /** isSameBytes compares in constant time for a given length (R28). */
 export const isSameBytes = (one: Uint8Array, other: Uint8Array): boolean =>
-  one.length === other.length && timingSafeEqual(one, other)
+  one.length === other.length && crypto.timingSafeEqual(one, other)
 
 /** escapeText makes a text safe for logs and screens: printable ASCII, the rest escaped, one to one (R9). */
 export const escapeText = (text: string): string =>

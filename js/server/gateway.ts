@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The gateway put together: what stands before a binding (sources, CORS, mounted paths), the pipeline, and its life.
 
-import { setMaxListeners } from 'node:events'
 import { loadCore } from '../core.ts'
-import { CountersignError } from '../errors.ts'
 import type { Core } from '../types.ts'
 import { createSealer, plainAnswer } from './answer.ts'
 import { createAnswering } from './answering.ts'
 import { createBudget } from './body.ts'
 import { createGatewayClock } from './clock.ts'
 import { CORS_CHECK_PATH, createCors } from './cors.ts'
-import { within } from './deadline.ts'
+import { createBell, within } from './deadline.ts'
 import { createMetrics } from './metrics.ts'
 import { bindingOf } from './open.ts'
 import { readOptions, type Settings } from './options.ts'
@@ -23,7 +21,8 @@ import { inboundOf, responseOf } from './web.ts'
 
 const DRAIN_MS = 10_000
 
-// Sessions that live and die with this process cannot have outlived a replay store, unless a gateway here served them before.
+// Sessions that live and die with this process cannot have outlived a replay store, unless a gateway here took requests of
+// theirs before.
 const served = new WeakSet<SessionStore>()
 
 const createCoreLoader = (given: GatewayOptions['core']): (() => Promise<Core>) => {
@@ -53,7 +52,6 @@ const createStart = (
     clock.raise(replay.storedFloorMs?.() ?? 0)
     // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
     if (replay.mayHaveForgotten) await replay.fence?.((await needsFence()) ? fenceMs : 0)
-    served.add(sessions)
   }
   let starting: Promise<void> | undefined
   return (): Promise<void> => {
@@ -92,8 +90,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
   const observer = { metrics, ...(onStage ? { onStage } : {}), ...(onRefusal ? { onRefusal } : {}) }
-  const closing = new AbortController()
-  setMaxListeners(0, closing.signal)
+  const closing = createBell()
   let closed = false
   let exchanges = 0
   const underWay = new Set<Promise<unknown>>()
@@ -107,8 +104,9 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs }),
     answering: createAnswering(createSealer({ label, signer, clock, signMs: limits.storeMs }), metrics),
     budget: createBudget(limits.bufferedBytes),
-    closing: closing.signal,
-    isClosed: () => closed
+    closing: closing.listen,
+    isClosed: () => closed,
+    onAccepted: () => served.add(settings.sessions)
   })
   // What fails here is tried again, and reported, with the first request.
   start().catch(() => {})
@@ -190,7 +188,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
       closed = true
       const drained = Promise.allSettled([...underWay])
       await within(drainMs, 'what is under way', () => drained).catch(() => {})
-      closing.abort(new CountersignError('ERR_CLOSED'))
+      closing.ring()
     }
   }
 }

@@ -4,6 +4,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../errors.ts'
+import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Gateway, Inbound, NodeListener, Outbound } from './types.ts'
 
@@ -46,26 +47,32 @@ const createReader = (request: IncomingMessage, beforeFirst: () => void) => {
     wake?.()
     wake = undefined
   }
+  const onError = (reason: unknown) => {
+    error = reason
+    onEvent()
+  }
   const listen = () => {
     isListening = true
     beforeFirst()
-    request.on('readable', onEvent).on('end', onEvent).on('close', onEvent)
-    request.on('error', (reason) => {
-      error = reason
-      onEvent()
-    })
+    request.on('readable', onEvent).on('end', onEvent).on('close', onEvent).on('error', onError)
   }
-  return async (): Promise<Uint8Array | null> => {
-    if (!hasBody(request)) return null
-    if (!isListening) listen()
-    for (;;) {
-      const piece: Buffer | null = request.read()
-      if (piece !== null) return piece
-      if (request.readableEnded) return null
-      if (error !== undefined || request.destroyed) throw error ?? new CountersignError('ERR_ABORTED')
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
+  return {
+    async read(): Promise<Uint8Array | null> {
+      if (!hasBody(request)) return null
+      if (!isListening) listen()
+      for (;;) {
+        const piece: Buffer | null = request.read()
+        if (piece !== null) return piece
+        if (request.readableEnded) return null
+        if (error !== undefined || request.destroyed) throw error ?? new CountersignError('ERR_ABORTED')
+        await new Promise<void>((resolve) => {
+          wake = resolve
+        })
+      }
+    },
+    /** Lets what is left of the body flow again: a stream with a `readable` listener does not. */
+    release() {
+      request.off('readable', onEvent)
     }
   }
 }
@@ -77,12 +84,17 @@ const continueOf = (request: IncomingMessage, response: ServerResponse) => () =>
   if (isExpected && (server?.listenerCount('checkContinue') ?? 0) > 0) response.writeContinue()
 }
 
-const inboundOf = (request: Incoming, response: ServerResponse, remoteAddress: string): Inbound => {
-  const controller = new AbortController()
+const inboundOf = (
+  request: Incoming,
+  response: ServerResponse,
+  remoteAddress: string
+): { inbound: Inbound; release: () => void } => {
+  const { read, release } = createReader(request, continueOf(request, response))
+  const gone = createBell()
   response.once('close', () => {
-    if (!response.writableFinished) controller.abort(new CountersignError('ERR_ABORTED'))
+    if (!response.writableFinished) gone.ring()
   })
-  return {
+  const inbound: Inbound = {
     method: request.method ?? '',
     // Express and connect cut the mount path off `url`; the client signed the whole.
     target: request.originalUrl ?? request.url ?? '',
@@ -90,10 +102,11 @@ const inboundOf = (request: Incoming, response: ServerResponse, remoteAddress: s
       const value = request.headers[name]
       return value === undefined ? null : String(value)
     },
-    read: createReader(request, continueOf(request, response)),
-    signal: controller.signal,
+    read,
+    onGone: gone.listen,
     remoteAddress
   }
+  return { inbound, release }
 }
 
 // An answer that outruns its request would be lost with the connection if the server closed it on unread bytes. So the
@@ -123,6 +136,7 @@ const send = (request: IncomingMessage, response: ServerResponse, { status, head
   response.writeHead(status)
   if (!isUnread) {
     response.end(isBodiless ? undefined : body)
+    request.resume()
     return
   }
   if (isBodiless || body.length === 0) response.flushHeaders()
@@ -156,7 +170,9 @@ export const nodeHandler = (
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const serve = async (request: Incoming, response: ServerResponse): Promise<void> => {
     if (hasDuplicates(request)) return refusePlain(request, response, 400)
-    const out = await gateway.exchange(inboundOf(request, response, addressOf(request)))
+    const { inbound, release } = inboundOf(request, response, addressOf(request))
+    const out = await gateway.exchange(inbound)
+    release()
     send(request, response, out)
   }
   return (request, response, next) => {

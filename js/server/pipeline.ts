@@ -6,6 +6,7 @@ import type { Answering } from './answering.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'
 import { createBuiltins } from './builtin.ts'
 import type { GatewayClock } from './clock.ts'
+import type { Listen } from './deadline.ts'
 import { isSameBytes, sha256 } from './encoding.ts'
 import type { Metrics } from './metrics.ts'
 import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
@@ -24,9 +25,11 @@ export type PipelineParts = {
   clock: GatewayClock
   metrics: Metrics
   budget: ReturnType<typeof createBudget>
-  /** Aborted when the gateway gives up on what is under way. */
-  closing: AbortSignal
+  /** Rings when the gateway gives up on what is under way. */
+  closing: Listen
   isClosed: () => boolean
+  /** Called for each request that passed every check, before it is handed on. */
+  onAccepted: () => void
 }
 
 /** Pipeline answers one request whose binding is known; it rejects only for a fault of the core. */
@@ -72,7 +75,7 @@ const createFinder = (settings: Settings, nowMs: () => number) => {
 
 /** createPipeline puts the stages together. */
 export const createPipeline = (parts: PipelineParts): Pipeline => {
-  const { settings, stages, answering, clock, metrics, budget, closing, isClosed } = parts
+  const { settings, stages, answering, clock, metrics, budget, closing, isClosed, onAccepted } = parts
   const { limits, sessions, handlerTimeoutMs } = settings
   const find = createFinder(settings, () => clock.now())
   const limit = createLimiter(settings.rates)
@@ -146,7 +149,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     const given = await runHandler(
       handler,
       { session, userId, type, payload, idempotencyKey, requestId, timestampMs, binding, target, params, unsigned },
-      { client: inbound.signal, gateway: closing, timeoutMs: handlerTimeoutMs }
+      { client: inbound.onGone, gateway: closing, timeoutMs: handlerTimeoutMs }
     )
     return checkResult(given, isHeader, inbound.method)
   }
@@ -161,6 +164,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     const asked = { core, method: inbound.method, requestId: opened.request.requestId, trace }
     const verdict = await verify(core, inbound, opened, trace, lease)
     if ('code' in verdict) return answering.refuse(asked, verdict)
+    onAccepted()
     touch(verdict.session)
     let result: Result
     try {

@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
-import { DeadlineError } from './deadline.ts'
+import { DeadlineError, type Listen } from './deadline.ts'
 import { emptyBytes, isText } from './encoding.ts'
 import type { Handler, HandlerContext, HandlerResult } from './types.ts'
 
@@ -94,7 +94,7 @@ const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
   if (value === undefined) return emptyBytes()
   if (typeof value === 'string') return Buffer.from(value)
   // A copy: what is signed is what is sent, whatever the handler does with its buffer afterwards.
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice()
+  if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
   if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
   throw new TypeError('the payload of a handler is bytes or a string')
 }
@@ -112,8 +112,25 @@ export const checkResult = (given: HandlerResult | undefined, isHeader: boolean,
   return { resultCode: `http.${status}`, status, payload: bytes, contentType }
 }
 
-/** Aborts that end a handler early. */
-type Ends = { client: AbortSignal; gateway: AbortSignal; timeoutMs: number }
+/** What ends a handler early, beside its deadline. */
+type Ends = { client: Listen; gateway: Listen; timeoutMs: number }
+
+// A signal costs more than most of what else a request does, and few handlers look at theirs: made when asked for.
+const createLazySignal = () => {
+  let controller: AbortController | undefined
+  let reason: Error | undefined
+  return {
+    abort(error: Error) {
+      reason ??= error
+      controller?.abort(reason)
+    },
+    get signal(): AbortSignal {
+      controller ??= new AbortController()
+      if (reason) controller.abort(reason)
+      return controller.signal
+    }
+  }
+}
 
 /**
  * runHandler gives what a handler gives, or rejects with what it throws; with a DeadlineError once its time is up, and
@@ -125,28 +142,30 @@ export const runHandler = (
   { client, gateway, timeoutMs }: Ends
 ): Promise<HandlerResult | undefined> =>
   new Promise((resolve, reject) => {
-    const controller = new AbortController()
+    const lazy = createLazySignal()
+    const stops: (() => void)[] = []
+    const finish = () => {
+      for (const stop of stops) stop()
+    }
     const end = (error: Error) => {
       finish()
-      controller.abort(error)
+      lazy.abort(error)
       reject(error)
     }
-    const leave = () => end(new CountersignError('ERR_ABORTED'))
-    const shut = () => end(new CountersignError('ERR_CLOSED'))
     const timer = setTimeout(
       () => end(new DeadlineError(`the handler did not answer within ${timeoutMs} ms`)),
       timeoutMs
     )
-    const finish = () => {
-      clearTimeout(timer)
-      client.removeEventListener('abort', leave)
-      gateway.removeEventListener('abort', shut)
+    stops.push(() => clearTimeout(timer))
+    stops.push(client(() => end(new CountersignError('ERR_ABORTED'))))
+    stops.push(gateway(() => end(new CountersignError('ERR_CLOSED'))))
+    const given = {
+      ...context,
+      get signal() {
+        return lazy.signal
+      }
     }
-    if (client.aborted) return leave()
-    if (gateway.aborted) return shut()
-    client.addEventListener('abort', leave)
-    gateway.addEventListener('abort', shut)
     // An async function turns a synchronous throw, a getter's included, into a rejection.
-    const call = async () => (await handler({ ...context, signal: controller.signal })) ?? undefined
+    const call = async () => (await handler(given)) ?? undefined
     call().then(resolve, reject).finally(finish)
   })

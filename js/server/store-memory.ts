@@ -6,7 +6,7 @@ import { loadCore } from '../core.ts'
 import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Core, ReplayGuard } from '../types.ts'
 import { createCodeStore } from './code-store.ts'
-import { isSameBytes, sha256 } from './encoding.ts'
+import { isSameBytes } from './encoding.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 
 /**
@@ -103,7 +103,7 @@ export const memoryReplayStore = (
       const opened = guard ?? (await open())
       if (timestampMs <= floorMs) return 'too-old'
       try {
-        const owner = session === undefined ? [] : [sha256(session)]
+        const owner = session === undefined ? [] : [Buffer.from(session)]
         const verdict = opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
         if (verdict === 'reserved') latestMs = Math.max(latestMs, timestampMs)
         return verdict

@@ -266,7 +266,8 @@ export type Inbound = {
   header(name: string): string | null
   /** The next piece of the body, null at its end; rejects where the sender is gone. */
   read(): Promise<Uint8Array | null>
-  signal: AbortSignal
+  /** Calls back once when the sender has left; gives the way to stop listening. */
+  onGone(listener: () => void): () => void
   remoteAddress: string
 }
 

@@ -24,7 +24,12 @@ export const inboundOf = (request: Request, { remoteAddress = '', rawTarget }: F
       const { done, value } = await reader.read()
       return done ? null : value
     },
-    signal: request.signal,
+    onGone(listener) {
+      const { signal } = request
+      if (signal.aborted) listener()
+      else signal.addEventListener('abort', listener, { once: true })
+      return () => signal.removeEventListener('abort', listener)
+    },
     remoteAddress
   }
 }
