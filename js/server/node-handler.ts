@@ -173,6 +173,8 @@ export const nodeHandler = (
     const { inbound, release } = inboundOf(request, response, addressOf(request))
     const out = await gateway.exchange(inbound)
     release()
+    // Node tells of a body's end only after it has given its last piece: a turn later it is known whether more is coming.
+    if (hasBody(request) && !request.complete) await new Promise(setImmediate)
     send(request, response, out)
   }
   return (request, response, next) => {
