@@ -5,14 +5,10 @@
 
 mergeInto(LibraryManager.library, {
   _embind_register_function__deps: [],
-  // `invoke` is the C++ side's: it takes the function to call and its arguments.
-  _embind_register_function: function (name, argumentCount, argumentTypes, signature, invoke, run) {
+  _embind_register_function: function (name, argumentCount, argumentTypes, signature, invoker, run) {
     var text = ''
     for (var at = name; HEAPU8[at]; at++) text += String.fromCharCode(HEAPU8[at])
-    var call = wasmTable.get(invoke)
-    Module[text] = function (...numbers) {
-      return call(run, ...numbers)
-    }
+    Module[text] = wasmTable.get(run)
   },
   _embind_register_void__deps: [],
   _embind_register_void: function () {},
