@@ -107,7 +107,7 @@ export class Client {
   async fetch(input: string | URL | Request, init: http.SignedFetchInit = {}): Promise<Response> {
     const { settings, core } = this.#engine
     const target = http.readTarget(settings.origin, input, init)
-    if (!settings.isAllowed(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+    if (!settings.allowTypes(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
     const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
     const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)
     const line = await this.#engine.line()

@@ -2,8 +2,9 @@
 // The server's time on this device (R74 to R81). The core keeps the estimate; here are the two local clocks, what the store
 // remembers from an earlier visit, and the time floor below which nothing is believed (R27).
 
+import type { ClientCore } from './core-client.ts'
 import type { Settings } from './options.ts'
-import type { ClockSource, Core, CoreClock, RoundTrip, Stored } from './types.ts'
+import type { ClockSource, CoreClock, RoundTrip, Stored } from './types.ts'
 
 /** No server is older than this release; raised with every one. */
 export const BUILD_TIME_MS = Date.UTC(2026, 0, 1)
@@ -44,7 +45,7 @@ export class ServerClock {
   #isSampled = false
   #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
 
-  constructor(core: Core, settings: Settings, notes: ClockNotes, onChange: () => void) {
+  constructor(core: ClientCore, settings: Settings, notes: ClockNotes, onChange: () => void) {
     this.#core = core.createClock()
     this.#now = settings.now
     this.#monotonicNow = settings.monotonicNow

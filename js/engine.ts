@@ -3,7 +3,7 @@
 
 import { type StageEvent, stagesOf } from './checks.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
-import { loadCore } from './core.ts'
+import { type ClientCore, loadClientCore } from './core-client.ts'
 import { enrollKey, type Register } from './enrollment.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from './errors.ts'
 import { Listeners } from './listeners.ts'
@@ -25,7 +25,6 @@ import { frameBinding } from './transport/frame.ts'
 import { jsonBinding } from './transport/json.ts'
 import { withinLimits } from './transport/limits.ts'
 import { finalError } from './transport/retry.ts'
-import type { Core } from './types.ts'
 
 /** Whether and why a client can or cannot send. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
@@ -59,7 +58,7 @@ export class Engine {
   readonly binding: Binding
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding
-  core: Core
+  core: ClientCore
   clock: ServerClock
   session: Session | undefined
   #state: ClientState = 'no-session'
@@ -69,19 +68,19 @@ export class Engine {
   #isClosed = false
   #background: Promise<unknown> = Promise.resolve()
 
-  private constructor(settings: Settings, core: Core, keeper: Keeper, notes: ClockNotes) {
+  private constructor(settings: Settings, core: ClientCore, keeper: Keeper, notes: ClockNotes) {
     this.settings = settings
     this.core = core
     this.keeper = keeper
     this.binding = settings.binding === 'json' ? jsonBinding(settings) : frameBinding(settings)
-    this.outstanding = new Outstanding(settings.windowMs)
+    this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage'], settings.logger)
     this.clock = this.#createClock(notes)
   }
 
   static async start(settings: Settings): Promise<Engine> {
-    const core = await loadCore(settings.wasm)
-    for (const { publicKey } of settings.keys) {
+    const core = await loadClientCore(settings.wasm)
+    for (const { publicKey } of settings.serverKeys) {
       if (!core.isAcceptableEd25519Key(publicKey))
         throw new CountersignError('ERR_BAD_PUBLIC_KEY', { detail: 'serverKeys' })
     }
@@ -278,7 +277,7 @@ export class Engine {
 
   // A core that trapped is dead with its clock; the key is not in it.
   async #revive(): Promise<void> {
-    this.core = await loadCore(this.settings.wasm)
+    this.core = await loadClientCore(this.settings.wasm)
     this.keeper.core = this.core
     this.clock = this.#createClock({})
     this.#isTrapped = false

@@ -2,7 +2,7 @@
 export type { StageEvent } from './checks.ts'
 export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
 export type { ClockView } from './clock.ts'
-export type { WasmSource } from './core.ts'
+export type { WasmSource } from './core-load.ts'
 export type { ClientEvents, ClientState, Opened } from './engine.ts'
 export { type EmailEnrollmentOptions, emailEnrollment, type Register, type Registration } from './enrollment.ts'
 export {

@@ -3,8 +3,9 @@
 // from no public property of this package. The subtle functions are taken once, when the module loads.
 
 import { algorithms, isAlgorithm, SIGNATURE_BYTES } from './algorithms.ts'
+import type { ClientCore } from './core-client.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
-import type { Algorithm, Bytes, Core, Signer, Stored } from './types.ts'
+import type { Algorithm, Bytes, Signer, Stored } from './types.ts'
 
 const subtle = globalThis.crypto?.subtle
 const generateKey = subtle?.generateKey.bind(subtle)
@@ -103,7 +104,7 @@ export const keyOfRecord = (record: Stored): DeviceKey | undefined => {
 }
 
 /** doesKeySign tells whether a key signs and its public half verifies that: ed25519 by the core, es256 by the platform. */
-export const doesKeySign = async (core: Core, key: DeviceKey): Promise<boolean> => {
+export const doesKeySign = async (core: ClientCore, key: DeviceKey): Promise<boolean> => {
   const { algorithm, publicKey } = key
   try {
     const signature = await key.sign(PROBE)

@@ -3,8 +3,8 @@
 
 import { isAlgorithm, ladder } from './algorithms.ts'
 import { decodeBase64 } from './base64.ts'
-import type { WasmSource } from './core.ts'
 import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf, timeOf } from './core-args.ts'
+import type { WasmSource } from './core-load.ts'
 import { CountersignError } from './errors.ts'
 import * as platform from './platform.ts'
 import { Randomness } from './random.ts'
@@ -64,17 +64,11 @@ export type ConnectOptions = {
 
 export type ServerKey = { id: string; publicKey: Bytes; notBefore?: number; notAfter?: number }
 
-export type Settings = ReturnType<typeof readOptions>
-
 const MAX_TIMER_MS = 2 ** 31 - 1
 const MIB = 2 ** 20
 const MAX_KEYS = 64
 
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
-
-/** isSecureUrl tells whether a URL is https, or http on a loopback host (R33). */
-export const isSecureUrl = ({ protocol, hostname }: URL): boolean =>
-  protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))
 
 const parseUrl = (value: unknown, base?: string): URL => {
   try {
@@ -84,11 +78,15 @@ const parseUrl = (value: unknown, base?: string): URL => {
   }
 }
 
-const readOrigin = (value: unknown): string => {
+// R33: https, or http on a loopback host.
+const originOf = (value: unknown): string => {
   const url = parseUrl(value)
-  if (!isSecureUrl(url)) throw new CountersignError('ERR_INSECURE_URL', { detail: 'url' })
-  if (url.href !== `${url.origin}/`) throw badArgument('url is an origin: no path, query, fragment or credentials')
-  return url.origin
+  const { protocol, hostname, origin } = url
+  if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname))) {
+    throw new CountersignError('ERR_INSECURE_URL')
+  }
+  if (url.href !== `${origin}/`) throw badArgument('url is an origin: no path, query, fragment or credentials')
+  return origin
 }
 
 /** resolveUrl gives the URL on the configured origin that a caller means; ERR_FOREIGN_ORIGIN for any other (R37). */
@@ -102,132 +100,138 @@ export const resolveUrl = (value: unknown, origin: string): URL => {
   return url
 }
 
-const readServerKey = (value: TrustedServerKey): ServerKey => {
-  const { id, publicKey, notBefore, notAfter } = optionsOf(value, 'a server key')
-  const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : copyOf(publicKey, 'publicKey')
-  if (bytes?.length !== 32) throw badArgument('publicKey of a server key is 32 bytes or their standard base64')
-  return {
-    id: textOf(id, 'id of a server key', 0),
-    publicKey: bytes,
-    ...(notBefore === undefined ? {} : { notBefore: timeOf(notBefore, 'notBefore') }),
-    ...(notAfter === undefined ? {} : { notAfter: timeOf(notAfter, 'notAfter') })
-  }
-}
-
-const readServerKeys = (value: unknown): readonly ServerKey[] => {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_KEYS)
-    throw badArgument('serverKeys: 1 to 64 keys')
-  const keys = Array.from(value as TrustedServerKey[], readServerKey)
-  if (new Set(keys.map(({ id }) => id)).size < keys.length) throw badArgument('two server keys have one id')
-  return Object.freeze(keys)
-}
-
-const readTypes = (value: unknown, name: string): Set<string> => {
-  if (!Array.isArray(value)) throw badArgument(`${name} has to be a list of types`)
-  return new Set(Array.from(value, (type) => textOf(type, name)))
-}
-
-const readPolicy = (value: ConnectOptions['allowTypes']): ((type: string) => boolean) => {
-  if (value === undefined) return () => true
-  if (typeof value === 'function') return (type) => value(type) === true
-  // Types of the header binding may be longer than a text field, so this list is not read as one.
-  if (!Array.isArray(value)) throw badArgument('allowTypes has to be a list of types or a function')
-  const types = new Set(value as readonly string[])
-  return (type) => types.has(type)
-}
-
-const readAlgorithms = (value: unknown): readonly Algorithm[] => {
-  if (!Array.isArray(value)) throw badArgument('algorithms has to be a list')
-  const algorithms = Array.from(value)
-  if (algorithms.length === 0 || !algorithms.every(isAlgorithm)) throw badArgument('algorithms: ed25519, es256')
-  return algorithms
-}
-
-const readBinding = (value: unknown): 'frame' | 'json' => {
-  if (value !== 'frame' && value !== 'json')
-    throw badArgument("binding is 'frame' or 'json'; see fetch for the header binding")
-  return value
-}
-
-const readNamespace = (value: unknown): string => {
-  if (typeof value !== 'string' || !/^[A-Za-z0-9._-]{1,64}$/.test(value)) throw badArgument('namespace')
-  return value
-}
-
 /** functionOf checks that an argument is a function. */
 export const functionOf = <T>(value: T, name: string): T => {
   if (typeof value !== 'function') throw badArgument(`${name} has to be a function`)
   return value
 }
 
-const storeOf = (store: KeyStore): KeyStore => {
-  const names = ['get', 'add', 'put', 'delete', 'lock'] as const
-  const methods = names.map((name) => [name, functionOf(optionsOf(store, 'store')[name], `store.${name}`).bind(store)])
-  return Object.fromEntries(methods) as KeyStore
-}
-
-const noFetch = (): never => {
-  throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'this environment has no fetch; pass one' })
-}
-
 /** timeoutOf checks a time limit in milliseconds. */
 export const timeoutOf = (value: unknown): number => integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
 
-/** readOptions checks the options of connect and gives the settings a client works with; throws usage errors. */
-export const readOptions = (options: ConnectOptions) => {
-  const {
-    url,
-    label,
-    serverKeys,
-    endpoint = '/exchange',
-    binding = 'frame',
-    store,
-    namespace,
-    allowMemoryKey = false,
-    compatible = false,
-    algorithms = compatible ? ladder.slice(0, 1) : ladder,
-    pastMs = 60_000,
-    futureMs = 10_000,
-    timeoutMs = 15_000,
-    retries = 2,
-    maxPayload = 8 * MIB,
-    safeTypes = [],
-    allowTypes,
-    trustLocalClock = false,
-    wasm,
-    fetch = platform.platformFetch ?? noFetch,
-    now = platform.wallNow,
-    monotonicNow = platform.monotonicNow,
-    random = platform.fillRandom,
-    schedule = platform.schedule,
-    logger
-  } = optionsOf(options, 'options')
-  const origin = readOrigin(url)
-  const name = labelOf(label)
+const listOf = (value: unknown, name: string): unknown[] => {
+  if (!Array.isArray(value)) throw badArgument(`${name} has to be an array`)
+  return Array.from(value)
+}
+
+const serverKeyOf = (value: unknown): ServerKey => {
+  const { id, publicKey, notBefore, notAfter } = optionsOf(value as TrustedServerKey, 'a server key')
+  const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : copyOf(publicKey, 'publicKey')
+  if (bytes?.length !== 32) throw badArgument('publicKey of a server key is 32 bytes or their standard base64')
   return {
+    id: textOf(id, 'id', 0),
+    publicKey: bytes,
+    ...(notBefore === undefined ? {} : { notBefore: timeOf(notBefore, 'notBefore') }),
+    ...(notAfter === undefined ? {} : { notAfter: timeOf(notAfter, 'notAfter') })
+  }
+}
+
+const serverKeysOf = (value: unknown): readonly ServerKey[] => {
+  const keys = listOf(value, 'serverKeys').map(serverKeyOf)
+  const ids = new Set(keys.map(({ id }) => id))
+  if (keys.length === 0 || keys.length > MAX_KEYS || ids.size < keys.length) {
+    throw badArgument('serverKeys: 1 to 64 keys, each with an id of its own')
+  }
+  return Object.freeze(keys)
+}
+
+const policyOf = (value: ConnectOptions['allowTypes']): ((type: string) => boolean) => {
+  if (typeof value === 'function') return (type) => value(type) === true
+  // Types of the header binding may be longer than a text field, so this list is not read as one.
+  const types = new Set(listOf(value, 'allowTypes'))
+  return (type) => types.has(type)
+}
+
+const algorithmsOf = (value: unknown): readonly Algorithm[] => {
+  const algorithms = listOf(value, 'algorithms')
+  if (algorithms.length > 0 && algorithms.every(isAlgorithm)) return algorithms
+  throw badArgument('algorithms: ed25519, es256')
+}
+
+const bindingOf = (value: unknown): 'frame' | 'json' => {
+  if (value === 'frame' || value === 'json') return value
+  throw badArgument('binding: frame or json; fetch is the header binding')
+}
+
+const namespaceOf = (value: unknown): string => {
+  if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
+  throw badArgument('namespace')
+}
+
+const storeOf = (value: KeyStore): KeyStore => {
+  const names = ['get', 'add', 'put', 'delete', 'lock'] as const
+  const methods = names.map((name) => [name, functionOf(optionsOf(value, 'store')[name], `store.${name}`).bind(value)])
+  return Object.fromEntries(methods) as KeyStore
+}
+
+const isTrue = (value: unknown): boolean => value === true
+
+const noFetch = (): never => {
+  throw badArgument('this environment has no fetch; pass one')
+}
+
+/** A reader of an option that may be left out; what stands in for it is not read. */
+const or =
+  <T>(fallback: T, read: (value: never, name: string) => T) =>
+  (value: unknown, name: string): T =>
+    value === undefined ? fallback : read(value as never, name)
+
+const bytesUpTo = (value: unknown, name: string): number => integerOf(value, 0, 1024 * MIB, name)
+
+// One reader per option, so that each is read once and none is forgotten.
+const readers = {
+  url: originOf,
+  label: labelOf,
+  serverKeys: serverKeysOf,
+  endpoint: or('/exchange', String),
+  binding: or<'frame' | 'json'>('frame', bindingOf),
+  store: or<KeyStore | undefined>(undefined, storeOf),
+  namespace: or<string | undefined>(undefined, namespaceOf),
+  allowMemoryKey: isTrue,
+  compatible: isTrue,
+  algorithms: or<readonly Algorithm[] | undefined>(undefined, algorithmsOf),
+  pastMs: or(60_000, timeOf),
+  futureMs: or(10_000, timeOf),
+  timeoutMs: or(15_000, timeoutOf),
+  retries: or(2, (value, name) => integerOf(value, 0, 10, name)),
+  maxPayload: or(8 * MIB, bytesUpTo),
+  safeTypes: or<ReadonlySet<unknown>>(new Set(), (value, name) => new Set(listOf(value, name))),
+  allowTypes: or<(type: string) => boolean>(() => true, policyOf),
+  trustLocalClock: isTrue,
+  wasm: (value: ConnectOptions['wasm']) => value,
+  fetch: or<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
+  now: or(platform.wallNow, functionOf),
+  monotonicNow: or(platform.monotonicNow, functionOf),
+  random: or(platform.fillRandom, functionOf),
+  schedule: or(platform.schedule, functionOf),
+  logger: or<Logger | undefined>(undefined, optionsOf)
+} satisfies { readonly [Name in keyof Required<ConnectOptions>]: unknown }
+
+type Read = { readonly [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]> }
+
+/** What a client works with: its options, checked and completed. */
+export type Settings = Omit<Read, 'url' | 'random' | 'algorithms'> & {
+  readonly origin: string
+  /** The record's name in the store. */
+  readonly name: string
+  readonly algorithms: readonly Algorithm[]
+  readonly random: Randomness
+}
+
+/** readOptions checks the options of connect, each read exactly once; throws usage errors. */
+export const readOptions = (options: ConnectOptions): Settings => {
+  optionsOf(options, 'options')
+  const entries = Object.entries(readers as { [name: string]: (value: unknown, name: string) => unknown })
+  const read = Object.fromEntries(
+    entries.map(([name, reader]) => [name, reader(options[name as keyof ConnectOptions], name)])
+  ) as Read
+  const { url: origin, label, namespace, compatible, algorithms = compatible ? ladder.slice(0, 1) : ladder } = read
+  return {
+    ...read,
     origin,
-    label: name,
-    keys: readServerKeys(serverKeys),
-    endpoint: resolveUrl(endpoint, origin).href,
-    binding: readBinding(binding),
-    store: store === undefined ? undefined : storeOf(store),
-    name: namespace === undefined ? name : `${name}/${readNamespace(namespace)}`,
-    allowMemoryKey: allowMemoryKey === true,
-    algorithms: readAlgorithms(algorithms),
-    windowMs: timeOf(pastMs, 'pastMs') + timeOf(futureMs, 'futureMs'),
-    timeoutMs: timeoutOf(timeoutMs),
-    retries: integerOf(retries, 0, 10, 'retries'),
-    maxPayload: integerOf(maxPayload, 0, 1024 * MIB, 'maxPayload'),
-    safeTypes: readTypes(safeTypes, 'safeTypes'),
-    isAllowed: readPolicy(allowTypes),
-    compatible: compatible === true,
-    trustLocalClock: trustLocalClock === true,
-    wasm,
-    fetch: functionOf(fetch, 'fetch'),
-    now: functionOf(now, 'now'),
-    monotonicNow: functionOf(monotonicNow, 'monotonicNow'),
-    random: new Randomness(functionOf(random, 'random')),
-    schedule: functionOf(schedule, 'schedule'),
-    logger: logger === undefined ? undefined : optionsOf(logger, 'logger')
+    endpoint: resolveUrl(read.endpoint, origin).href,
+    name: namespace === undefined ? label : `${label}/${namespace}`,
+    algorithms,
+    random: new Randomness(read.random)
   }
 }

@@ -21,9 +21,9 @@ const RESERVED = /^(?:cs\.|http\.|sha256:)| /
 const encoder = new TextEncoder()
 
 /** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
-export const checkType = ({ isAllowed }: Settings, type: unknown): void => {
+export const checkType = ({ allowTypes }: Settings, type: unknown): void => {
   if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
-  if (!isAllowed(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+  if (!allowTypes(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
 const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes => {

@@ -3,11 +3,12 @@
 
 import type { ClockNotes } from './clock.ts'
 import { textOf } from './core-args.ts'
+import type { ClientCore } from './core-client.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
 import { type DeviceKey, doesKeySign, keyOfRecord, makeKey } from './keys.ts'
 import type { Settings } from './options.ts'
-import type { Algorithm, Core, KeyStore, Stored } from './types.ts'
+import type { Algorithm, KeyStore, Stored } from './types.ts'
 
 /** An enrolled key and the session it signs for. */
 export type Session = { readonly id: string; readonly key: DeviceKey }
@@ -51,13 +52,13 @@ const isSameKey = (record: Stored | null, { id, key }: Session): record is Store
 
 export class Keeper {
   /** Replaced when it has trapped. */
-  core: Core
+  core: ClientCore
   readonly #settings: Settings
   #store: KeyStore
   /** Where the key is: `memory` once a failing store made a client that may go on without it. */
   storage: 'store' | 'memory' = 'store'
 
-  constructor(core: Core, settings: Settings) {
+  constructor(core: ClientCore, settings: Settings) {
     this.core = core
     this.#settings = settings
     this.#store = settings.store ?? indexedDbStore()

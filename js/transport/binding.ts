@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-import type { Bytes, Core } from '../types.ts'
+import type { ClientCore } from '../core-client.ts'
+import type { Bytes } from '../types.ts'
 
 /** A request with its signature, before a binding gives it its form in HTTP. */
 export type SignedRequest = {
@@ -24,9 +25,9 @@ export type RawAnswer = {
 /** One form of request and answer in HTTP (section 7). */
 export interface Binding {
   /** write gives what fetch takes. */
-  write(core: Core, request: SignedRequest): { url: string; init: RequestInit }
+  write(core: ClientCore, request: SignedRequest): { url: string; init: RequestInit }
   /** read takes an answer apart, `receive` reading its body up to a cap; rejects with ERR_UNSIGNED_ANSWER or a malformed error. */
-  read(core: Core, response: Response, receive: (cap: number) => Promise<Bytes>): Promise<RawAnswer>
+  read(core: ClientCore, response: Response, receive: (cap: number) => Promise<Bytes>): Promise<RawAnswer>
   /** Whether an application's signed result code, none of `cs.`, fits this binding and the answer's status. */
   isResult(resultCode: string, status: number): boolean
 }

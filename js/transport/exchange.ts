@@ -2,11 +2,12 @@
 // One call: hashed once, then stamped, signed, sent and its answer opened, as often as section 11 lets it.
 
 import type { ServerClock } from '../clock.ts'
+import type { ClientCore } from '../core-client.ts'
 import { digest } from '../digest.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { Session } from '../session.ts'
-import type { Bytes, Core } from '../types.ts'
+import type { Bytes } from '../types.ts'
 import { isRefusal, refusalOf } from './answers.ts'
 import type { Binding, RawAnswer, SignedRequest } from './binding.ts'
 import { type Progress, readBody, send } from './http.ts'
@@ -49,7 +50,7 @@ export type Call = {
 /** What a call needs of its client; `report` tells the checks an answer passed and the one that refused it. */
 export type Line = {
   readonly settings: Settings
-  readonly core: Core
+  readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session
   synchronise(): Promise<void>
@@ -108,7 +109,7 @@ export const openAnswer = async (
   try {
     const hashed = digest(core, payload)
     const payloadHash = hashed instanceof Promise ? await hashed : hashed
-    const { label, keys } = settings
+    const { label, serverKeys: keys } = settings
     const opened = core.openEnvelope(envelope, payloadHash, {
       label,
       keys,

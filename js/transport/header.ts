@@ -3,9 +3,10 @@
 
 import { decodeBase64Url, encodeBase64Url } from '../base64.ts'
 import { badArgument, optionsOf } from '../core-args.ts'
+import type { ClientCore } from '../core-client.ts'
 import { CountersignError, isCountersignError } from '../errors.ts'
 import { resolveUrl, type Settings } from '../options.ts'
-import type { Bytes, Core } from '../types.ts'
+import type { Bytes } from '../types.ts'
 import type { Binding } from './binding.ts'
 import { discard, type Progress, readBody, unsignedAnswer } from './http.ts'
 
@@ -95,7 +96,7 @@ export const readRequestBody = async (
 }
 
 /** headerType gives the message type of a request line: the line, or its hash where it is over 128 bytes (R36). */
-export const headerType = (core: Core, line: string): string =>
+export const headerType = (core: ClientCore, line: string): string =>
   line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(new TextEncoder().encode(line)))}`
 
 /** readEnvelope takes the envelope from an answer's header; throws ERR_UNSIGNED_ANSWER or ERR_BAD_BASE64. */

@@ -2,9 +2,10 @@
 // The JSON binding: protobuf's JSON form of request and answer, for galaxy-compatible gateways (R43 to R45).
 
 import { decodeBase64, encodeBase64 } from '../base64.ts'
+import type { ClientCore } from '../core-client.ts'
 import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Settings } from '../options.ts'
-import type { Bytes, Core } from '../types.ts'
+import type { Bytes, ResponseFields } from '../types.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './binding.ts'
 import { essence, unsignedAnswer } from './http.ts'
 
@@ -18,73 +19,56 @@ const SIGNATURE_BYTES = 64
 
 const badJson = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
 
-// Every member is a string, and JSON.parse would hide a second one of the same name: so the object is read pair by pair.
-const SPACE = '[ \\t\\n\\r]*'
-const STRING = '("[^"\\\\\\u0000-\\u001f]*(?:\\\\.[^"\\\\\\u0000-\\u001f]*)*")'
-const OPENING = new RegExp(`^${SPACE}\\{`)
-const PAIR = new RegExp(`${SPACE}${STRING}${SPACE}:${SPACE}${STRING}${SPACE}([,}])`, 'y')
-const REST = new RegExp(`^${SPACE}$`)
+type Members = { readonly [name: string]: string }
 
-const stringOf = (token: string): string => {
+const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"/g
+
+/**
+ * readMembers reads one flat JSON object of strings; throws ERR_BAD_JSON for anything else. JSON.parse hides a member that
+ * stands twice, but where every value is a string, each member is two strings of the text.
+ */
+const readMembers = (text: string): Members => {
+  let object: Members
   try {
-    return JSON.parse(token) as string
+    object = JSON.parse(text)
   } catch {
-    throw badJson('a string')
+    throw badJson('no JSON')
   }
+  const members = Object.entries(object ?? {})
+  const isFlat = !Array.isArray(object) && members.every(([, value]) => typeof value === 'string')
+  if (!isFlat || text.match(STRINGS)?.length !== 2 * members.length) throw badJson('members are strings, each once')
+  return object
 }
 
-/** readMembers reads one flat JSON object of strings; throws ERR_BAD_JSON for anything else and for a member named twice. */
-export const readMembers = (text: string): Map<string, string> => {
-  const members = new Map<string, string>()
-  const start = OPENING.exec(text)
-  if (!start) throw badJson('not an object')
-  PAIR.lastIndex = start[0].length
-  for (;;) {
-    const pair = PAIR.exec(text)
-    if (!pair) throw badJson('members are strings')
-    const [all, name = '', value = '', end] = pair
-    const key = stringOf(name)
-    if (members.has(key)) throw badJson('a member stands twice')
-    members.set(key, stringOf(value))
-    if (end === ',') continue
-    if (!REST.test(text.slice(pair.index + all.length))) throw badJson('text after the object')
-    return members
-  }
-}
-
-const bytesOfMember = (members: Map<string, string>, name: string, size?: number): Bytes => {
-  const bytes = decodeBase64(members.get(name) ?? '')
+const bytesOfMember = (members: Members, name: string, size?: number): Bytes => {
+  const bytes = decodeBase64(members[name] ?? '')
   if (!bytes || (size !== undefined && bytes.length !== size)) throw badJson(name)
   return bytes
 }
 
-const timeOfMember = (members: Map<string, string>): number => {
-  const text = members.get('timestampMs') ?? ''
+const timeOfMember = (members: Members): number => {
+  const text = members.timestampMs ?? ''
   const time = Number(text)
   if (!/^(?:0|[1-9]\d{0,15})$/.test(text) || !Number.isSafeInteger(time)) throw badJson('timestampMs')
   return time
 }
 
 /** The signing input is built from the members and judged: nothing is believed of a second copy (R45). */
-const readAnswer = (core: Core, label: string, members: Map<string, string>): RawAnswer => {
-  for (const name of members.keys()) if (!KNOWN.has(name)) throw badJson('an unknown member')
-  for (const name of REQUIRED) if (!members.has(name)) throw badJson(`no ${name}`)
+const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswer => {
+  const names = Object.keys(members)
+  if (!names.every((name) => KNOWN.has(name)) || !REQUIRED.every((name) => names.includes(name)))
+    throw badJson('members')
   const payload = bytesOfMember(members, PAYLOAD)
-  const fields = {
-    label,
-    protocolVersion: members.get('protocolVersion') ?? '',
-    requestId: members.get('requestId') ?? '',
-    timestampMs: timeOfMember(members),
-    resultCode: members.get('resultCode') ?? '',
-    payloadHash: bytesOfMember(members, 'payloadHash', HASH_BYTES)
-  }
+  const { protocolVersion, requestId, resultCode } = members
+  const payloadHash = bytesOfMember(members, 'payloadHash', HASH_BYTES)
   const signature = bytesOfMember(members, 'signature', SIGNATURE_BYTES)
+  const fields = { label, protocolVersion, requestId, resultCode, timestampMs: timeOfMember(members), payloadHash }
   try {
-    const signingInput = core.responseSigningInput(fields)
+    const signingInput = core.responseSigningInput(fields as ResponseFields)
     return { envelope: core.buildFrame({ signingInput, keyId: '', signature }), payload, anyKey: true }
   } catch (cause) {
     // Text that no message may carry is the sender's fault here, not the caller's.
-    throw isCountersignError(cause) && cause.category === 'usage' ? badJson('a text field') : cause
+    throw isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
   }
 }
 
