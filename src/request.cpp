@@ -77,9 +77,9 @@ Result<RequestId> check_request_id(const RequestFields& fields) {
   std::uint8_t buffer[max_signing_input_size];
   const Result<ByteView> input = write_request(unbound, buffer);
   if (!input) return ErrorCode::bad_request_id;
-  const DigestText binding = digest_text(sha256(*input));
-  if (id->binding != std::string_view(binding.data(), binding.size()))
-    return ErrorCode::bad_request_id;
+  const DigestText digest = digest_text(sha256(*input));
+  const std::string_view binding(digest.data(), digest.size());
+  if (id->binding != binding) return ErrorCode::bad_request_id;
   return *id;
 }
 
@@ -156,9 +156,10 @@ Status check_signature(const Frame& frame, const ClientKey& key, const Es256Veri
 
 Status check_request(const OpenedRequest& request, const ClientKey& key, const Window& window,
                      const Es256Verifier& es256) {
-  if (const Status version = check_version(request.fields); !version) return version;
-  if (const Status signature = check_signature(request.frame, key, es256); !signature)
-    return signature;
+  const Status version = check_version(request.fields);
+  if (!version) return version;
+  const Status signature = check_signature(request.frame, key, es256);
+  if (!signature) return signature;
   return check_freshness(request.fields.timestamp_ms, window);
 }
 

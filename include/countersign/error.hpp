@@ -4,13 +4,14 @@
 
 #include <array>
 #include <cstdint>
+#include <iterator>
 #include <string_view>
 
 namespace countersign {
 
 /// ErrorCode names every way to fail: `bad_signature` here is ERR_BAD_SIGNATURE in JavaScript.
 enum class ErrorCode : std::int16_t {
-#define CS_ERROR(number, name, category, stage, retry, message) name = number,
+#define CS_ERROR(number, name, category, stage, retry, message) name = (number),
 #include "countersign/errors.def"
 #undef CS_ERROR
 };
@@ -78,33 +79,11 @@ constexpr const ErrorInfo& error_info(ErrorCode code) {
 
 /// stage_name is the word for a stage in errors, logs, metrics and vectors.
 constexpr std::string_view stage_name(Stage stage) {
-  switch (stage) {
-    case Stage::none:
-      return "none";
-    case Stage::parse:
-      return "parse";
-    case Stage::version:
-      return "version";
-    case Stage::session:
-      return "session";
-    case Stage::signature:
-      return "signature";
-    case Stage::freshness:
-      return "freshness";
-    case Stage::replay:
-      return "replay";
-    case Stage::payload_hash:
-      return "payload_hash";
-    case Stage::rate:
-      return "rate";
-    case Stage::handler:
-      return "handler";
-    case Stage::request_id:
-      return "request_id";
-    case Stage::sequence:
-      return "sequence";
-  }
-  return {};
+  constexpr std::string_view names[] = {"none",      "parse",     "version",    "session",
+                                        "signature", "freshness", "replay",     "payload_hash",
+                                        "rate",      "handler",   "request_id", "sequence"};
+  static_assert(std::size(names) == static_cast<std::size_t>(Stage::sequence) + 1);
+  return names[static_cast<std::size_t>(stage)];
 }
 
 }  // namespace countersign

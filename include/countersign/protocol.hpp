@@ -57,19 +57,9 @@ enum class Kind : std::uint8_t { request, response, event, enroll, rotate };
 
 /// marker_suffix is what follows the label in the first field of a signing input (section 2).
 constexpr std::string_view marker_suffix(Kind kind) {
-  switch (kind) {
-    case Kind::request:
-      return "-request-v1";
-    case Kind::response:
-      return "-response-v1";
-    case Kind::event:
-      return "-event-v1";
-    case Kind::enroll:
-      return "-enroll-v1";
-    case Kind::rotate:
-      return "-rotate-v1";
-  }
-  return {};
+  constexpr std::string_view suffixes[] = {"-request-v1", "-response-v1", "-event-v1", "-enroll-v1",
+                                           "-rotate-v1"};
+  return suffixes[static_cast<std::size_t>(kind)];
 }
 
 /// Algorithm is a client key's; it belongs to the registered key, a message never names it (section
