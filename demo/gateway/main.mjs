@@ -30,16 +30,16 @@ const main = async () => {
   try {
     config = readConfig(process.env)
     const gateway = await startGateway(config, createLog())
+    const stop = () => gateway.stop().then(() => process.exit(0), fail)
+    // In place before anybody hears that it is ready; a second signal ends it at once, as it would any process.
+    process.once('SIGTERM', stop)
+    process.once('SIGINT', stop)
     process.stdout.write(
       `countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir})\n`
     )
     if (!gateway.isLoopback && !config.smtpUrl) {
       process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')
     }
-    const stop = () => gateway.stop().then(() => process.exit(0), fail)
-    // A second signal ends it at once, as it would any process.
-    process.once('SIGTERM', stop)
-    process.once('SIGINT', stop)
   } catch (error) {
     fail(error, config)
   }
