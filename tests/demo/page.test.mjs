@@ -26,7 +26,7 @@ const attacks = {
   'unsigned-401': { gateway: dark(GATEWAY), client: ladder(CLIENT, 'parse'), result: 'browser · parse' }
 }
 
-const WINDOW = { PAST_MS: '1500', FUTURE_MS: '1500' }
+const WINDOW = { PAST_MS: '3000', FUTURE_MS: '3000' }
 
 for (const engine of engines) {
   test(`${engine}: sign in, send, every attack, export, reload`, engineOptions(engine), async (t) => {
