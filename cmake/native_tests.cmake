@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The Catch2 binary (built natively, and for Node by the preset wasm-tests) and the examples.
 
+# Globbed, so that no test is left out by forgetting to list it.
 file(GLOB countersign_test_sources CONFIGURE_DEPENDS tests/native/*.cpp)
 
 # Header-only packages are reached through a folder that holds nothing else: -I/usr/include breaks Emscripten's sysroot.
@@ -32,6 +33,8 @@ if(NOT EMSCRIPTEN)
 endif()
 
 if(EMSCRIPTEN)
+  # The tree's package.json makes every .js an ES module, which this program is not.
+  set_target_properties(countersign_tests PROPERTIES SUFFIX .cjs)
   target_compile_definitions(countersign_tests PRIVATE CATCH_CONFIG_NO_POSIX_SIGNALS)
   target_compile_options(countersign_tests PRIVATE -fexceptions)
   target_link_options(countersign_tests PRIVATE -fexceptions -sNODERAWFS=1 -sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1)
@@ -39,3 +42,8 @@ endif()
 add_test(NAME countersign_tests COMMAND countersign_tests)
 # Emscripten 3.1 would read its own files through Node's fetch, which takes no paths.
 set_tests_properties(countersign_tests PROPERTIES ENVIRONMENT "NODE_OPTIONS=--no-experimental-fetch")
+
+if(NOT EMSCRIPTEN)
+  add_executable(verify_frame examples/verify_frame.cpp)
+  target_link_libraries(verify_frame PRIVATE countersign::countersign)
+endif()

@@ -28,7 +28,7 @@ const jsLayers = [
   ['options', 'clock', 'listeners'],
   ['session'],
   ['transport/'],
-  ['client', 'enrollment', 'index']
+  ['client', 'engine', 'enrollment', 'outstanding', 'requests', 'sessions', 'index']
 ]
 const jsNames = (layer) => jsLayers[layer].map((name) => `js/${name}`)
 /** The server stands beside the client and shares only what carries no state of either. */

@@ -61,7 +61,7 @@ const steps = {
   wasm: [
     ['emcmake', 'cmake', '--preset', 'wasm-tests', { env: emscripten }],
     ['cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs, { env: emscripten }],
-    [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.js']
+    [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs']
   ],
   meta: nodeTests('tests/meta'),
   consumers: nodeTests('tests/consumers'),
