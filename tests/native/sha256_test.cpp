@@ -4,6 +4,9 @@
 #include <catch2/catch.hpp>
 
 #include "support.hpp"
+#if __has_include(<valgrind/memcheck.h>) && !defined(__EMSCRIPTEN__)
+#include <valgrind/memcheck.h>
+#endif
 
 namespace cs = countersign;
 
@@ -60,6 +63,25 @@ TEST_CASE("B12 an HMAC tag is exactly 32 bytes", "[sha256]") {
     CHECK_FALSE(cs::verify_hmac_sha256(key, message, wrong));
   }
 }
+
+#ifdef VALGRIND_MAKE_MEM_UNDEFINED
+// Under valgrind, which reports every branch and address that depends on undefined memory:
+//   valgrind --error-exitcode=9 countersign_tests "[.constant-time]"
+TEST_CASE("B13 key and tag of an HMAC steer no branch and no address", "[.constant-time]") {
+  REQUIRE(RUNNING_ON_VALGRIND);
+  const auto message = cs::bytes_of("message");
+  for (const bool flipped : {false, true}) {
+    test::Bytes key(32, 7);
+    cs::Hash tag = cs::hmac_sha256(key, message);
+    if (flipped) tag[31] ^= 1;
+    VALGRIND_MAKE_MEM_UNDEFINED(key.data(), key.size());
+    VALGRIND_MAKE_MEM_UNDEFINED(tag.data(), tag.size());
+    bool verdict = cs::verify_hmac_sha256(key, message, tag);
+    VALGRIND_MAKE_MEM_DEFINED(&verdict, sizeof verdict);
+    CHECK(verdict == !flipped);
+  }
+}
+#endif
 
 TEST_CASE("digest text is the first 22 base64url characters", "[sha256]") {
   const auto text = [](const char* hex) {
