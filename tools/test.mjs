@@ -45,7 +45,7 @@ const steps = {
   native: [
     ['cmake', '--preset', 'dev'],
     ['cmake', '--build', '--preset', 'dev', '--parallel', jobs],
-    ['build/dev/countersign_tests']
+    ['build/dev/countersign_tests', '--use-colour', 'no']
   ],
   clang: [
     ['cmake', '--preset', 'clang'],
@@ -61,7 +61,7 @@ const steps = {
   wasm: [
     ['emcmake', 'cmake', '--preset', 'wasm-tests', { env: emscripten }],
     ['cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs, { env: emscripten }],
-    [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs']
+    [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs', '--use-colour', 'no']
   ],
   meta: nodeTests('tests/meta'),
   consumers: nodeTests('tests/consumers'),

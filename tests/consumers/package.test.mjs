@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+// The tarball as its users meet it: installed into an empty project, imported in Node, compiled against, bundled for a page.
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { build } from 'esbuild'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+const here = fileURLToPath(new URL('./', import.meta.url))
+const project = mkdtempSync(join(tmpdir(), 'countersign-consumer-'))
+const exec = promisify(execFile)
+
+const run = async (program, ...args) => {
+  try {
+    return await exec(program, args, { cwd: project, timeout: 120_000 })
+  } catch (error) {
+    assert.fail(`${program} ${args.join(' ')}\n${error.stdout}${error.stderr}`)
+  }
+}
+
+before(async () => {
+  await exec('npm', ['pack', '--ignore-scripts', '--offline', '--pack-destination', project], { cwd: root })
+  const [tarball] = readdirSync(project)
+  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+  await run('npm', 'install', '--offline', '--no-audit', '--no-fund', `./${tarball}`)
+})
+
+after(() => rmSync(project, { recursive: true, force: true }))
+
+test('nothing else is installed with it', () => {
+  const installed = readdirSync(join(project, 'node_modules')).filter((name) => !name.startsWith('.'))
+  assert.deepEqual(installed, ['countersign'])
+})
+
+test('its entries work in Node', async () => {
+  const script = `
+    import { connect, memoryStore } from 'countersign'
+    import { loadCore } from 'countersign/core'
+    import { createGateway, memoryReplayStore, memorySessionStore } from 'countersign/server'
+    import { readFile } from 'node:fs/promises'
+    const core = await loadCore(await readFile(new URL(import.meta.resolve('countersign/countersign.wasm'))))
+    const ours = Buffer.from(core.sha256(new TextEncoder().encode('abc'))).toString('hex')
+    console.log([ours.slice(0, 8), typeof connect, typeof createGateway, typeof memorySessionStore].join(' '))`
+  writeFileSync(join(project, 'entries.mjs'), script)
+  const { stdout } = await run(process.execPath, 'entries.mjs')
+  assert.equal(stdout.trim(), 'ba7816bf function function function')
+})
+
+test('without lmdb its entry says what is missing, and the others do not care', async () => {
+  const script = "import('countersign/server/lmdb').then(() => 'loaded', (error) => error.code).then(console.log)"
+  const { stdout } = await run(process.execPath, '--input-type=module', '--eval', script)
+  assert.equal(stdout.trim(), 'ERR_MODULE_NOT_FOUND')
+})
+
+const compile = async (compiler, moduleOptions, files, types) => {
+  const folder = join(project, `types-${types.join('')}-${moduleOptions.moduleResolution}`)
+  mkdirSync(folder, { recursive: true })
+  for (const file of files) cpSync(join(here, 'typescript', file), join(folder, file))
+  const lib = types.length > 0 ? ['ES2023', 'DOM'] : ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable']
+  const compilerOptions = {
+    ...moduleOptions,
+    target: 'ES2022',
+    lib,
+    types,
+    typeRoots: [join(root, 'node_modules/@types')],
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    verbatimModuleSyntax: true,
+    skipLibCheck: types.length > 0,
+    noEmit: true
+  }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  await run(process.execPath, compiler, '-p', folder)
+}
+
+/** A long run also asks the compilers on both sides of the one this tree is built with. */
+const compilers = async () => {
+  const found = [['of this tree', join(root, 'node_modules/typescript/bin/tsc')]]
+  if (!process.env.COUNTERSIGN_LONG) return found
+  for (const version of ['5.9', '7']) {
+    const folder = join(project, `typescript-${version}`)
+    mkdirSync(folder)
+    writeFileSync(join(folder, 'package.json'), '{}')
+    await exec('npm', ['install', '--no-audit', '--no-fund', `typescript@${version}`], { cwd: folder })
+    found.push([version, join(folder, 'node_modules/typescript/bin/tsc')])
+  }
+  return found
+}
+
+test('its types compile strictly in an application for pages, with every check of the declarations', async () => {
+  for (const [, compiler] of await compilers()) {
+    await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['client.ts'], [])
+    await compile(compiler, { module: 'ESNext', moduleResolution: 'Bundler' }, ['client.ts'], [])
+  }
+})
+
+test('its types compile strictly in a server', async () => {
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+  for (const name of ['@types/node', 'undici-types']) {
+    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
+  }
+  await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['server.ts'], ['node'])
+})
+
+test('a bundler makes a page of it that needs nothing of Node and keeps the address of the core', async () => {
+  cpSync(join(here, 'page/main.mjs'), join(project, 'main.mjs'))
+  const { outputFiles, metafile } = await build({
+    entryPoints: [join(project, 'main.mjs')],
+    absWorkingDir: project,
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    metafile: true,
+    write: false,
+    logLevel: 'silent'
+  })
+  const [{ text }] = outputFiles
+  assert.ok(!/from\s*['"]node:|require\(|\beval\(|new Function\(/.test(text))
+  assert.match(text, /new URL\(\s*["']\.\/countersign\.wasm["'],\s*import\.meta\.url\s*\)/)
+  const foreign = Object.keys(metafile.inputs).filter(
+    (path) => !/^(main\.mjs|node_modules\/countersign\/dist\/)/.test(path)
+  )
+  assert.deepEqual(foreign, [])
+  const server = Object.keys(metafile.inputs).filter((path) => path.includes('/server/'))
+  assert.deepEqual(server, [])
+})
+
+test('an application without the server part carries none of it, and importing nothing costs nothing', async () => {
+  const { outputFiles } = await build({
+    stdin: { contents: "import 'countersign'; import 'countersign/core'", resolveDir: project },
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    write: false,
+    logLevel: 'silent'
+  })
+  assert.equal(outputFiles[0].text.replace(/\/\/.*|\s/g, ''), '')
+})
+
+test('the published files name no path outside of them', () => {
+  const dist = join(project, 'node_modules/countersign/dist')
+  for (const entry of readdirSync(dist, { recursive: true })) {
+    if (!/\.(js|d\.ts|map)$/.test(entry)) continue
+    assert.ok(!readFileSync(join(dist, entry), 'utf8').includes(root), entry)
+  }
+})

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+import { connect } from 'countersign'
+
+globalThis.connect = connect

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// What an application writes on its server: compiled strictly, never run.
+import { createServer } from 'node:http'
+import {
+  createGateway,
+  enrollment,
+  memoryReplayStore,
+  memorySessionStore,
+  nodeHandler,
+  type ReplayStore,
+  type SessionStore,
+  serverKeyFile
+} from 'countersign/server'
+import { lmdbStores } from 'countersign/server/lmdb'
+
+const sessions: SessionStore = memorySessionStore()
+const replay: ReplayStore = memoryReplayStore({ capacity: 1024 })
+
+export const start = async (): Promise<void> => {
+  const shared = { label: 'shop', signer: serverKeyFile('server.key'), ...lmdbStores({ path: 'shop.lmdb' }) }
+  const gateway = createGateway({
+    ...shared,
+    routes: {
+      'cart.add': async ({ userId, payload, idempotencyKey }) => ({
+        resultCode: 'ok',
+        payload: new TextEncoder().encode(`${userId} ${payload.length} ${idempotencyKey}`)
+      }),
+      'GET /api/orders': async () => ({ payload: '[]', contentType: 'application/json' })
+    },
+    enrollment: enrollment({ ...shared, mailer: async (mail) => console.log(mail.code) })
+  })
+  createServer(nodeHandler(gateway)).listen(0)
+  const answer: Response = await gateway.handle(new Request('https://a.example/exchange'), { remoteAddress: '::1' })
+  console.log(answer.status, sessions, replay)
+}
