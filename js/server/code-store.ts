@@ -5,11 +5,13 @@ import { CountersignError } from '../errors.ts'
 import { encodeText } from './encoding.ts'
 import type { Challenge, CodeStore } from './types.ts'
 
-/** Records is a bounded table; everything but `transact` and `close` is called inside a transaction. */
+/** Records is a bounded table; everything but `transact`, `latest` and `close` is called inside a transaction. */
 export type Records = {
   capacity: number
   transact<T>(work: () => T): Promise<T>
   get(key: string): unknown
+  /** What is committed, by any process. */
+  latest(key: string): unknown
   put(key: string, value: unknown): void
   remove(key: string): void
   size(): number
@@ -63,16 +65,16 @@ export const createCodeStore = (records: Records): CodeStore => {
         return true
       }),
 
-    get: (id, nowMs) =>
-      transact(() => {
-        const kept = read(id, nowMs)
-        if (!kept) return null
-        const { email, createdMs, expiresMs, codeHash } = kept
-        const challenge = { id, email, createdMs, expiresMs }
-        return codeHash === undefined
-          ? challenge
-          : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
-      }),
+    async get(id, nowMs) {
+      if (isClosed) throw new CountersignError('ERR_CLOSED')
+      const kept = live(records.latest(challengeKey(id)) as Kept | undefined, nowMs)
+      if (!kept) return null
+      const { email, createdMs, expiresMs, codeHash } = kept
+      const challenge = { id, email, createdMs, expiresMs }
+      return codeHash === undefined
+        ? challenge
+        : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
+    },
 
     take: (key, { limit, windowMs, nowMs }) =>
       transact(() => {

@@ -138,20 +138,24 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
     }
   }
 
-  const takeMail = async (source: string, address: string): Promise<number> => {
+  // All or none: what one counter gave goes back where another refuses. Taken at once, for one commit of a store.
+  const takeAll = async (
+    wanted: readonly (readonly [string, { limit: number; windowMs: number }])[]
+  ): Promise<number> => {
     const nowMs = clock.now()
-    const bySource = `mail/source/${source}`
-    const wait = await codes.take(bySource, { ...MAILS_PER_SOURCE, nowMs })
-    if (wait > 0) return wait
-    const waitOfAddress = await codes.take(`mail/address/${address}`, { ...MAILS_PER_ADDRESS, nowMs })
-    if (waitOfAddress > 0) await codes.giveBack(bySource)
-    return waitOfAddress
+    const waits = await Promise.all(wanted.map(([key, bound]) => codes.take(key, { ...bound, nowMs })))
+    const wait = Math.max(...waits)
+    if (wait > 0) await Promise.all(wanted.map(([key], at) => (waits[at] === 0 ? codes.giveBack(key) : undefined)))
+    return wait
   }
 
   const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | Problem> => {
     const email = readFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
-    const wait = await takeMail(source, foldAddress(email))
+    const wait = await takeAll([
+      [`mail/source/${source}`, MAILS_PER_SOURCE],
+      [`mail/address/${foldAddress(email)}`, MAILS_PER_ADDRESS]
+    ])
     if (wait > 0) return tooMany(wait)
     const code = String(randomInt(10 ** size)).padStart(size, '0')
     const challenge = await enroller.challenge(email, LIFETIME_MS, (id) => hashCode(id, code))
@@ -171,15 +175,15 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
     challenge: { id: string; email: string; codeHash?: Uint8Array },
     code: string
   ): Promise<Problem | undefined> => {
-    const nowMs = clock.now()
-    const counters = [`wrong/challenge/${challenge.id}`, `wrong/address/${foldAddress(challenge.email)}`] as const
-    const wait =
-      (await codes.take(counters[0], { ...WRONG_PER_CHALLENGE, nowMs })) ||
-      (await codes.take(counters[1], { ...WRONG_PER_ADDRESS, nowMs }))
+    const counters = [
+      [`wrong/challenge/${challenge.id}`, WRONG_PER_CHALLENGE],
+      [`wrong/address/${foldAddress(challenge.email)}`, WRONG_PER_ADDRESS]
+    ] as const
+    const wait = await takeAll(counters)
     if (wait > 0) return tooMany(wait)
     const isRight = challenge.codeHash !== undefined && isSameBytes(hashCode(challenge.id, code), challenge.codeHash)
     if (!isRight) return problems.invalidCode
-    for (const counter of counters) await codes.giveBack(counter)
+    await Promise.all(counters.map(([key]) => codes.giveBack(key)))
     return undefined
   }
 

@@ -40,6 +40,10 @@ const lmdbCodes = (root: Root): CodeStore => {
     capacity: CODE_CAPACITY,
     transact: (work) => root.transaction(work),
     get: (key) => records.get(key),
+    latest(key) {
+      root.resetReadTxn()
+      return records.get(key)
+    },
     put(key, value) {
       if (!records.doesExist(key)) meta.put('size', (meta.get('size') ?? 0) + 1)
       records.put(key, value)

@@ -145,6 +145,7 @@ export const memoryCodeStore = ({ capacity = 65_536 }: { capacity?: number } = {
     capacity,
     transact: async (work) => work(),
     get: (key) => records.get(key),
+    latest: (key) => records.get(key),
     put: (key, value) => void records.set(key, value),
     remove: (key) => void records.delete(key),
     size: () => records.size,
