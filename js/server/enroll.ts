@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Enrolment without its carrier (PROTOCOL.md, section 13): a challenge, a key that proves it is there, a session, and an
+// Enrolment without its carrier (PROTOCOL.md, section 11): a challenge, a key that proves it is there, a session, and an
 // answer that only this server can have given.
 
 import { randomBytes } from 'node:crypto'

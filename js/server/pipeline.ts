@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One request through all stages of PROTOCOL.md, section 8, from its first byte to its answer.
+// One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
 
 import type { Core } from '../types.ts'
 import type { Answering } from './answering.ts'

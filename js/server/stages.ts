@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stages `version` to `replay` (PROTOCOL.md, section 8), in their order, before more of a body is read: who sent this,
+// The stages `version` to `replay` (PROTOCOL.md, section 6), in their order, before more of a body is read: who sent this,
 // is it theirs, is it fresh, has it been here before.
 
 import type { Core, ParsedRequest, Stage } from '../types.ts'

@@ -20,17 +20,21 @@ const session = (id, changes = {}) => ({
 const plain = (value) =>
   JSON.parse(JSON.stringify(value, (_name, item) => (item instanceof Uint8Array ? [...item] : item)))
 
-/** sessionConformance: what the gateway asks of a SessionStore. */
-export const sessionConformance = (test, { name, create }) => {
-  const check = (rule, run) =>
-    test(`${name} sessions: ${rule}`, async () => {
-      const { sessions, close } = await create()
+const checker =
+  (test, { name, create }, part) =>
+  (rule, run) =>
+    test(`${name} ${part}: ${rule}`, async () => {
+      const stores = await create()
       try {
-        await run(sessions)
+        await run(stores[part])
       } finally {
-        await close?.()
+        await stores.close?.()
       }
     })
+
+/** sessionConformance: what the gateway asks of a SessionStore. */
+export const sessionConformance = (test, options) => {
+  const check = checker(test, options, 'sessions')
 
   check('an unknown id is null', async (sessions) => {
     for (const id of ['none', '', '__proto__', 'constructor', 'é', 'x'.repeat(128)])
@@ -117,16 +121,8 @@ export const sessionConformance = (test, { name, create }) => {
 }
 
 /** replayConformance: R58 to R64, for a store of `capacity` 640. */
-export const replayConformance = (test, { name, create }) => {
-  const check = (rule, run) =>
-    test(`${name} replay: ${rule}`, async () => {
-      const { replay, close } = await create()
-      try {
-        await run(replay)
-      } finally {
-        await close?.()
-      }
-    })
+export const replayConformance = (test, options) => {
+  const check = checker(test, options, 'replay')
   const at = (replay, id, { time = startMs, expires = time + 67_000, now = startMs, owner = 's' } = {}) =>
     replay.reserve(id, time, expires, now, owner)
 
@@ -216,16 +212,8 @@ export const replayConformance = (test, { name, create }) => {
 }
 
 /** codeConformance: R82 to R86. */
-export const codeConformance = (test, { name, create }) => {
-  const check = (rule, run) =>
-    test(`${name} codes: ${rule}`, async () => {
-      const { codes, close } = await create()
-      try {
-        await run(codes)
-      } finally {
-        await close?.()
-      }
-    })
+export const codeConformance = (test, options) => {
+  const check = checker(test, options, 'codes')
   const challenge = (id, changes = {}) => ({
     id,
     email: 'a@b',

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+// The three stores an application may replace, and what they keep. tests/server/store-conformance.mjs says as tests what
+// they have to do.
+
+import type { Algorithm, ReserveVerdict } from '../types.ts'
+
+/** A registered device key (PROTOCOL.md, R88). Times are Unix milliseconds. */
+export type Session = {
+  /** 22 base64url characters; a compatible label takes any text. */
+  id: string
+  userId: string
+  /** The registered key's algorithm: the only one its signatures are judged by. */
+  algorithm: Algorithm
+  /** 32 bytes of Ed25519, or the 65 of an uncompressed P-256 point. */
+  publicKey: Uint8Array
+  status: 'active' | 'revoked'
+  createdMs: number
+  lastSeenMs: number
+  revokedMs?: number
+  revokedReason?: string
+}
+
+/**
+ * SessionStore keeps sessions. Every promise resolves only when its change would survive the death of the process, as far
+ * as the store keeps anything at all; a rejected promise makes the gateway refuse with `cs.unavailable`.
+ */
+export interface SessionStore {
+  /** Whether sessions live no longer than this process: none of them can have outlived a replay store then. */
+  readonly volatile?: boolean
+  get(id: string): Promise<Session | null>
+  /** Resolves to false, and changes nothing, where the id is taken. */
+  create(session: Session): Promise<boolean>
+  /** Resolves to whether the session exists; the first reason and time are kept. */
+  revoke(id: string, reason: string, atMs?: number): Promise<boolean>
+  /** Every session of a user, revoked ones too. */
+  listByUser(userId: string): Promise<Session[]>
+  /** Compare-and-set of the key: resolves to false where `expectedKey` is not the present one. */
+  replaceKey(
+    id: string,
+    expectedKey: Uint8Array,
+    next: { algorithm: Algorithm; publicKey: Uint8Array }
+  ): Promise<boolean>
+  /** Notes when a session was last seen; never moves back. */
+  touch(id: string, ms: number): Promise<void>
+  /** Whether no session exists: a replay store that may have forgotten ids needs no fence then. Absent counts as false. */
+  isEmpty?(): Promise<boolean>
+}
+
+/** ReplayStore reserves request ids (PROTOCOL.md, R58 to R64): bounded, never evicting a live id. */
+export interface ReplayStore {
+  /**
+   * Takes the id `key32`, dated `timestampMs`, until `expiresMs` at least, in one atomic step. `session` names whose quota
+   * it counts against; a rejected promise means it was perhaps taken and perhaps not.
+   */
+  reserve(
+    key32: Uint8Array,
+    timestampMs: number,
+    expiresMs: number,
+    nowMs: number,
+    session?: string
+  ): Promise<ReserveVerdict>
+  /** The time at or under which nothing new is reserved (Unix milliseconds). */
+  floorMs?(): number
+  /** The part of the floor that outlived the last process; a gateway's clock starts there at least. Absent counts as 0. */
+  storedFloorMs?(): number
+  /** Whether ids accepted before this store was opened may be unknown to it: the gateway then asks for a fence. */
+  readonly mayHaveForgotten?: boolean
+  /** Raises the floor, for good, to `floorMs` and ends `mayHaveForgotten`. */
+  fence?(floorMs: number): Promise<void>
+  /** Live ids, for metrics. */
+  size?(): number
+  close(): Promise<void> | void
+}
+
+/** A challenge of the enrolment (PROTOCOL.md, R82 to R86). */
+export type Challenge = {
+  /** 22 base64url characters. */
+  id: string
+  /** The e-mail exactly as it was sent, or the user id of an application with its own login. */
+  email: string
+  /** Where the challenge was confirmed by a code; absent where the application vouches for the user. */
+  codeHash?: Uint8Array
+  createdMs: number
+  expiresMs: number
+}
+
+/** A bound on events: at most `limit` within any `windowMs`. */
+export type Allowance = { limit: number; windowMs: number; nowMs: number }
+
+/** CodeStore keeps challenges and the counters that bound guessing and mail; every step is atomic. */
+export interface CodeStore {
+  /** Resolves to false where the store is full. */
+  create(challenge: Challenge): Promise<boolean>
+  /** Resolves to null for an unknown or expired challenge. */
+  get(id: string, nowMs: number): Promise<Challenge | null>
+  /** Takes one event of `key`: resolves to 0 where it was taken, to the milliseconds until one is free otherwise. */
+  take(key: string, allowance: Allowance): Promise<number>
+  /** Gives the latest event of `key` back. */
+  giveBack(key: string): Promise<void>
+  /**
+   * Binds a challenge to one key. Resolves to the session id it is bound to: `sessionId` the first time, the earlier one
+   * for the same `binding` again; null for another binding, or where the challenge is gone.
+   */
+  redeem(id: string, binding: string, sessionId: string, nowMs: number): Promise<string | null>
+  close(): Promise<void> | void
+}
