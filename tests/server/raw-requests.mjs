@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: MIT
+// Requests built field by field, so that a field may hold what no encoder would write.
+
 export const ILL_FORMED = {
   'lone continuation': '80',
   'lone start': 'c3',
