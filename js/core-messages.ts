@@ -59,9 +59,11 @@ const fieldBytesOf = (name: Message['bytes'], value: unknown): Uint8Array => {
 export const writeMessage = (w: Wasm, kind: Kind, fields: object, call: 'write' | 'begin' = 'write'): number => {
   const { numbers, texts, bytes } = MESSAGES[kind]
   const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
-  // A getter may run code of the caller's, so all are read before the buffer is used.
-  const values = texts.map((name) => given[name])
-  const args = numbers.map((name) => numberOf(name, given[name]))
+  // A getter may run code of the caller's, which may call the core: all are read before the buffer is used.
+  const values: unknown[] = []
+  for (const name of texts) values.push(given[name])
+  const args: number[] = []
+  for (const name of numbers) args.push(numberOf(name, given[name]))
   const field = fieldBytesOf(bytes, given[bytes])
   labelOf(values[0])
   const size = w.begin().put(field)

@@ -15,29 +15,25 @@ const IO_SIZE = 65536 + 4096
 export const PIECE = 65536
 const OUT_SIZE = 2048
 const TABLE_SIZE = 32
-const SHORT_TEXT = 64
-
-const NAMES = [
-  ...['io_address', 'out_address', 'table_address', 'reserve'],
-  ...['sha256', 'sha256_new', 'sha256_update', 'sha256_finish', 'sha256_free', 'hmac_sha256', 'verify_hmac_sha256'],
-  ...['verify_ed25519', 'is_acceptable_ed25519_key', 'trusted_key_new', 'trusted_key_verify', 'trusted_key_free'],
-  ...['write_request', 'begin_request', 'write_response', 'write_event', 'write_enroll', 'write_rotate'],
-  ...[
-    'parse_signing_input',
-    'write_envelope',
-    'parse_frame',
-    'open_request',
-    'trust_key',
-    'open_envelope',
-    'replay_key'
-  ],
-  ...['clock_new', 'clock_add_round_trip', 'clock_add_event', 'clock_start_stored', 'clock_note_wall'],
-  ...['clock_estimate', 'clock_stamp', 'clock_reset', 'clock_free'],
-  ...['guard_new', 'guard_reserve', 'guard_state', 'guard_free']
-] as const
 
 type Call = (...numbers: number[]) => number
-type Calls = { readonly [Name in (typeof NAMES)[number]]: Call }
+/** The functions of wasm/bindings.cpp, apart from those that this file alone calls. */
+type Name =
+  | 'reserve'
+  | `${'' | 'hmac_'}sha256`
+  | `sha256_${'new' | 'update' | 'finish' | 'free'}`
+  | `verify_${'hmac_sha256' | 'ed25519'}`
+  | 'is_acceptable_ed25519_key'
+  | `trusted_key_${'new' | 'verify' | 'free'}`
+  | `write_${'request' | 'response' | 'event' | 'enroll' | 'rotate' | 'envelope'}`
+  | `parse_${'signing_input' | 'frame'}`
+  | 'begin_request'
+  | `open_${'request' | 'envelope'}`
+  | 'trust_key'
+  | 'replay_key'
+  | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
+  | `guard_${'new' | 'reserve' | 'state' | 'free'}`
+type Calls = { readonly [N in Name]: Call }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
@@ -46,6 +42,7 @@ export class Wasm {
   readonly call: Calls
   /** Called once, when the instance has trapped and must not be used again. */
   onTrap: (() => void) | undefined
+  readonly #functions: { [name: string]: Call }
   readonly #memory: WebAssembly.Memory
   #trap: { cause: unknown } | undefined
   #io = new Uint8Array()
@@ -60,10 +57,14 @@ export class Wasm {
   constructor(functions: Record<string, unknown>, memory: WebAssembly.Memory) {
     const { abi } = functions
     if (typeof abi !== 'function' || abi() !== ABI) throw new CountersignError('ERR_VERSION_MISMATCH')
+    this.#functions = functions as { [name: string]: Call }
     this.#memory = memory
     const call: { [name: string]: Call } = {}
-    for (const name of NAMES) call[name] = this.#guarded(functions[name] as Call)
+    for (const [name, run] of Object.entries(functions)) {
+      if (typeof run === 'function') call[name] = this.#guarded(run as Call)
+    }
     this.call = call as Calls
+    this.#renew()
   }
 
   // Whatever leaves the core as an exception (a trap, an abort, an exhausted stack) leaves it in an unknown state.
@@ -71,7 +72,9 @@ export class Wasm {
     return (...numbers) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)
       try {
-        return run(...numbers)
+        const value = run(...numbers)
+        if (this.#io.length === 0) this.#renew()
+        return value
       } catch (cause) {
         this.#trap = { cause }
         this.onTrap?.()
@@ -80,14 +83,16 @@ export class Wasm {
     }
   }
 
-  #renew(size = IO_SIZE): Uint8Array {
+  #renew(size = IO_SIZE): void {
     const { buffer } = this.#memory
-    // The calls may trap; the views are only as good as they are.
-    const [io, out, table] = [this.call.io_address(), this.call.out_address(), this.call.table_address()]
-    this.#io = new Uint8Array(buffer, io, size)
-    this.#out = new Uint8Array(buffer, out, OUT_SIZE)
-    this.#table = new Float64Array(buffer, table, TABLE_SIZE)
-    return this.#io
+    const view = (name: string, length: number): [ArrayBuffer, number, number] => [
+      buffer,
+      this.#functions[name]!(),
+      length
+    ]
+    this.#io = new Uint8Array(...view('io_address', size))
+    this.#out = new Uint8Array(...view('out_address', OUT_SIZE))
+    this.#table = new Float64Array(...view('table_address', TABLE_SIZE))
   }
 
   /** Whether the instance has stopped: nothing of it can be called. */
@@ -107,7 +112,6 @@ export class Wasm {
 
   /** begin starts a new list of arguments. */
   begin(): this {
-    if (this.#io.length === 0) this.#renew()
     this.#at = 0
     return this
   }
@@ -163,15 +167,16 @@ export class Wasm {
 
   /** out copies the first bytes of the result, and `rest` (of bytesOf) behind them. */
   out(size: number, rest?: Uint8Array): Bytes {
-    const copy = new Uint8Array(rest ? size + lengthOf(rest) : size)
+    if (!rest) return this.#out.slice(0, size)
+    const copy = new Uint8Array(size + lengthOf(rest))
     copy.set(this.#out.subarray(0, size))
-    if (rest) copy.set(rest, size)
+    copy.set(rest, size)
     return copy
   }
 
-  /** outText reads ASCII text out of the result. */
+  /** outText reads text out of the result. */
   outText(from: number, size: number): string {
-    return textOf(this.#out, from, size)
+    return decoder.decode(this.#out.subarray(from, from + size))
   }
 
   /** number reads a number of the table. */
@@ -187,19 +192,7 @@ export class Wasm {
 
   /** textAt reads the slice of the arguments that the table names at `index`, which the core has found to be UTF-8. */
   textAt(index: number): string {
-    return textOf(this.#io, this.number(index), this.number(index + 1))
+    const from = this.number(index)
+    return decoder.decode(this.#io.subarray(from, from + this.number(index + 1)))
   }
-}
-
-const textOf = (bytes: Uint8Array, from: number, size: number): string => {
-  let text = ''
-  if (size <= SHORT_TEXT) {
-    for (let index = from; index < from + size; index++) {
-      const byte = bytes[index] as number
-      if (byte > 0x7f) return decoder.decode(bytes.subarray(from, from + size))
-      text += String.fromCharCode(byte)
-    }
-    return text
-  }
-  return decoder.decode(bytes.subarray(from, from + size))
 }
