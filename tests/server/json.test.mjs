@@ -134,3 +134,34 @@ test('A13 base64 of the json binding has one spelling', async () => {
   }
   assert.equal(accepted, 1)
 })
+
+test('A10 members named like parts of an object are refused, and no prototype changes', async () => {
+  const world = await createWorld()
+  const before = Object.getOwnPropertyNames(Object.prototype).join()
+  const text = JSON.stringify(jsonOf(world.requestOf()))
+  for (const name of [
+    '__proto__',
+    'constructor',
+    'prototype',
+    'hasOwnProperty',
+    'toString',
+    'valueOf',
+    '\\u005f_proto__'
+  ]) {
+    for (const value of ['"x"', '{"requestId":"x"}', 'null']) {
+      await isPlain(await world.sendJson(`{"${name}":${value},${text.slice(1)}`), 400)
+      const payload = `{"${name}":${value},"device_session_id":"${world.device.id}"}`
+      assert.equal((await world.call({ type: 'cs.revoke', payload })).resultCode, 'invalid_payload')
+    }
+  }
+  assert.equal(Object.getOwnPropertyNames(Object.prototype).join(), before)
+  assert.equal({}.requestId, undefined)
+})
+
+test('A11 deep nesting is refused at its first bracket', async () => {
+  const world = await createWorld()
+  const began = performance.now()
+  for (const open of ['[', '{"a":', '{"protocolVersion":['])
+    await isPlain(await world.sendJson(open.repeat(100_000)), 400)
+  assert.ok(performance.now() - began < 1000)
+})
