@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The message types that every gateway answers by itself (PROTOCOL.md, R87).
 
+import { encodeText } from './encoding.ts'
 import { readFlatObject } from './strict-json.ts'
-import type { Handler, Session, SessionStore } from './types.ts'
+import type { Handler, KeyManifest, Session, SessionStore } from './types.ts'
 
 const describe = (session: Session, currentId: string) => ({
   device_session_id: session.id,
@@ -14,8 +15,25 @@ const describe = (session: Session, currentId: string) => ({
   current: session.id === currentId
 })
 
-/** createBuiltins makes the handlers of `cs.time`, `cs.sessions` and `cs.revoke` over a session store. */
-export const createBuiltins = (sessions: SessionStore, nowMs: () => number): { readonly [type: string]: Handler } => ({
+const writeManifest = ({ serial, keys }: KeyManifest): string =>
+  JSON.stringify({
+    serial,
+    keys: keys.map(({ id, publicKey, notBefore, notAfter }) => ({
+      id,
+      public_key: encodeText(publicKey, 'base64'),
+      ...(notBefore === undefined ? {} : { not_before: notBefore }),
+      not_after: notAfter
+    }))
+  })
+
+/** createBuiltins makes the handlers of `cs.time`, `cs.sessions`, `cs.revoke` and, where there is a manifest, `cs.keys`. */
+export const createBuiltins = (
+  sessions: SessionStore,
+  nowMs: () => number,
+  manifest: KeyManifest | undefined
+): { readonly [type: string]: Handler } => ({
+  ...(manifest ? { 'cs.keys': () => ({ payload: writeManifest(manifest) }) } : {}),
+
   // The answer's own timestamp is the point.
   'cs.time': () => ({}),
 

@@ -13,7 +13,7 @@ import { sourceOf } from './rates.ts'
 import { memoryCodeStore } from './store-memory.ts'
 import { readFlatObject } from './strict-json.ts'
 import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
-import { inboundOf, responseOf } from './web.ts'
+import { serveRequest } from './web.ts'
 
 /** A mail to send; the address exactly as it was given. */
 export type Mail = { email: string; challengeId: string; code: string; expiresMs: number }
@@ -235,12 +235,12 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
   return {
     owns: (target) => target.startsWith(BASE),
     exchange,
-    async handle(request, from = {}) {
-      const inbound = inboundOf(request, from)
-      const isPreflight = inbound.method === 'OPTIONS'
-      const out = isPreflight ? cors.preflight(inbound) : await exchange(inbound, sourceOf(inbound.remoteAddress))
-      return responseOf(request, { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } })
-    },
+    handle: (request, from = {}) =>
+      serveRequest(request, from, async (inbound) => {
+        const isPreflight = inbound.method === 'OPTIONS'
+        const out = isPreflight ? cors.preflight(inbound) : await exchange(inbound, sourceOf(inbound.remoteAddress))
+        return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
+      }),
     challenge: async (userId) => (await enroller.challenge(userId, LIFETIME_MS))?.id ?? null,
     async confirm(userId, { challengeId, algorithm, publicKey, proof }) {
       const offer = { challengeId, algorithm, publicKey: bytesOf(publicKey), proof: bytesOf(proof) }

@@ -17,7 +17,7 @@ import { createBuckets, sourceOf } from './rates.ts'
 import { createStages } from './stages.ts'
 import { createTrace, reportRefusal } from './trace.ts'
 import type { From, Gateway, GatewayOptions, Inbound, Outbound, SessionStore } from './types.ts'
-import { inboundOf, responseOf } from './web.ts'
+import { serveRequest } from './web.ts'
 
 const DRAIN_MS = 10_000
 
@@ -181,7 +181,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
 
   return {
     exchange,
-    handle: async (request: Request, from: From = {}) => responseOf(request, await exchange(inboundOf(request, from))),
+    handle: (request: Request, from: From = {}) => serveRequest(request, from, exchange),
     ready: start,
     metrics: () => metrics.text(),
     async close({ drainMs = DRAIN_MS } = {}) {

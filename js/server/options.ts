@@ -44,9 +44,22 @@ const checkParts = ({ label, signer, sessions, replay, routes }: GatewayOptions)
   if (typeof routes !== 'object' || routes === null) throw refuse('routes is an object of handlers')
 }
 
+const NINETY_DAYS_MS = 90 * DAY_MS
+
+const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
+  if (!serverKeys) return
+  integer(serverKeys.serial, 'serverKeys.serial', 0, Number.MAX_SAFE_INTEGER)
+  for (const { id, publicKey, notBefore = 0, notAfter } of serverKeys.keys) {
+    if (typeof id !== 'string' || publicKey?.length !== 32) throw refuse('serverKeys: id and publicKey (32 bytes)')
+    integer(notBefore, 'serverKeys: notBefore', 0, Number.MAX_SAFE_INTEGER)
+    integer(notAfter, 'serverKeys: notAfter, within 90 days', notBefore, nowMs + NINETY_DAYS_MS)
+  }
+}
+
 /** readOptions checks options and fills in defaults; throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
 export const readOptions = (options: GatewayOptions) => {
   checkParts(options)
+  checkManifest(options, options.now?.() ?? Date.now())
   const { window = {}, rates = {}, limits = {}, handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
   return {
     ...options,

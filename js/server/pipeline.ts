@@ -66,7 +66,7 @@ const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
 
 const createFinder = (settings: Settings, nowMs: () => number) => {
   const routes = createRoutes(settings.routes)
-  const builtins = createRoutes(createBuiltins(settings.sessions, nowMs), { reserved: true })
+  const builtins = createRoutes(createBuiltins(settings.sessions, nowMs, settings.serverKeys), { reserved: true })
   return (opened: Opened, binding: Binding, method: string): Found | undefined =>
     binding === 'header'
       ? routes.ofTarget(method, opened.target)

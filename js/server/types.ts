@@ -142,6 +142,8 @@ export type GatewayOptions = {
   compatible?: boolean
   /** Undoes the rewriting of a front end: gives the target the client signed from the one that arrived. */
   mapTarget?: (rawTarget: string) => string
+  /** Answers `cs.keys`: server keys to come. A client believes it only under a key of its own configuration. */
+  serverKeys?: KeyManifest
   /** Mounts the enrolment endpoints. */
   enrollment?: Mounted
   onStage?: (event: StageEvent) => void
@@ -150,6 +152,12 @@ export type GatewayOptions = {
   now?: () => number
   /** loadCore() by default. */
   core?: Core | Promise<Core>
+}
+
+/** Server keys for clients to trust beside the configured ones; a higher serial replaces the whole set. Times are Unix milliseconds. */
+export type KeyManifest = {
+  serial: number
+  keys: readonly { id: string; publicKey: Uint8Array; notBefore?: number; notAfter: number }[]
 }
 
 /** Where a request came from. */

@@ -10,10 +10,13 @@ const targetOf = (url: string): string => {
   return pathname + search
 }
 
-/** inboundOf wraps a Request; its target is taken from the URL where the raw one is not given. */
-export const inboundOf = (request: Request, { remoteAddress = '', rawTarget }: From): Inbound => {
+/** inboundOf wraps a Request, whose target is taken from the URL where the raw one is not given; `release` lets go of its body. */
+const inboundOf = (
+  request: Request,
+  { remoteAddress = '', rawTarget }: From
+): { inbound: Inbound; release: () => void } => {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
-  return {
+  const inbound: Inbound = {
     method: request.method.toUpperCase(),
     target: rawTarget ?? targetOf(request.url),
     header: (name) => request.headers.get(name),
@@ -32,12 +35,27 @@ export const inboundOf = (request: Request, { remoteAddress = '', rawTarget }: F
     },
     remoteAddress
   }
+  const release = (): void => {
+    const rest = reader ?? (request.bodyUsed ? undefined : request.body)
+    rest?.cancel().catch(() => {})
+  }
+  return { inbound, release }
 }
 
-/** responseOf makes the Response and lets go of what is left of the request's body. */
-export const responseOf = (request: Request, { status, headers, body }: Outbound): Response => {
-  // A reader that is still at it holds the lock: its stream ends with the connection.
-  if (request.body && !request.body.locked) void request.body.cancel().catch(() => {})
-  const isBare = hasNoBody(request.method, status) || body.length === 0
+/** responseOf makes the Response. */
+const responseOf = (method: string, { status, headers, body }: Outbound): Response => {
+  const isBare = hasNoBody(method, status) || body.length === 0
   return new Response(isBare ? null : (body as Uint8Array<ArrayBuffer>), { status, headers })
+}
+
+/** serveRequest answers a Request with what `exchange` makes of it. */
+export const serveRequest = async (
+  request: Request,
+  from: From,
+  exchange: (inbound: Inbound) => Promise<Outbound>
+): Promise<Response> => {
+  const { inbound, release } = inboundOf(request, from)
+  const out = await exchange(inbound)
+  release()
+  return responseOf(inbound.method, out)
 }

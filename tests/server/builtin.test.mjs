@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createGateway } from 'countersign/server'
-import { createWorld, enrol } from './kit.mjs'
+import { createWorld, enrol, startMs } from './kit.mjs'
 
 test("R32 applications cannot register the protocol's own types", () => {
   const parts = {
@@ -109,4 +109,17 @@ test("R32 a cs. type that is not built in is unknown, never an application's", a
   ]) {
     assert.equal((await world.call({ type })).resultCode, 'unknown_type', type)
   }
+})
+
+test('cs.keys answers the configured manifest, signed; without one it is unknown', async () => {
+  const publicKey = new Uint8Array(32).fill(9)
+  const notAfter = startMs + 80 * 86_400_000
+  const serverKeys = { serial: 7, keys: [{ id: 'k2', publicKey, notAfter }] }
+  const world = await createWorld({ serverKeys })
+  const { resultCode, text } = await world.call({ type: 'cs.keys', payload: '' })
+  assert.equal(resultCode, 'ok')
+  const public_key = Buffer.from(publicKey).toString('base64')
+  assert.deepEqual(JSON.parse(text), { serial: 7, keys: [{ id: 'k2', public_key, not_after: notAfter }] })
+  const late = { serial: 7, keys: [{ id: 'k2', publicKey, notAfter: startMs + 91 * 86_400_000 }] }
+  await assert.rejects(createWorld({ serverKeys: late }), { code: 'ERR_INVALID_ARGUMENT' })
 })
