@@ -17,7 +17,8 @@ target_include_directories(countersign_tests SYSTEM
 target_compile_definitions(countersign_tests
   PRIVATE COUNTERSIGN_VECTORS_DIR="${PROJECT_SOURCE_DIR}/tests/vectors"
   $<TARGET_PROPERTY:countersign_sodium,INTERFACE_COMPILE_DEFINITIONS>)
-target_compile_options(countersign_tests PRIVATE ${countersign_warnings})
+# GCC 12 at -O3 warns of overflows in std::vector::insert that do not exist.
+target_compile_options(countersign_tests PRIVATE ${countersign_warnings} $<$<CONFIG:Release>:-Wno-error>)
 target_link_libraries(countersign_tests PRIVATE countersign)
 # Catch2's own code is not what the sanitizers watch, and takes most of a minute when they do.
 set_source_files_properties(tests/native/main.cpp
