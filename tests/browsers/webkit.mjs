@@ -27,8 +27,8 @@ const startDisplay = async () => {
 
 const startDriver = async (display) => {
   const port = await freePort()
-  const env = { DISPLAY: display, GDK_BACKEND: 'x11', LIBGL_ALWAYS_SOFTWARE: '1', WEBKIT_DISABLE_COMPOSITING_MODE: '1' }
-  const driver = await startProcess('WebKitWebDriver', ['--port', String(port), '--host', '127.0.0.1'], { env })
+  const env = { DISPLAY: display, GDK_BACKEND: 'x11' }
+  const driver = await startProcess('WebKitWebDriver', [`--port=${port}`], { env })
   const call = async (method, path, body, timeoutMs = 30_000) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// Every suite of tests/js in a page of each engine, under a strict policy; each test of a page is a test here.
+
+import { equal, ok } from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { startGateway } from '../runtimes/suites.mjs'
+import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
+import { startPageServer } from './page-server.mjs'
+
+const SILENCE_MS = 120_000
+
+let gateway
+before(async () => {
+  gateway = await startGateway()
+})
+after(() => gateway?.stop())
+
+/** follow gives the page's messages one by one; throws when none comes in time, saying what came last. */
+const follow = async function* (server) {
+  const queue = []
+  let wake = () => {}
+  server.onResult = (message) => {
+    queue.push(message)
+    wake()
+  }
+  let last = 'the page was opened'
+  for (;;) {
+    if (queue.length === 0) {
+      const silent = AbortSignal.timeout(SILENCE_MS)
+      await new Promise((resolve, reject) => {
+        wake = resolve
+        silent.onabort = () => reject(new Error(`the page said nothing for ${SILENCE_MS / 1000} s after: ${last}`))
+      })
+    }
+    const message = queue.shift()
+    if (message.done) return
+    last = message.planned ? 'it listed its tests' : `${message.suite}: ${message.name}`
+    yield message
+  }
+}
+
+const runEngine = async (t, engine) => {
+  const server = await startPageServer(gateway.url)
+  t.after(() => server.close())
+  const browser = await launch(engine)
+  t.after(() => browser.close())
+  t.diagnostic(`${engine} ${browser.version}`)
+  const page = await browser.newPage()
+  const messages = follow(server)
+  const opened = page.goto(`${server.url}?engine=${engine}`)
+  const waiting = new Set()
+  for await (const { planned, suite, name, error } of messages) {
+    if (planned) {
+      for (const { suite: of, name: title } of planned) waiting.add(`${of}: ${title}`)
+      equal(waiting.size, planned.length, 'two tests have the same name')
+      continue
+    }
+    ok(waiting.delete(`${suite}: ${name}`), `${suite}: ${name} was not planned`)
+    await t.test(`${suite}: ${name}`, () => {
+      if (error) throw new Error(error)
+    })
+  }
+  await opened
+  equal([...waiting].join('\n'), '', 'every planned test ran')
+}
+
+for (const engine of engines) {
+  const command = missingEngine(engine)
+  test(engine, { skip: command && !browsersRequired && `not installed: ${command}` }, (t) => runEngine(t, engine))
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// Serves the suites to a page: one bundle under a strict policy, the vectors, a place for results, and everything else
+// from the reference gateway, so that the page and its gateway have one origin.
+
+import { readFile } from 'node:fs/promises'
+import { createServer, request as httpRequest } from 'node:http'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { nameOf, root, suiteFiles } from '../runtimes/suites.mjs'
+
+export const POLICY = [
+  "default-src 'none'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  "style-src 'self'",
+  "img-src 'self' data:",
+  "base-uri 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types 'none'"
+].join('; ')
+
+const BASE = '/__suites/'
+const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>suites</title><script type="module" src="${BASE}run.js"></script></html>`
+
+/** bundleSuites makes the page's one script, from the built package as a bundler of an application would. */
+const bundleSuites = async () => {
+  const imports = suiteFiles.map((file, index) => `import { suite as suite${index} } from './${file}'`)
+  const entries = suiteFiles.map((file, index) => `[${JSON.stringify(nameOf(file))}, suite${index}]`)
+  const contents = `${imports.join('\n')}
+import { runSuites } from './tests/browsers/run-suites.mjs'
+runSuites([${entries.join(', ')}], new URL('${BASE}', location.href))`
+  const { outputFiles } = await build({
+    stdin: { contents, resolveDir: root },
+    bundle: true,
+    format: 'esm',
+    platform: 'browser',
+    target: 'es2022',
+    sourcemap: 'inline',
+    logLevel: 'error',
+    write: false
+  })
+  return outputFiles[0].contents
+}
+
+const send = (response, type, body, status = 200) => {
+  response.writeHead(status, { 'content-type': type, 'content-security-policy': POLICY, 'cache-control': 'no-store' })
+  response.end(body)
+}
+
+const bodyOf = async (request) => {
+  const chunks = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+// Passed on as it came, Host included, as if the page had been served by the gateway.
+const passOn = (gatewayUrl, request, response) => {
+  const { hostname, port } = new URL(gatewayUrl)
+  const { method, url: path, headers } = request
+  const onward = httpRequest({ hostname, port, method, path, headers }, (answer) => {
+    response.writeHead(answer.statusCode, answer.rawHeaders)
+    answer.pipe(response)
+  })
+  onward.on('error', () => response.destroy())
+  response.on('close', () => onward.destroy())
+  request.pipe(onward)
+}
+
+/** startPageServer resolves to `{ url, onResult, close() }`; `onResult` is called with every message of the page. */
+export const startPageServer = async (gatewayUrl) => {
+  const script = await bundleSuites()
+  const served = { url: '', onResult: () => {}, close: async () => {} }
+  const handle = async (request, response) => {
+    const { pathname } = new URL(request.url, 'http://page')
+    if (!pathname.startsWith(BASE)) return passOn(gatewayUrl, request, response)
+    const name = pathname.slice(BASE.length)
+    if (request.method === 'POST' && name === 'results') {
+      served.onResult(JSON.parse(await bodyOf(request)))
+      return send(response, 'text/plain', '')
+    }
+    if (name === '') return send(response, 'text/html; charset=utf-8', PAGE)
+    if (name === 'run.js') return send(response, 'text/javascript', script)
+    if (name === 'countersign.wasm') {
+      const type = request.url.endsWith('?plain') ? 'text/plain' : 'application/wasm'
+      return send(response, type, await readFile(join(root, 'dist/countersign.wasm')))
+    }
+    const vector = /^vectors\/([A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)$/.exec(name)
+    if (vector && !vector[1].includes('..')) {
+      return send(response, 'application/json', await readFile(join(root, 'tests/vectors', vector[1])))
+    }
+    send(response, 'text/plain', 'not here', 404)
+  }
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error) => send(response, 'text/plain', String(error), 500))
+  })
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
+  served.url = `http://127.0.0.1:${server.address().port}${BASE}`
+  served.close = () => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  }
+  return served
+}

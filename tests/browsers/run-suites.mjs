@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The page's side: registers every test of every suite, runs them in order and posts what became of each.
+
+import { assert } from '../js/harness/assert.mjs'
+
+const post = (base, message) =>
+  fetch(new URL('results', base), { method: 'POST', body: JSON.stringify(message), keepalive: true })
+
+const explain = (error) => `${error?.message ?? error}\n${error?.stack ?? ''}`
+
+const runOne = async (run) => {
+  try {
+    await run()
+    return undefined
+  } catch (error) {
+    return explain(error)
+  }
+}
+
+export const runSuites = async (suites, base) => {
+  const vectors = async (name) => {
+    const response = await fetch(new URL(`vectors/${name}`, base))
+    if (!response.ok) throw new Error(`there is no vector file ${name}`)
+    return name.endsWith('.json') ? response.json() : response.text()
+  }
+  const runtime = new URL(location.href).searchParams.get('engine')
+  const env = { runtime, vectors, gatewayUrl: location.origin, wasmUrl: new URL('countersign.wasm', base).href }
+  const tests = []
+  for (const [suite, register] of suites) {
+    const failure = await runOne(() => register((name, run) => tests.push({ suite, name, run }), assert, env))
+    if (failure) tests.push({ suite, name: 'registers its tests', run: () => Promise.reject(new Error(failure)) })
+  }
+  await post(base, { planned: tests.map(({ suite, name }) => ({ suite, name })) })
+  for (const { suite, name, run } of tests) {
+    const started = performance.now()
+    const error = await runOne(run)
+    await post(base, { suite, name, error, ms: performance.now() - started })
+  }
+  await post(base, { done: true })
+}
