@@ -51,6 +51,9 @@ const labelsOf = (labels: { [name: string]: string | number | boolean }): string
     .map(([name, value]) => `${name}="${value}"`)
     .join(',')
 
+const stageLabels = (binding: string, stage: string, verdict: string, code: string): string =>
+  labelsOf({ binding, stage, verdict, code })
+
 /** Metrics counts what the gateway does. */
 export type Metrics = {
   count(name: string, labels: { [name: string]: string | number | boolean }): void
@@ -65,6 +68,7 @@ export type Metrics = {
 /** createMetrics makes an empty set of counters. */
 export const createMetrics = (): Metrics => {
   const counters = new Map<string, Map<string, number>>()
+  const passes = new Map<string, Map<string, { count: number }>>()
   const stages = new Map<string, Histogram>()
   const skews = createHistogram(SKEW_BOUNDS)
   const gauges: { name: string; help: string; read: () => number }[] = []
@@ -73,6 +77,23 @@ export const createMetrics = (): Metrics => {
     const series = counters.get(name) ?? new Map<string, number>()
     if (series.size === 0) counters.set(name, series)
     series.set(labels, (series.get(labels) ?? 0) + 1)
+  }
+
+  // Nine of these a request: found without making a string.
+  const passesOf = (binding: string, stage: string): { count: number } => {
+    const ofBinding = passes.get(binding) ?? new Map<string, { count: number }>()
+    if (ofBinding.size === 0) passes.set(binding, ofBinding)
+    const pass = ofBinding.get(stage) ?? { count: 0 }
+    if (pass.count === 0) ofBinding.set(stage, pass)
+    return pass
+  }
+
+  const flushPasses = (): void => {
+    const series = counters.get('countersign_stage_total') ?? new Map<string, number>()
+    for (const [binding, ofBinding] of passes) {
+      for (const [stage, { count }] of ofBinding) series.set(stageLabels(binding, stage, 'pass', ''), count)
+    }
+    if (series.size > 0) counters.set('countersign_stage_total', series)
   }
 
   const describe = (name: string): string[] => {
@@ -93,15 +114,17 @@ export const createMetrics = (): Metrics => {
   return {
     count: (name, labels) => bump(name, labelsOf(labels)),
     stage(binding, stage, verdict, code, ms) {
-      bump('countersign_stage_total', `binding="${binding}",stage="${stage}",verdict="${verdict}",code="${code}"`)
+      if (verdict === 'pass') passesOf(binding, stage).count++
+      else bump('countersign_stage_total', stageLabels(binding, stage, verdict, code))
       const histogram = stages.get(stage) ?? createHistogram(STAGE_BOUNDS)
       if (histogram.count === 0) stages.set(stage, histogram)
       observe(histogram, ms / 1000)
     },
     skew: (ms) => observe(skews, ms / 1000),
     gauge: (name, help, read) => void gauges.push({ name, help, read }),
-    text: () =>
-      [
+    text() {
+      flushPasses()
+      return [
         ...[...counters].flatMap(([name, series]) => [
           ...describe(name),
           ...[...series].map(([labels, value]) => `${name}{${labels}} ${value}`)
@@ -115,5 +138,6 @@ export const createMetrics = (): Metrics => {
         ...gauges.flatMap(writeGauge),
         ''
       ].join('\n')
+    }
   }
 }

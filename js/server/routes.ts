@@ -167,5 +167,14 @@ export const runHandler = (
     }
     // An async function turns a synchronous throw, a getter's included, into a rejection.
     const call = async () => (await handler(given)) ?? undefined
-    call().then(resolve, reject).finally(finish)
+    call().then(
+      (result) => {
+        finish()
+        resolve(result)
+      },
+      (error) => {
+        finish()
+        reject(error)
+      }
+    )
   })
