@@ -8,4 +8,5 @@ export type InstantiateWasm = (
 ) => object
 
 declare const createGlue: (options: { instantiateWasm: InstantiateWasm }) => Promise<Record<string, unknown>>
+
 export { createGlue as default }

@@ -41,7 +41,7 @@ const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\
 
 const steps = {
   build: [[node, 'tools/build.mjs']],
-  format: [[node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '.']],
+  format: [[node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.']],
   layers: [[node, 'tools/check-layers.mjs']],
   native: [
     ['cmake', '--preset', 'dev'],
@@ -92,7 +92,7 @@ process.on('exit', stop)
 
 const run = ([program, ...args], output) =>
   new Promise((resolve) => {
-    const env = { ...process.env, ...(options.long && { COUNTERSIGN_LONG: '1' }), FORCE_COLOR: '0' }
+    const env = { ...process.env, ...(options.long && { COUNTERSIGN_LONG: '1' }), NO_COLOR: '1' }
     if (typeof args.at(-1) === 'object') Object.assign(env, args.pop().env)
     output.push(`$ ${[program, ...args].join(' ')}\n`)
     // A process group of its own, which is ended with it: nothing that a test has started holds the step open.
