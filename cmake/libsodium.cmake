@@ -29,10 +29,7 @@ string(CONFIGURE "${version_h}" version_h @ONLY)
 file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/libsodium/sodium/version.h" CONTENT "${version_h}")
 
 add_library(countersign_sodium OBJECT
-  "${sodium}/crypto_auth/hmacsha256/auth_hmacsha256.c"
   "${sodium}/crypto_core/ed25519/ref10/ed25519_ref10.c"
-  "${sodium}/crypto_hash/sha256/cp/hash_sha256_cp.c"
-  "${sodium}/crypto_hash/sha256/hash_sha256.c"
   "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c"
   "${sodium}/crypto_hash/sha512/hash_sha512.c"
   "${sodium}/crypto_sign/crypto_sign.c"
@@ -63,6 +60,5 @@ target_compile_options(countersign_sodium PRIVATE -w -fno-strict-aliasing -fno-s
 # Built for size, SHA-256 would run at a fifth of its speed.
 get_target_property(sodium_sources countersign_sodium SOURCES)
 countersign_optimise(SOURCES ${sodium_sources} HOT
-  "${sodium}/crypto_hash/sha256/cp/hash_sha256_cp.c"
   "${sodium}/crypto_hash/sha512/cp/hash_sha512_cp.c")
 set_target_properties(countersign_sodium PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic} C_STANDARD 99)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 
-# countersign_optimise gives each WebAssembly source exactly one optimisation level: -O3 where HOT, -Oz elsewhere.
+# countersign_optimise gives each WebAssembly source exactly one optimisation level: -O2 where HOT, -Oz elsewhere.
 #
 # One, because `-Os … -O3` on a command line is not `-O3`: SHA-256 runs at a quarter of its speed then, with
 # Emscripten 3.1.6. So the wasm preset's build type brings no level either.
@@ -10,5 +10,5 @@ function(countersign_optimise)
     return()
   endif()
   set_source_files_properties(${arg_SOURCES} PROPERTIES COMPILE_OPTIONS -Oz)
-  set_source_files_properties(${arg_HOT} PROPERTIES COMPILE_OPTIONS -O3)
+  set_source_files_properties(${arg_HOT} PROPERTIES COMPILE_OPTIONS -O2)
 endfunction()

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// SHA-256 and HMAC-SHA256, by libsodium.
+// SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104).
+//
+// Our own compression function: in WebAssembly it takes two thirds of the time of libsodium's
+// portable one, and every request hashes its payload and its signing input with it.
 #pragma once
 
 #include <array>
@@ -22,8 +25,10 @@ class Sha256 {
   Hash finish();
 
  private:
-  // libsodium's crypto_hash_sha256_state, kept as bytes so that its headers are not needed here.
-  alignas(8) std::array<std::uint8_t, 104> state_;
+  std::array<std::uint32_t, 8> state_;
+  std::uint64_t size_;
+  /// The beginning of a block whose end has not arrived: size_ % 64 bytes.
+  std::array<std::uint8_t, 64> begun_;
 };
 
 /// hmac_sha256 makes the 32-byte tag of message under a key of any length; it cannot fail.
