@@ -11,7 +11,7 @@ export type StageEvent = {
   readonly code?: string
 }
 
-/** The client's checks of an answer, in their order (section 6). */
+/** The client's checks of an answer, in their order (R46). */
 const checks: readonly Stage[] = ['parse', 'signature', 'request_id', 'payload_hash', 'freshness']
 
 const refusingCheck = (failure: unknown): Stage | undefined => {

@@ -123,15 +123,15 @@ export class Engine {
     try {
       return await withinLimits({ signal, timeoutMs, schedule: settings.schedule, ends }, (inner) => work(inner, state))
     } catch (error) {
-      this.learn(error, line.session)
+      this.learn(error, line)
       throw finalError(error, isRetriableCall(bounds), state.isSent)
     }
   }
 
-  /** learn draws from a failure what it says about the session and the core. */
-  learn(error: unknown, session: Session | undefined): void {
+  /** learn draws from a failure what it says about the core and the session of the call. */
+  learn(error: unknown, { core, session }: { core: ClientCore; session?: Session | undefined }): void {
     if (!isCountersignError(error)) return
-    if (error.code === 'ERR_CORE_TRAPPED') this.#isTrapped = true
+    if (error.code === 'ERR_CORE_TRAPPED' && core === this.core) this.#isTrapped = true
     if (error.resultCode === 'cs.session_revoked' && session) this.revoked(session)
   }
 
@@ -171,7 +171,7 @@ export class Engine {
     })
     if (!isRefusal(resultCode)) return { resultCode, payload: raw.payload, requestId, serverTimeMs: timestampMs }
     const refusal = refusalOf(resultCode, raw.payload)
-    this.learn(refusal, session)
+    this.learn(refusal, { core, session })
     throw refusal
   }
 
@@ -191,7 +191,7 @@ export class Engine {
       this.session = session
       this.setState('ready')
     } catch (error) {
-      this.learn(error, undefined)
+      this.learn(error, { core: this.core })
       throw error
     } finally {
       this.#isEnrolling = false

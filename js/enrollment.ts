@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a key to a session (section 11 of the protocol, R82 to R86).
+// From a key to a session (R82 to R86).
 
 import { encodeBase64, encodeBase64Url } from './base64.ts'
 import { badArgument, optionsOf, textOf } from './core-args.ts'

@@ -29,8 +29,8 @@ export const isSessionId = (value: unknown, compatible: boolean): value is strin
   }
 }
 
-const isStorageFailure = (error: unknown): boolean =>
-  isCountersignError(error) && (error.category === 'storage' || error.code === 'ERR_KEY_UNUSABLE')
+const isStorageFailure = ({ category, code }: CountersignError): boolean =>
+  category === 'storage' || code === 'ERR_KEY_UNUSABLE'
 
 // Another algorithm's key may be made or kept where this one's was not; a full or blocked store stays so.
 const mayNextAlgorithmHelp = (error: unknown): boolean => {
@@ -49,6 +49,8 @@ const isSameKey = (record: Stored | null, { id, key }: Session): record is Store
   record.sessionId === id &&
   record.publicKey.length === key.publicKey.length &&
   record.publicKey.every((byte, index) => byte === key.publicKey[index])
+
+type Work<T> = (store: KeyStore, name: string) => Promise<T>
 
 export class Keeper {
   /** Replaced when it has trapped. */
@@ -96,11 +98,12 @@ export class Keeper {
     return this.#withLock(async (store, name) => {
       const record = await store.get(name)
       if (isSameKey(record, session)) await store.put(name, { ...record, ...notes })
-    })
+    }, false)
   }
 
+  /** forget deletes the key; a store that will not let go of it is told, never passed over. */
   forget(): Promise<void> {
-    return this.#withLock((store, name) => store.delete(name))
+    return this.#withLock((store, name) => store.delete(name), false)
   }
 
   async #judge(record: Stored | null): Promise<Found> {
@@ -138,18 +141,20 @@ export class Keeper {
     throw new CountersignError('ERR_KEY_UNUSABLE', { detail: algorithm })
   }
 
-  #withLock<T>(work: (store: KeyStore, name: string) => Promise<T>): Promise<T> {
-    return this.#withStore((store, name) => store.lock(name, () => work(store, name)))
+  #withLock<T>(work: Work<T>, mayMove = this.#settings.allowMemoryKey): Promise<T> {
+    return this.#withStore((store, name) => store.lock(name, () => work(store, name)), mayMove)
   }
 
-  // The caller's wish to go on in memory is asked here alone, so that no path forgets it.
-  async #withStore<T>(work: (store: KeyStore, name: string) => Promise<T>): Promise<T> {
-    const { name, allowMemoryKey } = this.#settings
+  // The caller's wish to go on in memory is asked here alone. What a key in the store depends on never moves there.
+  async #withStore<T>(work: Work<T>, mayMove = this.#settings.allowMemoryKey): Promise<T> {
+    const { name, logger } = this.#settings
     try {
       return await work(this.#store, name)
-    } catch (error) {
-      if (!allowMemoryKey || this.storage === 'memory' || !isStorageFailure(error)) throw error
-      this.#settings.logger?.warn('the store failed; the key is kept in memory', error)
+    } catch (cause) {
+      // A store of the application's own fails in words of its own.
+      const error = isCountersignError(cause) ? cause : new CountersignError('ERR_STORAGE_FAILED', { cause })
+      if (!mayMove || this.storage === 'memory' || !isStorageFailure(error)) throw error
+      logger?.warn('the store failed; the key is kept in memory', error)
       this.#store = memoryStore()
       this.storage = 'memory'
       return work(this.#store, name)

@@ -22,7 +22,7 @@ export type RawAnswer = {
   readonly anyKey?: boolean
 }
 
-/** One form of request and answer in HTTP (section 7). */
+/** One form of request and answer in HTTP (R31 to R45). */
 export interface Binding {
   /** write gives what fetch takes. */
   write(core: ClientCore, request: SignedRequest): { url: string; init: RequestInit }

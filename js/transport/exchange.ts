@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One call: hashed once, then stamped, signed, sent and its answer opened, as often as section 11 lets it.
+// One call: hashed once, then stamped, signed, sent and its answer opened, as often as R70 to R73 let it.
 
 import type { ServerClock } from '../clock.ts'
 import type { ClientCore } from '../core-client.ts'

@@ -16,14 +16,15 @@ export const send = async (
   init: RequestInit,
   signal: AbortSignal
 ): Promise<Response> => {
-  let response: Response
   try {
-    response = await fetch(url, { ...init, ...RULES, signal })
+    const response = await fetch(url, { ...init, ...RULES, signal })
+    // Redirects are errors already; both of these are for a fetch of the application's own.
+    if (typeof response.headers.get !== 'function' || response.redirected)
+      throw new TypeError('no answer of this server')
+    return response
   } catch (cause) {
     throw signal.aborted ? signal.reason : new CountersignError('ERR_NETWORK', { cause })
   }
-  if (response.redirected) throw new CountersignError('ERR_NETWORK', { detail: 'the answer was redirected' })
-  return response
 }
 
 type Message = Pick<Response, 'body' | 'headers'>

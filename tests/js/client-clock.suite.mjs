@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The server's clock as a client keeps it (section 9, R74 to R81, R27), and the keys that its time judges (B15).
+// The server's clock as a client keeps it (R74 to R81, R27), and the keys that its time judges (B15).
 
 import { connect } from 'countersign'
 import { fakeGateway } from './client/fake-gateway.mjs'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { connect, memoryStore } from 'countersign'
+import { CountersignError, connect, memoryStore } from 'countersign'
 import { fakeGateway } from './client/fake-gateway.mjs'
 import { enrol, enrolled, faults, optionsFor, text, utf8 } from './client/fixture.mjs'
 
@@ -212,5 +212,33 @@ export const suite = (test, assert) => {
     await client.revoke(client.sessionId)
     assert.equal(client.state, 'revoked')
     await assert.rejects(client.request('demo.echo'), { code: 'ERR_SESSION_REVOKED' })
+  })
+
+  test('F-14 a core that stopped fails one call; the next has a new one, its clock asked for afresh, the key intact', async () => {
+    const { client, gateway, store } = await enrolled()
+    await client.request('demo.echo')
+    const prototype = Object.getPrototypeOf(Object.getPrototypeOf(gateway.core))
+    const { beginRequest } = prototype
+    prototype.beginRequest = () => {
+      prototype.beginRequest = beginRequest
+      throw new CountersignError('ERR_CORE_TRAPPED')
+    }
+    await assert.rejects(client.request('demo.echo'), { code: 'ERR_CORE_TRAPPED', retry: 'safe' })
+    gateway.seen.length = 0
+    assert.equal(text((await client.request('demo.echo', 'x')).payload), 'x')
+    assert.deepEqual(
+      gateway.seen.map(({ messageType }) => messageType),
+      ['cs.time', 'demo.echo']
+    )
+    assert.equal(client.state, 'ready')
+    assert.equal((await store.get('demo')).sessionId, client.sessionId)
+  })
+
+  test('a fetch of the application that gives no Response is a transport error', async () => {
+    const { options } = await enrolled()
+    for (const nothing of [undefined, null, 7, {}]) {
+      const client = await connect({ ...options, fetch: async () => nothing, retries: 0, trustLocalClock: true })
+      await assert.rejects(client.request('demo.echo'), { category: 'transport' }, String(nothing))
+    }
   })
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Section 11 of the protocol: what is tried again, when, and what a caller is told otherwise. Time is fake.
+// R70 to R73: what is tried again, when, and what a caller is told otherwise. Time is fake.
 
 import { createTimers, enrolled, faults, lost, text } from './client/fixture.mjs'
 

@@ -182,4 +182,53 @@ export const suite = (test, assert) => {
       assert.deepEqual(order, ['a+', 'a-', 'b+', 'b-'])
     }
   })
+
+  test('C9 a sign-out that could not delete the key says so, and leaves the state as it is', async () => {
+    const { gateway, factory, options } = await started({ allowMemoryKey: true })
+    const client = await connect(options)
+    await enrol(client, gateway)
+    factory.faults = { delete: 'UnknownError' }
+    await assert.rejects(client.signOut(), { code: 'ERR_STORAGE_FAILED' })
+    assert.notEqual(client.state, 'signed-out')
+    factory.faults = {}
+    await client.signOut()
+    assert.equal(client.state, 'signed-out')
+    assert.equal((await connect(options)).state, 'no-session')
+  })
+
+  test('a failing note of the time neither fails the call nor moves the key into memory', async () => {
+    const warned = []
+    const { gateway, factory, options } = await started({
+      allowMemoryKey: true,
+      logger: { warn: (text) => warned.push(text) }
+    })
+    const client = await connect(options)
+    await enrol(client, gateway)
+    factory.faults = { put: 'QuotaExceededError' }
+    await client.request('demo.echo')
+    await client.close()
+    assert.equal(warned.length, 1)
+    factory.faults = {}
+    const again = await connect(options)
+    assert.equal(again.state, 'ready')
+    assert.equal(again.key.storage, 'store')
+  })
+
+  test("F-4 a store of the application's own fails in a typed way too", async () => {
+    const { gateway, options } = await started()
+    const words = new Error('disk on fire')
+    for (const name of ['get', 'add', 'put', 'delete', 'lock']) {
+      const visit = async (allowMemoryKey) => {
+        const store = { ...memoryStore(), [name]: () => Promise.reject(words) }
+        const client = await connect({ ...options, store, allowMemoryKey })
+        await enrol(client, gateway)
+        await client.signOut()
+        return client.state
+      }
+      await assert.rejects(visit(false), { code: 'ERR_STORAGE_FAILED', cause: words }, name)
+      // A key that cannot be deleted is not said to be.
+      if (name === 'delete') await assert.rejects(visit(true), { code: 'ERR_STORAGE_FAILED' })
+      else assert.equal(await visit(true), 'signed-out', name)
+    }
+  })
 }
