@@ -48,10 +48,12 @@ const createStart = (
     return !(await sessions.isEmpty?.())
   }
   const start = async (): Promise<void> => {
-    await loadCore()
+    // Asked at once: a session made while the core loads is no sign of an earlier life.
+    const fencing = replay.mayHaveForgotten ? needsFence() : false
+    const [isFenced] = await Promise.all([fencing, loadCore()])
     clock.raise(replay.storedFloorMs?.() ?? 0)
     // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
-    if (replay.mayHaveForgotten) await replay.fence?.((await needsFence()) ? fenceMs : 0)
+    if (replay.mayHaveForgotten) await replay.fence?.(isFenced ? fenceMs : 0)
   }
   let starting: Promise<void> | undefined
   return (): Promise<void> => {
@@ -143,6 +145,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     const source = sourceFor(inbound)
     const wait = bySource.take(source, clock.now())
     if (wait > 0) return refuseEarly(source, 429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
+    if (inbound.isAmbiguous) return refuseEarly(source, 400, 'duplicate_header')
     if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
     const binding = bindingOf(inbound, limits)
     if (typeof binding !== 'string') return refuseEarly(source, binding.status, binding.code)

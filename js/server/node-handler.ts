@@ -104,7 +104,8 @@ const inboundOf = (
     },
     read,
     onGone: gone.listen,
-    remoteAddress
+    remoteAddress,
+    isAmbiguous: hasDuplicates(request)
   }
   return { inbound, release }
 }
@@ -169,7 +170,6 @@ export const nodeHandler = (
 ): NodeListener => {
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const serve = async (request: Incoming, response: ServerResponse): Promise<void> => {
-    if (hasDuplicates(request)) return refusePlain(request, response, 400)
     const { inbound, release } = inboundOf(request, response, addressOf(request))
     const out = await gateway.exchange(inbound)
     release()

@@ -162,6 +162,7 @@ export type KeyManifest = {
 
 /** Where a request came from. */
 export type From = {
+  /** Requests without one count as one source. */
   remoteAddress?: string | undefined
   /** The request target as it stood in the request line; taken from the URL where absent. */
   rawTarget?: string | undefined
@@ -179,6 +180,8 @@ export type Inbound = {
   /** Calls back once when the sender has left; gives the way to stop listening. */
   onGone(listener: () => void): () => void
   remoteAddress: string
+  /** A header that means something here came twice: two readers could take the request for two. */
+  isAmbiguous?: boolean
 }
 
 /** An answer without a framework. The request's body may not have been read to its end. */

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createWorld, frameRequest } from './kit.mjs'
+import { until } from './socket-kit.mjs'
 
 const hostile = {
   'throws null': () => {
@@ -126,6 +127,7 @@ test('H4 hooks that throw change nothing', async () => {
 
 test('I7 the signal of a handler is aborted when the client leaves', async () => {
   let left
+  let isHandled = false
   const gone = new Promise((resolve) => {
     left = resolve
   })
@@ -133,6 +135,7 @@ test('I7 the signal of a handler is aborted when the client leaves', async () =>
     routes: {
       'demo.wait': ({ signal }) =>
         new Promise(() => {
+          isHandled = true
           signal.addEventListener('abort', () => left(signal.reason))
         })
     }
@@ -141,7 +144,7 @@ test('I7 the signal of a handler is aborted when the client leaves', async () =>
   const handling = world.gateway.handle(
     frameRequest(world.requestOf({ type: 'demo.wait' }).frame, { signal: client.signal })
   )
-  await sleep(20)
+  await until(() => isHandled)
   client.abort()
   assert.equal((await gone).code, 'ERR_ABORTED')
   await handling
@@ -178,7 +181,7 @@ test('H5 closing drains what is under way, refuses what is new, and aborts what 
   })
   const slow = world.call({ type: 'demo.slow' })
   const hung = world.call({ type: 'demo.hang' })
-  await sleep(20)
+  await until(() => finish && signals.length > 0)
   const closing = world.gateway.close({ drainMs: 60 })
   finish()
   assert.equal((await slow).text, 'done')

@@ -6,20 +6,22 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeHandler } from 'countersign/server'
 import { createWorld, FRAME, serve } from './kit.mjs'
 
-/** raw sends bytes over a socket and gives all that comes back until it closes, or `waitMs` after the last byte. */
-export const raw = async (port, pieces, { waitMs = 300, pauseMs = 0 } = {}) => {
+/** statuses lists the status of every final answer in what a socket gave. */
+export const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 ([2-5]\d\d) /g)].map(([, status]) => Number(status))
+
+/**
+ * raw sends bytes over a socket and gives all that comes back: until the server closes it, or `waitMs` after `answers`
+ * answers have begun, so that one too many is seen.
+ */
+export const raw = async (port, pieces, { answers = 1, waitMs = 60, pauseMs = 0, firstMs = 10_000 } = {}) => {
   const socket = connect(port, '127.0.0.1')
-  const received = []
+  let text = ''
   let last = Date.now()
   socket.on('data', (piece) => {
-    received.push(piece)
+    text += piece.toString('latin1')
     last = Date.now()
   })
   socket.on('error', () => {})
-  let closed = false
-  socket.on('close', () => {
-    closed = true
-  })
   await once(socket, 'connect')
   for (const piece of [pieces].flat()) {
     if (socket.destroyed) break
@@ -27,13 +29,17 @@ export const raw = async (port, pieces, { waitMs = 300, pauseMs = 0 } = {}) => {
     if (pauseMs > 0) await sleep(pauseMs)
   }
   last = Date.now()
-  while (!closed && Date.now() - last < waitMs) await sleep(5)
+  const isWaiting = () => Date.now() - last < (statuses(text).length < answers ? firstMs : waitMs)
+  while (!socket.closed && isWaiting()) await sleep(5)
   socket.destroy()
-  return Buffer.concat(received).toString('latin1')
+  return text
 }
 
-/** statuses lists the status of every final answer in what a socket gave. */
-export const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 ([2-5]\d\d) /g)].map(([, status]) => Number(status))
+/** until waits for something a test has caused, at most ten seconds. */
+export const until = async (isSo) => {
+  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(5)) if (await isSo()) return
+  throw new Error(`this never happened: ${isSo}`)
+}
 
 export const head = (lines) => `${lines.join('\r\n')}\r\n\r\n`
 

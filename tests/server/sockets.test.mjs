@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeHandler } from 'countersign/server'
 import { createWorld, FRAME, openAnswer, serve } from './kit.mjs'
-import { createServed, head, post, raw, statuses } from './socket-kit.mjs'
+import { createServed, head, post, raw, statuses, until } from './socket-kit.mjs'
 
 test('I2 honest requests pass over a socket in every binding, one connection for all', async (t) => {
   const world = await createServed(t)
@@ -58,8 +58,7 @@ test('I3 the raw target is judged: dot segments, case of escapes, doubled slashe
   for (const target of targets) {
     const text = await raw(
       world.port,
-      head([`POST ${target} HTTP/1.1`, 'host: gateway', 'content-length: 0', `countersign: ${envelope}`]),
-      { waitMs: 100 }
+      head([`POST ${target} HTTP/1.1`, 'host: gateway', 'content-length: 0', `countersign: ${envelope}`])
     )
     assert.ok(
       statuses(text).every((status) => status === 400),
@@ -117,8 +116,7 @@ test('I2 HEAD has the headers of GET and no body; expect: 100-continue is asked 
       'HEAD /api/time HTTP/1.1',
       'host: gateway',
       `countersign: ${Buffer.from(asked.envelope).toString('base64url')}`
-    ]),
-    { waitMs: 100 }
+    ])
   )
   assert.deepEqual(statuses(text), [200])
   assert.ok(text.endsWith('\r\n\r\n'), 'no body')
@@ -132,9 +130,9 @@ test('I2 HEAD has the headers of GET and no body; expect: 100-continue is asked 
       )
     ]
   }
-  const accepted = await raw(world.port, [...expecting(), 'hello'], { pauseMs: 60, waitMs: 100 })
+  const accepted = await raw(world.port, [...expecting(), 'hello'], { pauseMs: 60 })
   assert.match(accepted, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200/)
-  const refused = await raw(world.port, expecting({ signature: new Uint8Array(64) }), { waitMs: 100 })
+  const refused = await raw(world.port, expecting({ signature: new Uint8Array(64) }))
   assert.match(refused, /^HTTP\/1\.1 401/)
 })
 
@@ -143,7 +141,7 @@ test('I2 a connection serves on after a refusal whose body was taken', async (t)
   const bad = world.requestOf({ signature: new Uint8Array(64) })
   const good = world.requestOf()
   const text = await raw(world.port, [post(bad.frame.length), bad.frame, post(good.frame.length), good.frame], {
-    waitMs: 200
+    answers: 2
   })
   assert.deepEqual(statuses(text), [401, 200])
 })
@@ -169,11 +167,9 @@ test('I2 many aborted sockets leave nothing behind', async (t) => {
     await sleep(round % 3)
     socket.destroy()
   }
-  await sleep(200)
-  const count = await new Promise((resolve) =>
-    world.server.getConnections((_error, connections) => resolve(connections))
-  )
-  assert.equal(count, 0)
+  const connections = () =>
+    new Promise((resolve) => world.server.getConnections((_error, connected) => resolve(connected)))
+  await until(async () => (await connections()) === 0)
   assert.equal((await world.call()).resultCode, 'ok')
 })
 

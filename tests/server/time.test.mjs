@@ -197,6 +197,12 @@ test('R62 no fence where no session existed, nor for sessions this process has n
   assert.equal((await fenced.call({ device })).resultCode, 'cs.unavailable')
 })
 
+test('R62 a session made right after the gateway is no sign of an earlier life', async () => {
+  const lasting = { ...memorySessionStore(), volatile: false }
+  const world = await createWorld({ sessions: lasting })
+  assert.equal((await world.call()).resultCode, 'ok')
+})
+
 test('R62 a replay store that was used already is not fenced again', async () => {
   const replay = memoryReplayStore({ capacity: 64 })
   const one = await createWorld({ replay })
