@@ -5,38 +5,33 @@ import { defaultSource, fetchSource } from '#wasm-source'
 import { bytesOf } from './core-args.ts'
 import { Wasm } from './core-wasm.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
-import createGlue from './glue.js'
+import createGlue, { type InstantiateWasm } from './glue.js'
 import type { BytesLike } from './types.ts'
 
 /** Where countersign.wasm comes from: an address, an answer to be, its bytes, or what is compiled already. */
 export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module
 
-type Instantiated = { instance: WebAssembly.Instance; module: WebAssembly.Module }
-
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 
-const fromBytes = (bytes: BytesLike, imports: WebAssembly.Imports): Promise<Instantiated> =>
-  WebAssembly.instantiate(bytesOf(bytes, 'source') as Uint8Array<ArrayBuffer>, imports)
+const compileBytes = (bytes: unknown): Promise<WebAssembly.Module> =>
+  WebAssembly.compile(bytesOf(bytes, 'source') as Uint8Array<ArrayBuffer>)
 
-const fromResponse = async (response: Response, imports: WebAssembly.Imports): Promise<Instantiated> => {
+const compileResponse = async (response: Response): Promise<WebAssembly.Module> => {
   if (!response.ok)
     throw new CountersignError('ERR_LOAD_FAILED', { detail: `its answer has status ${response.status}` })
   // Streaming refuses every other type, and a server that does not know .wasm is no reason to fail.
-  const isWasm = response.headers.get('content-type')?.trim().toLowerCase() === 'application/wasm'
-  return isWasm && WebAssembly.instantiateStreaming
-    ? WebAssembly.instantiateStreaming(response, imports)
-    : fromBytes(await response.arrayBuffer(), imports)
+  const isWasm = response.headers.get('content-type') === 'application/wasm'
+  return isWasm && WebAssembly.compileStreaming
+    ? WebAssembly.compileStreaming(response)
+    : compileBytes(await response.arrayBuffer())
 }
 
-const instantiate = async (source: unknown, imports: WebAssembly.Imports): Promise<Instantiated> => {
+const compile = async (source: unknown): Promise<WebAssembly.Module> => {
   const tag = tagOf(source)
-  if (tag === 'WebAssembly.Module') {
-    const module = source as WebAssembly.Module
-    return { module, instance: await WebAssembly.instantiate(module, imports) }
-  }
-  if (tag === 'Response') return fromResponse(source as Response, imports)
-  if (typeof source === 'string' || tag === 'URL') return instantiate(await fetchSource(String(source)), imports)
-  return fromBytes(source as BytesLike, imports)
+  if (tag === 'WebAssembly.Module') return source as WebAssembly.Module
+  if (tag === 'Response') return compileResponse(source as Response)
+  if (typeof source === 'string' || tag === 'URL') return compile(await fetchSource(String(source)))
+  return compileBytes(source)
 }
 
 const memoryOf = (instance: WebAssembly.Instance): WebAssembly.Memory => {
@@ -46,44 +41,37 @@ const memoryOf = (instance: WebAssembly.Instance): WebAssembly.Memory => {
   return memory as WebAssembly.Memory
 }
 
-/** start instantiates a source with the glue; `foreign` tells a file of another build from one that could not be had. */
-const start = (source: unknown): Promise<{ wasm: Wasm; module: WebAssembly.Module }> =>
+/** instantiate joins a module and the glue; rejects with ERR_VERSION_MISMATCH where they do not belong together. */
+const instantiate = (module: WebAssembly.Module): Promise<Wasm> =>
   new Promise((resolve, reject) => {
-    let got: Instantiated | undefined
     const failed = (cause: unknown): void => {
-      const foreign = got !== undefined || cause instanceof WebAssembly.LinkError
-      const code = foreign ? 'ERR_VERSION_MISMATCH' : 'ERR_LOAD_FAILED'
+      // What remains is a lack of memory.
+      const isForeign = cause instanceof WebAssembly.LinkError || cause instanceof TypeError
+      const code = isForeign ? 'ERR_VERSION_MISMATCH' : 'ERR_LOAD_FAILED'
       reject(isCountersignError(cause) ? cause : new CountersignError(code, { cause }))
     }
-    const begin = async (
-      imports: WebAssembly.Imports,
-      done: (instance: WebAssembly.Instance) => void
-    ): Promise<void> => {
-      got = await instantiate(source, imports)
-      done(got.instance)
+    let memory: WebAssembly.Memory
+    const instantiateWasm: InstantiateWasm = (imports, done) => {
+      WebAssembly.instantiate(module, imports)
+        .then((instance) => {
+          memory = memoryOf(instance)
+          done(instance)
+        })
+        .catch(failed)
+      return {}
     }
-    createGlue({
-      instantiateWasm: (imports, done) => {
-        begin(imports, done).catch(failed)
-        return {}
-      }
-    })
-      .then((functions) => {
-        const { instance, module } = got as Instantiated
-        resolve({ wasm: new Wasm(functions, memoryOf(instance)), module })
-      })
+    createGlue({ instantiateWasm })
+      .then((functions) => resolve(new Wasm(functions, memory)))
       .catch(failed)
   })
 
 const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAssembly.Module }> => {
-  if (typeof WebAssembly !== 'object') throw new CountersignError('ERR_LOAD_FAILED', { detail: 'no WebAssembly here' })
-  let given: unknown
   try {
-    given = await source()
+    const module = await compile(await source())
+    return { wasm: await instantiate(module), module }
   } catch (cause) {
-    throw new CountersignError('ERR_LOAD_FAILED', { cause })
+    throw isCountersignError(cause) ? cause : new CountersignError('ERR_LOAD_FAILED', { cause })
   }
-  return start(given)
 }
 
 let shared: Promise<Wasm> | undefined

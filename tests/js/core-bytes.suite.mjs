@@ -160,7 +160,24 @@ export const suite = (test, assert) => {
         assert.deepEqual(core.parseSigningInput(input), { kind, ...fields })
       }
     }
-    const bad = [-1, -0.5, 0.5, 1.1, 2 ** 53, 2 ** 64, 1e400, -Infinity, NaN, '0', 5n, null, undefined, {}, [5], true]
+    const bad = [
+      -1,
+      -0.5,
+      0.5,
+      1.1,
+      2 ** 53,
+      2 ** 64,
+      Number('1e400'),
+      -Infinity,
+      NaN,
+      '0',
+      5n,
+      null,
+      undefined,
+      {},
+      [5],
+      true
+    ]
     for (const value of bad) {
       const invalid = { code: 'ERR_INVALID_TIME' }
       assert.throws(
