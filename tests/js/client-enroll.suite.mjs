@@ -2,7 +2,7 @@
 // From no key to a session and back: enrolment (R82 to R86), the state machine, lost and corrupt keys (F-5), tabs (F-7).
 
 import { connect, emailEnrollment, memoryStore } from 'countersign'
-import { fakeGateway } from './client/fake-gateway.mjs'
+import { fakeGateway, platformKeyPair } from './client/fake-gateway.mjs'
 import { enrol, enrolled, faults, lost, optionsFor } from './client/fixture.mjs'
 
 const isConfirm = ({ messageType }) => messageType === 'confirm'
@@ -109,7 +109,7 @@ export const suite = (test, assert) => {
     test(`F-5 a record with ${what} is a lost key, never a silent new one under the old session`, async () => {
       const { client, gateway, store, options } = await enrolled()
       const oldId = client.sessionId
-      const generated = await crypto.subtle.generateKey('Ed25519', true, ['sign', 'verify'])
+      const generated = await platformKeyPair(true)
       const raw = new Uint8Array(await crypto.subtle.exportKey('raw', generated.publicKey))
       const { publicKey, privateKey } = generated
       const damaged = corrupt(await store.get('demo'), { publicKey, privateKey, raw })

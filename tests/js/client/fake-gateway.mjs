@@ -14,18 +14,22 @@ const fromBase64 = (value) => Uint8Array.from(atob(value ?? ''), (character) => 
 export const base64Url = (bytes) => base64(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 const fromBase64Url = (value) => fromBase64(value.replaceAll('-', '+').replaceAll('_', '/'))
 
-const serverKey = async () => {
-  // WebKitGTK fails to make a key now and then.
+/** A key pair of the platform; WebKitGTK fails to make an Ed25519 one now and then. */
+export const platformKeyPair = async (extractable = false) => {
   for (let tries = 0; ; tries++) {
     try {
-      const pair = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])
-      const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey))
-      const sign = async (bytes) => new Uint8Array(await crypto.subtle.sign('Ed25519', pair.privateKey, bytes))
-      return { publicKey, sign }
+      return await crypto.subtle.generateKey('Ed25519', extractable, ['sign', 'verify'])
     } catch (error) {
       if (tries === 5) throw error
     }
   }
+}
+
+const serverKey = async () => {
+  const pair = await platformKeyPair()
+  const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey))
+  const sign = async (bytes) => new Uint8Array(await crypto.subtle.sign('Ed25519', pair.privateKey, bytes))
+  return { publicKey, sign }
 }
 
 const parsers = {
