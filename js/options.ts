@@ -47,7 +47,7 @@ export type ConnectOptions = {
   allowTypes?: readonly string[] | ((type: string) => boolean)
   /** The gateway is an existing galaxy one. */
   compatible?: boolean
-  /** Stamps from the device's own clock while the server's is unknown, in place of asking for it first. */
+  /** Stamps from the device's own clock while the server's is unknown; one that is a day ahead then costs the session (R63). */
   trustLocalClock?: boolean
   wasm?: WasmSource | Promise<WasmSource>
   fetch?: (input: string, init: RequestInit) => Promise<Response>
