@@ -37,7 +37,18 @@ const nodeTests = (folder) => {
   const files = found(folder, /\.test\.mjs$/)
   return files.length > 0 ? [[node, '--test', '--test-reporter=spec', ...files]] : [['false']]
 }
+const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples'].flatMap((folder) =>
+  found(folder, /\.[ch]pp$/)
+)
 const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\.cpp$/g, ''))
+
+/** Versions of these differ in what they say, so they judge only the long run. */
+const style = {
+  style: [
+    ['clang-format', '--dry-run', '--Werror', ...cpp],
+    ['clang-tidy', '--quiet', '-p', 'build/release', ...found('src', /\.cpp$/)]
+  ]
+}
 
 const steps = {
   build: [[node, 'tools/build.mjs']],
@@ -77,7 +88,8 @@ const steps = {
   server: nodeTests('tests/server'),
   interop: nodeTests('tests/interop'),
   demo: nodeTests('tests/demo'),
-  browsers: nodeTests('tests/browsers')
+  browsers: nodeTests('tests/browsers'),
+  ...(options.long && style)
 }
 
 let running

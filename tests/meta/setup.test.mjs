@@ -116,6 +116,6 @@ test('a cache that cannot be written to is named', () => {
   assert.equal(said, 'setup: cannot write to /proc/countersign; set CS_CACHE to a folder that can be written to\n')
 })
 
-test('anything but start, build and test is refused', () => {
-  assert.deepEqual(setup(['all']), { status: 1, said: 'setup: usage: tools/setup start|build|test\n' })
+test('anything but start, build, test and long is refused', () => {
+  assert.deepEqual(setup(['all']), { status: 1, said: 'setup: usage: tools/setup start|build|test|long\n' })
 })
