@@ -17,11 +17,17 @@ export const POLICY = [
   "img-src 'self' data:",
   "base-uri 'none'",
   "require-trusted-types-for 'script'",
-  "trusted-types 'none'"
+  'trusted-types tests'
 ].join('; ')
 
 const BASE = '/__suites/'
 const PAGE = `<!doctype html><html lang="en"><meta charset="utf-8"><title>suites</title><script type="module" src="${BASE}run.js"></script></html>`
+
+const bundle = async (options) => {
+  const common = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', logLevel: 'error', write: false }
+  const { outputFiles } = await build({ ...common, ...options })
+  return outputFiles[0].contents
+}
 
 /** bundleSuites makes the page's one script, from the built package as a bundler of an application would. */
 const bundleSuites = async () => {
@@ -30,17 +36,17 @@ const bundleSuites = async () => {
   const contents = `${imports.join('\n')}
 import { runSuites } from './tests/browsers/run-suites.mjs'
 runSuites([${entries.join(', ')}], new URL('${BASE}', location.href))`
-  const { outputFiles } = await build({
-    stdin: { contents, resolveDir: root },
-    bundle: true,
-    format: 'esm',
-    platform: 'browser',
-    target: 'es2022',
-    sourcemap: 'inline',
-    logLevel: 'error',
-    write: false
-  })
-  return outputFiles[0].contents
+  return bundle({ stdin: { contents, resolveDir: root }, sourcemap: 'inline' })
+}
+
+/** bundleScripts makes every script the page can ask for, by name. A classic worker has no import.meta to speak of. */
+const bundleScripts = async () => {
+  const worker = { entryPoints: [join(root, 'tests/browsers/worker.mjs')] }
+  return {
+    'run.js': await bundleSuites(),
+    'worker.js': await bundle(worker),
+    'service-worker.js': await bundle({ ...worker, format: 'iife', define: { 'import.meta.url': 'undefined' } })
+  }
 }
 
 const send = (response, type, body, status = 200) => {
@@ -69,7 +75,7 @@ const passOn = (gatewayUrl, request, response) => {
 
 /** startPageServer resolves to `{ url, onResult, close() }`; `onResult` is called with every message of the page. */
 export const startPageServer = async (gatewayUrl) => {
-  const script = await bundleSuites()
+  const scripts = await bundleScripts()
   const served = { url: '', onResult: () => {}, close: async () => {} }
   const handle = async (request, response) => {
     const { pathname } = new URL(request.url, 'http://page')
@@ -80,7 +86,7 @@ export const startPageServer = async (gatewayUrl) => {
       return send(response, 'text/plain', '')
     }
     if (name === '') return send(response, 'text/html; charset=utf-8', PAGE)
-    if (name === 'run.js') return send(response, 'text/javascript', script)
+    if (Object.hasOwn(scripts, name)) return send(response, 'text/javascript', scripts[name])
     if (name === 'countersign.wasm') {
       const type = request.url.endsWith('?plain') ? 'text/plain' : 'application/wasm'
       return send(response, type, await readFile(join(root, 'dist/countersign.wasm')))

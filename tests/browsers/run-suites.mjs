@@ -24,7 +24,15 @@ export const runSuites = async (suites, base) => {
     return name.endsWith('.json') ? response.json() : response.text()
   }
   const runtime = new URL(location.href).searchParams.get('engine')
-  const env = { runtime, vectors, gatewayUrl: location.origin, wasmUrl: new URL('countersign.wasm', base).href }
+  const urlOf = (name) => new URL(name, base).href
+  const env = {
+    runtime,
+    vectors,
+    gatewayUrl: location.origin,
+    wasmUrl: urlOf('countersign.wasm'),
+    workerUrl: urlOf('worker.js'),
+    serviceWorkerUrl: urlOf('service-worker.js')
+  }
   const tests = []
   for (const [suite, register] of suites) {
     const failure = await runOne(() => register((name, run) => tests.push({ suite, name, run }), assert, env))
