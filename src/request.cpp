@@ -33,15 +33,20 @@ Result<std::string_view> split_head(std::string_view head) {
   return key;
 }
 
-}  // namespace
-
-Result<ByteView> write_request(const RequestFields& fields, Buffer buffer) {
-  Writer writer(buffer);
+/// write_start puts all that comes before the request id.
+void write_start(Writer& writer, const RequestFields& fields) {
   write_marker(writer, fields.label, Kind::request);
   writer.text(fields.protocol_version);
   writer.text(fields.device_session_id);
   writer.text(fields.message_type);
   writer.number(fields.timestamp_ms);
+}
+
+}  // namespace
+
+Result<ByteView> write_request(const RequestFields& fields, Buffer buffer) {
+  Writer writer(buffer);
+  write_start(writer, fields);
   writer.text(fields.request_id);
   writer.field(fields.payload_hash);
   return writer.finish();
@@ -86,22 +91,27 @@ Result<RequestId> check_request_id(const RequestFields& fields) {
 Result<BegunRequest> begin_request(const RequestFields& fields, Buffer buffer) {
   const Result<std::string_view> key = split_head(fields.request_id);
   if (!key) return key.error();
-  const Result<ByteView> unbound = write_request(fields, buffer);
-  if (!unbound) return unbound.error();
+  Writer writer(buffer);
+  write_start(writer, fields);
+  // Both inputs begin alike: a copy of the writer makes the one that T is the hash of, and then
+  // this one goes on over it.
+  Writer unbound = writer;
+  unbound.text(fields.request_id);
+  unbound.field(fields.payload_hash);
+  const Result<ByteView> input = unbound.finish();
+  if (!input) return input.error();
+  const DigestText binding = digest_text(sha256(*input));
 
-  const DigestText binding = digest_text(sha256(*unbound));
-  std::uint8_t text[max_text_size];
-  Writer id(text);
-  id.bytes(bytes_of(fields.request_id));
-  id.bytes(bytes_of("."));
-  id.bytes(bytes_of({binding.data(), binding.size()}));
-  RequestFields bound = fields;
-  bound.request_id = text_of(*id.finish());
-
-  const Result<ByteView> signing_input = write_request(bound, buffer);
+  const std::size_t id_size = fields.request_id.size() + 1 + binding.size();
+  writer.uvarint(id_size);
+  const std::size_t id_at = writer.position();
+  writer.bytes(bytes_of(fields.request_id));
+  writer.bytes(bytes_of("."));
+  writer.bytes(bytes_of({binding.data(), binding.size()}));
+  writer.field(fields.payload_hash);
+  const Result<ByteView> signing_input = writer.finish();
   if (!signing_input) return signing_input.error();
-  const ByteView id_and_hash = signing_input->last(bound.request_id.size() + 1 + hash_size);
-  return BegunRequest{.request_id = text_of(id_and_hash.first(bound.request_id.size())),
+  return BegunRequest{.request_id = text_of(signing_input->subspan(id_at, id_size)),
                       .signing_input = *signing_input};
 }
 

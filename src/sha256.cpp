@@ -164,16 +164,15 @@ DigestText digest_text(HashView hash) {
   constexpr std::string_view alphabet =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   DigestText text;
-  unsigned bits = 0;
+  std::size_t written = 0;
+  std::uint32_t bits = 0;
   unsigned held = 0;
-  Reader reader(hash);
-  for (char& c : text) {
-    if (held < 6) {
-      bits = bits << 8 | reader.bytes(1).front();
-      held += 8;
+  for (const std::uint8_t byte : hash) {
+    bits = bits << 8 | byte;
+    for (held += 8; held >= 6 && written < text.size(); held -= 6) {
+      text[written++] = alphabet[bits >> (held - 6) & 63];
     }
-    held -= 6;
-    c = alphabet[bits >> held & 63];
+    if (written == text.size()) break;
   }
   return text;
 }
