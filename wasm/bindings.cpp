@@ -6,6 +6,12 @@
 #include "messages.hpp"
 #include "objects.hpp"
 
+// Later releases of Embind keep a list of all bindings, for threads that start later; there are
+// none. libembind would have this function, and lean_embind.js says why it is not linked.
+namespace emscripten::internal {
+extern "C" void _embind_register_bindings(struct InitFunc*) {}
+}  // namespace emscripten::internal
+
 namespace countersign::wasm {
 
 namespace {
