@@ -5,6 +5,9 @@ import { webcrypto } from 'node:crypto'
 import { loadCore } from 'countersign/core'
 import * as dpop from 'dpop'
 import * as jose from 'jose'
+// What the client hashes payloads and makes ids with; the package does not export them.
+import { digest } from '../dist/digest.js'
+import { Randomness } from '../dist/random.js'
 
 const { subtle } = webcrypto
 const PAYLOAD_BYTES = 1024
@@ -12,7 +15,8 @@ const label = 'bench'
 const session = 'AAAAAAAAAAAAAAAAAAAAAA'
 const url = 'https://api.example.com/exchange'
 
-const randomId = () => Buffer.from(webcrypto.getRandomValues(new Uint8Array(16))).toString('base64url')
+const random = new Randomness((bytes) => webcrypto.getRandomValues(bytes))
+const randomId = () => random.id()
 const rawPublicKey = async (key) => new Uint8Array(await subtle.exportKey('raw', key))
 
 /** Resolves to the groups, each with its floor first. */
@@ -32,7 +36,7 @@ async function requestGroup({ core, device, payload }) {
       messageType: 'fleet.move',
       timestampMs: Date.now(),
       requestId: randomId(),
-      payloadHash: core.sha256(payload)
+      payloadHash: digest(core, payload)
     })
   const finish = (signingInput, signature) => core.buildFrame({ signingInput, keyId: '', signature, payload })
 

@@ -6,7 +6,7 @@ import { buildFrame, openEnvelope } from './core-frames.ts'
 import { Clock } from './core-handles.ts'
 import { hashOf } from './core-hash.ts'
 import { loadWasm, type WasmSource } from './core-load.ts'
-import { writeMessage } from './core-messages.ts'
+import { beginRequest, writeMessage } from './core-messages.ts'
 import type { Wasm } from './core-wasm.ts'
 import type * as T from './types.ts'
 import type { Bytes, BytesLike } from './types.ts'
@@ -53,9 +53,7 @@ export class ClientCore
   }
 
   beginRequest(fields: T.RequestFields): { requestId: string; signingInput: Bytes } {
-    const { w } = this
-    const size = writeMessage(w, 'request', fields, 'begin')
-    return { requestId: w.outText(w.number(0), w.number(1)), signingInput: w.out(size) }
+    return beginRequest(this.w, fields)
   }
 
   buildFrame(parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }): Bytes {

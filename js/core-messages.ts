@@ -4,7 +4,7 @@
 import { badArgument, bytesOf, integerOf, labelOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './core-args.ts'
 import type { Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
-import type { Algorithm, SigningFields } from './types.ts'
+import type { Algorithm, Bytes, RequestFields, SigningFields } from './types.ts'
 
 export type Kind = SigningFields['kind']
 type Message = {
@@ -55,8 +55,30 @@ const fieldBytesOf = (name: Message['bytes'], value: unknown): Uint8Array => {
   return key
 }
 
+/**
+ * beginRequest binds the id of a request and writes its signing input; throws as writeMessage does. Every request passes
+ * here, so its fields are taken one by one.
+ */
+export const beginRequest = (w: Wasm, fields: RequestFields): { requestId: string; signingInput: Bytes } => {
+  const given = optionsOf(fields, 'fields')
+  const { label, protocolVersion = 'v1', deviceSessionId, messageType, requestId } = given
+  const timestampMs = timeOf(given.timestampMs, 'timestampMs')
+  const hash = sizedBytesOf(given.payloadHash, 32, 'payloadHash')
+  labelOf(label)
+  w.begin().put(hash)
+  const size = w.call.begin_request(
+    timestampMs,
+    w.text(label, 'label'),
+    w.text(protocolVersion, 'protocolVersion'),
+    w.text(deviceSessionId, 'deviceSessionId'),
+    w.text(messageType, 'messageType'),
+    w.text(requestId, 'requestId')
+  )
+  return { signingInput: w.out(w.check(size)), requestId: w.outAscii(w.number(0), w.number(1)) }
+}
+
 /** writeMessage writes a signing input to the core's result and gives its size; throws what is wrong with the fields. */
-export const writeMessage = (w: Wasm, kind: Kind, fields: object, call: 'write' | 'begin' = 'write'): number => {
+export const writeMessage = (w: Wasm, kind: Kind, fields: object): number => {
   const { numbers, texts, bytes } = MESSAGES[kind]
   const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
   // A getter may run code of the caller's, which may call the core: all are read before the buffer is used.
@@ -73,5 +95,5 @@ export const writeMessage = (w: Wasm, kind: Kind, fields: object, call: 'write' 
     const value = values[index]
     args.push(w.text(value === undefined && name === 'protocolVersion' ? 'v1' : value, name))
   }
-  return w.check(w.call[`${call}_${kind}` as 'write_request'](...args))
+  return w.check(w.call[`write_${kind}` as 'write_request'](...args))
 }

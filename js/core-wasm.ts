@@ -16,7 +16,17 @@ export const PIECE = 65536
 const OUT_SIZE = 2048
 const TABLE_SIZE = 32
 
-type Call = (...numbers: number[]) => number
+type Call = (
+  a?: number,
+  b?: number,
+  c?: number,
+  d?: number,
+  e?: number,
+  f?: number,
+  g?: number,
+  h?: number,
+  i?: number
+) => number
 /** The functions of wasm/bindings.cpp, apart from those that this file alone calls. */
 type Name =
   | 'reserve'
@@ -69,12 +79,11 @@ export class Wasm {
 
   // Whatever leaves the core as an exception (a trap, an abort, an exhausted stack) leaves it in an unknown state.
   #guarded(run: Call): Call {
-    return (...numbers) => {
+    // As many parameters as the longest call has: rest parameters would make an array for each.
+    return (a, b, c, d, e, f, g, h, i) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)
       try {
-        const value = run(...numbers)
-        if (this.#io.length === 0) this.#renew()
-        return value
+        return run(a, b, c, d, e, f, g, h, i)
       } catch (cause) {
         this.#trap = { cause }
         this.onTrap?.()
@@ -174,9 +183,9 @@ export class Wasm {
     return copy
   }
 
-  /** outText reads text out of the result. */
-  outText(from: number, size: number): string {
-    return decoder.decode(this.#out.subarray(from, from + size))
+  /** outAscii reads ASCII text out of the result. */
+  outAscii(from: number, size: number): string {
+    return String.fromCharCode.apply(undefined, this.#out.subarray(from, from + size) as unknown as number[])
   }
 
   /** number reads a number of the table. */

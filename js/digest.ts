@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: MIT
+import { CORE_BYTES, hashNow } from '#hash-source'
 import type { ClientCore } from './core-client.ts'
 import type { Bytes } from './types.ts'
 
 const subtleDigest = globalThis.crypto?.subtle?.digest?.bind(globalThis.crypto.subtle)
 
-/** Up to here the core hashes faster than the platform answers at all (bench/). */
-const CORE_BYTES = 4096
+/** Beyond this a hash would hold up what else is to be done. */
+const NOW_BYTES = 65536
 
 /**
  * digest gives the SHA-256 of bytes nobody else can change meanwhile: at once for small ones, as a promise for large ones,
  * so that the hot path has no await for it.
  */
-export const digest = (core: ClientCore, bytes: Bytes): Bytes | Promise<Bytes> =>
-  bytes.length <= CORE_BYTES ? core.sha256(bytes) : subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))
+export const digest = (core: ClientCore, bytes: Bytes): Bytes | Promise<Bytes> => {
+  if (bytes.length <= CORE_BYTES) return core.sha256(bytes)
+  if (hashNow && bytes.length <= NOW_BYTES) return new Uint8Array(hashNow(bytes))
+  return subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))
+}

@@ -22,7 +22,7 @@ const cppLayers = [
 ]
 
 const jsLayers = [
-  ['types', 'generated/', 'glue', 'wasm-source'],
+  ['types', 'generated/', 'glue', 'wasm-source', 'hash-source'],
   ['errors', 'platform', 'base64', 'algorithms', 'random', 'checks'],
   ['core', 'keys', 'key-store', 'digest'],
   ['options', 'clock', 'listeners'],
@@ -50,7 +50,7 @@ const owners = [
   },
   { what: 'crypto.subtle', pattern: /\bsubtle\b/, within: /^js\/(?!server\/)/, only: /^js\/(keys|digest)\.ts$/ },
   { what: 'IndexedDB', pattern: /\bindexedDB\b|\bIDB[A-Z]/, within: /^js\//, only: /^js\/key-store\.ts$/ },
-  { what: 'Node', pattern: /from 'node:/, within: /^js\//, only: /^js\/(server\/|wasm-source\.node\.ts)/ },
+  { what: 'Node', pattern: /from 'node:/, within: /^js\//, only: /^js\/(server\/|(wasm|hash)-source\.node\.ts)/ },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {
     what: 'input, output, time or randomness in the core',

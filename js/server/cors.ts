@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
-import { CountersignError } from '../errors.ts'
+import { optionsOf, refuse } from './checks.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Inbound, Outbound } from './types.ts'
 
@@ -16,12 +16,11 @@ const isOrigin = (text: unknown): text is string =>
   typeof text === 'string' && !text.includes('*') && URL.canParse(text) && new URL(text).origin === text
 
 const checkOrigin = (origin: string): string => {
-  const refuse = (why: string) => new CountersignError('ERR_INVALID_ARGUMENT', { detail: `origins: ${why}` })
   if (!isOrigin(origin))
-    throw refuse('each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
+    throw refuse('origins: each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
   const { protocol, hostname } = new URL(origin)
   if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))) return origin
-  throw refuse('https, or http on a loopback host: other pages have no WebCrypto to sign with')
+  throw refuse('origins: https, or http on a loopback host: other pages have no WebCrypto to sign with')
 }
 
 /** Cors makes the headers of every answer. */
@@ -50,6 +49,7 @@ const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string 
 
 /** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
 export const createCors = (origins: readonly string[]): Cors => {
+  if (!Array.isArray(origins)) throw refuse('origins is a list')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
   const headers = (origin: string | null): Record<string, string> => ({
     'cache-control': 'no-store, no-transform',
@@ -111,7 +111,7 @@ const expectHeader = (problems: string[], where: string, headers: Headers, name:
  * ```
  */
 export const checkCors = async (options: { url: string; origin: string; fetch?: typeof fetch }): Promise<string[]> => {
-  const { url, origin, fetch = globalThis.fetch } = options
+  const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors')
   const problems: string[] = []
   if (!isOrigin(origin)) return ['origin: give exactly scheme://host or scheme://host:port']
   const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': ALLOWED }

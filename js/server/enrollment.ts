@@ -3,8 +3,10 @@
 
 import { createHmac, randomInt } from 'node:crypto'
 import { loadCore } from '../core.ts'
+import { CountersignError } from '../errors.ts'
 import type { BytesLike, Core } from '../types.ts'
 import { readBody, unlimitedLease } from './body.ts'
+import { functionOf, integerOf, labelOf, optionsOf, partOf, refuse, signerOf } from './checks.ts'
 import { createGatewayClock } from './clock.ts'
 import { createCors } from './cors.ts'
 import { decodeExact, emptyBytes, isSameBytes, isText } from './encoding.ts'
@@ -45,7 +47,7 @@ export type EnrollmentOptions = {
 /** What enrollment() makes: mount it in a gateway, or call `handle` yourself. */
 export type Enrollment = Mounted & {
   handle(request: Request, from?: From): Promise<Response>
-  /** For an application with its own login: a challenge for a user it vouches for; null where there is no room. */
+  /** For an application with its own login: a challenge for a user it vouches for; null where there is no room, ERR_INVALID_TEXT where the id cannot be signed. */
   challenge(userId: string): Promise<string | null>
   /** Enrols a key for that user: the Response to hand on as it is. */
   confirm(
@@ -72,6 +74,17 @@ const isEmail = (value: string): boolean =>
 // Only A to Z: Unicode's own lower case would make one user of several addresses that are not the same mailbox.
 const foldAddress = (email: string): string => email.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
+const checkOptions = (options: EnrollmentOptions): void => {
+  const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
+  labelOf(label)
+  signerOf(signer)
+  partOf(sessions, ['create'], 'sessions is a SessionStore')
+  if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes is a CodeStore')
+  if (typeof mailer !== 'function') throw refuse('mailer is a function')
+  if (digits !== undefined) integerOf(digits, 'digits', 6, 12)
+  for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
+}
+
 const isProblem = (value: object): value is Problem => 'title' in value
 
 const writeProblem = ({ status, code, title, retryAfterMs }: Problem): Outbound => ({
@@ -86,11 +99,11 @@ const writeProblem = ({ status, code, title, retryAfterMs }: Problem): Outbound 
 
 const tooMany = (retryAfterMs: number): Problem => ({ ...problems.tooMany, retryAfterMs })
 
-const bytesOf = (value: BytesLike): Uint8Array =>
-  (ArrayBuffer.isView(value)
-    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
-    : new Uint8Array(value)
-  ).slice()
+const bytesOf = (value: BytesLike, name: string): Uint8Array => {
+  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice()
+  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
+  throw refuse(`confirm: ${name} is bytes`)
+}
 
 const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
   if (inbound.method !== 'POST') return problems.notAllowed
@@ -105,7 +118,7 @@ const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
 
 /**
  * enrollment makes the endpoints that register a device key after an e-mail code. Give it to `createGateway` or mount its
- * `handle`. Failures are problem+json; it throws ERR_INVALID_ARGUMENT for origins that are none.
+ * `handle`. Failures are problem+json; it throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT for options that cannot work.
  *
  * @example
  * ```ts
@@ -114,6 +127,7 @@ const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
  * ```
  */
 export const enrollment = (options: EnrollmentOptions): Enrollment => {
+  checkOptions(options)
   const {
     codes = memoryCodeStore(),
     mailer,
@@ -126,7 +140,6 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
   const clock = createGatewayClock(options.now)
   const cors = createCors(options.origins ?? [])
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core: async () => options.core ?? loadCore() })
-  const size = Math.max(6, Math.min(12, Math.floor(digits)))
   const hashCode = (id: string, code: string): Uint8Array =>
     createHmac('sha256', pepper).update(`${id}\n${code}`).digest()
 
@@ -157,7 +170,7 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
       [`mail/address/${foldAddress(email)}`, MAILS_PER_ADDRESS]
     ])
     if (wait > 0) return tooMany(wait)
-    const code = String(randomInt(10 ** size)).padStart(size, '0')
+    const code = String(randomInt(10 ** digits)).padStart(digits, '0')
     const challenge = await enroller.challenge(email, LIFETIME_MS, (id) => hashCode(id, code))
     if (!challenge) return tooMany(MINUTE_MS)
     const { id, expiresMs } = challenge
@@ -241,9 +254,18 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
         const out = isPreflight ? cors.preflight(inbound) : await exchange(inbound, sourceOf(inbound.remoteAddress))
         return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
       }),
-    challenge: async (userId) => (await enroller.challenge(userId, LIFETIME_MS))?.id ?? null,
-    async confirm(userId, { challengeId, algorithm, publicKey, proof }) {
-      const offer = { challengeId, algorithm, publicKey: bytesOf(publicKey), proof: bytesOf(proof) }
+    async challenge(userId) {
+      if (!isText(userId)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'userId' })
+      return (await enroller.challenge(userId, LIFETIME_MS))?.id ?? null
+    },
+    async confirm(userId, offered) {
+      const { challengeId, algorithm, publicKey, proof } = optionsOf(offered, 'confirm')
+      const offer = {
+        challengeId,
+        algorithm,
+        publicKey: bytesOf(publicKey, 'publicKey'),
+        proof: bytesOf(proof, 'proof')
+      }
       const { status, headers, body } = await settle(async () => {
         const proven = await enroller.prove(offer)
         if (isProblem(proven)) return proven

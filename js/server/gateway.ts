@@ -42,21 +42,31 @@ const createStart = (
 ) => {
   const { replay, sessions, futureMs } = settings
   // Whatever an earlier process accepted is dated before this.
-  const fenceMs = clock.now() + futureMs
+  const beganMs = clock.now()
+  let starting: Promise<void> | undefined
+  let hasStarted = false
+  let isInStep = false
   const needsFence = async (): Promise<boolean> => {
     if (sessions.volatile && !served.has(sessions)) return false
     return !(await sessions.isEmpty?.())
   }
   const start = async (): Promise<void> => {
+    const fenceMs = (hasStarted ? clock.now() : beganMs) + futureMs
     // Asked at once: a session made while the core loads is no sign of an earlier life.
     const fencing = replay.mayHaveForgotten ? needsFence() : false
     const [isFenced] = await Promise.all([fencing, loadCore()])
     clock.raise(replay.storedFloorMs?.() ?? 0)
     // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
     if (replay.mayHaveForgotten) await replay.fence?.(isFenced ? fenceMs : 0)
+    hasStarted = true
+    isInStep = true
   }
-  let starting: Promise<void> | undefined
   return (): Promise<void> => {
+    if (isInStep && replay.fence && replay.mayHaveForgotten) {
+      // The store has lost its ids since: the same as a restart.
+      isInStep = false
+      starting = undefined
+    }
     starting ??= start().catch((error) => {
       starting = undefined
       throw error
@@ -123,33 +133,29 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   const sourceFor = (inbound: Inbound): string => {
     try {
       if (identify)
-        return String(identify(inbound, { remoteAddress: inbound.remoteAddress, rawTarget: inbound.target }))
+        return String(identify(inbound, { remoteAddress: inbound.remoteAddress, rawTarget: inbound.target })).slice(
+          0,
+          256
+        )
     } catch {
       // A source that cannot be named is counted by its address.
     }
     return sourceOf(inbound.remoteAddress)
   }
 
-  const refuseEarly = (
-    source: string,
-    status: number,
-    code: string,
-    headers: Record<string, string> = {}
-  ): Outbound => {
-    reportRefusal(observer, { exchange: exchanges, code, status, signed: false, source })
-    return plainAnswer(status, headers)
-  }
-
-  const route = async (inbound: Inbound): Promise<Outbound> => {
-    exchanges += 1
+  const route = async (inbound: Inbound, exchange: number): Promise<Outbound> => {
     const source = sourceFor(inbound)
+    const refuse = (status: number, code: string, headers: Record<string, string> = {}): Outbound => {
+      reportRefusal(observer, { exchange, code, status, signed: false, source })
+      return plainAnswer(status, headers)
+    }
     const wait = bySource.take(source, clock.now())
-    if (wait > 0) return refuseEarly(source, 429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
-    if (inbound.isAmbiguous) return refuseEarly(source, 400, 'duplicate_header')
+    if (wait > 0) return refuse(429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
+    if (inbound.isAmbiguous) return refuse(400, 'duplicate_header')
     if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
     const binding = bindingOf(inbound, limits)
-    if (typeof binding !== 'string') return refuseEarly(source, binding.status, binding.code)
-    const trace = createTrace(observer, exchanges, binding, source)
+    if (typeof binding !== 'string') return refuse(binding.status, binding.code)
+    const trace = createTrace(observer, exchange, binding, source)
     await start()
     return pipeline(await coreOf(), inbound, trace)
   }
@@ -157,12 +163,14 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   const answer = async (inbound: Inbound): Promise<Outbound> => {
     if (inbound.method === 'OPTIONS') return cors.preflight(inbound)
     if (inbound.method === 'GET' && inbound.target === CORS_CHECK_PATH) return cors.check(inbound)
+    exchanges += 1
+    const exchange = exchanges
     try {
-      return await route(inbound)
+      return await route(inbound, exchange)
     } catch (error) {
       metrics.count('countersign_fail_closed_total', { reason: 'core' })
       reportRefusal(observer, {
-        exchange: exchanges,
+        exchange,
         code: 'fault',
         status: 503,
         signed: false,

@@ -4,6 +4,7 @@
 
 import { open } from 'lmdb'
 import { CountersignError } from '../errors.ts'
+import { integerOf, optionsOf, refuse } from './checks.ts'
 import { createCodeStore } from './code-store.ts'
 import { lmdbReplay } from './lmdb-replay.ts'
 import { lmdbSessions } from './lmdb-sessions.ts'
@@ -76,11 +77,9 @@ const lmdbCodes = (root: Root): CodeStore => {
  * ```
  */
 export const lmdbStores = (options: { path: string; capacity?: number; restored?: boolean }): LmdbStores => {
-  const { path, capacity = DEFAULT_CAPACITY, restored = false } = options
-  if (typeof path !== 'string' || path === '')
-    throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'lmdbStores: path' })
-  if (!Number.isSafeInteger(capacity) || capacity < 1)
-    throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'lmdbStores: capacity' })
+  const { path, capacity = DEFAULT_CAPACITY, restored = false } = optionsOf(options, 'lmdbStores')
+  if (typeof path !== 'string' || path === '') throw refuse('lmdbStores: path is a string')
+  integerOf(capacity, 'lmdbStores: capacity', 1, 2 ** 32)
   const root = openRoot(path)
   const sessions = lmdbSessions(root)
   const replay = lmdbReplay(root, { capacity, restored })

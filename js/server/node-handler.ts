@@ -4,6 +4,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../errors.ts'
+import { functionOf, optionsOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Gateway, Inbound, NodeListener, Outbound } from './types.ts'
@@ -168,6 +169,8 @@ export const nodeHandler = (
   gateway: Pick<Gateway, 'exchange'>,
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): NodeListener => {
+  partOf(gateway, ['exchange'], 'nodeHandler takes a gateway; createGateway makes one')
+  functionOf(optionsOf(options, 'nodeHandler').remoteAddress, 'nodeHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const serve = async (request: Incoming, response: ServerResponse): Promise<void> => {
     const { inbound, release } = inboundOf(request, response, addressOf(request))

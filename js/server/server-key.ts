@@ -69,6 +69,7 @@ const read = (path: string): KeyObject => {
  * ```
  */
 export const serverKeyFile = (path: string): ServerSigner => {
+  if (typeof path !== 'string' || path === '') throw refuse('its path is a string')
   let key: KeyObject
   try {
     key = read(path)

@@ -5,6 +5,7 @@ import cluster from 'node:cluster'
 import { loadCore } from '../core.ts'
 import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Core, ReplayGuard } from '../types.ts'
+import { integerOf, optionsOf } from './checks.ts'
 import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
@@ -56,6 +57,7 @@ export const memorySessionStore = (): SessionStore => {
 }
 
 const DEFAULT_CAPACITY = 131_072
+const MAX_CAPACITY = 2 ** 24
 
 /**
  * memoryReplayStore remembers ids in the core's bounded guard, about 100 bytes each, allocated at once. It forgets them when
@@ -71,8 +73,10 @@ const DEFAULT_CAPACITY = 131_072
 export const memoryReplayStore = (
   options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
 ): ReplayStore => {
-  const { capacity = DEFAULT_CAPACITY, allowCluster = false } = options
-  const sessionQuota = options.sessionQuota ?? Math.max(1, Math.floor(capacity / 64))
+  const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
+  const { sessionQuota = Math.max(1, Math.floor(capacity / 64)) } = options
+  integerOf(capacity, 'memoryReplayStore: capacity', 1, MAX_CAPACITY)
+  integerOf(sessionQuota, 'memoryReplayStore: sessionQuota', 1, MAX_CAPACITY)
   if (cluster.isWorker && !allowCluster) {
     throw new CountersignError('ERR_INVALID_ARGUMENT', {
       detail: 'memoryReplayStore in a cluster worker: each worker would accept a request once; use lmdbStores'
@@ -80,33 +84,34 @@ export const memoryReplayStore = (
   }
   let guard: ReplayGuard | undefined
   let floorMs = 0
-  let latestMs = 0
   let isFresh = true
+  let hasLost = false
   let isClosed = false
 
   const open = async (): Promise<ReplayGuard> => {
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     const core = await (options.core ?? loadCore())
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
     guard ??= core.createReplayGuard({ capacity, sessionQuota, floorMs })
     return guard
   }
-  // A core that stopped took its ids with it: none of them was later than this.
+  // A core that stopped took its ids with it: nothing is reserved before the gateway has fenced them off.
   const abandon = (): void => {
     guard = undefined
-    floorMs = Math.max(floorMs, latestMs)
+    isFresh = true
+    hasLost = true
   }
   const floor = (): number => Math.max(floorMs, guard?.floorMs ?? 0)
 
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session) {
+      if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the ids in memory were lost' })
       const key = key32.slice()
       const opened = guard ?? (await open())
       if (timestampMs <= floorMs) return 'too-old'
       try {
         const owner = session === undefined ? [] : [Buffer.from(session)]
-        const verdict = opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
-        if (verdict === 'reserved') latestMs = Math.max(latestMs, timestampMs)
-        return verdict
+        return opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
       } catch (error) {
         if (isCountersignError(error) && error.code === 'ERR_CORE_TRAPPED') abandon()
         throw error
@@ -119,6 +124,7 @@ export const memoryReplayStore = (
     },
     async fence(ms) {
       isFresh = false
+      hasLost = false
       floorMs = Math.max(floorMs, ms)
     },
     size: () => guard?.size ?? 0,
@@ -138,7 +144,9 @@ export const memoryReplayStore = (
  * const codes = memoryCodeStore()
  * ```
  */
-export const memoryCodeStore = ({ capacity = 65_536 }: { capacity?: number } = {}): CodeStore => {
+export const memoryCodeStore = (options: { capacity?: number } = {}): CodeStore => {
+  const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
+  integerOf(capacity, 'memoryCodeStore: capacity', 1, MAX_CAPACITY)
   const records = new Map<string, unknown>()
   let walk = records.keys()
   return createCodeStore({

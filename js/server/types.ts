@@ -194,7 +194,7 @@ export interface Mounted {
 }
 
 export interface Gateway {
-  /** Answers a web-standard request. Never rejects. */
+  /** Answers a web-standard request. Rejects only with ERR_INVALID_ARGUMENT, for what is no Request. */
   handle(request: Request, from?: From): Promise<Response>
   /** The same for adapters. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>

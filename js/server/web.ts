@@ -3,6 +3,7 @@
 
 import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
+import { optionsOf, refuse } from './checks.ts'
 import type { From, Inbound, Outbound } from './types.ts'
 
 const targetOf = (url: string): string => {
@@ -54,7 +55,14 @@ export const serveRequest = async (
   from: From,
   exchange: (inbound: Inbound) => Promise<Outbound>
 ): Promise<Response> => {
-  const { inbound, release } = inboundOf(request, from)
+  if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
+    throw refuse('handle takes a Request')
+  }
+  const { remoteAddress, rawTarget } = optionsOf(from, 'handle: from')
+  for (const text of [remoteAddress, rawTarget]) {
+    if (text !== undefined && typeof text !== 'string') throw refuse('handle: remoteAddress and rawTarget are strings')
+  }
+  const { inbound, release } = inboundOf(request, { remoteAddress, rawTarget })
   const out = await exchange(inbound)
   release()
   return responseOf(inbound.method, out)
