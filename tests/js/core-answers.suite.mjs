@@ -186,4 +186,16 @@ export const suite = (test, assert) => {
       assert.ok(['parse', 'signature', 'payload_hash'].includes(stage), `bit ${bit}: ${stage}`)
     }
   })
+
+  test('A12 an envelope that brings a payload, or whose payload grew, is refused', async () => {
+    const core = await loadCore()
+    const key = await makeServerKey('k')
+    const frame = await answerFrame(core, key, { payload: new Uint8Array() })
+    const options = { label: 'demo', keys: [key], requestId: 'request' }
+    const hash = core.sha256(new Uint8Array())
+    assert.equal(core.openEnvelope(frame, hash, options).resultCode, 'ok')
+    const longer = concat(frame, [0])
+    assert.throws(() => core.openEnvelope(longer, hash, options), { code: 'ERR_TRAILING_BYTES', stage: 'parse' })
+    assert.throws(() => core.openResponse(longer, options), { code: 'ERR_PAYLOAD_MISMATCH', stage: 'payload_hash' })
+  })
 }

@@ -2,8 +2,8 @@
 // The exchange vectors through the JavaScript core: every byte made, every byte taken apart, every refusal at its stage.
 
 import { loadCore } from 'countersign/core'
-import { fieldsOf, KINDS, signingInputOf, writeSigningInput } from './core/reference.mjs'
-import { fromHex, toHex } from './harness/bytes.mjs'
+import { field, fieldsOf, KINDS, signingInputOf, writeSigningInput } from './core/reference.mjs'
+import { concat, fromHex, toHex } from './harness/bytes.mjs'
 
 export const suite = (test, assert, env) => {
   const load = async () => ({ core: await loadCore(), vectors: await env.vectors('exchange.json') })
@@ -123,5 +123,11 @@ export const suite = (test, assert, env) => {
       assert.equal(await crypto.subtle.verify(algorithm, key, fromHex(signature), input), valid, name)
       assert.deepEqual(core.requestSigningInput(core.parseSigningInput(input)), input, name)
     }
+  })
+
+  test('the replay key is SHA-256(field(label) · field(session) · field(request id))', async () => {
+    const core = await loadCore()
+    const expected = core.sha256(concat(field('demo'), field('séssion'), field('r.T')))
+    assert.deepEqual(core.replayKey('demo', 'séssion', 'r.T'), expected)
   })
 }
