@@ -27,6 +27,10 @@ const killGroup = (pid, signal) => {
 process.on('exit', () => {
   for (const pid of running) killGroup(pid, 'SIGKILL')
 })
+// A signal's default end runs no exit handler, and the groups would outlive this process.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => process.exit(1))
+}
 
 /**
  * startProcess runs a command in a process group of its own. With `ready`, it resolves once a line of any output matches,
