@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
-import { optionsOf, refuse } from './checks.ts'
+import { badArgument, optionsOf } from '../core-args.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Inbound, Outbound } from './types.ts'
 
@@ -17,10 +17,10 @@ const isOrigin = (text: unknown): text is string =>
 
 const checkOrigin = (origin: string): string => {
   if (!isOrigin(origin))
-    throw refuse('origins: each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
+    throw badArgument('origins: each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
   const { protocol, hostname } = new URL(origin)
   if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))) return origin
-  throw refuse('origins: https, or http on a loopback host: other pages have no WebCrypto to sign with')
+  throw badArgument('origins: https, or http on a loopback host: other pages have no WebCrypto to sign with')
 }
 
 /** Cors makes the headers of every answer. */
@@ -49,7 +49,7 @@ const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string 
 
 /** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
 export const createCors = (origins: readonly string[]): Cors => {
-  if (!Array.isArray(origins)) throw refuse('origins is a list')
+  if (!Array.isArray(origins)) throw badArgument('origins is a list')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
   const headers = (origin: string | null): Record<string, string> => ({
     'cache-control': 'no-store, no-transform',

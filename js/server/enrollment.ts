@@ -3,10 +3,10 @@
 
 import { createHmac, randomInt } from 'node:crypto'
 import { loadCore } from '../core.ts'
-import { CountersignError } from '../errors.ts'
+import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core-args.ts'
 import type { BytesLike, Core } from '../types.ts'
 import { readBody, unlimitedLease } from './body.ts'
-import { functionOf, integerOf, labelOf, optionsOf, partOf, refuse, signerOf } from './checks.ts'
+import { functionOf, partOf, signerOf } from './checks.ts'
 import { createGatewayClock } from './clock.ts'
 import { createCors } from './cors.ts'
 import { decodeExact, emptyBytes, isSameBytes, isText } from './encoding.ts'
@@ -80,8 +80,8 @@ const checkOptions = (options: EnrollmentOptions): void => {
   signerOf(signer)
   partOf(sessions, ['create'], 'sessions is a SessionStore')
   if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes is a CodeStore')
-  if (typeof mailer !== 'function') throw refuse('mailer is a function')
-  if (digits !== undefined) integerOf(digits, 'digits', 6, 12)
+  if (typeof mailer !== 'function') throw badArgument('mailer is a function')
+  if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
   for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
 }
 
@@ -98,12 +98,6 @@ const writeProblem = ({ status, code, title, retryAfterMs }: Problem): Outbound 
 })
 
 const tooMany = (retryAfterMs: number): Problem => ({ ...problems.tooMany, retryAfterMs })
-
-const bytesOf = (value: BytesLike, name: string): Uint8Array => {
-  if (ArrayBuffer.isView(value)) return new Uint8Array(value.buffer, value.byteOffset, value.byteLength).slice()
-  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
-  throw refuse(`confirm: ${name} is bytes`)
-}
 
 const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
   if (inbound.method !== 'POST') return problems.notAllowed
@@ -255,16 +249,15 @@ export const enrollment = (options: EnrollmentOptions): Enrollment => {
         return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
       }),
     async challenge(userId) {
-      if (!isText(userId)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'userId' })
-      return (await enroller.challenge(userId, LIFETIME_MS))?.id ?? null
+      return (await enroller.challenge(textOf(userId, 'userId'), LIFETIME_MS))?.id ?? null
     },
     async confirm(userId, offered) {
       const { challengeId, algorithm, publicKey, proof } = optionsOf(offered, 'confirm')
       const offer = {
         challengeId,
         algorithm,
-        publicKey: bytesOf(publicKey, 'publicKey'),
-        proof: bytesOf(proof, 'proof')
+        publicKey: copyOf(publicKey, 'publicKey'),
+        proof: copyOf(proof, 'proof')
       }
       const { status, headers, body } = await settle(async () => {
         const proven = await enroller.prove(offer)

@@ -3,8 +3,8 @@
 // same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
 
 import { open } from 'lmdb'
+import { badArgument, integerOf, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
-import { integerOf, optionsOf, refuse } from './checks.ts'
 import { createCodeStore } from './code-store.ts'
 import { lmdbReplay } from './lmdb-replay.ts'
 import { lmdbSessions } from './lmdb-sessions.ts'
@@ -78,8 +78,8 @@ const lmdbCodes = (root: Root): CodeStore => {
  */
 export const lmdbStores = (options: { path: string; capacity?: number; restored?: boolean }): LmdbStores => {
   const { path, capacity = DEFAULT_CAPACITY, restored = false } = optionsOf(options, 'lmdbStores')
-  if (typeof path !== 'string' || path === '') throw refuse('lmdbStores: path is a string')
-  integerOf(capacity, 'lmdbStores: capacity', 1, 2 ** 32)
+  if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path is a string')
+  integerOf(capacity, 1, 2 ** 32, 'lmdbStores: capacity')
   const root = openRoot(path)
   const sessions = lmdbSessions(root)
   const replay = lmdbReplay(root, { capacity, restored })

@@ -3,8 +3,9 @@
 // nothing may have touched them: no decoding, no body parser, no folded duplicates.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
-import { functionOf, optionsOf, partOf } from './checks.ts'
+import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Gateway, Inbound, NodeListener, Outbound } from './types.ts'

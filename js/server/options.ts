@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
 // A gateway's options, read once and checked before anything starts.
 
-import { functionOf, integerOf, labelOf, optionsOf, partOf, refuse, signerOf } from './checks.ts'
+import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
+import { functionOf, partOf, signerOf } from './checks.ts'
 import type { GatewayOptions, Limits } from './types.ts'
 
 const MiB = 1024 * 1024
 const DAY_MS = 86_400_000
 
 const readLimits = (limits: Limits) => {
-  const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MiB, 'limits.payloadBytes', 0, 1024 * MiB)
+  const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MiB, 0, 1024 * MiB, 'limits.payloadBytes')
   const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MiB)
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
-    integerOf(limits[name] ?? value, `limits.${name}`, 1, DAY_MS)
+    integerOf(limits[name] ?? value, 1, DAY_MS, `limits.${name}`)
   return {
     payloadBytes,
-    jsonPayloadBytes: integerOf(json, 'limits.jsonPayloadBytes', 0, payloadBytes),
+    jsonPayloadBytes: integerOf(json, 0, payloadBytes, 'limits.jsonPayloadBytes'),
     envelopeMs: milliseconds('envelopeMs', 10_000),
     bodyMs: milliseconds('bodyMs', 60_000),
     idleMs: milliseconds('idleMs', 10_000),
-    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MiB, 'limits.bufferedBytes', 0, Number.MAX_SAFE_INTEGER),
-    storeMs: integerOf(limits.storeMs ?? 1000, 'limits.storeMs', 1, 1000)
+    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MiB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
+    storeMs: integerOf(limits.storeMs ?? 1000, 1, 1000, 'limits.storeMs')
   }
 }
 
@@ -31,6 +32,8 @@ const checkParts = (options: GatewayOptions): void => {
   partOf(replay, ['reserve'], 'replay is a ReplayStore')
   optionsOf(routes, 'createGateway: routes')
   if (enrollment !== undefined) partOf(enrollment, ['owns', 'exchange'], 'enrollment: enrollment() makes one')
+  for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
+  optionsOf(options.rates?.perType ?? {}, 'rates.perType')
   for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now'] as const) functionOf(options[name], name)
 }
 
@@ -38,13 +41,13 @@ const NINETY_DAYS_MS = 90 * DAY_MS
 
 const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
   if (serverKeys === undefined) return
-  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw refuse('serverKeys: keys is a list')
-  integerOf(serverKeys.serial, 'serverKeys.serial', 0, Number.MAX_SAFE_INTEGER)
+  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw badArgument('serverKeys: keys is a list')
+  integerOf(serverKeys.serial, 0, Number.MAX_SAFE_INTEGER, 'serverKeys.serial')
   for (const key of serverKeys.keys) {
     const { id, publicKey, notBefore = 0, notAfter } = optionsOf(key, 'serverKeys: a key')
-    if (typeof id !== 'string' || publicKey?.length !== 32) throw refuse('serverKeys: id and publicKey (32 bytes)')
-    integerOf(notBefore, 'serverKeys: notBefore', 0, Number.MAX_SAFE_INTEGER)
-    integerOf(notAfter, 'serverKeys: notAfter, within 90 days', notBefore, nowMs + NINETY_DAYS_MS)
+    if (typeof id !== 'string' || publicKey?.length !== 32) throw badArgument('serverKeys: id and publicKey (32 bytes)')
+    integerOf(notBefore, 0, Number.MAX_SAFE_INTEGER, 'serverKeys: notBefore')
+    integerOf(notAfter, notBefore, nowMs + NINETY_DAYS_MS, 'serverKeys: notAfter, within 90 days')
   }
 }
 
@@ -52,15 +55,18 @@ const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
 export const readOptions = (options: GatewayOptions) => {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
-  const { window = {}, rates = {}, limits = {}, handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
+  const { handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
+  const window = options.window ?? {}
+  const rates = options.rates ?? {}
+  const limits = options.limits ?? {}
   return {
     ...options,
     compatible: compatible === true,
     origins,
-    pastMs: integerOf(window.pastMs ?? 60_000, 'window.pastMs', 1, DAY_MS),
-    futureMs: integerOf(window.futureMs ?? 10_000, 'window.futureMs', 1, DAY_MS),
+    pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
+    futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),
-    handlerTimeoutMs: integerOf(handlerTimeoutMs, 'handlerTimeoutMs', 1, DAY_MS),
+    handlerTimeoutMs: integerOf(handlerTimeoutMs, 1, DAY_MS, 'handlerTimeoutMs'),
     rates: { ...rates, perSource: rates.perSource ?? 2000, perSession: rates.perSession ?? 2000 }
   }
 }

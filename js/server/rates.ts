@@ -3,7 +3,7 @@
 // kept, so memory is bounded by the keys seen within one burst, and by `capacity` in any case.
 
 import { isIPv6 } from 'node:net'
-import { optionsOf, refuse } from './checks.ts'
+import { badArgument, optionsOf } from '../core-args.ts'
 import type { Rate } from './types.ts'
 
 /** Buckets bounds events per key. */
@@ -19,7 +19,7 @@ const partsOf = (rate: Rate): { perSecond: number; burst: number } => {
   const { perSecond, burst } =
     typeof rate === 'number' ? { perSecond: rate, burst: Math.max(1, rate) } : optionsOf(rate, 'rates: a rate')
   if (!(perSecond > 0) || !(burst >= 1)) {
-    throw refuse('rates: perSecond is above 0, burst at least 1')
+    throw badArgument('rates: perSecond is above 0, burst at least 1')
   }
   return { perSecond, burst }
 }

@@ -3,9 +3,9 @@
 
 import cluster from 'node:cluster'
 import { loadCore } from '../core.ts'
+import { integerOf, optionsOf } from '../core-args.ts'
 import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Core, ReplayGuard } from '../types.ts'
-import { integerOf, optionsOf } from './checks.ts'
 import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
@@ -74,9 +74,9 @@ export const memoryReplayStore = (
   options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
 ): ReplayStore => {
   const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
+  integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')
   const { sessionQuota = Math.max(1, Math.floor(capacity / 64)) } = options
-  integerOf(capacity, 'memoryReplayStore: capacity', 1, MAX_CAPACITY)
-  integerOf(sessionQuota, 'memoryReplayStore: sessionQuota', 1, MAX_CAPACITY)
+  integerOf(sessionQuota, 1, MAX_CAPACITY, 'memoryReplayStore: sessionQuota')
   if (cluster.isWorker && !allowCluster) {
     throw new CountersignError('ERR_INVALID_ARGUMENT', {
       detail: 'memoryReplayStore in a cluster worker: each worker would accept a request once; use lmdbStores'
@@ -146,7 +146,7 @@ export const memoryReplayStore = (
  */
 export const memoryCodeStore = (options: { capacity?: number } = {}): CodeStore => {
   const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
-  integerOf(capacity, 'memoryCodeStore: capacity', 1, MAX_CAPACITY)
+  integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
   const records = new Map<string, unknown>()
   let walk = records.keys()
   return createCodeStore({

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Between web-standard Request and Response and the gateway's own Inbound and Outbound.
 
+import { badArgument, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
-import { optionsOf, refuse } from './checks.ts'
 import type { From, Inbound, Outbound } from './types.ts'
 
 const targetOf = (url: string): string => {
@@ -56,11 +56,12 @@ export const serveRequest = async (
   exchange: (inbound: Inbound) => Promise<Outbound>
 ): Promise<Response> => {
   if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
-    throw refuse('handle takes a Request')
+    throw badArgument('handle takes a Request')
   }
   const { remoteAddress, rawTarget } = optionsOf(from, 'handle: from')
   for (const text of [remoteAddress, rawTarget]) {
-    if (text !== undefined && typeof text !== 'string') throw refuse('handle: remoteAddress and rawTarget are strings')
+    if (text !== undefined && typeof text !== 'string')
+      throw badArgument('handle: remoteAddress and rawTarget are strings')
   }
   const { inbound, release } = inboundOf(request, { remoteAddress, rawTarget })
   const out = await exchange(inbound)

