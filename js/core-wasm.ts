@@ -83,7 +83,10 @@ export class Wasm {
     return (a, b, c, d, e, f, g, h, i) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)
       try {
-        return run(a, b, c, d, e, f, g, h, i)
+        const value = run(a, b, c, d, e, f, g, h, i)
+        // The memory has grown, and with that the views are detached.
+        if (this.#io.length === 0) this.#renew()
+        return value
       } catch (cause) {
         this.#trap = { cause }
         this.onTrap?.()
