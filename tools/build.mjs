@@ -107,19 +107,25 @@ const buildWasm = () => {
   run('cmake', ['--build', '--preset', 'wasm'], env)
 }
 
+const wasms = ['countersign', 'countersign-client']
+
+/** buildGlue makes the one glue of both cores: they differ in what they can be asked, not in how they are loaded. */
 const buildGlue = () => {
-  const glue = readFileSync('build/wasm/countersign.mjs', 'utf8')
+  const [glue, other] = wasms.map((name) =>
+    readFileSync(`build/wasm/${name}.mjs`, 'utf8').replaceAll('countersign-client', 'countersign')
+  )
+  if (glue !== other) fail('countersign.wasm and countersign-client.wasm have come to need glue of their own')
   const { code } = transformSync(glue, { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
   mkdirSync('dist', { recursive: true })
   writeFileSync('dist/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
-  copyFileSync('build/wasm/countersign.wasm', 'dist/countersign.wasm')
+  for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/${name}.wasm`)
   copyFileSync(join(sodium, 'LICENSE'), 'dist/LICENSE.libsodium')
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
-  const kept = new Set(['dist/glue.js', 'dist/countersign.wasm', 'dist/LICENSE.libsodium'])
+  const kept = new Set(['dist/glue.js', 'dist/LICENSE.libsodium', ...wasms.map((name) => `dist/${name}.wasm`)])
   for (const source of files(['js'])) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
     for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
@@ -135,12 +141,15 @@ step(
 )
 if (!jsOnly) {
   const inputs = ['CMakeLists.txt', 'CMakePresets.json', 'cmake', 'wasm', 'include', 'src']
+  const glued = wasms.flatMap((name) => [`build/wasm/${name}.wasm`, `build/wasm/${name}.mjs`])
   const extra = run('emcc', ['--version']) + sodium
-  step('wasm', { inputs, extra, outputs: ['build/wasm/countersign.wasm', 'build/wasm/countersign.mjs'] }, buildWasm)
-  const glue = ['build/wasm/countersign.wasm', 'build/wasm/countersign.mjs', 'package-lock.json']
+  step('wasm', { inputs, extra, outputs: glued }, buildWasm)
   step(
     'glue',
-    { inputs: glue, outputs: ['dist/countersign.wasm', 'dist/glue.js', 'dist/LICENSE.libsodium'] },
+    {
+      inputs: [...glued, 'package-lock.json'],
+      outputs: ['dist/glue.js', 'dist/LICENSE.libsodium', ...wasms.map((name) => `dist/${name}.wasm`)]
+    },
     buildGlue
   )
 }

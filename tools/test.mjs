@@ -93,14 +93,27 @@ const steps = {
 }
 
 let running
-const stop = () => {
+const stop = (signal) => {
   if (!running?.pid) return
   try {
-    process.kill(-running.pid, 'SIGKILL')
-  } catch {}
+    process.kill(-running.pid, signal)
+  } catch {
+    // It has gone already.
+  }
 }
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1))
-process.on('exit', stop)
+/** stopGently lets a test end the browsers and servers that it started in groups of their own. */
+const stopGently = () => {
+  stop('SIGTERM')
+  setTimeout(stop, 5000, 'SIGKILL').unref()
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    stopGently()
+    running?.on('close', () => process.exit(1))
+    setTimeout(() => process.exit(1), 6000)
+  })
+}
+process.on('exit', () => stop('SIGKILL'))
 
 const run = ([program, ...args], output) =>
   new Promise((resolve) => {
@@ -112,12 +125,12 @@ const run = ([program, ...args], output) =>
     const limit = setTimeout(
       () => {
         output.push('stopped: it took too long\n')
-        stop()
+        stopGently()
       },
       (options.long ? 120 : 12) * 60_000
     )
     for (const stream of [running.stdout, running.stderr]) stream.on('data', (bytes) => output.push(bytes))
-    running.on('exit', stop)
+    running.on('exit', () => stop('SIGKILL'))
     running.on('error', (error) => output.push(`${error.message}\n`))
     running.on('close', (status) => {
       clearTimeout(limit)
