@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of the core that a client needs; core.ts adds the rest. Apart, so that a page does not download the rest.
 
+import { clientSource } from '#wasm-source'
 import { bytesOf, lengthOf, sizedBytesOf } from './core-args.ts'
 import { buildFrame, openEnvelope } from './core-frames.ts'
 import { Clock } from './core-handles.ts'
@@ -92,6 +93,6 @@ export class ClientCore
   }
 }
 
-/** loadClientCore is loadCore for the part that a client needs; both share the default instance. */
+/** loadClientCore is loadCore for the part that a client needs; the whole core's file serves it as well. */
 export const loadClientCore = async (source?: WasmSource | Promise<WasmSource>): Promise<ClientCore> =>
-  new ClientCore(await loadWasm(source))
+  new ClientCore(await loadWasm(clientSource, source))

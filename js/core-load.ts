@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // From a source to a running instance. Nothing happens at import; a load that failed leaves nothing behind.
 
-import { defaultSource, fetchSource } from '#wasm-source'
+import { fetchSource } from '#wasm-source'
 import { bytesOf } from './core-args.ts'
 import { Wasm } from './core-wasm.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import createGlue, { type InstantiateWasm } from './glue.js'
 import type { BytesLike } from './types.ts'
 
-/** Where countersign.wasm comes from: an address, an answer to be, its bytes, or what is compiled already. */
+/** Where the WebAssembly file comes from: an address, an answer to be, its bytes, or what is compiled already. */
 export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
@@ -74,27 +74,34 @@ const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAss
   }
 }
 
-let shared: Promise<Wasm> | undefined
-let compiled: WebAssembly.Module | undefined
+/** Where a build of the core lies by default; also what its shared instance is known by. */
+export type DefaultSource = () => unknown
 
-const loadShared = async (): Promise<Wasm> => {
-  const { wasm, module } = await load(() => compiled ?? defaultSource())
-  compiled = module
+const shared = new Map<DefaultSource, Promise<Wasm>>()
+const compiled = new Map<DefaultSource, WebAssembly.Module>()
+
+const loadShared = async (defaultSource: DefaultSource): Promise<Wasm> => {
+  const { wasm, module } = await load(() => compiled.get(defaultSource) ?? defaultSource())
+  compiled.set(defaultSource, module)
   wasm.onTrap = () => {
-    shared = undefined
+    shared.delete(defaultSource)
   }
   return wasm
 }
 
 /**
- * loadWasm makes an instance of the core from a source, or gives the shared one, which is made once, again after a load
- * that failed, and anew after a trap. It rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH.
+ * loadWasm makes an instance of the core from a source, or gives the shared one of the default source, which is made once,
+ * again after a load that failed, and anew after a trap. It rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH.
  */
-export const loadWasm = async (source?: unknown): Promise<Wasm> => {
+export const loadWasm = async (defaultSource: DefaultSource, source?: unknown): Promise<Wasm> => {
   if (source !== undefined) return (await load(() => source)).wasm
-  shared ??= loadShared().catch((error: unknown) => {
-    shared = undefined
-    throw error
-  })
-  return shared
+  let loading = shared.get(defaultSource)
+  if (!loading) {
+    loading = loadShared(defaultSource).catch((error: unknown) => {
+      shared.delete(defaultSource)
+      throw error
+    })
+    shared.set(defaultSource, loading)
+  }
+  return loading
 }

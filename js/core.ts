@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The C++ core by itself: it signs nothing and talks to nobody, but makes and judges every byte of a message.
 
+import { wholeSource } from '#wasm-source'
 import { bytesOf, labelOf, lengthOf } from './core-args.ts'
 import { ClientCore } from './core-client.ts'
 import { openRequest, openResponse, parseFrame } from './core-frames.ts'
@@ -98,7 +99,7 @@ const wholeCores = new WeakMap<Wasm, WholeCore>()
  * ```
  */
 export const loadCore = async (source?: WasmSource | Promise<WasmSource>): Promise<T.Core> => {
-  const wasm = await loadWasm(source)
+  const wasm = await loadWasm(wholeSource, source)
   const core = wholeCores.get(wasm) ?? new WholeCore(wasm)
   wholeCores.set(wasm, core)
   return core

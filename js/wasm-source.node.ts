@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Where the core's WebAssembly file lies in Node, whose fetch does not read file: addresses.
+// Where the core's WebAssembly files lie in Node, whose fetch does not read file: addresses: beside this file.
 
 import { readFile } from 'node:fs/promises'
 
-/** defaultSource reads countersign.wasm beside this file; rejects as readFile does. */
-export const defaultSource = (): Promise<Uint8Array> => readFile(new URL('./countersign.wasm', import.meta.url))
+/** wholeSource reads the whole core; rejects as readFile does. */
+export const wholeSource = (): Promise<Uint8Array> => readFile(new URL('./countersign.wasm', import.meta.url))
+
+/** clientSource reads the client's part; rejects as readFile does. */
+export const clientSource = (): Promise<Uint8Array> => readFile(new URL('./countersign-client.wasm', import.meta.url))
 
 /** fetchSource reads a file: address and fetches any other; rejects as readFile and fetch do. */
 export const fetchSource = (address: string): Promise<Response | Uint8Array> =>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Where the core's WebAssembly file lies in browsers and workers.
+// Where the core's WebAssembly files lie in browsers and workers: beside this file. The form is one that bundlers recognise:
+// they copy the file and rewrite the address.
 
-/**
- * defaultSource gives the address of countersign.wasm beside this file, in the form that bundlers recognise: they copy the
- * file and rewrite the address.
- */
-export const defaultSource = (): URL => new URL('./countersign.wasm', import.meta.url)
+/** wholeSource gives the address of the whole core. */
+export const wholeSource = (): URL => new URL('./countersign.wasm', import.meta.url)
+
+/** clientSource gives the address of the client's part. */
+export const clientSource = (): URL => new URL('./countersign-client.wasm', import.meta.url)
 
 /** fetchSource fetches an address; rejects as fetch does. */
 export const fetchSource = (address: string): Promise<Response> => fetch(address)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The list of what JavaScript can call, and the only file that knows Emscripten. Numbers only, no
 // logic; js/core-wasm.ts and the files beside it are the only callers.
+//
+// It is built twice: whole, and with COUNTERSIGN_CLIENT for pages, which download no server.
 #include <emscripten/bind.h>
 
 #include "messages.hpp"
@@ -49,28 +51,17 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("sha256_update", &sha256_update);
   function("sha256_finish", &sha256_finish);
   function("sha256_free", &release<Sha256>);
-  function("hmac_sha256", &hmac);
-  function("verify_hmac_sha256", &verify_hmac);
   function("verify_ed25519", &verify);
   function("is_acceptable_ed25519_key", &is_acceptable_key);
-  function("trusted_key_new", &trusted_key_new);
-  function("trusted_key_verify", &trusted_key_verify);
-  function("trusted_key_free", &release<TrustedKey>);
 
   function("write_request", &put_request);
   function("begin_request", &put_begun_request);
   function("write_response", &put_response);
-  function("write_event", &put_event);
   function("write_enroll", &put_enroll);
-  function("write_rotate", &put_rotate);
-  function("parse_signing_input", &parse_signing_input);
 
   function("write_envelope", &put_envelope);
-  function("parse_frame", &take_frame);
-  function("open_request", &take_request);
   function("trust_key", &trust_key);
   function("open_envelope", &take_answer);
-  function("replay_key", &replay_key_of);
 
   function("clock_new", &clock_new);
   function("clock_add_round_trip", &clock_add_round_trip);
@@ -82,10 +73,25 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("clock_reset", &clock_reset);
   function("clock_free", &release<ServerClock>);
 
+#ifndef COUNTERSIGN_CLIENT
+  function("hmac_sha256", &hmac);
+  function("verify_hmac_sha256", &verify_hmac);
+  function("trusted_key_new", &trusted_key_new);
+  function("trusted_key_verify", &trusted_key_verify);
+  function("trusted_key_free", &release<TrustedKey>);
+
+  function("write_event", &put_event);
+  function("write_rotate", &put_rotate);
+  function("parse_signing_input", &parse_signing_input);
+  function("parse_frame", &take_frame);
+  function("open_request", &take_request);
+  function("replay_key", &replay_key_of);
+
   function("guard_new", &guard_new);
   function("guard_reserve", &guard_reserve);
   function("guard_state", &guard_state);
   function("guard_free", &release<ReplayGuard>);
+#endif
 }
 
 }  // namespace countersign::wasm

@@ -40,6 +40,7 @@ test('the tarball holds exactly the built files and the documents', () => {
   const expected = [
     ...sources.flatMap((name) => ['.js', '.js.map', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`)),
     'dist/LICENSE.libsodium',
+    'dist/countersign-client.wasm',
     'dist/countersign.wasm',
     'dist/glue.js',
     'CHANGELOG.md',
