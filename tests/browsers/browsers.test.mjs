@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 // Every suite of tests/js in a page of each engine, under a strict policy; each test of a page is a test here.
+// COUNTERSIGN_ENGINES=firefox,webkit picks engines, for a person at work.
 
 import { equal, ok } from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { startGateway } from '../runtimes/suites.mjs'
 import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
 import { startPageServer } from './page-server.mjs'
 
 const SILENCE_MS = 120_000
-
-let gateway
-before(async () => {
-  gateway = await startGateway()
-})
-after(() => gateway?.stop())
 
 /** follow gives the page's messages one by one; throws when none comes in time, saying what came last. */
 const follow = async function* (server) {
@@ -40,6 +35,9 @@ const follow = async function* (server) {
 }
 
 const runEngine = async (t, engine) => {
+  // One for each engine: the limits on enrolment count addresses and sources.
+  const gateway = await startGateway()
+  t.after(() => gateway.stop())
   const server = await startPageServer(gateway.url)
   t.after(() => server.close())
   const browser = await launch(engine)
@@ -64,7 +62,9 @@ const runEngine = async (t, engine) => {
   equal([...waiting].join('\n'), '', 'every planned test ran')
 }
 
-for (const engine of engines) {
+const picked = process.env.COUNTERSIGN_ENGINES?.split(',') ?? engines
+
+for (const engine of engines.filter((name) => picked.includes(name))) {
   const command = missingEngine(engine)
   test(engine, { skip: command && !browsersRequired && `not installed: ${command}` }, (t) => runEngine(t, engine))
 }

@@ -87,9 +87,9 @@ export const startPageServer = async (gatewayUrl) => {
     }
     if (name === '') return send(response, 'text/html; charset=utf-8', PAGE)
     if (Object.hasOwn(scripts, name)) return send(response, 'text/javascript', scripts[name])
-    if (name === 'countersign.wasm') {
+    if (/^countersign(-client)?\.wasm$/.test(name)) {
       const type = request.url.endsWith('?plain') ? 'text/plain' : 'application/wasm'
-      return send(response, type, await readFile(join(root, 'dist/countersign.wasm')))
+      return send(response, type, await readFile(join(root, 'dist', name)))
     }
     const vector = /^vectors\/([A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)$/.exec(name)
     if (vector && !vector[1].includes('..')) {

@@ -6,7 +6,10 @@ import { assert } from '../js/harness/assert.mjs'
 const post = (base, message) =>
   fetch(new URL('results', base), { method: 'POST', body: JSON.stringify(message), keepalive: true })
 
-const explain = (error) => `${error?.message ?? error}\n${error?.stack ?? ''}`
+const explain = (error) => {
+  const own = `${error?.message ?? error}\n${error?.stack ?? ''}`
+  return error?.cause === undefined ? own : `${own}\ncaused by ${explain(error.cause)}`
+}
 
 const runOne = async (run) => {
   try {
