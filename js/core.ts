@@ -2,7 +2,7 @@
 // The C++ core by itself: it signs nothing and talks to nobody, but makes and judges every byte of a message.
 
 import { wholeSource } from '#wasm-source'
-import { bytesOf, labelOf, lengthOf } from './core-args.ts'
+import { badArgument, bytesOf, labelOf, lengthOf } from './core-args.ts'
 import { ClientCore } from './core-client.ts'
 import { openRequest, openResponse, parseFrame } from './core-frames.ts'
 import { Guard, Trusted } from './core-handles.ts'
@@ -19,6 +19,12 @@ export { CountersignError, type ErrorCategory, type ErrorCode, isCountersignErro
 export type * from './types.ts'
 
 class WholeCore extends ClientCore implements T.Core {
+  constructor(w: Wasm) {
+    super(w)
+    // The file for pages has the same ABI and less in it.
+    if (!w.call.guard_new) throw badArgument('this is the part for clients', 'ERR_VERSION_MISMATCH')
+  }
+
   createSha256(): T.Sha256Stream {
     return new Sha256(this.w)
   }

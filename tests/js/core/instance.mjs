@@ -3,11 +3,11 @@
 
 import { loadCore } from 'countersign/core'
 
-/** wasmBytes reads the built countersign.wasm. */
-export const wasmBytes = async (env) => {
-  if (env.runtime !== 'node') return new Uint8Array(await (await fetch(env.wasmUrl)).arrayBuffer())
+/** wasmBytes reads a built WebAssembly file. */
+export const wasmBytes = async (env, name = 'countersign.wasm') => {
+  if (env.runtime !== 'node') return new Uint8Array(await (await fetch(new URL(name, env.wasmUrl))).arrayBuffer())
   const { readFile } = await import(`node:${'fs/promises'}`)
-  return new Uint8Array(await readFile(new URL(import.meta.resolve('countersign/countersign.wasm'))))
+  return new Uint8Array(await readFile(new URL(import.meta.resolve(`countersign/${name}`))))
 }
 
 /** watchLoad runs `load` and gives what it gave and the memory of the instance that it made. */
