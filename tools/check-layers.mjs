@@ -23,9 +23,9 @@ const cppLayers = [
 
 const jsLayers = [
   ['types', 'generated/', 'glue', 'wasm-source', 'hash-source'],
-  ['errors', 'platform', 'base64', 'algorithms', 'random', 'checks'],
+  ['errors', 'platform', 'base64', 'algorithms', 'checks'],
   ['core', 'keys', 'key-store', 'digest'],
-  ['options', 'clock', 'listeners'],
+  ['options', 'clock', 'limits', 'listeners', 'random'],
   ['session'],
   ['transport/'],
   ['client', 'engine', 'enrollment', 'outstanding', 'requests', 'sessions', 'index']
