@@ -125,7 +125,7 @@ test('a bundler makes a page of it that needs nothing of Node and keeps the addr
   const [{ text }] = outputFiles
   assert.ok(!/from\s*['"]node:|require\(|\beval\(|new Function\(/.test(text))
   assert.match(text, /new URL\(\s*["']\.\/countersign-client\.wasm["'],\s*import\.meta\.url\s*\)/)
-  assert.ok(!text.includes('countersign.wasm'), 'the whole core is not for pages')
+  assert.ok(!text.includes('./countersign.wasm'), 'the whole core is not for pages')
   const foreign = Object.keys(metafile.inputs).filter(
     (path) => !/^(main\.mjs|node_modules\/countersign\/dist\/)/.test(path)
   )
