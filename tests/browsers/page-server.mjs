@@ -76,6 +76,10 @@ const passOn = (gatewayUrl, request, response) => {
 /** startPageServer resolves to `{ url, onResult, close() }`; `onResult` is called with every message of the page. */
 export const startPageServer = async (gatewayUrl) => {
   const scripts = await bundleScripts()
+  // Read together with the scripts: a build that runs meanwhile must not mix its files with these.
+  const wasm = {}
+  for (const name of ['countersign.wasm', 'countersign-client.wasm'])
+    wasm[name] = await readFile(join(root, 'dist', name))
   const served = { url: '', onResult: () => {}, close: async () => {} }
   const handle = async (request, response) => {
     const { pathname } = new URL(request.url, 'http://page')
@@ -87,9 +91,8 @@ export const startPageServer = async (gatewayUrl) => {
     }
     if (name === '') return send(response, 'text/html; charset=utf-8', PAGE)
     if (Object.hasOwn(scripts, name)) return send(response, 'text/javascript', scripts[name])
-    if (/^countersign(-client)?\.wasm$/.test(name)) {
-      const type = request.url.endsWith('?plain') ? 'text/plain' : 'application/wasm'
-      return send(response, type, await readFile(join(root, 'dist', name)))
+    if (Object.hasOwn(wasm, name)) {
+      return send(response, request.url.endsWith('?plain') ? 'text/plain' : 'application/wasm', wasm[name])
     }
     const vector = /^vectors\/([A-Za-z0-9_.-]+(?:\/[A-Za-z0-9_.-]+)*)$/.exec(name)
     if (vector && !vector[1].includes('..')) {
