@@ -7,7 +7,6 @@ import type { Register } from './enrollment.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import { canSign } from './keys.ts'
 import { type ConnectOptions, functionOf, readOptions } from './options.ts'
-import { hasRandom } from './platform.ts'
 import { checkType, encodeJson, idempotencyKeyOf, payloadOf, type RequestOptions, readRequest } from './requests.ts'
 import type { Session } from './session.ts'
 import { readSessions, type SessionInfo } from './sessions.ts'
@@ -65,7 +64,8 @@ export class Client {
 
   /**
    * on registers a listener for `state`, `clock` or `stage` (each check of each answer, as it passes or fails) and gives the
-   * function that removes it. It throws ERR_INVALID_ARGUMENT for another event.
+   * function that removes it; `connection` is taken too and never told in this release. It throws ERR_INVALID_ARGUMENT for
+   * another event.
    */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
     return this.#engine.listeners.add(event, listener)
@@ -233,6 +233,8 @@ export const connect = async (options: ConnectOptions): Promise<Client> => {
     const detail = `${globalThis.location?.origin ?? 'this page'} has no WebCrypto; a phone on the LAN needs https too`
     throw new CountersignError('ERR_INSECURE_CONTEXT', { detail })
   }
-  if (!canSign || !hasRandom) throw new CountersignError('ERR_NO_CRYPTO')
+  if (!canSign) throw new CountersignError('ERR_NO_CRYPTO')
+  // A generator that gives nothing is found here, not at the first request.
+  settings.random.id()
   return new Client(await Engine.start(settings))
 }

@@ -9,8 +9,8 @@ const getRandomValues = crypto?.getRandomValues?.bind(crypto)
 /** Whether this environment has secure random numbers. */
 export const hasRandom = getRandomValues !== undefined
 
-/** Fills bytes with random ones; the platform's generator where an application injects none. */
-export type FillRandom = (bytes: Uint8Array<ArrayBuffer>) => unknown
+/** Fills a buffer with random bytes and gives it back; the platform's generator where an application injects none. */
+export type FillRandom = (buffer: Uint8Array<ArrayBuffer>) => Uint8Array
 
 export const fillRandom: FillRandom = (bytes) => getRandomValues(bytes)
 

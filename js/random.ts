@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import { sizedBytesOf } from './core-args.ts'
+import { CountersignError } from './errors.ts'
 import type { FillRandom } from './platform.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
@@ -30,16 +32,29 @@ export class Randomness {
   }
 
   #take(size: number): number {
-    if (this.#used + size > POOL_BYTES) {
-      this.#fill(this.#pool)
-      this.#used = 0
-    }
+    if (this.#used + size > POOL_BYTES) this.#refill()
     const at = this.#used
     this.#used += size
     return at
   }
 
-  /** 128 random bits as 22 base64url characters. */
+  // A generator that fails, fills nothing or only a part, or gives the same bytes again would make ids that repeat.
+  #refill(): void {
+    const pool = this.#pool
+    const ids = new Set([textOfId(pool, 0)])
+    try {
+      const given: unknown = this.#fill(pool.fill(0))
+      if (given !== undefined) pool.set(sizedBytesOf(given, POOL_BYTES, 'random'))
+      for (let at = 0; at < POOL_BYTES; at += ID_BYTES) ids.add(textOfId(pool, at))
+    } catch (cause) {
+      throw new CountersignError('ERR_NO_CRYPTO', { cause, detail: 'random' })
+    }
+    if (ids.size <= POOL_BYTES / ID_BYTES)
+      throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random repeats itself' })
+    this.#used = 0
+  }
+
+  /** 128 random bits as 22 base64url characters; throws ERR_NO_CRYPTO where the generator gives none. */
   id(): string {
     return textOfId(this.#pool, this.#take(ID_BYTES))
   }
