@@ -117,11 +117,14 @@ const enrollmentRefused = async (response: Response, signal: AbortSignal): Promi
 /** What emailEnrollment needs of a client. */
 export type Enrollable = { enroll(register: Register): Promise<void> }
 
+/** What was typed in; null or undefined where the person gave up. */
+type Code = string | null | undefined
+
 export type EmailEnrollmentOptions = {
   /** The address, signed into the proof exactly as it stands here. */
   email: string
   /** The code from the mail, or the function that asks for it once the mail is on its way. */
-  code: string | ((challengeId: string) => string | Promise<string>)
+  code: string | ((challengeId: string) => Code | Promise<Code>)
   /** Of an earlier attempt: no new mail is sent. */
   challengeId?: string
   signal?: AbortSignal
@@ -143,20 +146,25 @@ const askForCode = async ({ post }: Registration, path: string, email: string, s
 
 /**
  * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It
- * rejects with ERR_ENROLLMENT_REFUSED, the gateway's problem as its cause, and may then be called again.
+ * rejects with ERR_ENROLLMENT_REFUSED, the gateway's problem as its cause, and may then be called again; with ERR_ABORTED
+ * where `code` gives null.
  *
  * @example
- * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') ?? '' })
+ * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') })
  */
-export const emailEnrollment = (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> => {
-  const { email, code, challengeId, signal, sendPath, confirmPath } = optionsOf(options, 'options')
+export const emailEnrollment = async (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> => {
+  const { email, code, challengeId, signal } = optionsOf(options, 'options')
+  const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
+  functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   textOf(email, 'email')
   const ask = typeof code === 'string' ? () => code : functionOf(code, 'code')
   return client.enroll(async (registration) => {
     const { publicKey, algorithm, prove, post } = registration
-    const challenge =
-      challengeId ?? (await askForCode(registration, sendPath ?? `${AUTH}/send-email-code`, email, signal))
-    const given = await ask(challenge)
+    const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
+    const given: unknown = await ask(challenge)
+    if (given === null || given === undefined)
+      throw new CountersignError('ERR_ABORTED', { detail: 'no code was given' })
+    if (typeof given !== 'string' || given === '') throw badArgument('code has to be text')
     const body = {
       challenge_id: challenge,
       code: given,
@@ -165,7 +173,7 @@ export const emailEnrollment = (client: Enrollable, options: EmailEnrollmentOpti
       proof: encodeBase64(await prove(challenge, email)),
       time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone
     }
-    const confirm = (): Promise<Response> => post(confirmPath ?? `${AUTH}/confirm-email-code`, body, signal)
+    const confirm = (): Promise<Response> => post(confirmPath, body, signal)
     // The identical confirm gives the same session again (R85), so a lost answer may be asked for once more.
     return confirm().catch((error) => (error?.code === 'ERR_NETWORK' ? confirm() : Promise.reject(error)))
   })

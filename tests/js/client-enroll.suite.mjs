@@ -247,8 +247,30 @@ export const suite = (test, assert) => {
     await enrol(client, gateway)
     assert.deepEqual(client.key.publicKey, publicKey, 'the key made first is the one that is enrolled')
     for (const bad of [{}, { email: 7, code: '1' }, { email: 'a@b' }, null]) {
-      await assert.rejects(async () => emailEnrollment(client, bad), { code: 'ERR_INVALID_ARGUMENT' })
+      await assert.rejects(emailEnrollment(client, bad), { code: 'ERR_INVALID_ARGUMENT' })
     }
+    for (const none of [null, undefined, {}, { enroll: 7 }]) {
+      await assert.rejects(emailEnrollment(none, { email: 'a@b', code: '1' }), { code: 'ERR_INVALID_ARGUMENT' })
+    }
+  })
+
+  test('R82 a code that was not given, or is no text, confirms nothing', async () => {
+    const { client, gateway } = await fresh()
+    const email = 'ada@example.com'
+    for (const [given, code] of [
+      [null, 'ERR_ABORTED'],
+      [undefined, 'ERR_ABORTED'],
+      ['', 'ERR_INVALID_ARGUMENT'],
+      [123456, 'ERR_INVALID_ARGUMENT'],
+      [{}, 'ERR_INVALID_ARGUMENT']
+    ]) {
+      for (const answer of [() => given, async () => given]) {
+        await assert.rejects(emailEnrollment(client, { email, code: answer }), { code }, String(given))
+      }
+    }
+    assert.ok(!gateway.calls.some(({ url }) => url.includes('confirm')))
+    await emailEnrollment(client, { email, code: async () => gateway.code })
+    assert.equal(client.state, 'ready')
   })
 
   test('F-7 two clients of one store that enrol at once share one key; the later login is the one that stays', async () => {
