@@ -8,6 +8,8 @@ import { CountersignError, isCountersignError } from './errors.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
 import { type DeviceKey, doesKeySign, keyOfRecord, makeKey } from './keys.ts'
 import type { Settings } from './options.ts'
+import type { Schedule } from './platform.ts'
+import { withinLimits } from './transport/limits.ts'
 import type { Algorithm, KeyStore, Stored } from './types.ts'
 
 /** An enrolled key and the session it signs for. */
@@ -50,6 +52,25 @@ const isSameKey = (record: Stored | null, { id, key }: Session): record is Store
   record.publicKey.length === key.publicKey.length &&
   record.publicKey.every((byte, index) => byte === key.publicKey[index])
 
+const STORE_MS = 10_000
+
+// A store that never answers must not hang a page. The wait for a lock may be long: it is another tab's whole work.
+const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
+  const limits = { signal: undefined, timeoutMs: STORE_MS, schedule, ends: new Set<never>() }
+  const within = <T>(work: () => Promise<T>): Promise<T> =>
+    withinLimits(limits, async () => work()).catch((error) => {
+      if (error?.code !== 'ERR_TIMEOUT') throw error
+      throw new CountersignError('ERR_STORAGE_BLOCKED', { cause: error, detail: `no answer in ${STORE_MS} ms` })
+    })
+  return {
+    get: (name) => within(() => store.get(name)),
+    add: (name, stored) => within(() => store.add(name, stored)),
+    put: (name, stored) => within(() => store.put(name, stored)),
+    delete: (name) => within(() => store.delete(name)),
+    lock: (name, work) => store.lock(name, work)
+  }
+}
+
 type Work<T> = (store: KeyStore, name: string) => Promise<T>
 
 export class Keeper {
@@ -63,7 +84,7 @@ export class Keeper {
   constructor(core: ClientCore, settings: Settings) {
     this.core = core
     this.#settings = settings
-    this.#store = settings.store ?? indexedDbStore()
+    this.#store = settings.store ? bounded(settings.store, settings.schedule) : indexedDbStore()
   }
 
   /** load says what the store has; a corrupt record is a lost key, never a reason to make a new one. */
@@ -142,7 +163,16 @@ export class Keeper {
   }
 
   #withLock<T>(work: Work<T>, mayMove = this.#settings.allowMemoryKey): Promise<T> {
-    return this.#withStore((store, name) => store.lock(name, () => work(store, name)), mayMove)
+    return this.#withStore(async (store, name) => {
+      // What work came to is not left to a store to hand back.
+      const done: Promise<T>[] = []
+      await store.lock(name, () => {
+        done[0] ??= work(store, name)
+        return done[0]
+      })
+      if (!done[0]) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'lock has not run its work' })
+      return done[0]
+    }, mayMove)
   }
 
   // The caller's wish to go on in memory is asked here alone. What a key in the store depends on never moves there.

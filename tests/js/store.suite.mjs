@@ -4,7 +4,7 @@
 import { connect, indexedDbStore, memoryStore } from 'countersign'
 import { fakeGateway } from './client/fake-gateway.mjs'
 import { fakeIndexedDb } from './client/fake-indexeddb.mjs'
-import { enrol, optionsFor } from './client/fixture.mjs'
+import { createTimers, enrol, optionsFor } from './client/fixture.mjs'
 
 const fault = (name) => new DOMException(`made to fail: ${name}`, name)
 
@@ -212,6 +212,47 @@ export const suite = (test, assert) => {
     const again = await connect(options)
     assert.equal(again.state, 'ready')
     assert.equal(again.key.storage, 'store')
+  })
+
+  test("F-4 a call of the application's own store that never ends is given up after ten seconds, a lock is waited for", async () => {
+    const { gateway, options } = await started()
+    for (const name of ['get', 'add', 'put', 'delete']) {
+      const { schedule, run, fired } = createTimers()
+      const store = { ...memoryStore(), [name]: () => new Promise(() => {}) }
+      const visit = async () => {
+        const client = await connect({ ...options, store, schedule })
+        await enrol(client, gateway)
+        await client.signOut()
+      }
+      await assert.rejects(run(visit()), { code: 'ERR_STORAGE_BLOCKED' }, name)
+      assert.ok(fired.includes(10_000))
+    }
+    const { schedule, waiting } = createTimers()
+    let begin
+    const lock = (_, work) => new Promise((resolve) => (begin = () => resolve(work())))
+    const client = await connect({ ...options, store: { ...memoryStore(), lock }, schedule })
+    const done = client.signOut()
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    assert.equal(waiting(), 0)
+    begin()
+    await done
+  })
+
+  test('F-4 what lock gives back is not looked at; one that never runs its work is refused', async () => {
+    const { gateway, options } = await started()
+    const deaf = async (_, work) => void (await work())
+    const swallowing = (_, work) => work().catch(() => 7)
+    for (const lock of [deaf, (_, work) => void work(), swallowing]) {
+      const store = { ...memoryStore(), lock }
+      const client = await connect({ ...options, store })
+      await enrol(client, gateway)
+      assert.equal((await connect({ ...options, store })).sessionId, client.sessionId)
+    }
+    const words = new Error('disk on fire')
+    const store = { ...memoryStore(), add: () => Promise.reject(words), lock: swallowing }
+    await assert.rejects(enrol(await connect({ ...options, store }), gateway), { cause: words })
+    const idle = await connect({ ...options, store: { ...memoryStore(), lock: async () => {} } })
+    await assert.rejects(enrol(idle, gateway), { code: 'ERR_STORAGE_FAILED' })
   })
 
   test("F-4 a store of the application's own fails in a typed way too", async () => {
