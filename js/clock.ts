@@ -51,7 +51,8 @@ export class ServerClock {
     this.#monotonicNow = settings.monotonicNow
     this.#trustLocal = settings.trustLocalClock
     this.#onChange = onChange
-    if (isTime(notes.timeFloorMs)) this.#floorMs = Math.max(BUILD_TIME_MS, notes.timeFloorMs)
+    const { timeFloorMs } = notes
+    if (isTime(timeFloorMs) && this.#mayRaiseFloor(timeFloorMs)) this.#floorMs = timeFloorMs
     if (notes.clock) this.#recall(notes.clock)
   }
 
@@ -114,10 +115,14 @@ export class ServerClock {
     this.#look()
     if (serverMs < this.#floorMs - FLOOR_SLACK_MS || !this.#core.addRoundTrip(sample)) return false
     this.#isSampled = true
-    // A server far ahead of everything else here must not end keys for ever.
-    if (serverMs > this.#floorMs && serverMs <= Math.max(this.#now(), BUILD_TIME_MS) + DAY_MS) this.#floorMs = serverMs
+    if (this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
     this.#onChange()
     return true
+  }
+
+  // A server, or a record, far ahead of everything else here must not end keys for ever.
+  #mayRaiseFloor(ms: number): boolean {
+    return ms > this.#floorMs && ms <= Math.max(this.#now(), BUILD_TIME_MS) + DAY_MS
   }
 
   /** What the next visit should know. */

@@ -101,6 +101,8 @@ export const suite = (test, assert) => {
     faults(gateway, [lost, lost, lost], () => true)
     await assert.rejects(client.request('demo.echo'), { code: 'ERR_NETWORK' })
     assert.deepEqual(seenTypes(), ['cs.time', 'cs.time', 'cs.time'])
+    faults(gateway, [() => new Response('a page', { status: 500 })], () => true)
+    await assert.rejects(client.request('demo.echo'), { code: 'ERR_UNSIGNED_ANSWER', retry: 'safe' })
     const key = await gateway.foreignKey()
     faults(gateway, [(_, answer) => answer({ key })], () => true)
     await assert.rejects(client.request('demo.echo'), { code: 'ERR_BAD_SIGNATURE' })
@@ -147,6 +149,9 @@ export const suite = (test, assert) => {
     const again = await reload()
     await again.request('demo.echo')
     assert.ok(isNear(again.clock.now(), Date.now()))
+    await again.close()
+    await store.put('demo', { ...(await store.get('demo')), timeFloorMs: Date.now() + 25 * HOUR })
+    await (await reload()).request('demo.echo')
   })
 
   test('R80 stamped times do not go back between samples, and do after one that says so', async () => {
