@@ -29,8 +29,8 @@ import { finalError } from './transport/retry.ts'
 /** Whether and why a client can or cannot send. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
 
-/** What `client.on` tells. */
-export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent }
+/** What `client.on` tells; `connection` never comes in this release. */
+export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: never }
 
 /** A verified answer to a frame that `sign` made. */
 export type Opened = Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>
@@ -74,7 +74,7 @@ export class Engine {
     this.keeper = keeper
     this.binding = settings.binding === 'json' ? jsonBinding(settings) : frameBinding(settings)
     this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
-    this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage'], settings.logger)
+    this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
     this.clock = this.#createClock(notes)
   }
 

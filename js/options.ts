@@ -3,7 +3,7 @@
 
 import { isAlgorithm, ladder } from './algorithms.ts'
 import { decodeBase64 } from './base64.ts'
-import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf, timeOf } from './core-args.ts'
+import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from './core-args.ts'
 import type { WasmSource } from './core-load.ts'
 import { CountersignError } from './errors.ts'
 import * as platform from './platform.ts'
@@ -55,7 +55,7 @@ export type ConnectOptions = {
   now?: () => number
   /** A clock that never steps, in milliseconds. */
   monotonicNow?: () => number
-  /** Fills bytes with secure random ones, as crypto.getRandomValues does. */
+  /** Fills the buffer with secure random bytes, as crypto.getRandomValues does, or gives a new one of that length. */
   random?: platform.FillRandom
   /** Timers, for tests with a clock of their own. */
   schedule?: platform.Schedule
@@ -70,16 +70,16 @@ const MAX_KEYS = 64
 
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 
-const parseUrl = (value: unknown, base?: string): URL => {
+const parseUrl = (value: string | URL, base?: string): URL => {
   try {
-    return new URL(String(value), base)
+    return new URL(value, base)
   } catch (cause) {
     throw new CountersignError('ERR_INVALID_ARGUMENT', { cause, detail: 'not a URL' })
   }
 }
 
 // R33: https, or http on a loopback host.
-const originOf = (value: unknown): string => {
+const originOf = (value: string | URL): string => {
   const url = parseUrl(value)
   const { protocol, hostname, origin } = url
   if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname))) {
@@ -91,6 +91,7 @@ const originOf = (value: unknown): string => {
 
 /** resolveUrl gives the URL on the configured origin that a caller means; ERR_FOREIGN_ORIGIN for any other (R37). */
 export const resolveUrl = (value: unknown, origin: string): URL => {
+  if (typeof value !== 'string') throw badArgument('a URL has to be a string')
   const url = parseUrl(value, origin)
   if (url.origin !== origin) throw new CountersignError('ERR_FOREIGN_ORIGIN')
   if (url.username !== '' || url.password !== '') throw badArgument('credentials in a URL are never sent')
@@ -164,7 +165,36 @@ const storeOf = (value: KeyStore): KeyStore => {
   return Object.fromEntries(methods) as KeyStore
 }
 
-const isTrue = (value: unknown): boolean => value === true
+const flagOf = (value: unknown, name: string): boolean => {
+  if (typeof value !== 'boolean') throw badArgument(`${name} has to be true or false`)
+  return value
+}
+
+const clockOf = (value: () => number, name: string): (() => number) => {
+  functionOf(value, name)
+  return () => {
+    let time: unknown
+    try {
+      time = value()
+    } catch (cause) {
+      throw new CountersignError('ERR_INVALID_TIME', { cause, detail: name })
+    }
+    return finiteOf(time, name)
+  }
+}
+
+const loggerOf = (value: Logger): Logger => {
+  const warn = functionOf(optionsOf(value, 'logger').warn, 'logger.warn')
+  return {
+    warn(message, error) {
+      try {
+        warn.call(value, message, error)
+      } catch {
+        // There is nobody left to tell.
+      }
+    }
+  }
+}
 
 const noFetch = (): never => {
   throw badArgument('this environment has no fetch; pass one')
@@ -183,12 +213,12 @@ const readers = {
   url: originOf,
   label: labelOf,
   serverKeys: serverKeysOf,
-  endpoint: or('/exchange', String),
+  endpoint: or('/exchange', (value: string) => value),
   binding: or<'frame' | 'json'>('frame', bindingOf),
   store: or<KeyStore | undefined>(undefined, storeOf),
   namespace: or<string | undefined>(undefined, namespaceOf),
-  allowMemoryKey: isTrue,
-  compatible: isTrue,
+  allowMemoryKey: or(false, flagOf),
+  compatible: or(false, flagOf),
   algorithms: or<readonly Algorithm[] | undefined>(undefined, algorithmsOf),
   pastMs: or(60_000, timeOf),
   futureMs: or(10_000, timeOf),
@@ -197,14 +227,14 @@ const readers = {
   maxPayload: or(8 * MIB, bytesUpTo),
   safeTypes: or<ReadonlySet<unknown>>(new Set(), (value, name) => new Set(listOf(value, name))),
   allowTypes: or<(type: string) => boolean>(() => true, policyOf),
-  trustLocalClock: isTrue,
+  trustLocalClock: or(false, flagOf),
   wasm: (value: ConnectOptions['wasm']) => value,
   fetch: or<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
-  now: or(platform.wallNow, functionOf),
-  monotonicNow: or(platform.monotonicNow, functionOf),
+  now: or(platform.wallNow, clockOf),
+  monotonicNow: or(platform.monotonicNow, clockOf),
   random: or(platform.fillRandom, functionOf),
   schedule: or(platform.schedule, functionOf),
-  logger: or<Logger | undefined>(undefined, optionsOf)
+  logger: or<Logger | undefined>(undefined, loggerOf)
 } satisfies { readonly [Name in keyof Required<ConnectOptions>]: unknown }
 
 type Read = { readonly [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]> }

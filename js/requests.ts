@@ -48,8 +48,9 @@ export const idempotencyKeyOf = (key: unknown): string | undefined => {
 }
 
 const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
-  if (signal && typeof signal.addEventListener !== 'function') throw badArgument('signal has to be an AbortSignal')
-  return signal ?? undefined
+  if (signal === undefined || signal === null) return undefined
+  if (typeof signal.addEventListener !== 'function') throw badArgument('signal has to be an AbortSignal')
+  return signal
 }
 
 /** readRequest reads the options of a call; throws usage errors. */
@@ -59,6 +60,6 @@ export const readRequest = (settings: Settings, options: RequestOptions) => {
     signal: signalOf(signal),
     timeoutMs: timeoutMs === undefined ? settings.timeoutMs : timeoutOf(timeoutMs),
     idempotencyKey: idempotencyKeyOf(idempotencyKey),
-    onProgress: onProgress && functionOf(onProgress, 'onProgress')
+    onProgress: onProgress === undefined ? undefined : functionOf(onProgress, 'onProgress')
   }
 }

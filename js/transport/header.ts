@@ -45,16 +45,17 @@ const asUsage = <T>(make: () => T): T => {
   }
 }
 
-const isRequest = (input: unknown): input is Request => Object.prototype.toString.call(input) === '[object Request]'
+// Of whatever realm: a frame's URL is a URL too.
+const isA = (name: string, value: unknown): boolean => Object.prototype.toString.call(value) === `[object ${name}]`
 
 /** readTarget reads fetch's arguments as fetch itself does, on the client's origin; throws usage errors (R37). */
-export const readTarget = (origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget => {
-  const request = isRequest(input) ? input : undefined
-  const options = optionsOf(init, 'init')
-  const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal } = options
-  const { body = null, keepalive, priority, timeoutMs, idempotencyKey, onProgress } = options
-  const url = resolveUrl(request ? request.url : input, origin)
-  return asUsage(() => {
+export const readTarget = (origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget =>
+  asUsage(() => {
+    const request = isA('Request', input) ? (input as Request) : undefined
+    const options = optionsOf(init, 'init')
+    const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal } = options
+    const { body = null, keepalive, priority, timeoutMs, idempotencyKey, onProgress } = options
+    const url = resolveUrl(isA('URL', input) ? (input as URL).href : (request?.url ?? input), origin)
     // Request refuses the methods that fetch refuses; it leaves `patch` as it is, which no server knows.
     const verb = new Request(origin, { method: String(method) }).method.toUpperCase()
     if (body === null && request?.bodyUsed) throw badArgument('the body of this Request has been used')
@@ -74,7 +75,6 @@ export const readTarget = (origin: string, input: string | URL | Request, init: 
       body: given?.body === null ? undefined : given
     }
   })
-}
 
 /** readRequestBody reads what is to be sent, a stream too, up to the payload limit; rejects with ERR_PAYLOAD_TOO_LARGE. */
 export const readRequestBody = async (

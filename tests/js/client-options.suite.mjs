@@ -134,7 +134,14 @@ export const suite = (test, assert) => {
       [{ allowTypes: 'demo.echo' }, 'ERR_INVALID_ARGUMENT'],
       [{ safeTypes: 'demo.echo' }, 'ERR_INVALID_ARGUMENT'],
       [{ fetch: 'fetch' }, 'ERR_INVALID_ARGUMENT'],
-      [{ now: 7 }, 'ERR_INVALID_ARGUMENT']
+      [{ now: 7 }, 'ERR_INVALID_ARGUMENT'],
+      [{ endpoint: 7 }, 'ERR_INVALID_ARGUMENT'],
+      [{ endpoint: null }, 'ERR_INVALID_ARGUMENT'],
+      [{ logger: {} }, 'ERR_INVALID_ARGUMENT'],
+      [{ logger: { warn: 7 } }, 'ERR_INVALID_ARGUMENT'],
+      ...['allowMemoryKey', 'compatible', 'trustLocalClock'].flatMap((name) =>
+        [null, 0, 1, 'yes', {}].map((value) => [{ [name]: value }, 'ERR_INVALID_ARGUMENT'])
+      )
     ]
     for (const [patch, code] of table) {
       await assert.rejects(connect({ ...good, ...patch }), { code }, JSON.stringify(patch))
@@ -157,11 +164,57 @@ export const suite = (test, assert) => {
     assert.throws(() => client.on('nothing', () => {}), { code: 'ERR_INVALID_ARGUMENT' })
     assert.throws(() => client.on('__proto__', () => {}), { code: 'ERR_INVALID_ARGUMENT' })
     assert.throws(() => client.on('state', 7), { code: 'ERR_INVALID_ARGUMENT' })
+    client.on('connection', () => assert.fail('connection is never told'))()
+  })
+
+  test('F-19 B2 a random source that fails, fills nothing or repeats itself makes no client', async () => {
+    const good = optionsFor(await fakeGateway())
+    const once = crypto.getRandomValues(new Uint8Array(512))
+    const bad = [
+      () => {
+        throw new Error('no entropy')
+      },
+      () => {},
+      () => 5,
+      () => Promise.resolve(new Uint8Array(512)),
+      () => new Uint8Array(512),
+      () => once.slice(1),
+      (buffer) => buffer.fill(7),
+      (buffer) => buffer.fill(7, 0, 100),
+      (buffer) => crypto.getRandomValues(buffer.subarray(0, 256))
+    ]
+    for (const [index, random] of bad.entries()) {
+      await assert.rejects(connect({ ...good, random }), { code: 'ERR_NO_CRYPTO' }, `source ${index}`)
+    }
+    const { client } = await enrolled({ random: ({ length }) => crypto.getRandomValues(new Uint8Array(length)) })
+    const ids = new Set()
+    for (let count = 0; count < 100; count++) ids.add((await client.sign('demo.echo')).requestId)
+    assert.equal(ids.size, 100)
+    const { client: repeating } = await enrolled({ random: (buffer) => buffer.set(once) })
+    const sign = async () => {
+      for (;;) await repeating.sign('demo.echo')
+    }
+    await assert.rejects(sign(), { code: 'ERR_NO_CRYPTO' }, 'the same bytes a second time')
+  })
+
+  test('F-18 a clock that throws or tells no time is a typed failure', async () => {
+    const hostile = () => {
+      throw new Error('no clock')
+    }
+    for (const name of ['now', 'monotonicNow']) {
+      for (const clock of [hostile, () => Number.NaN, () => '5', () => undefined]) {
+        await assert.rejects(enrolled({ [name]: clock }), { code: 'ERR_INVALID_TIME' }, `${name} ${clock}`)
+      }
+    }
   })
 
   test('a listener that throws stops neither the others nor the call', async () => {
     const warned = []
-    const { client } = await enrolled({ logger: { warn: (message) => warned.push(message) } })
+    const warn = (message) => {
+      warned.push(message)
+      throw new Error('a logger that throws')
+    }
+    const { client } = await enrolled({ logger: { warn } })
     let told = 0
     client.on('stage', () => {
       throw new Error('bad listener')
