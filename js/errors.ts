@@ -19,10 +19,11 @@ export type ErrorCategory =
 /** Whether the same call may be made again as it is: never, after `retryAfterMs`, or at once. */
 export type RetryRule = 'never' | 'after' | 'safe'
 
-/** What an error may carry beyond its code; `stage` overrides the table's. */
+/** What an error may carry beyond its code; `stage` and `retry` override the table's. */
 export type CountersignErrorInit = {
   cause?: unknown
   stage?: Stage | undefined
+  retry?: RetryRule | undefined
   /** The server's signed result code, where one was given. */
   resultCode?: string | undefined
   retryAfterMs?: number | undefined
@@ -59,7 +60,7 @@ export class CountersignError extends Error {
     this.stage = init.stage ?? (stage === '' ? undefined : stage)
     this.resultCode = init.resultCode
     this.retryAfterMs = init.retryAfterMs
-    this.retry = retry
+    this.retry = init.retry ?? retry
   }
 
   override get name(): string {

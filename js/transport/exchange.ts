@@ -147,6 +147,8 @@ const attempt = async ({ line, call, hash, signal, state }: Attempt, timestampMs
     if (!signal.aborted) line.report(requestId, error)
     throw error
   })
+  // What a binding reads for its envelope or its base64 comes on top of the limit.
+  if (raw.payload.length > settings.maxPayload) throw new CountersignError('ERR_ANSWER_TOO_LARGE')
   const receivedMs = clock.monotonic()
   const { resultCode, timestampMs: serverMs } = await openAnswer(line, requestId, raw, (code) =>
     call.binding.isResult(code, response.status)

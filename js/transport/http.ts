@@ -9,6 +9,8 @@ export type Progress = { receivedBytes: number; totalBytes: number | undefined }
 // R33: nothing is sent that is not signed, and nothing is sent on to where a redirect points.
 const RULES = { redirect: 'error', credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store' } as const
 
+const REDIRECTED = { message: 'unexpected redirect' }
+
 /** send makes one HTTP exchange up to the answer's head; rejects with ERR_NETWORK, or with the signal's reason. */
 export const send = async (
   { fetch }: Settings,
@@ -19,15 +21,19 @@ export const send = async (
   try {
     const response = await fetch(url, { ...init, ...RULES, signal })
     // Redirects are errors already; both of these are for a fetch of the application's own.
-    if (typeof response.headers.get !== 'function' || response.redirected)
-      throw new TypeError('no answer of this server')
+    if (typeof response.headers.get !== 'function') throw new TypeError('no answer of this server')
+    if (response.redirected) throw new TypeError('redirected', { cause: REDIRECTED })
     return response
   } catch (cause) {
-    throw signal.aborted ? signal.reason : new CountersignError('ERR_NETWORK', { cause })
+    if (signal.aborted) throw signal.reason
+    // Node says what was wrong, a browser does not. The next try would be redirected as well.
+    const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
+    const redirect = { detail: 'a redirect', retry: 'never' } as const
+    throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : {}) })
   }
 }
 
-type Message = Pick<Response, 'body' | 'headers'>
+type Message = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
 
 /** discard drops a body nobody will read, so that its connection is free again. */
 export const discard = (response: Message): void => {
@@ -77,6 +83,8 @@ export const readBody = async (response: Message, limits: ReadLimits): Promise<B
     discard(response)
     throw new CountersignError(tooLarge)
   }
+  if (response.bodyUsed || response.body?.locked)
+    throw new CountersignError('ERR_NETWORK', { detail: 'the body has been read' })
   const reader = response.body?.getReader()
   if (!reader) return new Uint8Array(0)
   const cancel = (): void => {

@@ -19,6 +19,11 @@ export const isUntouched = (error: unknown): boolean =>
   isCountersignError(error) &&
   (error.resultCode === 'cs.stale' || error.resultCode === 'cs.rate_limited' || isUnsent(error))
 
+const statusOf = ({ cause }: CountersignError): unknown => (cause as { status?: unknown } | undefined)?.status
+
+// Whoever wrote 3xx or 4xx refused the request and passed nothing on; behind any other status it may have taken effect.
+const mayHavePassed = (error: CountersignError): boolean => !/^[34]/.test(String(statusOf(error)))
+
 /** What is known about a call whose try has failed. */
 export type Tried = {
   /** Declared safe, or with an idempotency key: to do it twice is to do it once. */
@@ -37,9 +42,9 @@ const mayRepeat = (error: CountersignError, isRetriable: boolean): boolean => {
     case 'ERR_UNAVAILABLE':
       return isRetriable
     case 'ERR_NETWORK':
-      return isRetriable || isUnsent(error)
+      return error.retry !== 'never' && (isRetriable || isUnsent(error))
     case 'ERR_UNSIGNED_ANSWER':
-      return isRetriable && GATEWAY_STATUSES.has((error.cause as { status?: unknown } | undefined)?.status)
+      return isRetriable && GATEWAY_STATUSES.has(statusOf(error))
     default:
       return false
   }
@@ -55,11 +60,21 @@ export const pauseBeforeRetry = (error: unknown, tried: Tried): number | undefin
 
 /**
  * finalError gives what a caller is told when no further try is made: a request that left, may not be repeated and got no
- * word that settles it may or may not have taken effect.
+ * word that settles it may or may not have taken effect (R72).
  */
 export const finalError = (error: unknown, isRetriable: boolean, isSent: boolean): unknown => {
-  if (!isCountersignError(error) || isRetriable || !isSent) return error
-  const { code, resultCode, retryAfterMs, stage } = error
-  const isOpen = code === 'ERR_UNAVAILABLE' || code === 'ERR_NETWORK' || code === 'ERR_TIMEOUT'
+  if (!isCountersignError(error)) return error
+  const { code, cause, resultCode, retryAfterMs, stage } = error
+  const isUnsigned = code === 'ERR_UNSIGNED_ANSWER'
+  if (isRetriable || !isSent) {
+    return isUnsigned
+      ? new CountersignError(code, { cause, detail: `HTTP status ${statusOf(error)}`, retry: 'safe' })
+      : error
+  }
+  const isOpen =
+    code === 'ERR_UNAVAILABLE' ||
+    code === 'ERR_NETWORK' ||
+    code === 'ERR_TIMEOUT' ||
+    (isUnsigned && mayHavePassed(error))
   return isOpen ? new CountersignError('ERR_OUTCOME_UNKNOWN', { cause: error, resultCode, retryAfterMs, stage }) : error
 }

@@ -83,7 +83,9 @@ export const suite = (test, assert, env) => {
           const error = await assert.rejects(it.client.request('demo.echo'), { code: 'ERR_OUTCOME_UNKNOWN' })
           assert.equal(error.cause.code, 'ERR_NETWORK')
           await assert.rejects(it.client.fetch('/x', { method: 'POST' }), { code: 'ERR_OUTCOME_UNKNOWN' })
-          count += 2
+          const call = it.client.request('demo.echo', '', { idempotencyKey: 'k' })
+          await assert.rejects(call, { code: 'ERR_NETWORK', retry: 'never' }, 'not tried again')
+          count += 3
         }
       }
       assert.equal(followed, 0)

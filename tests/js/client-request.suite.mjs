@@ -150,6 +150,17 @@ export const suite = (test, assert) => {
     assert.equal(gateway.calls.length, length)
     faults(gateway, [(_, answer) => answer({ payload: new Uint8Array(2000) })])
     await assert.rejects(client.request('demo.echo'), { code: 'ERR_ANSWER_TOO_LARGE' })
+    for (const binding of ['frame', 'json']) {
+      const it = await enrolled({ maxPayload: 100, binding })
+      for (const [size, code] of [
+        [100, undefined],
+        [101, 'ERR_ANSWER_TOO_LARGE']
+      ]) {
+        faults(it.gateway, [(_, answer) => answer({ payload: new Uint8Array(size) })])
+        const error = await it.client.request('demo.echo').catch((reason) => reason)
+        assert.equal(error.code, code, `${binding} ${size}`)
+      }
+    }
   })
 
   test('sign and open: a frame travels by other means, its answer is opened once', async () => {
@@ -236,7 +247,11 @@ export const suite = (test, assert) => {
 
   test('a fetch of the application that gives no Response is a transport error', async () => {
     const { options } = await enrolled()
-    for (const nothing of [undefined, null, 7, {}]) {
+    const read = new Response('x', { headers: { 'content-type': 'application/vnd.countersign.v1' } })
+    await read.text()
+    const locked = new Response('x', { headers: { 'content-type': 'application/vnd.countersign.v1' } })
+    locked.body?.getReader()
+    for (const nothing of [undefined, null, 7, {}, read, locked]) {
       const client = await connect({ ...options, fetch: async () => nothing, retries: 0, trustLocalClock: true })
       await assert.rejects(client.request('demo.echo'), { category: 'transport' }, String(nothing))
     }

@@ -19,6 +19,12 @@ const refusedConnection = () => {
   throw Object.assign(new TypeError('fetch failed'), { cause: { code: 'ECONNREFUSED' } })
 }
 
+// Fractions of nearly 0 or 1, ids that differ all the same.
+const words = (top) => {
+  let count = 0
+  return (bytes) => bytes.map((_, index) => (index % 4 === 3 ? count++ : top))
+}
+
 export const suite = (test, assert) => {
   test('D13 R70 a lost answer is asked for again with a new id and time and the same idempotency key', async () => {
     const { client, gateway, timers } = await start()
@@ -75,7 +81,7 @@ export const suite = (test, assert) => {
       [255, [250, 500, 1000, 2000, 4000, 4000]],
       [0, [0, 0, 0, 0, 0, 0]]
     ]) {
-      const { client, gateway, timers, waits } = await start({ retries: 6, random: (bytes) => bytes.fill(fill) })
+      const { client, gateway, timers, waits } = await start({ retries: 6, random: words(fill) })
       faults(gateway, Array(7).fill(lost))
       const call = client.request('demo.echo', '', { idempotencyKey: 'k', timeoutMs: 100_000 })
       await assert.rejects(timers.run(call), { code: 'ERR_NETWORK' })
@@ -131,14 +137,30 @@ export const suite = (test, assert) => {
       faults(gateway, [portal(status)])
       await timers.run(client.request('demo.echo', '', { idempotencyKey: 'k' }))
       faults(gateway, [portal(status)])
-      await assert.rejects(timers.run(client.request('demo.echo')), { code: 'ERR_UNSIGNED_ANSWER' })
+      const code = status === 429 ? 'ERR_UNSIGNED_ANSWER' : 'ERR_OUTCOME_UNKNOWN'
+      await assert.rejects(timers.run(client.request('demo.echo')), { code })
     }
     for (const status of [200, 400, 401, 403, 404, 413, 415, 500]) {
       faults(gateway, [portal(status)])
       const { length } = gateway.seen
       const call = client.request('demo.echo', '', { idempotencyKey: 'k' })
-      await assert.rejects(timers.run(call), { code: 'ERR_UNSIGNED_ANSWER' }, String(status))
+      await assert.rejects(timers.run(call), { code: 'ERR_UNSIGNED_ANSWER', retry: 'safe' }, String(status))
       assert.equal(gateway.seen.length, length + 1)
+    }
+  })
+
+  test('E4 R72 an unsigned 2xx or 5xx may stand for a request that went through, a 3xx or 4xx never does', async () => {
+    const { client, gateway, timers } = await start()
+    for (const status of [200, 204, 500, 502, 503, 504]) {
+      faults(gateway, [() => new Response(status === 204 ? null : 'page', { status })])
+      const error = await assert.rejects(timers.run(client.request('demo.echo')), { code: 'ERR_OUTCOME_UNKNOWN' })
+      assert.equal(error.cause.code, 'ERR_UNSIGNED_ANSWER', String(status))
+      assert.ok(error.cause.message.includes(String(status)))
+    }
+    for (const status of [300, 304, 400, 401, 403, 404, 407, 413, 429]) {
+      faults(gateway, [() => new Response(status === 304 ? null : 'page', { status })])
+      const refused = { code: 'ERR_UNSIGNED_ANSWER', retry: 'never' }
+      await assert.rejects(timers.run(client.fetch('/x', { method: 'POST' })), refused, String(status))
     }
   })
 
