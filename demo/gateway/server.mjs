@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The reference gateway put together: stores, key, enrolment, gateway, page, in front of one HTTP server.
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createGateway, enrollment, nodeHandler, serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
@@ -18,9 +19,16 @@ const PAGE = fileURLToPath(new URL('../../build/demo/public/', import.meta.url))
 const REPLAY_CAPACITY = 2 ** 20
 const DRAIN_MS = 10_000
 
+const ENDPOINT = '/exchange'
+const CORS_CHECK = '/.well-known/countersign-cors'
+
 const answer = (res, status, type, body) =>
   res
-    .writeHead(status, { 'content-type': type, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    .writeHead(status, {
+      'content-type': type,
+      'cache-control': 'no-store, no-transform',
+      'x-content-type-options': 'nosniff'
+    })
     .end(body)
 
 const answerJson = (res, value) =>
@@ -39,11 +47,29 @@ const description = ({ label, window }, signer) => ({
   future_ms: window.futureMs
 })
 
+// One folder at a time: Node's own `recursive` never returns where a file system refuses new folders (/proc).
+const makeFolder = async (path) => {
+  try {
+    await mkdir(path, { mode: 0o700 })
+  } catch (error) {
+    if (error.code === 'EEXIST') return
+    if (error.code !== 'ENOENT' || dirname(path) === path) throw error
+    await makeFolder(dirname(path))
+    await mkdir(path, { mode: 0o700 })
+  }
+}
+
 const createParts = async (config, log) => {
-  await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
-  const signer = await serverKeyFile(join(config.dataDir, 'server.key'))
+  await makeFolder(resolve(config.dataDir))
   // One label is one session registry and one replay store: another LABEL over the same folder starts its own.
-  const stores = lmdbStores({ path: join(config.dataDir, `${config.label}.lmdb`), capacity: REPLAY_CAPACITY })
+  const path = join(config.dataDir, `${config.label}.lmdb`)
+  const keyPath = join(config.dataDir, 'server.key')
+  // Clients have pinned the key that is gone: a new one would answer all of them with signatures they refuse.
+  if (existsSync(path) && !existsSync(keyPath)) {
+    throw new Error(`${keyPath} is missing though there are sessions: restore it, or move ${path} away to start anew`)
+  }
+  const signer = await serverKeyFile(keyPath)
+  const stores = lmdbStores({ path, capacity: REPLAY_CAPACITY })
   const outbox = createOutbox()
   const trace = createTrace()
   const mailer = await createMailer(config, outbox)
@@ -61,6 +87,7 @@ const createParts = async (config, log) => {
     signer,
     window,
     origins,
+    endpoint: ENDPOINT,
     sessions: stores.sessions,
     replay: stores.replay,
     enrollment: enrolling,
@@ -80,7 +107,16 @@ const createParts = async (config, log) => {
 
 const textOf = (error) => String(error?.message ?? error)
 
-const isExchange = (pathname) => pathname === '/exchange' || pathname.startsWith('/api/')
+const isExchange = (pathname) => pathname === ENDPOINT || pathname === CORS_CHECK || pathname.startsWith('/api/')
+
+// What the gateway says of its own answers (PROTOCOL.md, R34) holds for the documents beside it.
+const addCors = (req, res, origins) => {
+  res.setHeader('vary', 'origin')
+  const { origin } = req.headers
+  if (origin === undefined || !origins.includes(origin)) return
+  res.setHeader('access-control-allow-origin', origin)
+  res.setHeader('access-control-expose-headers', 'countersign')
+}
 
 const createDispatch = async (config, parts, state) => {
   const exchange = nodeHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) })
@@ -92,8 +128,11 @@ const createDispatch = async (config, parts, state) => {
     if (state.isDraining) res.setHeader('connection', 'close')
     // The path as it stands in the request line: nothing is decoded or normalised into another endpoint.
     const [pathname, query = ''] = req.url.split('?', 2)
-    if (isExchange(pathname)) return exchange(req, res)
     if (pathname.startsWith('/dev/')) return answerJson(res, dev(req, pathname, query))
+    // Preflights are the gateway's to answer, whatever they are for.
+    if (isExchange(pathname) || req.method === 'OPTIONS') return exchange(req, res)
+    addCors(req, res, config.origins)
+    if (req.method !== 'GET' && req.method !== 'HEAD') return answer(res, 405, 'text/plain', 'method not allowed\n')
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
     if (pathname === '/metrics')
       return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.gateway.metrics())
@@ -111,8 +150,10 @@ const listen = (server, { host, port }) =>
   })
 
 // Answers what was accepted, takes nothing new, and is gone within DRAIN_MS whatever a client does.
-const drain = (server) =>
+const drain = (server, unused) =>
   new Promise((resolve) => {
+    // Browsers open connections ahead of time; Node does not count one that never carried a request as idle.
+    for (const socket of unused) socket.destroy()
     const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS - 1000)
     // A connection whose answer was under way when the signal came turns idle later.
     const sweep = setInterval(() => server.closeIdleConnections(), 50)
@@ -131,6 +172,11 @@ export const startGateway = async (config, log) => {
   const dispatch = await createDispatch(config, parts, state)
   // A body that waits for `100 Continue` is asked for once its envelope was accepted.
   server.on('request', dispatch).on('checkContinue', dispatch)
+  const unused = new Set()
+  server.on('connection', (socket) => {
+    unused.add(socket)
+    socket.once('data', () => unused.delete(socket)).once('close', () => unused.delete(socket))
+  })
   try {
     await listen(server, config)
   } catch (error) {
@@ -141,7 +187,7 @@ export const startGateway = async (config, log) => {
   state.isLoopback = isLoopbackAddress(address)
   const stop = async () => {
     state.isDraining = true
-    await drain(server)
+    await drain(server, unused)
     await parts.close()
   }
   return {

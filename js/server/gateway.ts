@@ -153,7 +153,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     if (wait > 0) return refuse(429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
     if (inbound.isAmbiguous) return refuse(400, 'duplicate_header')
     if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
-    const binding = bindingOf(inbound, limits)
+    const binding = bindingOf(inbound, settings)
     if (typeof binding !== 'string') return refuse(binding.status, binding.code)
     const trace = createTrace(observer, exchange, binding, source)
     await start()

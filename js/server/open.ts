@@ -37,8 +37,9 @@ export const rawLimit = (binding: Binding, { payloadBytes, jsonPayloadBytes }: S
   return binding === 'frame' ? payloadBytes + ENVELOPE_SLACK : payloadBytes
 }
 
-const bodyBinding = (inbound: Inbound): Binding | Plain => {
-  if (inbound.method !== 'POST') return { status: 400, code: 'ERR_BAD_MAGIC' }
+const bodyBinding = (inbound: Inbound, endpoint: string | undefined): Binding | Plain => {
+  const isEndpoint = endpoint === undefined || inbound.target.split('?', 1)[0] === endpoint
+  if (inbound.method !== 'POST' || !isEndpoint) return { status: 400, code: 'ERR_BAD_MAGIC' }
   const [essence = '', ...parameters] = (inbound.header('content-type') ?? '').toLowerCase().split(';')
   if (essence.trim() === FRAME_TYPE) return 'frame'
   const isUtf8 = parameters.every((parameter) => /^\s*charset\s*=\s*"?utf-8"?\s*$/.test(parameter))
@@ -46,9 +47,9 @@ const bodyBinding = (inbound: Inbound): Binding | Plain => {
 }
 
 /** bindingOf says which binding a request is in, by headers alone, or the plain refusal of one that can be none. */
-export const bindingOf = (inbound: Inbound, limits: Settings['limits']): Binding | Plain => {
+export const bindingOf = (inbound: Inbound, { endpoint, limits }: Settings): Binding | Plain => {
   if (inbound.header('content-encoding') !== null) return { status: 415, code: 'content_encoding' }
-  const binding = inbound.header('countersign') === null ? bodyBinding(inbound) : 'header'
+  const binding = inbound.header('countersign') === null ? bodyBinding(inbound, endpoint) : 'header'
   if (typeof binding !== 'string') return binding
   const declared = declaredLength(inbound)
   if (Number.isNaN(declared)) return { status: 400, code: 'content_length' }

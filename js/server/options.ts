@@ -56,6 +56,8 @@ export const readOptions = (options: GatewayOptions) => {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
   const { handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
+  if (options.endpoint !== undefined && !/^\/[^?#]*$/.test(options.endpoint))
+    throw badArgument('endpoint is a path that begins with a slash')
   const window = options.window ?? {}
   const rates = options.rates ?? {}
   const limits = options.limits ?? {}

@@ -142,6 +142,8 @@ export type GatewayOptions = {
   compatible?: boolean
   /** Undoes the rewriting of a front end: gives the target the client signed from the one that arrived. */
   mapTarget?: (rawTarget: string) => string
+  /** The one path that takes the frame and json bindings; any path does where it is absent (a mount of its own). */
+  endpoint?: string
   /** Answers `cs.keys`: server keys to come. A client believes it only under a key of its own configuration. */
   serverKeys?: KeyManifest
   /** Mounts the enrolment endpoints. */
