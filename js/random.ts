@@ -41,16 +41,16 @@ export class Randomness {
   // A generator that fails, fills nothing or only a part, or gives the same bytes again would make ids that repeat.
   #refill(): void {
     const pool = this.#pool
-    const ids = new Set([textOfId(pool, 0)])
+    const words = new BigUint64Array(pool.buffer)
+    const seen = new Set([words[0]])
     try {
       const given: unknown = this.#fill(pool.fill(0))
       if (given !== undefined) pool.set(sizedBytesOf(given, POOL_BYTES, 'random'))
-      for (let at = 0; at < POOL_BYTES; at += ID_BYTES) ids.add(textOfId(pool, at))
     } catch (cause) {
       throw new CountersignError('ERR_NO_CRYPTO', { cause, detail: 'random' })
     }
-    if (ids.size <= POOL_BYTES / ID_BYTES)
-      throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random repeats itself' })
+    for (const word of words) seen.add(word)
+    if (seen.size <= words.length) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random repeats itself' })
     this.#used = 0
   }
 

@@ -67,25 +67,6 @@ export const suite = (test, assert) => {
     assert.equal(gateway.calls.length, 0)
   })
 
-  test('F-18 R37 fetch takes a string, a URL or a Request, nothing else', async () => {
-    const { client, gateway } = await enrolled()
-    const hostile = new Proxy(
-      {},
-      {
-        get() {
-          throw new Error('hostile')
-        }
-      }
-    )
-    for (const input of [undefined, null, 5, {}, [], ['/x'], { toString: () => '/x' }, Symbol('x'), hostile]) {
-      await assert.rejects(client.fetch(input), { code: 'ERR_INVALID_ARGUMENT' })
-    }
-    assert.equal(gateway.calls.length, 0)
-    for (const input of ['/x', new URL('/x', gateway.origin), new Request(`${gateway.origin}/x`)]) {
-      assert.equal((await client.fetch(input)).status, 200)
-    }
-  })
-
   test('R36 methods are upper-cased, and those that fetch refuses are refused', async () => {
     for (const [method, signed] of [
       ['get', 'GET'],

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a caller hands in is read once, copied once and checked (F-17, F-18, E7).
 
-import { connect } from 'countersign'
+import { connect, emailEnrollment } from 'countersign'
 import { fakeGateway } from './client/fake-gateway.mjs'
 import { enrol, enrolled, optionsFor, text, utf8 } from './client/fixture.mjs'
 
@@ -206,6 +206,45 @@ export const suite = (test, assert) => {
         await assert.rejects(enrolled({ [name]: clock }), { code: 'ERR_INVALID_TIME' }, `${name} ${clock}`)
       }
     }
+  })
+
+  test('F-18 R37 fetch takes a string, a URL or a Request, nothing else', async () => {
+    const { client, gateway } = await enrolled()
+    const hostile = new Proxy(
+      {},
+      {
+        get() {
+          throw new Error('hostile')
+        }
+      }
+    )
+    for (const input of [undefined, null, 5, {}, [], ['/x'], { toString: () => '/x' }, Symbol('x'), hostile]) {
+      await assert.rejects(client.fetch(input), { code: 'ERR_INVALID_ARGUMENT' })
+    }
+    assert.equal(gateway.calls.length, 0)
+    for (const input of ['/x', new URL('/x', gateway.origin), new Request(`${gateway.origin}/x`)]) {
+      assert.equal((await client.fetch(input)).status, 200)
+    }
+  })
+
+  test('R82 a code that was not given, or is no text, confirms nothing', async () => {
+    const gateway = await fakeGateway()
+    const client = await connect(optionsFor(gateway))
+    const email = 'ada@example.com'
+    for (const [given, code] of [
+      [null, 'ERR_ABORTED'],
+      [undefined, 'ERR_ABORTED'],
+      ['', 'ERR_INVALID_ARGUMENT'],
+      [123456, 'ERR_INVALID_ARGUMENT'],
+      [{}, 'ERR_INVALID_ARGUMENT']
+    ]) {
+      for (const answer of [() => given, async () => given]) {
+        await assert.rejects(emailEnrollment(client, { email, code: answer }), { code }, String(given))
+      }
+    }
+    assert.ok(!gateway.calls.some(({ url }) => url.includes('confirm')))
+    await emailEnrollment(client, { email, code: async () => gateway.code })
+    assert.equal(client.state, 'ready')
   })
 
   test('a listener that throws stops neither the others nor the call', async () => {
