@@ -52,7 +52,9 @@ const bundle = async (countersign) => {
   cpSync(source, page, { recursive: true })
   mkdirSync(out, { recursive: true })
   for (const name of ['index.html', 'mark.svg']) cpSync(join(source, name), join(out, name))
-  cpSync(join(countersign, 'dist/countersign.wasm'), join(out, 'countersign.wasm'))
+  // The client's core, and the whole one with which the page takes the packets apart.
+  for (const name of ['countersign-client.wasm', 'countersign.wasm'])
+    cpSync(join(countersign, 'dist', name), join(out, name))
   await build({
     entryPoints: { app: join(page, 'app.mjs'), style: join(page, 'app.css') },
     entryNames: '[name]',
