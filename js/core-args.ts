@@ -110,6 +110,12 @@ export const integerOf = (value: unknown, least: number, most: number, name: str
   return value as number
 }
 
+/** flagOf checks a boolean and gives it as the core takes it, 1 or 0; or ERR_INVALID_ARGUMENT. */
+export const flagOf = (value: unknown, name: string): 0 | 1 => {
+  if (typeof value !== 'boolean') throw badArgument(`${name} has to be true or false`)
+  return value ? 1 : 0
+}
+
 /** finiteOf checks a finite number (a reading of a monotonic clock), or ERR_INVALID_TIME. */
 export const finiteOf = (value: unknown, name: string): number => {
   if (!Number.isFinite(value)) throw badArgument(`${name} has to be a finite number`, 'ERR_INVALID_TIME')

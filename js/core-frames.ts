@@ -6,6 +6,7 @@ import {
   badArgument,
   bytesOf,
   copyOf,
+  flagOf,
   labelOf,
   lengthOf,
   optionsOf,
@@ -77,7 +78,7 @@ export const openRequest = (
   const { label, compatible = false } = optionsOf(options, 'options')
   labelOf(label)
   w.begin()
-  const size = w.call.open_request(putHead(w, envelope), w.text(label, 'label'), compatible === true ? 1 : 0)
+  const size = w.call.open_request(putHead(w, envelope), w.text(label, 'label'), flagOf(compatible, 'compatible'))
   const envelopeLength = checkSize(w, size, envelope)
   const idempotencyKey = w.textAt(15)
   return {
@@ -118,15 +119,17 @@ const readKeys = (keys: unknown): ReadKey[] => {
 }
 
 const readRules = (options: OpenOptions) => {
-  const { label, keys, requestId, nowMs, pastMs, futureMs, timeFloorMs = 0, anyKey } = optionsOf(options, 'options')
-  const past = timeOf(pastMs ?? DEFAULT_PAST_MS, 'pastMs')
-  const future = timeOf(futureMs ?? DEFAULT_FUTURE_MS, 'futureMs')
+  const given = optionsOf(options, 'options')
+  const { label, keys, requestId, nowMs, timeFloorMs = 0, anyKey = false } = given
+  const { pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
+  const past = timeOf(pastMs, 'pastMs')
+  const future = timeOf(futureMs, 'futureMs')
   return {
     label: labelOf(label),
     keys: readKeys(keys),
     requestId: textOf(requestId, 'requestId'),
     timeFloorMs: timeOf(timeFloorMs, 'timeFloorMs'),
-    anyKey: anyKey === true ? 1 : 0,
+    anyKey: flagOf(anyKey, 'anyKey'),
     window: nowMs === undefined ? undefined : ([timeOf(nowMs, 'nowMs'), past, future] as const)
   }
 }
