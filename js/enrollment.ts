@@ -118,7 +118,7 @@ const enrollmentRefused = async (response: Response, signal: AbortSignal): Promi
 export type Enrollable = { enroll(register: Register): Promise<void> }
 
 /** What was typed in; null or undefined where the person gave up. */
-type Code = string | null | undefined
+export type Code = string | null | undefined
 
 export type EmailEnrollmentOptions = {
   /** The address, signed into the proof exactly as it stands here. */

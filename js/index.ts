@@ -4,7 +4,14 @@ export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
 export type { ClockView } from './clock.ts'
 export type { WasmSource } from './core-load.ts'
 export type { ClientEvents, ClientState, Opened } from './engine.ts'
-export { type EmailEnrollmentOptions, emailEnrollment, type Register, type Registration } from './enrollment.ts'
+export {
+  type Code,
+  type EmailEnrollmentOptions,
+  type Enrollable,
+  emailEnrollment,
+  type Register,
+  type Registration
+} from './enrollment.ts'
 export {
   CountersignError,
   type CountersignErrorInit,
@@ -15,6 +22,7 @@ export {
 } from './errors.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-store.ts'
 export type { ConnectOptions, Logger } from './options.ts'
+export type { FillRandom, Schedule } from './platform.ts'
 export type { RequestOptions } from './requests.ts'
 export type { SessionInfo } from './sessions.ts'
 export type { Timings } from './transport/exchange.ts'
