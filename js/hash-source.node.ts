@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 
-/** Up to here the core hashes faster than the platform answers at all (bench/). */
+/** Up to here the core hashes faster than the platform answers at all. */
 export const CORE_BYTES = 256
 
 /** hashNow gives the SHA-256 of bytes without a promise. */

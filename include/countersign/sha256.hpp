@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // SHA-256 (FIPS 180-4) and HMAC-SHA256 (RFC 2104).
 //
-// Our own compression function: in WebAssembly it takes two thirds of the time of libsodium's
-// portable one, and every request hashes its payload and its signing input with it.
+// Our own compression function: in WebAssembly it is faster than libsodium's portable one, and every
+// request hashes its payload and its signing input with it.
 #pragma once
 
 #include <array>
