@@ -25,7 +25,7 @@ const jsLayers = [
   ['types', 'generated/', 'glue', 'wasm-source', 'hash-source'],
   ['errors', 'platform', 'base64', 'algorithms', 'checks'],
   ['core', 'keys', 'key-store', 'digest'],
-  ['options', 'clock', 'transport/limits', 'listeners', 'random'],
+  ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session'],
   ['transport/'],
   ['client', 'engine', 'enrollment', 'outstanding', 'requests', 'sessions', 'index']

@@ -18,6 +18,10 @@ export type Session = {
   lastSeenMs: number
   revokedMs?: number
   revokedReason?: string
+  /** What the user calls this device; absent until named. */
+  name?: string
+  /** The key before the last rotation, which for a while still verifies what was stamped before `replacedMs`. */
+  previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
 }
 
 /**
@@ -34,12 +38,22 @@ export interface SessionStore {
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
   /** Every session of a user, revoked ones too. */
   listByUser(userId: string): Promise<Session[]>
-  /** Compare-and-set of the key: resolves to false where `expectedKey` is not the present one. */
+  /**
+   * Compare-and-set of the key: resolves to false where `expectedKey` is not the present one or the session is revoked. With
+   * `atMs` the present key becomes `previous`, replaced at that time.
+   */
   replaceKey(
     id: string,
     expectedKey: Uint8Array,
-    next: { algorithm: Algorithm; publicKey: Uint8Array }
+    next: { algorithm: Algorithm; publicKey: Uint8Array; atMs?: number }
   ): Promise<boolean>
+  /** Names a device; resolves to whether the session exists. */
+  rename?(id: string, name: string): Promise<boolean>
+  /**
+   * Tells changes of sessions (revoked, key replaced) made by any process, within a second where the store can: the id, or
+   * undefined where any may have changed. Absent: the gateway looks again by itself. Gives the function that ends it.
+   */
+  watch?(listener: (id: string | undefined) => void): () => void
   /** Notes when a session was last seen; never moves back. */
   touch(id: string, ms: number): Promise<void>
   /** Whether no session exists: a replay store that may have forgotten ids needs no fence then. Absent counts as false. */
@@ -102,5 +116,32 @@ export interface CodeStore {
    * for the same `binding` again; null for another binding, or where the challenge is gone.
    */
   redeem(id: string, binding: string, sessionId: string, nowMs: number): Promise<string | null>
+  close(): Promise<void> | void
+}
+
+/** An event as a store keeps it; it is signed when it is sent. */
+export type StoredEvent = { sequence: number; type: string; payload: Uint8Array }
+
+/** A part of a session's events, and where its stream stands. */
+export type EventPage = {
+  /** 22 base64url characters, another value where the buffer was lost. */
+  stream: string
+  /** The number the next event will get; the first is 1. */
+  next: number
+  /** The number of the oldest event kept; `next` where none is. */
+  oldest: number
+  events: StoredEvent[]
+}
+
+/** EventStore numbers and buffers events per session, a bounded number of the latest ones (PROTOCOL.md, section 10). */
+export interface EventStore {
+  /** Allocates the next number and keeps the event, in one atomic step; the oldest ones make room. */
+  append(sessionId: string, event: { type: string; payload: Uint8Array }): Promise<{ stream: string; sequence: number }>
+  /** Events after number `after`, `limit` at most, in order; a session without a stream gets one. */
+  read(sessionId: string, after: number, limit: number): Promise<EventPage>
+  /** Forgets a session's stream. */
+  drop(sessionId: string): Promise<void>
+  /** Tells appends made by any process: the session's id, or undefined where any may have one. Gives the function that ends it. */
+  watch(listener: (sessionId: string | undefined) => void): () => void
   close(): Promise<void> | void
 }
