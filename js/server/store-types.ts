@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The three stores an application may replace, and what they keep. tests/server/store-conformance.mjs says as tests what
-// they have to do.
+// The stores an application may replace, and what they keep. tests/server/store-conformance.mjs says as tests what they have
+// to do.
 
 import type { Algorithm, ReserveVerdict } from '../types.ts'
 
@@ -143,5 +143,65 @@ export interface EventStore {
   drop(sessionId: string): Promise<void>
   /** Tells appends made by any process: the session's id, or undefined where any may have one. Gives the function that ends it. */
   watch(listener: (sessionId: string | undefined) => void): () => void
+  close(): Promise<void> | void
+}
+
+/** A handler's answer as a store keeps it: signed anew for each request that asks for it. */
+export type KeptAnswer = { resultCode: string; status: number; contentType: string; payload: Uint8Array }
+
+/** What a request with an idempotency key wants to do. */
+export type AnswerClaim = {
+  /** 32 bytes that name user, route and idempotency key. */
+  key32: Uint8Array
+  /** 32 bytes that name what is asked: the same key with another one is a conflict. */
+  fingerprint32: Uint8Array
+  /** 22 base64url characters that name this claim alone. */
+  token: string
+  /** The user whose quota it counts against. */
+  owner: string
+  /** For how long others are told to wait: the longest a handler may take. */
+  holdMs: number
+  /** For how long the key is remembered, counted from the claim, and anew from its end. */
+  keepMs: number
+  /** The gateway's clock; a store with a clock of its own may go by that. */
+  nowMs: number
+  /** Whether a claim whose hold ended without a word may be taken over: the application says its handler may run again. */
+  repeatable: boolean
+}
+
+/**
+ * What a claim came to. `claimed`: the caller, and nobody else, runs the handler. `held`: another claim is at work.
+ * `kept`: it was done, with this answer. `unknown`: it was begun, and nobody can say how it ended. `conflict`: the key
+ * belongs to another request. `full`: nothing was taken.
+ */
+export type AnswerVerdict =
+  | { state: 'claimed' | 'unknown' | 'conflict' | 'full' }
+  | { state: 'held'; retryAfterMs: number }
+  | { state: 'kept'; answer: KeptAnswer }
+
+/**
+ * AnswerStore keeps what became of requests with an idempotency key (PROTOCOL.md, R130 to R132): bounded, and never
+ * forgetting a key before its time, which would let it run twice. A process that dies between claim and finish leaves a
+ * claim: `held` until its hold ends, then `unknown` until `keepMs` are over, unless a `repeatable` claim takes it over. A
+ * fingerprint is compared before anything else, a key past its time is as good as none, and every step is atomic and on
+ * disk before it resolves, as far as the store keeps anything at all.
+ */
+export interface AnswerStore {
+  /** Takes the key, or says why not; rejected, it was perhaps taken and perhaps not. */
+  claim(claim: AnswerClaim): Promise<AnswerVerdict>
+  /**
+   * Ends a claim with its answer; null says that it is over and that its outcome cannot be told (`unknown` at once).
+   * Resolves to false, and changes nothing, where the claim is not `token`'s any more. A hold that has ended is no reason.
+   */
+  finish(
+    key32: Uint8Array,
+    token: string,
+    answer: KeptAnswer | null,
+    times: { keepMs: number; nowMs: number }
+  ): Promise<boolean>
+  /** Ends a claim as if it had never been made: its handler has had no effect. Resolves to whether it was `token`'s. */
+  release(key32: Uint8Array, token: string): Promise<boolean>
+  /** Keys that are remembered, for metrics. */
+  size?(): number
   close(): Promise<void> | void
 }
