@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+import type { ClientState } from './account.ts'
 import type { ClockView } from './clock.ts'
 import { copyOf, optionsOf, textOf } from './core-args.ts'
 import { digest } from './digest.ts'
-import { type ClientEvents, type ClientState, Engine, type Opened } from './engine.ts'
+import { type ClientEvents, Engine, type Opened } from './engine.ts'
 import type { Register } from './enrollment.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import { canSign } from './keys.ts'
@@ -50,10 +51,10 @@ export class Client {
 
   /** key describes the device key, null without a session. */
   get key(): KeyInfo | null {
-    const { session, keeper } = this.#engine
+    const { session, account } = this.#engine
     if (!session) return null
     const { algorithm, publicKey } = session.key
-    return Object.freeze({ algorithm, publicKey: publicKey.slice(), storage: keeper.storage })
+    return Object.freeze({ algorithm, publicKey: publicKey.slice(), storage: account.keeper.storage })
   }
 
   /** clock is what is known of the server's time now, a snapshot. */
@@ -169,7 +170,7 @@ export class Client {
   async revoke(deviceSessionId: string): Promise<void> {
     const { session } = this.#engine
     await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
-    if (session?.id === deviceSessionId) this.#engine.revoked(session)
+    if (session?.id === deviceSessionId) this.#engine.account.revoked(session)
   }
 
   /**
@@ -180,7 +181,7 @@ export class Client {
     const { session, state } = this.#engine
     this.#engine.checkOpen()
     const revoked = state === 'ready' && session !== undefined && (await this.#hasRevoked(session))
-    await this.#engine.forget()
+    await this.#engine.account.forget()
     return { revoked }
   }
 

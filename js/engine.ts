@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
+import { Account, type ClientState } from './account.ts'
 import { type StageEvent, stagesOf } from './checks.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { type ClientCore, loadClientCore } from './core-client.ts'
 import { enrollKey, type Register } from './enrollment.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from './errors.ts'
+import { CountersignError, isCountersignError } from './errors.ts'
 import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
-import { Keeper, type Session } from './session.ts'
+import { probe, probeCall } from './probe.ts'
+import { type Found, Keeper, type Session } from './session.ts'
+import type { Tabs } from './tabs.ts'
 import { isRefusal, refusalOf } from './transport/answers.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'
 import {
@@ -26,9 +29,6 @@ import { jsonBinding } from './transport/json.ts'
 import { withinLimits } from './transport/limits.ts'
 import { finalError } from './transport/retry.ts'
 
-/** Whether and why a client can or cannot send. */
-export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
-
 /** What `client.on` tells; `connection` never comes in this release. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: never }
 
@@ -40,42 +40,29 @@ export type Bounds = Pick<Call, 'isSafe' | 'idempotencyKey' | 'timeoutMs'> & {
   readonly signal?: AbortSignal | undefined
 }
 
-const refusalByState: { readonly [State in ClientState]: ErrorCode } = {
-  ready: 'ERR_INTERNAL',
-  'no-session': 'ERR_NO_SESSION',
-  'signed-out': 'ERR_NO_SESSION',
-  revoked: 'ERR_SESSION_REVOKED',
-  'key-lost': 'ERR_KEY_LOST'
-}
-
-const stateOf = { none: 'no-session', new: 'no-session', lost: 'key-lost', ready: 'ready', revoked: 'revoked' } as const
-
 export class Engine {
   readonly settings: Settings
   readonly listeners: Listeners<ClientEvents>
-  readonly keeper: Keeper
+  readonly account: Account
   /** How `request` travels. */
   readonly binding: Binding
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding
   core: ClientCore
   clock: ServerClock
-  session: Session | undefined
-  #state: ClientState = 'no-session'
   #sync: Promise<void> | undefined
   #isEnrolling = false
   #isTrapped = false
   #isClosed = false
-  #background: Promise<unknown> = Promise.resolve()
 
-  private constructor(settings: Settings, core: ClientCore, keeper: Keeper, notes: ClockNotes) {
+  private constructor(settings: Settings, core: ClientCore, keeper: Keeper, found: Found) {
     this.settings = settings
     this.core = core
-    this.keeper = keeper
+    this.account = new Account(settings, keeper, found, (state) => this.listeners.tell('state', state))
     this.binding = settings.binding === 'json' ? jsonBinding(settings) : frameBinding(settings)
     this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
-    this.clock = this.#createClock(notes)
+    this.clock = this.#createClock('notes' in found ? found.notes : {})
   }
 
   static async start(settings: Settings): Promise<Engine> {
@@ -85,23 +72,27 @@ export class Engine {
         throw new CountersignError('ERR_BAD_PUBLIC_KEY', { detail: 'serverKeys' })
     }
     const keeper = new Keeper(core, settings)
-    const found = await keeper.load()
-    const engine = new Engine(settings, core, keeper, 'notes' in found ? found.notes : {})
-    engine.session = 'session' in found ? found.session : undefined
-    engine.#state = stateOf[found.is]
-    return engine
+    return new Engine(settings, core, keeper, await keeper.load())
   }
 
   get state(): ClientState {
-    return this.#state
+    return this.account.state
+  }
+
+  get session(): Session | undefined {
+    return this.account.session
+  }
+
+  /** The tabs that share this client's record. */
+  get tabs(): Tabs {
+    return this.account.tabs
   }
 
   /** The line on which a call goes out; throws the usage error that says why there is none. */
   async line(): Promise<Line> {
     this.checkOpen()
     if (this.#isTrapped) await this.#revive()
-    const { session } = this
-    if (this.#state !== 'ready' || !session) throw new CountersignError(refusalByState[this.#state])
+    const session = this.account.ready()
     const { settings, core, clock, report } = this
     return { settings, core, clock, session, report, synchronise: () => this.#synchronise() }
   }
@@ -132,20 +123,7 @@ export class Engine {
   learn(error: unknown, { core, session }: { core: ClientCore; session?: Session | undefined }): void {
     if (!isCountersignError(error)) return
     if (error.code === 'ERR_CORE_TRAPPED' && core === this.core) this.#isTrapped = true
-    if (error.resultCode === 'cs.session_revoked' && session) this.revoked(session)
-  }
-
-  /** revoked ends a session by the server's signed word; a later session of this client is not meant by it. */
-  revoked(session: Session): void {
-    if (this.session !== session || this.#state !== 'ready') return
-    this.setState('revoked')
-    this.#later('the revocation could not be stored', this.keeper.note(session, { revoked: true }))
-  }
-
-  setState(state: ClientState): void {
-    if (this.#state === state) return
-    this.#state = state
-    this.listeners.tell('state', state)
+    if (error.resultCode === 'cs.session_revoked' && session) this.account.revoked(session)
   }
 
   report = (requestId: string, failure?: unknown): void => {
@@ -177,19 +155,16 @@ export class Engine {
 
   async enroll(register: Register): Promise<void> {
     this.checkOpen()
-    if (this.#state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
+    if (this.state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
     this.#isEnrolling = true
     try {
       if (this.#isTrapped) await this.#revive()
-      const key = await this.#prepareKey()
+      const key = await this.account.prepare()
       const { core, clock, settings, ends, report } = this
       const { sessionId, sample } = await enrollKey({ core, clock, settings, ends, report }, key, register)
       this.checkOpen()
-      const session = { id: sessionId, key }
       clock.sample(sample)
-      await this.keeper.save(session, clock.notes())
-      this.session = session
-      this.setState('ready')
+      await this.account.enrolled({ id: sessionId, key }, clock.notes())
     } catch (error) {
       this.learn(error, { core: this.core })
       throw error
@@ -198,35 +173,12 @@ export class Engine {
     }
   }
 
-  /** forget deletes the key and ends the session on this device. */
-  async forget(): Promise<void> {
-    await this.keeper.forget()
-    this.session = undefined
-    this.setState('signed-out')
-  }
-
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     for (const end of [...this.ends]) end(new CountersignError('ERR_CLOSED'))
-    await this.#background
+    await this.account.close()
     this.clock.close()
-  }
-
-  async #prepareKey() {
-    try {
-      return await this.keeper.prepare()
-    } catch (error) {
-      // Another tab was faster: its session is this client's too, but perhaps not the account the caller means.
-      if (isCountersignError(error) && error.code === 'ERR_ALREADY_ENROLLED') {
-        const found = await this.keeper.load()
-        if (found.is === 'ready') {
-          this.session = found.session
-          this.setState('ready')
-        }
-      }
-      throw error
-    }
   }
 
   // Concurrent calls share one request for the time; each gives up on it by its own limits.
@@ -238,23 +190,9 @@ export class Engine {
   }
 
   async #probe(): Promise<void> {
-    const { timeoutMs } = this.settings
-    const fixed = {
-      type: 'cs.time',
-      payload: new Uint8Array(0),
-      idempotencyKey: undefined,
-      isSafe: true,
-      isProbe: true
-    }
     const line = await this.line()
-    for (let tries = 0; tries < 2 && this.clock.stamp(false) === undefined; tries++) {
-      try {
-        await this.call(line, { ...fixed, binding: this.binding, timeoutMs })
-      } catch (error) {
-        // A signed cs.stale brings the time as well as any answer does.
-        if (!isCountersignError(error) || error.resultCode !== 'cs.stale') throw error
-      }
-    }
+    const call = probeCall(this.binding, this.settings.timeoutMs)
+    return probe(line, () => this.call(line, call))
   }
 
   #createClock(notes: ClockNotes): ServerClock {
@@ -263,22 +201,15 @@ export class Engine {
 
   #clockChanged(): void {
     if (this.listeners.has('clock')) this.listeners.tell('clock', this.clock.view())
-    const { session } = this
-    if (!session || this.#state !== 'ready') return
+    if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
-    if (notes) this.#later("the server's time could not be stored", this.keeper.note(session, notes))
-  }
-
-  // Nobody waits for these but close().
-  #later(failure: string, work: Promise<unknown>): void {
-    const done = work.catch((error) => this.settings.logger?.warn(failure, error))
-    this.#background = Promise.all([this.#background, done])
+    if (notes) this.account.note(notes, "the server's time could not be stored")
   }
 
   // A core that trapped is dead with its clock; the key is not in it.
   async #revive(): Promise<void> {
     this.core = await loadClientCore(this.settings.wasm)
-    this.keeper.core = this.core
+    this.account.keeper.core = this.core
     this.clock = this.#createClock({})
     this.#isTrapped = false
   }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+export type { ClientState } from './account.ts'
 export type { StageEvent } from './checks.ts'
 export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
 export type { ClockView } from './clock.ts'
 export type { WasmSource } from './core-load.ts'
-export type { ClientEvents, ClientState, Opened } from './engine.ts'
+export type { ClientEvents, Opened } from './engine.ts'
 export {
   type Code,
   type EmailEnrollmentOptions,

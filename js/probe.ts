@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// The question for the server's time, asked where a request needs it and nothing has told it yet (R77).
+
+import { isCountersignError } from './errors.ts'
+import type { Binding } from './transport/binding.ts'
+import type { Call, Line } from './transport/exchange.ts'
+
+const TRIES = 2
+
+/** probeCall is a `cs.time` request stamped with whatever time there is. */
+export const probeCall = (binding: Binding, timeoutMs: number): Call => ({
+  type: 'cs.time',
+  payload: new Uint8Array(0),
+  idempotencyKey: undefined,
+  isSafe: true,
+  isProbe: true,
+  binding,
+  timeoutMs
+})
+
+/** probe asks for the time until the clock can stamp any request; rejects as the call does. */
+export const probe = async ({ clock }: Pick<Line, 'clock'>, ask: () => Promise<unknown>): Promise<void> => {
+  for (let tries = 0; tries < TRIES && clock.stamp(false) === undefined; tries++) {
+    try {
+      await ask()
+    } catch (error) {
+      // A signed cs.stale brings the time as well as any answer does.
+      if (!isCountersignError(error) || error.resultCode !== 'cs.stale') throw error
+    }
+  }
+}
