@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stores an application may replace, and what they keep. tests/server/store-conformance.mjs says as tests what they have
-// to do.
+// The stores an application may replace, and what they keep. conformance/ says as tests what they have to do.
 
 import type { Algorithm, ReserveVerdict } from '../types.ts'
 

@@ -56,7 +56,13 @@ const watch = (entry) => `
   console.log(JSON.stringify({ same: was === is, names, calls, compiled, opened, was: was === is ? '' : was, is: was === is ? '' : is }))`
 
 test('the entries are known', () => {
-  assert.deepEqual(entries, ['countersign', 'countersign/core', 'countersign/server', 'countersign/server/lmdb'])
+  assert.deepEqual(entries, [
+    'countersign',
+    'countersign/core',
+    'countersign/server',
+    'countersign/server/conformance',
+    'countersign/server/lmdb'
+  ])
 })
 
 for (const entry of entries) {

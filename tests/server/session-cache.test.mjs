@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cachedSessions, memorySessionStore } from 'countersign/server'
+import { sessionConformance } from 'countersign/server/conformance'
 import { createKey, createWorld, label, sessionOf } from './kit.mjs'
-import { sessionConformance } from './store-conformance.mjs'
 
 /** A store whose reads are counted, can be held up, and whose changes are told only when a test says so. */
 const createSource = (store = memorySessionStore()) => {
@@ -34,10 +34,7 @@ const createSource = (store = memorySessionStore()) => {
 
 const session = (id) => sessionOf(createKey(), { id })
 
-sessionConformance(test, {
-  name: 'cache',
-  create: () => ({ sessions: cachedSessions(createSource()) })
-})
+sessionConformance(test, assert, () => ({ sessions: cachedSessions(createSource()) }), { name: 'cache' })
 
 test('a session is read once while it is fresh, and again when its age is up', async () => {
   let nowMs = 0

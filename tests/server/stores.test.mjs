@@ -8,9 +8,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { memoryCodeStore, memoryReplayStore, memorySessionStore } from 'countersign/server'
+import { storeConformance } from 'countersign/server/conformance'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { core, createWorld, enrol, startMs } from './kit.mjs'
-import { storeConformance } from './store-conformance.mjs'
 
 const child = fileURLToPath(new URL('./stores-child.mjs', import.meta.url))
 
@@ -20,30 +20,27 @@ const folder = (t) => {
   return path
 }
 
-storeConformance(test, {
-  name: 'memory',
-  create: async () => {
-    const stores = {
-      sessions: memorySessionStore(),
-      replay: memoryReplayStore({ capacity: 640 }),
-      codes: memoryCodeStore({ capacity: 64 })
-    }
-    return { ...stores, close: () => stores.replay.close() }
+const memoryStores = () => {
+  const stores = {
+    sessions: memorySessionStore(),
+    replay: memoryReplayStore({ capacity: 640 }),
+    codes: memoryCodeStore({ capacity: 64 })
   }
-})
+  return { ...stores, close: () => stores.replay.close() }
+}
 
-storeConformance(test, {
-  name: 'lmdb',
-  create: async () => {
-    const path = mkdtempSync(join(tmpdir(), 'countersign-stores-'))
-    const stores = lmdbStores({ path, capacity: 640 })
-    const close = async () => {
-      await stores.close()
-      rmSync(path, { recursive: true, force: true })
-    }
-    return { ...stores, close }
+const temporaryStores = () => {
+  const path = mkdtempSync(join(tmpdir(), 'countersign-stores-'))
+  const stores = lmdbStores({ path, capacity: 640 })
+  const close = async () => {
+    await stores.close()
+    rmSync(path, { recursive: true, force: true })
   }
-})
+  return { ...stores, close }
+}
+
+storeConformance(test, assert, memoryStores, { name: 'memory' })
+storeConformance(test, assert, temporaryStores, { name: 'lmdb' })
 
 test('D3 the memory store refuses to start in a cluster worker, unless told', async (t) => {
   const worker = fork(child, ['cluster'], { stdio: 'pipe' })

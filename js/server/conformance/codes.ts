@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The suite of CodeStore (PROTOCOL.md, R82 to R86).
+
+import type { Challenge } from '../types.ts'
+import {
+  type ConformanceAssert,
+  type ConformanceOptions,
+  type ConformanceTest,
+  checker,
+  type MakeStores,
+  plain,
+  startMs
+} from './kit.ts'
+
+const challenge = (id: string, changes: Partial<Challenge> = {}): Challenge => ({
+  id,
+  email: 'a@b',
+  codeHash: new Uint8Array(32).fill(3),
+  createdMs: startMs,
+  expiresMs: startMs + 600_000,
+  ...changes
+})
+
+/** codeConformance registers R82 to R86. */
+export const codeConformance = (
+  test: ConformanceTest,
+  assert: ConformanceAssert,
+  makeStores: MakeStores,
+  options: ConformanceOptions = {}
+): void => {
+  const check = checker(test, makeStores, 'codes', options)
+
+  check('a challenge is there until it expires', async (codes) => {
+    assert.equal(await codes.create(challenge('c')), true)
+    assert.equal(await codes.create(challenge('c', { email: 'other' })), false)
+    const found = await codes.get('c', startMs + 599_999)
+    assert.deepEqual(plain(found), plain(challenge('c')))
+    assert.equal(await codes.get('c', startMs + 600_000), null)
+    assert.equal(await codes.get('none', startMs), null)
+    assert.equal(await codes.get('__proto__', startMs), null)
+  })
+  check('a challenge without a code keeps none', async (codes) => {
+    const { codeHash: _, ...bare } = challenge('c')
+    await codes.create(bare)
+    assert.equal((await codes.get('c', startMs))?.codeHash, undefined)
+  })
+  check('an allowance is exact within any window', async (codes) => {
+    const take = (nowMs: number) => codes.take('k', { limit: 3, windowMs: 1000, nowMs })
+    for (const offset of [0, 100, 900]) assert.equal(await take(startMs + offset), 0)
+    assert.equal(await take(startMs + 950), 50)
+    assert.equal(await take(startMs + 999), 1)
+    assert.equal(await take(startMs + 1000), 0)
+    assert.equal(await take(startMs + 1000), 100)
+    assert.equal(await codes.take('other', { limit: 3, windowMs: 1000, nowMs: startMs }), 0)
+  })
+  check('of many at once only the allowance is taken', async (codes) => {
+    const waits = await Promise.all(
+      Array.from({ length: 40 }, () => codes.take('k', { limit: 5, windowMs: 1000, nowMs: startMs }))
+    )
+    assert.equal(waits.filter((wait) => wait === 0).length, 5)
+  })
+  check('what is given back can be taken again', async (codes) => {
+    const take = () => codes.take('k', { limit: 1, windowMs: 1000, nowMs: startMs })
+    assert.equal(await take(), 0)
+    assert.ok((await take()) > 0)
+    await codes.giveBack('k')
+    await codes.giveBack('none')
+    assert.equal(await take(), 0)
+  })
+  check('a challenge is bound to one key; the same again gives the same session', async (codes) => {
+    await codes.create(challenge('c'))
+    assert.equal(await codes.redeem('c', 'key1', 's1', startMs), 's1')
+    assert.equal(await codes.redeem('c', 'key1', 's2', startMs), 's1')
+    assert.equal(await codes.redeem('c', 'key2', 's3', startMs), null)
+    assert.equal(await codes.redeem('none', 'key1', 's1', startMs), null)
+    assert.equal(await codes.redeem('c', 'key1', 's1', startMs + 600_000), null)
+  })
+  check('of many at once one binding wins', async (codes) => {
+    await codes.create(challenge('c'))
+    const given = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => codes.redeem('c', `key${at}`, `s${at}`, startMs))
+    )
+    assert.equal(given.filter((id) => id !== null).length, 1)
+  })
+  check('what has expired makes room', async (codes) => {
+    for (let round = 0; round < 30; round++) {
+      const createdMs = startMs + round * 700_000
+      for (let at = 0; at < 10; at++) {
+        const id = `${round}-${at}`
+        assert.equal(await codes.create(challenge(id, { createdMs, expiresMs: createdMs + 600_000 })), true)
+        assert.equal(await codes.take(`k${id}`, { limit: 1, windowMs: 1000, nowMs: createdMs }), 0)
+      }
+    }
+  })
+}

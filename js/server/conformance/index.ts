@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What a store has to do, as tests for any runner: `countersign/server/conformance`. Memory, LMDB and Redis pass them.
+
+import { codeConformance } from './codes.ts'
+import type { ConformanceAssert, ConformanceOptions, ConformanceTest, MakeStores } from './kit.ts'
+import { replayConformance } from './replay.ts'
+import { sessionConformance } from './sessions.ts'
+
+export type { ConformanceAssert, ConformanceOptions, ConformanceStores, ConformanceTest, MakeStores } from './kit.ts'
+export { codeConformance, replayConformance, sessionConformance }
+
+/**
+ * storeConformance registers the suites of all store interfaces; the suite of one interface stands beside it under its own
+ * name.
+ *
+ * @example
+ * ```ts
+ * import assert from 'node:assert/strict'
+ * import { test } from 'node:test'
+ * import { storeConformance } from 'countersign/server/conformance'
+ *
+ * storeConformance(test, assert, async () => ({ sessions, replay, codes, close }), { name: 'mine' })
+ * ```
+ */
+export const storeConformance = (
+  test: ConformanceTest,
+  assert: ConformanceAssert,
+  makeStores: MakeStores,
+  options: ConformanceOptions = {}
+): void => {
+  sessionConformance(test, assert, makeStores, options)
+  replayConformance(test, assert, makeStores, options)
+  codeConformance(test, assert, makeStores, options)
+}
