@@ -22,6 +22,7 @@ export class ClientCore
       | 'requestSigningInput'
       | 'responseSigningInput'
       | 'enrollSigningInput'
+      | 'rotateSigningInput'
       | 'beginRequest'
       | 'buildFrame'
       | 'openEnvelope'
@@ -31,7 +32,8 @@ export class ClientCore
     >
 {
   readonly version = '0.1.0'
-  protected readonly w: Wasm
+  /** @internal */
+  readonly w: Wasm
 
   constructor(w: Wasm) {
     this.w = w
@@ -51,6 +53,10 @@ export class ClientCore
 
   enrollSigningInput(fields: T.EnrollFields): Bytes {
     return this.w.out(writeMessage(this.w, 'enroll', fields))
+  }
+
+  rotateSigningInput(fields: T.RotateFields): Bytes {
+    return this.w.out(writeMessage(this.w, 'rotate', fields))
   }
 
   beginRequest(fields: T.RequestFields): { requestId: string; signingInput: Bytes } {

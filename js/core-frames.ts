@@ -34,7 +34,7 @@ const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000
 const TRUNCATED = -200
 
-const parseHead = (w: Wasm, frame: Uint8Array): number =>
+export const parseHead = (w: Wasm, frame: Uint8Array): number =>
   checkSize(w, w.begin().call.parse_frame(putHead(w, frame)), frame)
 
 /** putHead adds what of a frame the core has to see: an envelope is at most this long. */
@@ -118,34 +118,43 @@ const readKeys = (keys: unknown): ReadKey[] => {
   return read
 }
 
-const readRules = (options: OpenOptions) => {
-  const given = optionsOf(options, 'options')
-  const { label, keys, requestId, nowMs, timeFloorMs = 0, anyKey = false } = given
-  const { pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
+/** What requests and events are judged by alike. */
+export const readTrust = (given: Omit<OpenOptions, 'requestId' | 'anyKey'>) => {
+  const { label, keys, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
   const past = timeOf(pastMs, 'pastMs')
   const future = timeOf(futureMs, 'futureMs')
   return {
     label: labelOf(label),
     keys: readKeys(keys),
-    requestId: textOf(requestId, 'requestId'),
     timeFloorMs: timeOf(timeFloorMs, 'timeFloorMs'),
-    anyKey: flagOf(anyKey, 'anyKey'),
     window: nowMs === undefined ? undefined : ([timeOf(nowMs, 'nowMs'), past, future] as const)
   }
 }
 
+const readRules = (options: OpenOptions) => {
+  const given = optionsOf(options, 'options')
+  const { requestId, anyKey = false } = given
+  const trust = readTrust(given)
+  return { ...trust, requestId: textOf(requestId, 'requestId'), anyKey: flagOf(anyKey, 'anyKey') }
+}
+
 type Rules = ReturnType<typeof readRules>
+
+/** trustKeys tells the core which keys the next call may trust, behind that call's own arguments. */
+export const trustKeys = (w: Wasm, keys: readonly ReadKey[]): void => {
+  for (const { id, key, notBefore, notAfter } of keys) {
+    const at = w.size
+    w.put(key)
+    w.call.trust_key(at, w.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+  }
+}
 
 const open = (w: Wasm, envelope: Uint8Array, hash: Uint8Array, rules: Rules): Omit<OpenedResponse, 'payload'> => {
   w.begin().put(hash)
   const size = putHead(w, envelope)
   const label = w.text(rules.label, 'label')
   const requestId = w.text(rules.requestId, 'requestId')
-  for (const { id, key, notBefore, notAfter } of rules.keys) {
-    const at = w.size
-    w.put(key)
-    w.call.trust_key(at, w.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
-  }
+  trustKeys(w, rules.keys)
   const { anyKey, timeFloorMs, window } = rules
   const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
   checkSize(w, w.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)

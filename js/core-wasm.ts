@@ -8,7 +8,7 @@ import { CountersignError, errorOfNumber } from './errors.ts'
 import type { Bytes } from './types.ts'
 
 /** What core.ts was written against; wasm/bindings.cpp has the same number. */
-export const ABI = 1
+export const ABI = 2
 /** The size of the static buffer in wasm/bindings.cpp. */
 const IO_SIZE = 65536 + 4096
 /** Larger payloads are hashed in pieces of this size. */
@@ -25,7 +25,8 @@ type Call = (
   f?: number,
   g?: number,
   h?: number,
-  i?: number
+  i?: number,
+  j?: number
 ) => number
 /** The functions of wasm/bindings.cpp, apart from those that this file alone calls. */
 type Name =
@@ -38,8 +39,9 @@ type Name =
   | `write_${'request' | 'response' | 'event' | 'enroll' | 'rotate' | 'envelope'}`
   | `parse_${'signing_input' | 'frame'}`
   | 'begin_request'
-  | `open_${'request' | 'envelope'}`
+  | `open_${'request' | 'envelope' | 'event'}`
   | 'trust_key'
+  | 'event_id'
   | 'replay_key'
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'state' | 'free'}`
@@ -80,10 +82,10 @@ export class Wasm {
   // Whatever leaves the core as an exception (a trap, an abort, an exhausted stack) leaves it in an unknown state.
   #guarded(run: Call): Call {
     // As many parameters as the longest call has: rest parameters would make an array for each.
-    return (a, b, c, d, e, f, g, h, i) => {
+    return (a, b, c, d, e, f, g, h, i, j) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)
       try {
-        const value = run(a, b, c, d, e, f, g, h, i)
+        const value = run(a, b, c, d, e, f, g, h, i, j)
         // The memory has grown, and with that the views are detached.
         if (this.#io.length === 0) this.#renew()
         return value

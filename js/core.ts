@@ -4,6 +4,7 @@
 import { wholeSource } from '#wasm-source'
 import { badArgument, bytesOf, labelOf, lengthOf } from './core-args.ts'
 import { ClientCore } from './core-client.ts'
+import { eventId, openEvent } from './core-events.ts'
 import { openRequest, openResponse, parseFrame } from './core-frames.ts'
 import { Guard, Trusted } from './core-handles.ts'
 import { Sha256 } from './core-hash.ts'
@@ -48,8 +49,12 @@ class WholeCore extends ClientCore implements T.Core {
     return this.w.out(writeMessage(this.w, 'event', fields))
   }
 
-  rotateSigningInput(fields: T.RotateFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'rotate', fields))
+  openEvent(frame: BytesLike, options: T.EventOptions): T.OpenedEvent {
+    return openEvent(this.w, frame, options)
+  }
+
+  eventId(stream: string, sequence: number, eventType: string): string {
+    return eventId(this.w, stream, sequence, eventType)
   }
 
   bindRequestId(fields: T.RequestFields): string {

@@ -121,6 +121,25 @@ export type OpenOptions = {
 
 export type OpenedResponse = { resultCode: string; timestampMs: number; payload: Bytes }
 
+/** What an event has to meet; everything but these is as for an answer. */
+export type EventOptions = Omit<OpenOptions, 'requestId' | 'anyKey'> & {
+  deviceSessionId: string
+  /** The stream that the verified answer to the subscription named. */
+  stream: string
+  /** The number of the last event taken: a numbered event has to be the next, `cs.time`, `cs.gap` and `cs.revoked` repeat it. Not judged without. */
+  lastSequence?: number
+  /** With `lastSequence`: no `cs.time`, `cs.gap` or `cs.revoked` may be dated before this (Unix milliseconds). */
+  sinceMs?: number
+}
+
+export type OpenedEvent = {
+  eventType: string
+  sequence: number
+  timestampMs: number
+  eventId: string
+  payload: Bytes
+}
+
 /** A request as the gateway sees it after `parse`: nothing of it has been verified yet. */
 export type ParsedRequest = {
   protocolVersion: string
@@ -216,6 +235,10 @@ export interface Core {
     payloadHash: BytesLike,
     options: OpenOptions
   ): { resultCode: string; timestampMs: number }
+  /** The client's checks of an event: parse · signature · session · stream · payload hash · freshness · sequence. */
+  openEvent(frame: BytesLike, options: EventOptions): OpenedEvent
+  /** The id that binds an event to its place in a stream. */
+  eventId(stream: string, sequence: number, eventType: string): string
   /** Gateway: parse and request id of an envelope, or of a frame's beginning (at most its first 1 KiB are read). */
   openRequest(envelope: BytesLike, options: { label: string; compatible?: boolean }): ParsedRequest
   /** SHA-256(field(label) · field(device_session_id) · field(request_id)). */

@@ -5,6 +5,62 @@
 
 namespace countersign {
 
+namespace {
+
+Status check_stream(const EventFields& fields, std::string_view stream) {
+  const Result<DigestText> id = event_id(stream, fields.sequence, fields.event_type);
+  if (!id) return id.error();
+  if (fields.event_id != std::string_view(id->data(), id->size())) return ErrorCode::wrong_stream;
+  return {};
+}
+
+Status check_sequence(const EventFields& fields, const Expected& expected) {
+  const bool numbered = is_numbered(fields.event_type);
+  const bool in_place = numbered
+                            ? fields.sequence > 0 && fields.sequence - 1 == expected.last_sequence
+                            : fields.sequence == expected.last_sequence;
+  if (!in_place || (!numbered && fields.timestamp_ms < expected.since_ms)) {
+    return ErrorCode::bad_sequence;
+  }
+  return {};
+}
+
+/// check_origin makes the checks that need no payload: parse, signature, session, stream.
+Result<EventFields> check_origin(const Frame& frame, const EventRules& rules) {
+  const Result<EventFields> fields = parse_event(frame.signing_input);
+  if (!fields) return fields.error();
+  if (fields->label != rules.label) return ErrorCode::wrong_domain;
+  if (fields->protocol_version != protocol_version) return ErrorCode::bad_version;
+  const Status trusted = check_server_signature(frame, fields->timestamp_ms, rules.trust);
+  if (!trusted) return trusted.error();
+  if (fields->device_session_id != rules.device_session_id) return ErrorCode::wrong_session;
+  const Status bound = check_stream(*fields, rules.stream);
+  if (!bound) return bound.error();
+  return fields;
+}
+
+/// check_content makes the checks that are left: payload hash, freshness, sequence.
+Result<OpenedEvent> check_content(const EventFields& fields, HashView payload_hash,
+                                  ByteView payload, const EventRules& rules) {
+  const Status intact = check_payload_hash(fields.payload_hash, payload_hash);
+  if (!intact) return intact.error();
+  if (rules.window) {
+    const Status fresh = check_freshness(fields.timestamp_ms, *rules.window);
+    if (!fresh) return fresh.error();
+  }
+  if (rules.expected) {
+    const Status in_place = check_sequence(fields, *rules.expected);
+    if (!in_place) return in_place.error();
+  }
+  return OpenedEvent{.event_type = fields.event_type,
+                     .sequence = fields.sequence,
+                     .timestamp_ms = fields.timestamp_ms,
+                     .event_id = fields.event_id,
+                     .payload = payload};
+}
+
+}  // namespace
+
 Result<ByteView> write_event(const EventFields& fields, Buffer buffer) {
   Writer writer(buffer);
   write_marker(writer, fields.label, Kind::event);
@@ -28,6 +84,36 @@ Result<EventFields> parse_event(ByteView signing_input) {
                                    .timestamp_ms = reader.number(),
                                    .event_id = reader.text(),
                                    .payload_hash = reader.fixed_field<hash_size>()});
+}
+
+Result<DigestText> event_id(std::string_view stream, std::uint64_t sequence,
+                            std::string_view event_type) {
+  std::uint8_t buffer[max_signing_input_size];
+  Writer writer(buffer);
+  writer.text(stream);
+  writer.number(sequence);
+  writer.text(event_type);
+  const Result<ByteView> place = writer.finish();
+  if (!place) return place.error();
+  return digest_text(sha256(*place));
+}
+
+Result<OpenedEvent> open_event(ByteView bytes, const EventRules& rules) {
+  const Result<Frame> frame = parse_frame(bytes);
+  if (!frame) return frame.error();
+  const Result<EventFields> fields = check_origin(*frame, rules);
+  if (!fields) return fields.error();
+  return check_content(*fields, sha256(frame->payload), frame->payload, rules);
+}
+
+Result<OpenedEvent> open_event_envelope(ByteView envelope, HashView payload_hash,
+                                        const EventRules& rules) {
+  const Result<Frame> frame = parse_frame(envelope);
+  if (!frame) return frame.error();
+  if (!frame->payload.empty()) return ErrorCode::trailing_bytes;
+  const Result<EventFields> fields = check_origin(*frame, rules);
+  if (!fields) return fields.error();
+  return check_content(*fields, payload_hash, {}, rules);
 }
 
 }  // namespace countersign

@@ -20,7 +20,7 @@ namespace {
 
 // Raised whenever anything of the contract with js/core-wasm.ts changes.
 int abi() {
-  return 1;
+  return 2;
 }
 
 unsigned address(const void* pointer) {
@@ -58,10 +58,13 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("begin_request", &put_begun_request);
   function("write_response", &put_response);
   function("write_enroll", &put_enroll);
+  function("write_rotate", &put_rotate);
 
   function("write_envelope", &put_envelope);
+  function("parse_frame", &take_frame);
   function("trust_key", &trust_key);
   function("open_envelope", &take_answer);
+  function("open_event", &take_event);
 
   function("clock_new", &clock_new);
   function("clock_add_round_trip", &clock_add_round_trip);
@@ -81,9 +84,8 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("trusted_key_free", &release<TrustedKey>);
 
   function("write_event", &put_event);
-  function("write_rotate", &put_rotate);
+  function("event_id", &event_id_of);
   function("parse_signing_input", &parse_signing_input);
-  function("parse_frame", &take_frame);
   function("open_request", &take_request);
   function("replay_key", &replay_key_of);
 

@@ -193,7 +193,8 @@ inline int take_request(unsigned frame_size, unsigned label, bool compatible) {
   return static_cast<int>(envelope_size(request->frame));
 }
 
-// The keys that the next open_envelope may trust; js/core-frames.ts has the same limit.
+// The keys that the next open_envelope or open_event may trust; js/core-frames.ts has the same
+// limit.
 inline constexpr unsigned max_keys = 64;
 alignas(ServerKey) inline std::uint8_t key_space[max_keys * sizeof(ServerKey)];
 inline unsigned key_count = 0;
@@ -209,23 +210,57 @@ inline int trust_key(unsigned offset, unsigned id, double not_before_ms, double 
   return 0;
 }
 
+inline std::span<const ServerKey> take_keys() {
+  return {reinterpret_cast<const ServerKey*>(key_space), std::exchange(key_count, 0)};
+}
+
 inline int take_answer(unsigned envelope_bytes, unsigned label, unsigned id, bool any_key,
                        double time_floor_ms, bool has_window, double now_ms, double past_ms,
                        double future_ms) {
   Arguments in;
   const auto payload_hash = in.fixed<hash_size>();
   const ByteView envelope = in.bytes(envelope_bytes);
-  const auto* const keys = reinterpret_cast<const ServerKey*>(key_space);
-  ResponseRules rules{.label = in.text(label),
-                      .trust = {.keys = {keys, std::exchange(key_count, 0)},
-                                .time_floor_ms = time_of(time_floor_ms),
-                                .any_key = any_key},
-                      .request_id = in.text(id)};
+  ResponseRules rules{
+      .label = in.text(label),
+      .trust = {.keys = take_keys(), .time_floor_ms = time_of(time_floor_ms), .any_key = any_key},
+      .request_id = in.text(id)};
   if (has_window) rules.window = Window{time_of(now_ms), time_of(past_ms), time_of(future_ms)};
   const Result<OpenedResponse> opened = open_envelope(envelope, payload_hash, rules);
   if (!opened) return done(opened.error());
   Table().number(opened->timestamp_ms).slice(opened->result_code);
   return 0;
+}
+
+// A sequence or a time below 0 stands for none.
+inline int take_event(unsigned envelope_bytes, unsigned label, unsigned session, unsigned stream,
+                      double time_floor_ms, double last_sequence, double since_ms, double now_ms,
+                      double past_ms, double future_ms) {
+  Arguments in;
+  const auto payload_hash = in.fixed<hash_size>();
+  const ByteView envelope = in.bytes(envelope_bytes);
+  EventRules rules{.label = in.text(label),
+                   .trust = {.keys = take_keys(), .time_floor_ms = time_of(time_floor_ms)},
+                   .device_session_id = in.text(session),
+                   .stream = in.text(stream)};
+  if (last_sequence >= 0) rules.expected = Expected{time_of(last_sequence), time_of(since_ms)};
+  if (now_ms >= 0) rules.window = Window{time_of(now_ms), time_of(past_ms), time_of(future_ms)};
+  const Result<OpenedEvent> opened = open_event_envelope(envelope, payload_hash, rules);
+  if (!opened) return done(opened.error());
+  Table()
+      .number(opened->timestamp_ms)
+      .number(opened->sequence)
+      .slice(opened->event_type)
+      .slice(opened->event_id);
+  return 0;
+}
+
+inline int event_id_of(double sequence, unsigned stream, unsigned event_type) {
+  Arguments in;
+  const std::string_view stream_text = in.text(stream);
+  const auto id = event_id(stream_text, time_of(sequence), in.text(event_type));
+  if (!id) return done(id.error());
+  __builtin_memcpy(out, id->data(), id->size());
+  return static_cast<int>(id->size());
 }
 
 inline int replay_key_of(unsigned label, unsigned session, unsigned id) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Events: their signing input.
+// Events: their signing input, the id that binds one to its stream, and the client's checks in
+// their one order (section 10): parse · signature · session · stream · payload hash · freshness ·
+// sequence.
 #pragma once
 
-#include "countersign/bytes.hpp"
+#include "countersign/response.hpp"
 
 namespace countersign {
 
@@ -27,5 +29,57 @@ Result<ByteView> write_event(const EventFields& fields, Buffer buffer);
 /// parse_event reads a signing input to its last byte; any protocol version is read. Fails with
 /// wrong_domain, truncated, trailing_bytes, bad_length, bad_text, bad_timestamp or bad_field_size.
 Result<EventFields> parse_event(ByteView signing_input);
+
+/// event_id is the first 22 base64url characters of SHA-256(field(stream) · u64(sequence) ·
+/// field(event_type)), so that an event belongs to one place of one stream (section 2); fails with
+/// invalid_text or invalid_time.
+Result<DigestText> event_id(std::string_view stream, std::uint64_t sequence,
+                            std::string_view event_type);
+
+/// is_numbered says whether events of a type have a number of their own; `cs.time`, `cs.gap` and
+/// `cs.revoked` repeat the last one sent (section 10).
+constexpr bool is_numbered(std::string_view event_type) {
+  return event_type != "cs.time" && event_type != "cs.gap" && event_type != "cs.revoked";
+}
+
+/// Expected is the place in its stream that an event has to have.
+struct Expected {
+  /// Of the last event that was taken; a numbered one has to be the next, an unnumbered one repeats
+  /// it.
+  std::uint64_t last_sequence;
+  /// No unnumbered event may be dated before this: one kept back or replayed would hide a silence.
+  std::uint64_t since_ms = 0;
+};
+
+/// EventRules is what an event has to meet; without an expected place its sequence is not judged,
+/// without a window its age is not.
+struct EventRules {
+  std::string_view label;
+  ServerTrust trust;
+  std::string_view device_session_id;
+  /// The stream that the verified answer to the subscription named.
+  std::string_view stream;
+  std::optional<Expected> expected = std::nullopt;
+  std::optional<Window> window = std::nullopt;
+};
+
+/// OpenedEvent is an event that passed every check; views into the frame.
+struct OpenedEvent {
+  std::string_view event_type;
+  std::uint64_t sequence;
+  std::uint64_t timestamp_ms;
+  std::string_view event_id;
+  ByteView payload;
+};
+
+/// open_event makes all checks of a frame in their order; fails with the error of the first that
+/// refuses: those of parse_frame, parse_event and check_server_signature, then wrong_session,
+/// wrong_stream, payload_mismatch, stale, bad_sequence.
+Result<OpenedEvent> open_event(ByteView frame, const EventRules& rules);
+
+/// open_event_envelope is open_event for an envelope whose payload was hashed apart; its own
+/// payload is empty. Fails as open_event does, and with trailing_bytes.
+Result<OpenedEvent> open_event_envelope(ByteView envelope, HashView payload_hash,
+                                        const EventRules& rules);
 
 }  // namespace countersign

@@ -36,6 +36,16 @@ describe('the examples of the error pages', () => {
     return { requestId, frame: new Uint8Array(await response.arrayBuffer()) }
   }
 
+  // An event of the gateway's key, for examples that open it themselves.
+  const signedEvent = async ({ stream = 's', ...changes }) => {
+    const fields = { label: stage.label, deviceSessionId: 'us', eventType: 'fleet.moved', sequence: 7, ...changes }
+    const eventId = stage.core.eventId(stream, fields.sequence, fields.eventType)
+    const payloadHash = stage.core.sha256(new Uint8Array())
+    const signingInput = stage.core.eventSigningInput({ ...fields, timestampMs: Date.now(), eventId, payloadHash })
+    const { keyId } = stage.signer
+    return stage.core.buildFrame({ signingInput, keyId, signature: await stage.signer.sign(signingInput) })
+  }
+
   for (const page of pages.filter((name) => name.startsWith('ERR_'))) {
     const blocks = codeOf(`docs/errors/${page}`, 'js run')
     if (blocks.length === 0) continue
@@ -52,6 +62,7 @@ describe('the examples of the error pages', () => {
         connectWith,
         enrolledWith,
         answeredFrame,
+        signedEvent,
         loadCore,
         ...countersign
       }

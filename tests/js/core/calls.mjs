@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Every public call of the core with arguments that are good, for suites that then spoil one of them.
 
-import { answerFrame, KINDS, makeServerKey, sampleFields } from './reference.mjs'
+import { answerFrame, eventFrame, KINDS, makeServerKey, sampleFields } from './reference.mjs'
 
 const HEAD = 'USLPqssiicgkgzjaWf3CGQ'
 
@@ -13,6 +13,7 @@ export const goodCalls = async (core) => {
   const signature = await key.sign(message)
   const frame = await answerFrame(core, key, { payload })
   const { signingInput } = core.parseFrame(frame)
+  const event = await eventFrame(core, key)
   const envelope = frame.slice(0, -payload.length)
   const options = () => ({
     label: 'demo',
@@ -53,6 +54,16 @@ export const goodCalls = async (core) => {
     call('trustedKey', key.publicKey),
     call('openResponse', frame, options()),
     call('openEnvelope', envelope, hash, options()),
+    call('openEvent', event, {
+      label: 'demo',
+      keys: [key],
+      deviceSessionId: 'session',
+      stream: 'stream',
+      lastSequence: 6,
+      sinceMs: 5,
+      nowMs: 1_775_121_600_000
+    }),
+    call('eventId', 'stream', 7, 'e'),
     call('openRequest', request, { label: 'demo', compatible: false }),
     call('replayKey', 'demo', 'session', 'request'),
     call('createReplayGuard', { capacity: 4, sessionQuota: 2, floorMs: 5 }),

@@ -108,3 +108,15 @@ export const answerFrame = async (core, key, { payload = utf8('payload'), keyId 
   )
   return core.buildFrame({ signingInput, keyId, signature: await key.sign(signingInput), payload })
 }
+
+/** eventFrame makes a signed event at its place of a stream. */
+export const eventFrame = async (
+  core,
+  key,
+  { stream = 'stream', payload = utf8('payload'), sent = payload, keyId = key.id, ...changes } = {}
+) => {
+  const fields = sampleFields('event', { payloadHash: core.sha256(payload), ...changes })
+  const eventId = changes.eventId ?? core.eventId(stream, fields.sequence, fields.eventType)
+  const signingInput = core.eventSigningInput({ ...fields, eventId })
+  return core.buildFrame({ signingInput, keyId, signature: await key.sign(signingInput), payload: sent })
+}
