@@ -13,6 +13,13 @@ const DAY_MS = 24 * 3600 * 1000
 const FLOOR_SLACK_MS = 5 * 60 * 1000
 const DRIFT = 200e-6
 
+// Both sides count whole milliseconds, and within a round trip of 5 s the clocks part by one more.
+const RESOLUTION_MS = 3
+// What is seen as a sleep or a step is seen as a correction too.
+const CORRECTION_MS = 250
+// An answer may take long to come again: one question a minute at most that no request waits for.
+const RESYNC_EVERY_MS = 60_000
+
 // A note is a write to the disk: once in a while, and when the device's clock was set.
 const NOTE_EVERY_MS = 10 * 60 * 1000
 const NOTE_STEP_MS = 1000
@@ -20,15 +27,27 @@ const NOTE_STEP_MS = 1000
 /** What a store remembers of the clock. */
 export type ClockNotes = Pick<Stored, 'clock' | 'timeFloorMs'>
 
+/** A move of the estimate by more than 250 ms. */
+export type ClockCorrection = {
+  /** How far it was moved, in milliseconds; positive where the server was ahead of what was known. */
+  readonly byMs: number
+  /** The server's time then, in Unix milliseconds. */
+  readonly atMs: number
+  /** What moved it. */
+  readonly source: ClockSource
+}
+
 /** The server's clock as a client knows it. */
 export type ClockView = {
   /** Server time minus this device's wall clock, in milliseconds; 0 while the source is `none`. */
   readonly offsetMs: number
-  /** How far off the estimate may be, either way; Infinity while the source is `none`. */
+  /** How far off the estimate may be, either way; Infinity while the source is `none`, and where events alone bound it. */
   readonly errorMs: number
   /** Since the last verified sample; Infinity while the source is `none`. */
   readonly ageMs: number
   readonly source: ClockSource
+  /** The last time a verified message moved what was known; null where none has. */
+  readonly lastCorrection: ClockCorrection | null
   /** The server's time now, in Unix milliseconds; the device's own while the source is `none`. */
   now(): number
 }
@@ -43,6 +62,9 @@ export class ServerClock {
   readonly #onChange: () => void
   #floorMs = BUILD_TIME_MS
   #isSampled = false
+  #claimMs = Number.NaN
+  #askedMs = Number.NEGATIVE_INFINITY
+  #lastCorrection: ClockCorrection | null = null
   #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
 
   constructor(core: ClientCore, settings: Settings, notes: ClockNotes, onChange: () => void) {
@@ -71,6 +93,27 @@ export class ServerClock {
     return this.#floorMs
   }
 
+  /** Whether an answer of the server is wanted before the time is known well enough for everything. */
+  get lacksAnswer(): boolean {
+    return !this.#isSampled || this.#isDoubted || !Number.isFinite(this.#estimate().errorMs)
+  }
+
+  get #isDoubted(): boolean {
+    return !Number.isNaN(this.#claimMs)
+  }
+
+  #estimate() {
+    return this.#core.estimate(this.#monotonicNow())
+  }
+
+  /** shouldAsk says, and says it once a minute at most, that events alone bound the time: a question in the background helps. */
+  shouldAsk(): boolean {
+    const atMs = this.#monotonicNow()
+    if (!this.#isSampled || !this.lacksAnswer || atMs - this.#askedMs < RESYNC_EVERY_MS) return false
+    this.#askedMs = atMs
+    return true
+  }
+
   // Wall and monotonic clock are compared at every look, so that sleep is noticed before the next stamp.
   #look(): number {
     const monotonicMs = this.#monotonicNow()
@@ -80,13 +123,14 @@ export class ServerClock {
 
   /**
    * stamp gives the time to sign, or undefined where the server has to be asked for it first (R77, R78): with no estimate,
-   * and, for a type that may not be sent twice, with one from an earlier visit.
+   * and, for a type that may not be sent twice, with one from an earlier visit; while one answer claims a time a day ahead (R76).
    */
   stamp(isRetriable: boolean): number | undefined {
     const monotonicMs = this.#look()
+    if (this.#isDoubted) return undefined
     if (!this.#isSampled) {
       const { source, ageMs } = this.#core.estimate(monotonicMs)
-      const isUsable = source === 'event' || (source === 'stored' && isRetriable && ageMs <= DAY_MS)
+      const isUsable = source === 'stored' && isRetriable && ageMs <= DAY_MS
       if (!isUsable) return this.#trustLocal ? Math.max(0, Math.floor(this.#now())) : undefined
     }
     return this.#core.stamp(monotonicMs)
@@ -111,12 +155,49 @@ export class ServerClock {
 
   /** sample takes the time of a verified answer to our own request and says whether it did; `replace` is for cs.stale. */
   sample(sample: RoundTrip & { replace?: boolean }): boolean {
-    const { serverMs } = sample
+    const { sentMs, receivedMs, serverMs, replace } = sample
     this.#look()
-    if (serverMs < this.#floorMs - FLOOR_SLACK_MS || !this.#core.addRoundTrip(sample)) return false
+    if (this.#isTooOld(serverMs) || this.#isClaim(serverMs - (sentMs + receivedMs) / 2)) return false
+    // The server has said that our time is wrong; where this sample is none either, it has to be asked.
+    if (replace) this.#isSampled = false
+    if (!this.#take(serverMs, 'round-trip', () => this.#core.addRoundTrip(sample))) return false
     this.#isSampled = true
-    if (this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
     this.#onChange()
+    return true
+  }
+
+  /** event takes the time of a verified event in its order, received at `receivedMs` of the monotonic clock; says whether it did. */
+  event(receivedMs: number, serverMs: number): boolean {
+    this.#look()
+    if (this.#isTooOld(serverMs) || !this.#take(serverMs, 'event', () => this.#core.addEvent({ receivedMs, serverMs })))
+      return false
+    this.#onChange()
+    return true
+  }
+
+  #isTooOld(serverMs: number): boolean {
+    return serverMs < this.#floorMs - FLOOR_SLACK_MS
+  }
+
+  // Stamped a day ahead, a request costs the session (R63): one gateway with a wrong clock must not bring that about.
+  #isClaim(offsetMs: number): boolean {
+    const { offsetMs: knownMs, errorMs } = this.#estimate()
+    const isFar = this.#isSampled && offsetMs - knownMs - errorMs > DAY_MS
+    const isClaim = isFar && !(Math.abs(offsetMs - this.#claimMs) < FLOOR_SLACK_MS)
+    this.#claimMs = isClaim ? offsetMs : Number.NaN
+    return isClaim
+  }
+
+  #take(serverMs: number, source: ClockSource, add: () => boolean): boolean {
+    const before = this.#estimate()
+    if (!add()) return false
+    const byMs = this.#estimate().offsetMs - before.offsetMs
+    if (before.source !== 'none' && Math.abs(byMs) > CORRECTION_MS) {
+      this.#lastCorrection = Object.freeze({ byMs, atMs: serverMs, source })
+    }
+    // What one message says alone is no floor yet: a single gateway with a wrong clock would stay in the way of the others.
+    const isConfirmed = before.source !== 'none' && Math.abs(byMs) <= FLOOR_SLACK_MS
+    if (isConfirmed && this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
     return true
   }
 
@@ -130,6 +211,8 @@ export class ServerClock {
     const floor = this.#floorMs > BUILD_TIME_MS ? { timeFloorMs: this.#floorMs } : {}
     if (!this.#isSampled) return floor
     const { offsetMs, errorMs } = this.view()
+    // Events alone give an estimate and no bound: nothing to remember.
+    if (!Number.isFinite(errorMs)) return floor
     return { ...floor, clock: { offsetMs, errorMs, wallMs: this.#now() } }
   }
 
@@ -152,9 +235,10 @@ export class ServerClock {
     const isKnown = source !== 'none'
     return Object.freeze({
       offsetMs: isKnown ? monotonicMs + offsetMs - wallMs : 0,
-      errorMs,
+      errorMs: errorMs + RESOLUTION_MS,
       ageMs,
       source,
+      lastCorrection: this.#lastCorrection,
       now: () => (isKnown ? Math.round(this.#monotonicNow() + offsetMs) : this.#now())
     })
   }

@@ -204,6 +204,8 @@ export class Engine {
     if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
     if (notes) this.account.note(notes, "the server's time could not be stored")
+    // Nobody waits for it: what fails is asked again by the request that needs it.
+    if (this.clock.shouldAsk()) this.#synchronise().catch(() => {})
   }
 
   // A core that trapped is dead with its clock; the key is not in it.

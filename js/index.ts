@@ -2,7 +2,7 @@
 export type { ClientState } from './account.ts'
 export type { StageEvent } from './checks.ts'
 export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
-export type { ClockView } from './clock.ts'
+export type { ClockCorrection, ClockView } from './clock.ts'
 export type { WasmSource } from './core-load.ts'
 export type { ClientEvents, Opened } from './engine.ts'
 export {

@@ -18,9 +18,9 @@ export const probeCall = (binding: Binding, timeoutMs: number): Call => ({
   timeoutMs
 })
 
-/** probe asks for the time until the clock can stamp any request; rejects as the call does. */
+/** probe asks for the time until the clock has its answer; rejects as the call does. */
 export const probe = async ({ clock }: Pick<Line, 'clock'>, ask: () => Promise<unknown>): Promise<void> => {
-  for (let tries = 0; tries < TRIES && clock.stamp(false) === undefined; tries++) {
+  for (let tries = 0; tries < TRIES && clock.lacksAnswer; tries++) {
     try {
       await ask()
     } catch (error) {

@@ -8,8 +8,6 @@ namespace countersign {
 
 namespace {
 
-constexpr double infinity = std::numeric_limits<double>::infinity();
-
 bool is_wall_time(double ms) {
   return ms >= 0 && ms <= static_cast<double>(max_time_ms);
 }
@@ -21,6 +19,8 @@ bool ServerClock::add_round_trip(const RoundTrip& sample, bool replace) {
   // Written so that a NaN or an infinity anywhere refuses.
   const bool timely = duration_ms >= 0 && duration_ms <= max_round_trip_ms;
   if (!timely || !std::isfinite(sample.sent_ms) || !is_wall_time(sample.server_ms)) return false;
+  // The two ends of a trip with a sleep or a step in it are not of one scale.
+  if (sample.sent_ms < suspected_ms_) return false;
   take({.low = sample.server_ms - sample.received_ms,
         .high = sample.server_ms - sample.sent_ms,
         .at_ms = sample.received_ms},
@@ -30,7 +30,7 @@ bool ServerClock::add_round_trip(const RoundTrip& sample, bool replace) {
 
 bool ServerClock::add_event(double received_ms, double server_ms) {
   if (!std::isfinite(received_ms) || !is_wall_time(server_ms)) return false;
-  take({.low = server_ms - received_ms, .high = infinity, .at_ms = received_ms}, ClockSource::event,
+  take({.low = server_ms - received_ms, .high = std::numeric_limits<double>::infinity(), .at_ms = received_ms}, ClockSource::event,
        false);
   return true;
 }
@@ -54,6 +54,7 @@ bool ServerClock::note_wall(double monotonic_ms, double wall_ms) {
       std::abs((look.wall_ms - last.wall_ms) - (look.monotonic_ms - last.monotonic_ms));
   if (parted_ms <= max_wall_divergence_ms) return false;
   suspicion_ms_ += parted_ms;
+  suspected_ms_ = monotonic_ms;
   return true;
 }
 
@@ -79,6 +80,11 @@ double ServerClock::slack(double monotonic_ms) const {
   return max_drift * std::max(0.0, monotonic_ms - interval_->at_ms) + suspicion_ms_;
 }
 
+ServerClock::Interval ServerClock::widened(Interval interval, double at_ms, double more_ms) {
+  const double wider_ms = max_drift * (at_ms - interval.at_ms) + more_ms;
+  return {.low = interval.low - wider_ms, .high = interval.high + wider_ms, .at_ms = at_ms};
+}
+
 /// offset is the middle of the interval, or its lower end where events alone bound it.
 double ServerClock::offset() const {
   return std::isfinite(interval_->high) ? (interval_->low + interval_->high) / 2 : interval_->low;
@@ -87,25 +93,33 @@ double ServerClock::offset() const {
 void ServerClock::take(Interval sample, ClockSource source, bool replace) {
   const std::optional<Interval> before = interval_;
   const double before_offset = before ? offset() : 0;
+  const double suspicion_ms = std::exchange(suspicion_ms_, 0);
   Interval next = sample;
   // A stored offset was never verified on this run: it yields whole to the first sample.
   const bool joins = before && !replace && source_ != ClockSource::stored;
   if (joins) {
     // Answers may be taken in another order than they came in: both intervals count as of the later
     // time.
-    next.at_ms = std::max(before->at_ms, sample.at_ms);
-    const double before_slack = slack(next.at_ms);
-    const double sample_slack = max_drift * (next.at_ms - sample.at_ms);
-    const double low = std::max(before->low - before_slack, sample.low - sample_slack);
-    const double high = std::min(before->high + before_slack, sample.high + sample_slack);
-    const bool meet = low <= high;
-    next.low = meet ? low : sample.low - sample_slack;
-    next.high = meet ? high : sample.high + sample_slack;
-    if (meet) source = std::max(source, source_);
+    const double at_ms = std::max(before->at_ms, sample.at_ms);
+    Interval known = widened(*before, at_ms, 0);
+    next = widened(sample, at_ms, 0);
+    // An event has no upper end to settle a suspicion with. Where it fits without, the suspicion
+    // stays and the middle stays where it was.
+    const bool stays = source == ClockSource::event && next.low <= known.high;
+    if (stays) {
+      suspicion_ms_ = suspicion_ms;
+    } else {
+      known = widened(known, at_ms, suspicion_ms);
+    }
+    const double low = std::max(known.low, next.low);
+    const double high = std::min(known.high, next.high);
+    if (low <= high) {
+      next = {.low = low, .high = high, .at_ms = at_ms};
+      source = std::max(source, source_);
+    }
   }
   interval_ = next;
   source_ = source;
-  suspicion_ms_ = 0;
   sampled_ms_ = sample.at_ms;
   if (before && offset() < before_offset) last_stamp_.reset();
 }

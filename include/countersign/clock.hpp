@@ -37,12 +37,13 @@ struct RoundTrip {
 /// does not replaces it.
 class ServerClock {
  public:
-  /// add_round_trip takes a sample and says so; over 5 s of round trip, or with a time that is not
-  /// one, it does not. With replace the sample stands in place of the estimate, whether they meet
-  /// or not: a signed cs.stale.
+  /// add_round_trip takes a sample and says so; over 5 s of round trip, where note_wall has seen a
+  /// sleep or a step since it was sent, or with a time that is not one, it does not. With replace
+  /// the sample stands in place of the estimate, whether they meet or not: a signed cs.stale.
   bool add_round_trip(const RoundTrip& sample, bool replace = false);
 
   /// add_event takes the time of a verified event, which bounds the offset from below, and says so.
+  /// One above the whole interval replaces it: the error is then infinite until the next round trip.
   bool add_event(double received_ms, double server_ms);
 
   /// start_stored starts from an offset kept from an earlier visit, until a verified sample
@@ -71,6 +72,9 @@ class ServerClock {
     double high;
     double at_ms;
   };
+  /// widened is the interval as of a later time, drifted and wider by more_ms at either end.
+  static Interval widened(Interval interval, double at_ms, double more_ms);
+
   struct Look {
     double monotonic_ms;
     double wall_ms;
@@ -82,6 +86,7 @@ class ServerClock {
 
   std::optional<Interval> interval_;
   double suspicion_ms_ = 0;
+  double suspected_ms_ = -std::numeric_limits<double>::infinity();
   double sampled_ms_ = 0;
   ClockSource source_ = ClockSource::none;
   std::optional<std::uint64_t> last_stamp_;

@@ -82,6 +82,7 @@ export const suite = (test, assert) => {
       assert.ok(told >= 2, 'suspicion and the new sample are told')
       assert.ok(client.clock.errorMs <= errorMs + 1000, 'the answer resynchronised')
       assert.ok(isNear(client.clock.offsetMs, -stepMs))
+      assert.equal(client.clock.lastCorrection, null, "the server's time is what it was")
       assert.deepEqual(seenTypes(), ['demo.echo', 'demo.echo'])
     })
   }
@@ -129,6 +130,7 @@ export const suite = (test, assert) => {
 
   test('R27 C8 a time before the floor is no sample, and no ground to refuse its answer', async () => {
     const { client, gateway, reload } = await started()
+    await client.request('demo.echo')
     const { offsetMs } = client.clock
     const old = (_, answer) => answer({ timestampMs: Date.now() - 10 * 60_000 })
     faults(gateway, [old])
@@ -139,13 +141,29 @@ export const suite = (test, assert) => {
     await assert.rejects(again.request('demo.echo'), { code: 'ERR_CLOCK_UNKNOWN' })
   })
 
-  test('R27 C8 a server far ahead moves the estimate, never the floor', async () => {
-    const { client, gateway, store, reload } = await started()
+  test('R76 C8 one answer that is a day ahead is asked about before anything is stamped by it', async () => {
+    const { client, gateway, seenTypes } = await started()
     faults(gateway, [(_, answer) => answer({ timestampMs: Date.now() + 25 * HOUR })])
     await client.request('demo.echo')
+    assert.ok(isNear(client.clock.now(), Date.now()), 'one answer moves nothing that far')
+    assert.equal((await client.request('demo.echo')).timings.tries, 1)
+    assert.deepEqual(seenTypes(), ['demo.echo', 'cs.time', 'demo.echo'])
+    faults(gateway, [(_, answer) => answer({ timestampMs: Date.now() + 25 * HOUR, resultCode: 'cs.stale' })])
+    assert.equal((await client.request('demo.echo')).timings.tries, 2)
+    for (const { timestampMs } of gateway.seen) assert.ok(isNear(timestampMs, Date.now()))
+    assert.deepEqual(seenTypes(), ['demo.echo', 'cs.time', 'demo.echo'])
+  })
+
+  test('R27 R76 C8 a server that keeps to a time far ahead moves the estimate, never the floor', async () => {
+    const { client, gateway, store, reload } = await started()
+    await client.request('demo.echo')
+    gateway.now = () => Date.now() + 25 * HOUR
+    await client.request('demo.echo', '', { idempotencyKey: 'k' })
     assert.ok(isNear(client.clock.now(), Date.now() + 25 * HOUR))
+    assert.ok(isNear(client.clock.lastCorrection.byMs, 25 * HOUR))
     await client.close()
     assert.ok((await store.get('demo')).timeFloorMs < Date.now() + HOUR)
+    gateway.now = Date.now
     const again = await reload()
     await again.request('demo.echo')
     assert.ok(isNear(again.clock.now(), Date.now()))
