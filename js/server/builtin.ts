@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The message types that every gateway answers by itself (PROTOCOL.md, R87).
 
-import { encodeText } from './encoding.ts'
+import { encodeText, isText } from './encoding.ts'
+import { createRotation, type RotationOptions } from './rotation.ts'
 import { readFlatObject } from './strict-json.ts'
-import type { Handler, KeyManifest, Session, SessionStore } from './types.ts'
+import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from './types.ts'
 
 const describe = (session: Session, currentId: string) => ({
   device_session_id: session.id,
+  ...(session.name === undefined ? {} : { name: session.name }),
   algorithm: session.algorithm,
   status: session.status,
   created_ms: session.createdMs,
@@ -26,30 +28,60 @@ const writeManifest = ({ serial, keys }: KeyManifest): string =>
     }))
   })
 
-/** createBuiltins makes the handlers of `cs.time`, `cs.sessions`, `cs.revoke` and, where there is a manifest, `cs.keys`. */
-export const createBuiltins = (
+// Somebody else's session and none at all are one answer: ids are not to be probed.
+const ofUser = async (
   sessions: SessionStore,
-  nowMs: () => number,
-  manifest: KeyManifest | undefined
-): { readonly [type: string]: Handler } => ({
-  ...(manifest ? { 'cs.keys': () => ({ payload: writeManifest(manifest) }) } : {}),
+  { userId }: HandlerContext,
+  id: string | undefined,
+  work: (id: string) => Promise<unknown>
+): Promise<HandlerResult> => {
+  if (id === undefined) return { resultCode: 'invalid_payload' }
+  const session = await sessions.get(id)
+  if (session?.userId !== userId) return { resultCode: 'not_found' }
+  await work(id)
+  return {}
+}
 
-  // The answer's own timestamp is the point.
-  'cs.time': () => ({}),
-
-  'cs.sessions': async ({ session, userId }) => {
-    const all = await sessions.listByUser(userId)
-    const list = all.map((entry) => describe(entry, session.id)).sort((one, other) => other.created_ms - one.created_ms)
-    return { payload: JSON.stringify({ sessions: list }) }
-  },
-
-  // Somebody else's session and none at all are one answer: ids are not to be probed.
-  'cs.revoke': async ({ userId, payload }) => {
-    const id = readFlatObject(payload, ['device_session_id'])?.device_session_id
-    if (id === undefined) return { resultCode: 'invalid_payload' }
-    const session = await sessions.get(id)
-    if (session?.userId !== userId) return { resultCode: 'not_found' }
-    await sessions.revoke(id, 'user', nowMs())
-    return {}
+const renaming =
+  (sessions: SessionStore): Handler =>
+  (context) => {
+    const { device_session_id: id, name } = readFlatObject(context.payload, ['device_session_id', 'name']) ?? {}
+    return ofUser(
+      sessions,
+      context,
+      isText(name) ? id : undefined,
+      (own) => sessions.rename?.(own, name as string) as Promise<boolean>
+    )
   }
-})
+
+/** What the built-in types work with. */
+export type BuiltinOptions = RotationOptions & { manifest: KeyManifest | undefined }
+
+/**
+ * createBuiltins makes the handlers of `cs.time`, `cs.sessions` and `cs.revoke`; of `cs.keys` where there is a manifest, and
+ * of `cs.rotate_key` and `cs.rename` where the session store can do that.
+ */
+export const createBuiltins = (options: BuiltinOptions): { readonly [type: string]: Handler } => {
+  const { sessions, nowMs, manifest } = options
+  return {
+    ...(manifest ? { 'cs.keys': () => ({ payload: writeManifest(manifest) }) } : {}),
+    ...(typeof sessions.replaceKey === 'function' ? { 'cs.rotate_key': createRotation(options) } : {}),
+    ...(typeof sessions.rename === 'function' ? { 'cs.rename': renaming(sessions) } : {}),
+
+    // The answer's own timestamp is the point.
+    'cs.time': () => ({}),
+
+    'cs.sessions': async ({ session, userId }) => {
+      const all = await sessions.listByUser(userId)
+      const list = all
+        .map((entry) => describe(entry, session.id))
+        .sort((one, other) => other.created_ms - one.created_ms)
+      return { payload: JSON.stringify({ sessions: list }) }
+    },
+
+    'cs.revoke': (context) =>
+      ofUser(sessions, context, readFlatObject(context.payload, ['device_session_id'])?.device_session_id, (id) =>
+        sessions.revoke(id, 'user', nowMs())
+      )
+  }
+}

@@ -113,6 +113,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     settings,
     clock,
     metrics,
+    core: coreOf,
     stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs }),
     answering: createAnswering(createSealer({ label, signer, clock, signMs: limits.storeMs }), metrics),
     budget: createBudget(limits.bufferedBytes),

@@ -2,14 +2,38 @@
 // Sessions in LMDB: one record each, and an index by user.
 
 import type { RootDatabase } from 'lmdb'
-import { encodeText, isSameBytes } from './encoding.ts'
+import { encodeText } from './encoding.ts'
 import type { Session, SessionStore } from './types.ts'
 
 // Bytes as text: what a decoder gives back may lie in memory that the next read writes over.
-type Kept = Omit<Session, 'publicKey'> & { publicKey: string }
+type Kept = Omit<Session, 'publicKey' | 'previous'> & {
+  publicKey: string
+  previous?: Omit<NonNullable<Session['previous']>, 'publicKey'> & { publicKey: string }
+}
 
-const keep = (session: Session): Kept => ({ ...session, publicKey: encodeText(session.publicKey, 'base64url') })
-const give = (kept: Kept): Session => ({ ...kept, publicKey: new Uint8Array(Buffer.from(kept.publicKey, 'base64url')) })
+const keepKey = <Key extends { publicKey: Uint8Array }>(key: Key) => ({
+  ...key,
+  publicKey: encodeText(key.publicKey, 'base64url')
+})
+const giveKey = <Key extends { publicKey: string }>(key: Key) => ({
+  ...key,
+  publicKey: new Uint8Array(Buffer.from(key.publicKey, 'base64url'))
+})
+const keep = ({ previous, ...session }: Session): Kept => ({
+  ...keepKey(session),
+  ...(previous ? { previous: keepKey(previous) } : {})
+})
+const give = ({ previous, ...kept }: Kept): Session => ({
+  ...giveKey(kept),
+  ...(previous ? { previous: giveKey(previous) } : {})
+})
+
+// The key of a session changes, and with a time the present one becomes the one before.
+const withKey = (kept: Kept, next: Pick<Kept, 'algorithm' | 'publicKey'>, atMs: number | undefined): Kept => {
+  const { previous: _, ...rest } = kept
+  const { algorithm, publicKey } = kept
+  return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
+}
 
 /** lmdbSessions makes a SessionStore in an open environment. */
 export const lmdbSessions = (root: RootDatabase): SessionStore => {
@@ -46,12 +70,15 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
       const ids = [...byUser.getValues(userId)]
       return ids.flatMap((id) => records.get(id) ?? []).map(give)
     },
-    replaceKey: (id, expectedKey, { algorithm, publicKey }) =>
-      update(id, (kept) =>
-        isSameBytes(give(kept).publicKey, expectedKey)
-          ? { ...kept, algorithm, publicKey: encodeText(publicKey, 'base64url') }
-          : undefined
-      ),
+    replaceKey(id, expectedKey, { atMs, ...given }) {
+      // Encoded at entry: a transaction runs later, when the caller may have changed its bytes.
+      const next = keepKey(given)
+      const expected = encodeText(expectedKey, 'base64url')
+      return update(id, (kept) =>
+        kept.status === 'active' && kept.publicKey === expected ? withKey(kept, next, atMs) : undefined
+      )
+    },
+    rename: (id, name) => update(id, (kept) => ({ ...kept, name })),
     async touch(id, ms) {
       await update(id, (kept) => (ms > kept.lastSeenMs ? { ...kept, lastSeenMs: ms } : undefined))
     },

@@ -42,6 +42,8 @@ const HELP: { [name: string]: [type: string, help: string] } = {
   countersign_stage_total: ['counter', 'Checks by binding, stage, verdict and code.'],
   countersign_answers_total: ['counter', 'Answers by HTTP status.'],
   countersign_fail_closed_total: ['counter', 'Requests refused because something the gateway needs did not answer.'],
+  countersign_rotations_total: ['counter', 'Requests to change a key, by result.'],
+  countersign_previous_key_total: ['counter', 'Requests signed by the key before a rotation, within a minute of it.'],
   countersign_stage_seconds: ['histogram', 'Time spent in a stage.'],
   countersign_clock_skew_seconds: ['histogram', "Time on a correctly signed request minus the gateway's."]
 }

@@ -24,6 +24,7 @@ export type PipelineParts = {
   answering: Answering
   clock: GatewayClock
   metrics: Metrics
+  core: () => Promise<Core>
   budget: ReturnType<typeof createBudget>
   /** Rings when the gateway gives up on what is under way. */
   closing: Listen
@@ -64,9 +65,11 @@ const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
     (byType.get(route)?.take(session.userId, nowMs) ?? 0)
 }
 
-const createFinder = (settings: Settings, nowMs: () => number) => {
+const createFinder = ({ settings, clock, core, metrics }: PipelineParts) => {
+  const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
-  const builtins = createRoutes(createBuiltins(settings.sessions, nowMs, settings.serverKeys), { reserved: true })
+  const own = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
+  const builtins = createRoutes(own, { reserved: true })
   return (opened: Opened, binding: Binding, method: string): Found | undefined =>
     binding === 'header'
       ? routes.ofTarget(method, opened.target)
@@ -77,7 +80,7 @@ const createFinder = (settings: Settings, nowMs: () => number) => {
 export const createPipeline = (parts: PipelineParts): Pipeline => {
   const { settings, stages, answering, clock, metrics, budget, closing, isClosed, onAccepted } = parts
   const { limits, sessions, handlerTimeoutMs } = settings
-  const find = createFinder(settings, () => clock.now())
+  const find = createFinder(parts)
   const limit = createLimiter(settings.rates)
 
   const takePayload = async (

@@ -9,6 +9,7 @@ import { within } from './deadline.ts'
 import { createFutureLedger } from './future.ts'
 import { dummyKey, verifySignature } from './keys.ts'
 import type { Metrics } from './metrics.ts'
+import { signerOf } from './rotation.ts'
 import type { Trace } from './trace.ts'
 import type { ReplayStore, Session, SessionStore } from './types.ts'
 
@@ -61,11 +62,20 @@ export const createStages = (options: StagesOptions): Stages => {
     return { stage, code: 'cs.unavailable', retryAfterMs: RETRY_MS }
   }
 
-  const judgeSignature = (core: Core, request: ParsedRequest, session: Session | null): Refusal | undefined => {
-    const isValid = verifySignature(core, session ?? dummyKey, request.signingInput, request.signature)
-    if (session === null) return { stage: 'session', code: 'cs.unauthenticated' }
-    if (session.status === 'active') return isValid ? undefined : { stage: 'signature', code: 'cs.unauthenticated' }
-    return { stage: 'session', code: isValid ? 'cs.session_revoked' : 'cs.unauthenticated' }
+  // Either the session as it signed, or what is wrong.
+  const judgeSignature = (
+    core: Core,
+    request: ParsedRequest,
+    session: Session | null,
+    nowMs: number
+  ): Session | Refusal => {
+    if (session === null) {
+      verifySignature(core, dummyKey, request.signingInput, request.signature)
+      return { stage: 'session', code: 'cs.unauthenticated' }
+    }
+    const signer = signerOf(core, session, request, nowMs, metrics)
+    if (session.status === 'active') return signer ?? { stage: 'signature', code: 'cs.unauthenticated' }
+    return { stage: 'session', code: signer ? 'cs.session_revoked' : 'cs.unauthenticated' }
   }
 
   const reserve = async (core: Core, request: ParsedRequest, nowMs: number): Promise<string> => {
@@ -161,19 +171,19 @@ export const createStages = (options: StagesOptions): Stages => {
       if (request.protocolVersion !== PROTOCOL_VERSION)
         return { refusal: { stage: 'version', code: 'cs.unsupported_version' } }
       trace.pass('version')
-      let session: Session | null
+      let found: Session | null
       try {
-        session = await findSession(request.deviceSessionId)
+        found = await findSession(request.deviceSessionId)
       } catch (error) {
         return { refusal: failClosed('session', 'sessions', trace, error) }
       }
-      // Status and key are judged together: whether there is such a session must not show in the time an answer takes (R49).
-      const refused = judgeSignature(core, request, session)
-      if (refused?.stage === 'session' || session === null) return { refusal: refused as Refusal }
-      trace.pass('session')
-      if (refused) return { refusal: refused }
-      trace.pass('signature')
       const nowMs = clock.now()
+      // Status and key are judged together: whether there is such a session must not show in the time an answer takes (R49).
+      const session = judgeSignature(core, request, found, nowMs)
+      if ('stage' in session && session.stage === 'session') return { refusal: session }
+      trace.pass('session')
+      if ('stage' in session) return { refusal: session }
+      trace.pass('signature')
       const untimely = await judgeTime(core, request, session, trace, nowMs)
       if (untimely) return { refusal: untimely }
       trace.pass('freshness')

@@ -10,6 +10,12 @@ import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 
+const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonNullable<Session['previous']> => ({
+  algorithm,
+  publicKey,
+  replacedMs
+})
+
 /**
  * memorySessionStore keeps sessions for the life of the process.
  *
@@ -21,7 +27,11 @@ import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 export const memorySessionStore = (): SessionStore => {
   const sessions = new Map<string, Session>()
   const byUser = new Map<string, Set<string>>()
-  const copy = (session: Session): Session => ({ ...session, publicKey: session.publicKey.slice() })
+  const copy = (session: Session): Session => {
+    const { previous, publicKey } = session
+    const copied = { ...session, publicKey: publicKey.slice() }
+    return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
+  }
   return {
     volatile: true,
     async get(id) {
@@ -42,11 +52,20 @@ export const memorySessionStore = (): SessionStore => {
       return session !== undefined
     },
     listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as Session)),
-    async replaceKey(id, expectedKey, { algorithm, publicKey }) {
+    async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
-      if (!session || !isSameBytes(session.publicKey, expectedKey)) return false
-      sessions.set(id, { ...session, algorithm, publicKey: publicKey.slice() })
+      if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
+      const { previous: _, ...rest } = session
+      sessions.set(
+        id,
+        copy({ ...rest, ...next, ...(atMs === undefined ? {} : { previous: previousOf(session, atMs) }) })
+      )
       return true
+    },
+    async rename(id, name) {
+      const session = sessions.get(id)
+      if (session) sessions.set(id, { ...session, name })
+      return session !== undefined
     },
     async touch(id, ms) {
       const session = sessions.get(id)

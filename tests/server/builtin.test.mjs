@@ -98,7 +98,6 @@ test("R32 a cs. type that is not built in is unknown, never an application's", a
   const world = await createWorld()
   for (const type of [
     'cs.keys',
-    'cs.rotate_key',
     'cs.subscribe',
     'cs.constructor',
     'cs.',

@@ -12,6 +12,7 @@ import {
   randomKey,
   startMs
 } from './kit.ts'
+import { sessionKeyConformance } from './session-keys.ts'
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
   id,
@@ -97,16 +98,7 @@ export const sessionConformance = (
     const list = await sessions.listByUser('u1')
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
   })
-  check('a key is replaced only against the present one', async (sessions) => {
-    await sessions.create(session('a'))
-    const next = { algorithm: 'es256' as const, publicKey: new Uint8Array(65).fill(4) }
-    assert.equal(await sessions.replaceKey('a', new Uint8Array(32).fill(8), next), false)
-    assert.equal(await sessions.replaceKey('none', new Uint8Array(32).fill(7), next), false)
-    const both = await Promise.all([1, 2].map(() => sessions.replaceKey('a', new Uint8Array(32).fill(7), next)))
-    assert.deepEqual(both.sort(), [false, true])
-    const { algorithm, publicKey } = await found(sessions, 'a')
-    assert.deepEqual([algorithm, publicKey.length], ['es256', 65])
-  })
+  sessionKeyConformance(check, assert, session)
   check('last seen only moves on', async (sessions) => {
     await sessions.create(session('a'))
     await sessions.touch('a', startMs + 5)

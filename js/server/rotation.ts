@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+// A session changes its key (PROTOCOL.md, R120 to R124): the old key signs the request, the new one proves that it is there.
+
+import type { Algorithm, Core } from '../types.ts'
+import { decodeExact, isSameBytes } from './encoding.ts'
+import { isAcceptableKey, verifySignature } from './keys.ts'
+import type { Metrics } from './metrics.ts'
+import { readFlatObject } from './strict-json.ts'
+import type { Handler, HandlerContext, Session, SessionStore } from './types.ts'
+
+/** How long the key before a rotation still verifies what was stamped before it (R122). */
+export const PREVIOUS_KEY_MS = 60_000
+
+export type RotationOptions = {
+  label: string
+  sessions: SessionStore
+  nowMs: () => number
+  core: () => Promise<Core>
+  metrics: Pick<Metrics, 'count'>
+}
+
+type Offer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
+type Result = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
+
+const readOffer = (payload: Uint8Array): Offer | undefined => {
+  const {
+    algorithm,
+    public_key = '',
+    proof: text = ''
+  } = readFlatObject(payload, ['algorithm', 'public_key', 'proof']) ?? {}
+  const publicKey = decodeExact(public_key, 'base64')
+  const proof = decodeExact(text, 'base64')
+  if ((algorithm !== 'ed25519' && algorithm !== 'es256') || !publicKey || proof?.length !== 64) return undefined
+  return { algorithm, publicKey, proof }
+}
+
+// Ids of a compatible label may be any text; what has no dot is taken whole.
+const headOf = (requestId: string): string => {
+  const dot = requestId.lastIndexOf('.')
+  return dot < 0 ? requestId : requestId.slice(0, dot)
+}
+
+/**
+ * signerOf gives the session as it signed: with its key, or for a minute after a rotation with the one before, for what was
+ * stamped before that; undefined where neither signed.
+ */
+export const signerOf = (
+  core: Core,
+  session: Session,
+  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
+  nowMs: number,
+  metrics: Pick<Metrics, 'count'>
+): Session | undefined => {
+  const { signingInput, signature, timestampMs } = request
+  if (verifySignature(core, session, signingInput, signature)) return session
+  const { previous } = session
+  if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS) return undefined
+  if (!verifySignature(core, previous, signingInput, signature)) return undefined
+  const isEarlier = timestampMs <= previous.replacedMs
+  metrics.count('countersign_previous_key_total', { verdict: isEarlier ? 'pass' : 'fail' })
+  return isEarlier ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
+}
+
+/** createRotation makes the handler of `cs.rotate_key`; it rejects where the store does. */
+export const createRotation = ({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler => {
+  const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<Result> => {
+    const offer = readOffer(payload)
+    if (!offer) return 'invalid_payload'
+    const { algorithm, publicKey, proof } = offer
+    const loaded = await core()
+    if (!isAcceptableKey(loaded, offer) || isSameBytes(publicKey, session.publicKey)) return 'invalid_key'
+    const fields = { label, deviceSessionId: session.id, requestId: headOf(requestId), algorithm, publicKey }
+    if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
+    // Against the key that signed this request: of two rotations at once one wins, and the key before never comes back.
+    const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })
+    return isReplaced ? 'ok' : 'conflict'
+  }
+  return async (context) => {
+    const resultCode = await rotate(context)
+    metrics.count('countersign_rotations_total', { result: resultCode })
+    return { resultCode }
+  }
+}
