@@ -51,16 +51,20 @@ test('every error code has a page that agrees with errors.def, and the index lis
   }
 })
 
-test('rules are numbered without a gap, each once', () => {
-  const numbers = Array.from(read('PROTOCOL.md').matchAll(/^\*\*R(\d+)\.\*\*/gm), ([, n]) => Number(n))
+const rulesOf = (text) => Array.from(text.matchAll(/^\*\*R(\d+)\.\*\*/gm), ([, n]) => Number(n))
+
+// Later rules were given their numbers in blocks, a block for each subject.
+test('each rule has a number of its own, and the first hundred are all there', () => {
+  const numbers = rulesOf(read('PROTOCOL.md'))
+  assert.equal(new Set(numbers).size, numbers.length)
   assert.deepEqual(
-    numbers.sort((a, b) => a - b),
-    Array.from({ length: numbers.length }, (_, i) => i + 1)
+    numbers.sort((a, b) => a - b).slice(0, 100),
+    Array.from({ length: 100 }, (_, i) => i + 1)
   )
 })
 
 test('every rule that the sources cite exists', () => {
-  const last = read('PROTOCOL.md').match(/^\*\*R\d+\.\*\*/gm).length
+  const rules = new Set(rulesOf(read('PROTOCOL.md')))
   const sources = ['include', 'src', 'js', 'tests', 'demo', 'docs'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true })
       .filter((name) => /\.(hpp|cpp|ts|mjs|py|md)$/.test(name))
@@ -71,7 +75,7 @@ test('every rule that the sources cite exists', () => {
     for (const [, numbers] of read(path).matchAll(/\((R\d+(?:(?:, | to | and )R\d+)*)\)/g)) {
       for (const [, number] of numbers.matchAll(/R(\d+)/g)) {
         cited += 1
-        assert.ok(Number(number) <= last, `${path} cites R${number}`)
+        assert.ok(rules.has(Number(number)), `${path} cites R${number}`)
       }
     }
   }
