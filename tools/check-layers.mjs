@@ -35,6 +35,9 @@ const jsLayers = [
 const jsNames = (layer) => jsLayers[layer].map((name) => `js/${name}`)
 /** The server stands beside the client and shares only what carries no state of either. */
 const serverMayUse = [...jsNames(0), ...jsNames(1), 'js/core']
+/** A profile stands beside both: it shares the same with the client, and its own server part a few helpers with the gateway. */
+const profileMayUse = [...jsNames(0), ...jsNames(1), 'js/core-args']
+const profileServerMayUse = ['checks', 'encoding', 'types', 'store-types'].map((name) => `js/server/${name}.ts`)
 
 /** What is named nowhere else, comments apart. */
 const owners = [
@@ -50,9 +53,19 @@ const owners = [
     within: /^js\//,
     only: /^js\/core(-wasm|-load)?\.ts$/
   },
-  { what: 'crypto.subtle', pattern: /\bsubtle\b/, within: /^js\/(?!server\/)/, only: /^js\/(keys|digest)\.ts$/ },
+  {
+    what: 'crypto.subtle',
+    pattern: /\bsubtle\b/,
+    within: /^js\/(?!server\/)/,
+    only: /^js\/(keys|digest|profiles\/hmac)\.ts$/
+  },
   { what: 'IndexedDB', pattern: /\bindexedDB\b|\bIDB[A-Z]/, within: /^js\//, only: /^js\/key-store\.ts$/ },
-  { what: 'Node', pattern: /from 'node:/, within: /^js\//, only: /^js\/(server\/|(wasm|hash)-source\.node\.ts)/ },
+  {
+    what: 'Node',
+    pattern: /from 'node:/,
+    within: /^js\//,
+    only: /^js\/(server\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash)-source\.node\.ts)/
+  },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {
     what: 'input, output, time or randomness in the core',
@@ -111,6 +124,27 @@ const linksOf = (path, text) => {
   return found
 }
 
+const profileProblem = (path, target) => {
+  const [own, part] = path.split('/').slice(2)
+  const isServer = part === 'server'
+  if (!target.startsWith('js/')) {
+    const isOutside = part === 'node' || isServer
+    return target.startsWith('node:') || (isOutside && target === 'lmdb')
+      ? undefined
+      : `a profile may not depend on ${target}`
+  }
+  if (target.startsWith('js/profiles/')) {
+    const [other, otherPart] = target.split('/').slice(2)
+    if (other.endsWith('.ts')) return undefined
+    if (other !== own) return `a profile may not import ${target}`
+    return otherPart === 'server' && !isServer ? `the client's side of a profile may not import ${target}` : undefined
+  }
+  const isShared = profileMayUse.some((name) => target.startsWith(name))
+  return isShared || (isServer && profileServerMayUse.includes(target))
+    ? undefined
+    : `a profile may not import ${target}`
+}
+
 const linkProblem = (path, target) => {
   if (/^(src|include|wasm|tests\/native|tests\/fuzz|examples)\//.test(path)) {
     if (!target.startsWith('include/')) return undefined
@@ -123,6 +157,8 @@ const linkProblem = (path, target) => {
       ? `may not include ${target}`
       : undefined
   }
+  if (path.startsWith('js/profiles/')) return profileProblem(path, target)
+  if (target.startsWith('js/profiles/')) return `only a profile may import ${target}`
   if (path.startsWith('js/server/')) {
     if (!target.startsWith('js/') || target.startsWith('js/server/')) return undefined
     return serverMayUse.some((name) => target.startsWith(name)) ? undefined : `the server may not import ${target}`

@@ -21,10 +21,10 @@ const runOne = async (run) => {
 }
 
 export const runSuites = async (suites, base) => {
-  const vectors = async (name) => {
+  const vectors = async (name, as) => {
     const response = await fetch(new URL(`vectors/${name}`, base))
     if (!response.ok) throw new Error(`there is no vector file ${name}`)
-    return name.endsWith('.json') ? response.json() : response.text()
+    return name.endsWith('.json') && as !== 'text' ? response.json() : response.text()
   }
   const runtime = new URL(location.href).searchParams.get('engine')
   const urlOf = (name) => new URL(name, base).href

@@ -41,14 +41,16 @@ test('its entries work in Node', async () => {
   const script = `
     import { connect, memoryStore } from 'countersign'
     import { loadCore } from 'countersign/core'
+    import { importDeviceKey } from 'countersign/stats-event'
     import { createGateway, memoryReplayStore, memorySessionStore } from 'countersign/server'
     import { readFile } from 'node:fs/promises'
     const core = await loadCore(await readFile(new URL(import.meta.resolve('countersign/countersign.wasm'))))
     const ours = Buffer.from(core.sha256(new TextEncoder().encode('abc'))).toString('hex')
-    console.log([ours.slice(0, 8), typeof connect, typeof createGateway, typeof memorySessionStore].join(' '))`
+    const { deviceId } = await importDeviceKey('0'.repeat(64))
+    console.log([ours.slice(0, 8), typeof connect, typeof createGateway, typeof memorySessionStore, deviceId.length].join(' '))`
   writeFileSync(join(project, 'entries.mjs'), script)
   const { stdout } = await run(process.execPath, 'entries.mjs')
-  assert.equal(stdout.trim(), 'ba7816bf function function function')
+  assert.equal(stdout.trim(), 'ba7816bf function function function 16')
 })
 
 test('without lmdb its entry says what is missing, and the others do not care', async () => {
@@ -130,13 +132,16 @@ test('a bundler makes a page of it that needs nothing of Node and keeps the addr
     (path) => !/^(main\.mjs|node_modules\/countersign\/dist\/)/.test(path)
   )
   assert.deepEqual(foreign, [])
-  const server = Object.keys(metafile.inputs).filter((path) => path.includes('/server/'))
-  assert.deepEqual(server, [])
+  const others = Object.keys(metafile.inputs).filter((path) => /\/(server|profiles)\//.test(path))
+  assert.deepEqual(others, [])
 })
 
 test('an application without the server part carries none of it, and importing nothing costs nothing', async () => {
   const { outputFiles } = await build({
-    stdin: { contents: "import 'countersign'; import 'countersign/core'", resolveDir: project },
+    stdin: {
+      contents: "import 'countersign'; import 'countersign/core'; import 'countersign/stats-event'",
+      resolveDir: project
+    },
     bundle: true,
     format: 'esm',
     platform: 'browser',

@@ -61,7 +61,8 @@ test('the entries are known', () => {
     'countersign/core',
     'countersign/server',
     'countersign/server/conformance',
-    'countersign/server/lmdb'
+    'countersign/server/lmdb',
+    'countersign/stats-event'
   ])
 })
 

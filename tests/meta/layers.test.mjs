@@ -51,6 +51,42 @@ const breaches = [
   ['a second reader of the memory', 'js/client.ts', 'const x = module.HEAPU8', 'memory'],
   ['a second user of WebCrypto', 'js/client.ts', 'crypto.subtle.sign()', 'crypto.subtle'],
   ['a second user of IndexedDB', 'js/client.ts', 'indexedDB.open()', 'IndexedDB'],
+  [
+    'a profile that uses WebCrypto by itself',
+    'js/profiles/stats-event/keys.ts',
+    'crypto.subtle.sign()',
+    'crypto.subtle'
+  ],
+  [
+    'a profile that reaches into the client',
+    'js/profiles/stats-event/sign.ts',
+    "import { x } from '../../client.ts'",
+    'a profile may not import'
+  ],
+  [
+    'a profile that reaches into another one',
+    'js/profiles/stats-event/sign.ts',
+    "import { x } from '../knock/seal.ts'",
+    'a profile may not import'
+  ],
+  [
+    'a profile that needs Node on the client',
+    'js/profiles/stats-event/sign.ts',
+    "import { x } from 'node:fs'",
+    'names Node'
+  ],
+  [
+    "a profile's client that imports its server",
+    'js/profiles/stats-event/sign.ts',
+    "import { x } from './server/judge.ts'",
+    'may not import'
+  ],
+  [
+    'a client that carries a profile',
+    'js/client.ts',
+    "import { x } from './profiles/stats-event/index.ts'",
+    'only a profile may'
+  ],
   ['a default export', 'js/client.ts', 'export default 1', 'default export'],
   ['a long file', 'js/client.ts', '\n'.repeat(300), 'more than 300'],
   ['a client that imports itself in a circle', 'js/errors.ts', "import { x } from './errors.ts'", 'go round']

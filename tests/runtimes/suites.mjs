@@ -24,10 +24,10 @@ export const importSuite = (file) => import(pathToFileURL(join(root, file)))
 /** nameOf is what a suite is called in reports. */
 export const nameOf = (file) => file.replace(/^tests\/js\/|\.suite\.mjs$/g, '')
 
-/** vectors reads a file of tests/vectors: parsed where it is JSON, as text elsewhere. */
-export const vectors = async (name) => {
+/** vectors reads a file of tests/vectors: parsed where it is JSON, as text elsewhere or where `as` says so. */
+export const vectors = async (name, as) => {
   const text = await readFile(join(root, 'tests/vectors', name), 'utf8')
-  return name.endsWith('.json') ? JSON.parse(text) : text
+  return name.endsWith('.json') && as !== 'text' ? JSON.parse(text) : text
 }
 
 /** startGateway starts the reference gateway on a free port with a folder of its own: `{ url, stop() }`. */

@@ -14,6 +14,7 @@ import {
   type Signer
 } from 'countersign'
 import { loadCore } from 'countersign/core'
+import { type EventMode, importDeviceKey, type SignedEvent, signEvent, verifyEvent } from 'countersign/stats-event'
 
 const options: ConnectOptions = {
   url: 'https://api.example.com',
@@ -54,6 +55,15 @@ export const hash = async (): Promise<Uint8Array<ArrayBuffer>> => {
   // @ts-expect-error only requests and events have a session
   parsed.deviceSessionId
   return core.sha256(new Uint8Array(1))
+}
+
+export const statistics = async (text: string, mode: EventMode): Promise<boolean> => {
+  const key = await importDeviceKey(text)
+  const event: SignedEvent = await signEvent(key, { type: 'session', data: { id: 'a' } }, { mode })
+  // @ts-expect-error no such mode
+  await verifyEvent(event, key, { mode: 'lax' })
+  const { ok, reason } = await verifyEvent(event, key, { mode })
+  return ok && reason === undefined && key.deviceId.length === 16
 }
 
 // @ts-expect-error the label is required

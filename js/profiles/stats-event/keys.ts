@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// The device key. It is a text, and the HMAC key is that text's UTF-8, not what its digits stand for: 64 bytes for the keys
+// StatsCode makes. The strict key is derived from the same bytes, so that neither signature helps to make the other.
+
+import { badArgument, bytesOf } from '../../core-args.ts'
+import { CountersignError } from '../../errors.ts'
+import { type FillRandom, fillRandom, hasRandom } from '../../platform.ts'
+import type { Bytes, BytesLike } from '../../types.ts'
+import { encodeHex } from '../hex.ts'
+import { deriveMacKey, importMacKey, type MacKey } from '../hmac.ts'
+
+const KEY_BYTES = 32
+const encoder = new TextEncoder()
+
+/** The label of the strict message and of the key that signs it. */
+export const STRICT_LABEL = 'stats-event-v2'
+
+/** Which of a device's two keys. */
+type Purpose = 'compatible' | 'strict'
+
+/** A device key: WebCrypto keys that cannot be exported, and the public id they make. */
+export class DeviceKey {
+  /** 16 lower-case hexadecimal digits. Public: it identifies, and proves nothing. */
+  readonly deviceId: string
+  readonly #keys: { readonly compatible: MacKey; readonly strict: MacKey | undefined }
+
+  /** @internal */
+  constructor(deviceId: string, compatible: MacKey, strict: MacKey | undefined) {
+    this.deviceId = deviceId
+    this.#keys = { compatible, strict }
+  }
+
+  /** Whether the key has the 32 bytes that the strict and the covered mode ask for. */
+  get isStrong(): boolean {
+    return this.#keys.strict !== undefined
+  }
+
+  /** @internal */
+  async tag(purpose: Purpose, message: Bytes): Promise<Bytes> {
+    const key = this.#keys[purpose]
+    if (!key) throw badArgument(`the device key is shorter than ${KEY_BYTES} bytes: it signs in compatible mode only`)
+    return key.tag(message)
+  }
+
+  /** @internal */
+  async isTag(purpose: Purpose, message: Bytes, tag: Bytes): Promise<boolean> {
+    return (await this.#keys[purpose]?.isTag(message, tag)) ?? false
+  }
+}
+
+// A key file is read as Node reads one: what is not UTF-8 becomes U+FFFD, and a byte order mark is left to trim().
+const textOf = (given: unknown): string =>
+  typeof given === 'string' ? given : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
+
+/**
+ * importDeviceKey makes a key of the text of a key file, or of its bytes, trimmed as JavaScript trims. It rejects with
+ * ERR_INVALID_ARGUMENT for a blank text: StatsCode takes that, and then every such device has the same key.
+ *
+ * @example
+ * ```ts
+ * const key = await importDeviceKey(await readFile('device.key', 'utf8'))
+ * ```
+ */
+export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceKey> => {
+  const trimmed = textOf(text).trim()
+  if (trimmed === '') throw badArgument('the device key is blank; createDeviceKey makes one')
+  if (/\p{Cs}/u.test(trimmed)) throw badArgument('the device key has a lone surrogate')
+  const secret = encoder.encode(trimmed)
+  const compatible = await importMacKey(secret)
+  const strict = secret.length < KEY_BYTES ? undefined : await deriveMacKey(secret, encoder.encode(STRICT_LABEL))
+  const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
+  return new DeviceKey(deviceId, compatible, strict)
+}
+
+/** randomHex makes lower-case hexadecimal of as many random bytes; throws ERR_NO_CRYPTO where there are none. */
+export const randomHex = (size: number, random: FillRandom = fillRandom): string => {
+  if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
+  return encodeHex(random(new Uint8Array(size)))
+}
+
+/**
+ * createDeviceKey makes a new key: 32 random bytes as 64 lower-case digits. `text` is the secret itself, to be kept where
+ * only this user can read it (`deviceKeyFile` of `countersign/stats-event/node` does); whoever deletes it starts a new device.
+ *
+ * @example
+ * ```ts
+ * const { key, text } = await createDeviceKey()
+ * ```
+ */
+export const createDeviceKey = async (
+  options: { random?: FillRandom } = {}
+): Promise<{ key: DeviceKey; text: string }> => {
+  const text = randomHex(KEY_BYTES, options.random)
+  return { key: await importDeviceKey(text), text }
+}
+
+/** deviceKeyOf checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
+export const deviceKeyOf = (value: unknown): DeviceKey => {
+  if (!(value instanceof DeviceKey)) throw badArgument('key is what importDeviceKey or createDeviceKey gives')
+  return value
+}

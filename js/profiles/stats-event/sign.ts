@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT
+// Making events: what is signed is the clean copy that is given back, so what is sent is what was signed.
+
+import { badArgument, optionsOf } from '../../core-args.ts'
+import { type FillRandom, wallNow } from '../../platform.ts'
+import { encodeHex } from '../hex.ts'
+import { cleanJson, isJsonObject, type Json, type JsonObject } from '../json.ts'
+import { type DeviceKey, deviceKeyOf, randomHex } from './keys.ts'
+import { writeCompatible, writeStrict } from './messages.ts'
+import type { EventFields, EventMode, SignedEvent } from './types.ts'
+
+const NONCE_BYTES = 8
+const encoder = new TextEncoder()
+
+export type SignOptions = {
+  /** `strict` by default. */
+  mode?: EventMode
+  /** The members `data` may have; another one is ERR_INVALID_ARGUMENT. No personal data belongs into an event. */
+  allow?: readonly string[]
+  /** Replaces the platform's randomness, in tests. */
+  random?: FillRandom
+}
+
+/** modeOf checks a mode, or throws ERR_INVALID_ARGUMENT; nothing stands for `strict`. */
+export const modeOf = (mode: unknown): EventMode => {
+  if (mode === undefined) return 'strict'
+  if (mode === 'strict' || mode === 'covered' || mode === 'compatible') return mode
+  throw badArgument('mode is strict, covered or compatible')
+}
+
+const textOf = (value: unknown, name: string): string => {
+  if (typeof value !== 'string' || value === '' || value.length > 128) {
+    throw badArgument(`${name} has to be a text of 1 to 128 characters`)
+  }
+  return value
+}
+
+const timestampOf = (value: unknown, mode: EventMode): number => {
+  if (mode === 'compatible' ? Number.isFinite(value) : Number.isSafeInteger(value) && (value as number) >= 0) {
+    return value as number
+  }
+  throw badArgument('timestamp has to be Unix milliseconds', 'ERR_INVALID_TIME')
+}
+
+const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undefined): void => {
+  if (mode === 'covered' && !isJsonObject(data)) {
+    throw badArgument('event.data has to be an object, to take the covering signature')
+  }
+  // It is not in what is signed: a member of that name would be a hole of one's own making.
+  if (mode !== 'compatible' && isJsonObject(data) && Object.hasOwn(data, 'strict_signature')) {
+    throw badArgument('event.data.strict_signature is where the covering signature goes')
+  }
+  if (allow === undefined) return
+  if (!isJsonObject(data)) throw badArgument('event.data has to be an object, where its members are listed')
+  for (const name of Object.keys(data)) {
+    if (!allow.includes(name))
+      throw badArgument(`event.data[${JSON.stringify(name)}] is not on the list of allowed members`)
+  }
+}
+
+const tagText = async (key: DeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> => {
+  const message = purpose === 'strict' ? writeStrict(event) : encoder.encode(writeCompatible(event))
+  return encodeHex(await key.tag(purpose, message))
+}
+
+/**
+ * signEvent makes an event of the device and signs it. `strict` is for servers of ours, `covered` for old servers and ours at
+ * once, `compatible` is exactly what StatsCode does: it leaves the members of `data` unprotected. It rejects with
+ * ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for what cannot be signed as it is, naming the path.
+ *
+ * @example
+ * ```ts
+ * const event = await signEvent(key, { type: 'session', data: { id, duration_ms: 3_600_000 } }, { mode: 'covered' })
+ * ```
+ */
+export const signEvent = async (
+  key: DeviceKey,
+  fields: EventFields,
+  options: SignOptions = {}
+): Promise<SignedEvent> => {
+  const device = deviceKeyOf(key)
+  const { mode: wanted, allow, random } = optionsOf(options, 'options')
+  const mode = modeOf(wanted)
+  const {
+    type,
+    data: given,
+    timestamp = wallNow(),
+    nonce = randomHex(NONCE_BYTES, random)
+  } = optionsOf(fields, 'event')
+  // Read once, as a whole: the messages, the signature and the result are made of this copy.
+  const clean = cleanJson(
+    {
+      type: textOf(type, 'event.type'),
+      data: given,
+      timestamp: timestampOf(timestamp, mode),
+      deviceId: device.deviceId,
+      nonce: textOf(nonce, 'event.nonce')
+    },
+    'event'
+  ) as JsonObject
+  const { data } = clean
+  if (data === undefined) throw badArgument('event.data is nothing that JSON can say')
+  checkData(data, mode, allow)
+  if (mode === 'covered') {
+    const strict = await tagText(device, 'strict', clean)
+    clean.data = { ...(data as JsonObject), strict_signature: strict }
+  }
+  const signature = await tagText(device, mode === 'strict' ? 'strict' : 'compatible', clean)
+  return { ...clean, signature } as SignedEvent
+}
+
+/** The members StatsCode's own events have, by type: a list to start from. */
+export const statsCodeMembers: { readonly [type: string]: readonly string[] } = Object.freeze({
+  session: Object.freeze(['id', 'assistant', 'start_time', 'end_time', 'duration_ms']),
+  interaction: Object.freeze(['tool'])
+})
+
+/** Makes one event after another, of the types and with the members that were listed. */
+export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) => Promise<SignedEvent>
+
+/**
+ * createEventBuilder makes a function that signs events of listed types, with listed members of `data` only, so that nothing
+ * personal gets into one by a change elsewhere. It throws ERR_INVALID_ARGUMENT for options that cannot work; the function
+ * rejects with it for a type or a member that is not listed.
+ *
+ * @example
+ * ```ts
+ * const build = createEventBuilder(key, { mode: 'covered', allow: statsCodeMembers })
+ * await build('interaction', { tool: 'Edit' })
+ * ```
+ */
+export const createEventBuilder = (
+  key: DeviceKey,
+  options: { mode?: EventMode; allow: { readonly [type: string]: readonly string[] }; random?: FillRandom }
+): EventBuilder => {
+  const device = deviceKeyOf(key)
+  const { mode: wanted, allow: lists, random } = optionsOf(options, 'options')
+  const mode = modeOf(wanted)
+  const known = new Map(Object.entries(optionsOf(lists, 'allow')).map(([type, names]) => [type, [...names]]))
+  return async (type, data, timestamp) => {
+    const allow = known.get(type)
+    if (!allow) throw badArgument('event.type is not on the list of allowed types')
+    const fields = { type, data, ...(timestamp === undefined ? {} : { timestamp }) }
+    return signEvent(device, fields, { mode, allow, ...(random === undefined ? {} : { random }) })
+  }
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// What a client sends to POST /api/stats/sync, and what it reads of the answer.
+
+import { badArgument, optionsOf, timeOf } from '../../core-args.ts'
+import { CountersignError } from '../../errors.ts'
+import { encodeHex } from '../hex.ts'
+import { importMacKey } from '../hmac.ts'
+import { cleanJson, isJsonObject, type JsonObject } from '../json.ts'
+import { detectAnomalies } from './anomalies.ts'
+import { statsLimits } from './limits.ts'
+import type { EventLike, TrustLevel } from './types.ts'
+
+export type Totals = { totalHours: number; totalSessions: number; totalInteractions: number }
+
+/** The body, its members in the order StatsCode sends them. */
+export type SyncBody = Totals & { deviceId: string; signedEvents: JsonObject[]; signature: string }
+
+const encoder = new TextEncoder()
+
+const numberOf = (value: unknown, name: string): number => {
+  if (!Number.isFinite(value)) throw badArgument(`${name} has to be a finite number`)
+  return value as number
+}
+
+/** roundHours rounds to two digits as `toFixed` does: by the exact binary value, ties away from zero. */
+export const roundHours = (hours: number): number => Number(numberOf(hours, 'totalHours').toFixed(2))
+
+/**
+ * syncBody makes the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent:
+ * anybody can make it and nobody can check it. It is here for servers that look for it, and evidence of nothing. It rejects
+ * with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
+ *
+ * @example
+ * ```ts
+ * const body = await syncBody(totals, eventsToSync(events, now), key.deviceId, now)
+ * await client.fetch('/api/stats/sync', { method: 'POST', body: JSON.stringify(body) })
+ * ```
+ */
+export const syncBody = async (
+  totals: Totals,
+  signedEvents: readonly EventLike[],
+  deviceId: string,
+  timestampMs: number
+): Promise<SyncBody> => {
+  const { totalHours, totalSessions, totalInteractions } = optionsOf(totals, 'totals')
+  if (typeof deviceId !== 'string' || deviceId === '') throw badArgument('deviceId has to be a text')
+  const events = cleanJson(signedEvents, 'signedEvents')
+  if (!Array.isArray(events)) throw badArgument('signedEvents has to be an array')
+  const claimed = {
+    totalHours: roundHours(totalHours),
+    totalSessions: numberOf(totalSessions, 'totalSessions'),
+    totalInteractions: numberOf(totalInteractions, 'totalInteractions'),
+    deviceId
+  }
+  const message = JSON.stringify({ ...claimed, timestamp: timeOf(timestampMs, 'timestampMs') })
+  const key = await importMacKey(encoder.encode(deviceId))
+  const signature = encodeHex(await key.tag(encoder.encode(message)))
+  return { ...claimed, signedEvents: events as JsonObject[], signature }
+}
+
+/** eventsToSync picks what StatsCode sends: of the last hundred events those without an anomaly. */
+export const eventsToSync = <Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] =>
+  events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
+
+/** A server's answer; what it left out is `false`, empty or absent. */
+export type SyncAnswer = { success: boolean; verified: boolean; trustLevel?: TrustLevel; warnings: string[] }
+
+const isTrustLevel = (value: unknown): value is TrustLevel =>
+  value === 'verified' || value === 'suspicious' || value === 'untrusted'
+
+/**
+ * readSyncAnswer reads the answer of a sync, an object or its text. Missing and unknown values are tolerated and never taken
+ * for trust; it throws ERR_BAD_JSON where there is no object at all.
+ *
+ * @example
+ * ```ts
+ * const { verified, trustLevel, warnings } = readSyncAnswer(await response.text())
+ * ```
+ */
+export const readSyncAnswer = (answer: unknown): SyncAnswer => {
+  let given = answer
+  try {
+    if (typeof answer === 'string') given = JSON.parse(answer)
+  } catch (cause) {
+    throw new CountersignError('ERR_BAD_JSON', { cause })
+  }
+  if (!isJsonObject(given)) throw new CountersignError('ERR_BAD_JSON', { detail: 'the answer is not an object' })
+  const { success, verified, trustLevel, warnings } = given
+  const told: unknown[] = Array.isArray(warnings) ? warnings : []
+  return {
+    success: success === true,
+    verified: verified === true,
+    ...(isTrustLevel(trustLevel) ? { trustLevel } : {}),
+    warnings: told.filter((warning): warning is string => typeof warning === 'string')
+  }
+}

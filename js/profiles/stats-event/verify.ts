@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Verifying events. Each mode is one definite check; none falls back to another.
+
+import { optionsOf } from '../../core-args.ts'
+import { isCountersignError } from '../../errors.ts'
+import { decodeTag } from '../hex.ts'
+import { isJsonObject, type JsonObject } from '../json.ts'
+import { type DeviceKey, deviceKeyOf } from './keys.ts'
+import { eventOf, writeCompatible, writeStrict } from './messages.ts'
+import { modeOf } from './sign.ts'
+import type { EventLike, EventMode, Verdict, VerifyReason } from './types.ts'
+
+const encoder = new TextEncoder()
+const refuse = (reason: VerifyReason): Verdict => ({ ok: false, reason })
+
+const isCompatible = async (event: JsonObject, key: DeviceKey): Promise<boolean> => {
+  const tag = decodeTag(event.signature)
+  return tag !== undefined && key.isTag('compatible', encoder.encode(writeCompatible(event)), tag)
+}
+
+const isStrict = async (event: JsonObject, key: DeviceKey, signature: unknown): Promise<boolean> => {
+  const tag = decodeTag(signature)
+  return tag !== undefined && key.isTag('strict', writeStrict(event), tag)
+}
+
+const innerOf = ({ data }: JsonObject): unknown => (isJsonObject(data) ? data.strict_signature : undefined)
+
+const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey) => Promise<boolean> } = {
+  compatible: isCompatible,
+  // The strict message leaves `data.strict_signature` out, so a strict event that has one has a part nobody signed.
+  strict: async (event, key) => innerOf(event) === undefined && isStrict(event, key, event.signature),
+  covered: async (event, key) => {
+    const verdicts = await Promise.all([isCompatible(event, key), isStrict(event, key, innerOf(event))])
+    return verdicts.every(Boolean)
+  }
+}
+
+/** verifyClean is verifyEvent for a clean event and checked arguments. */
+export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: EventMode): Promise<Verdict> => {
+  if (mode !== 'compatible') {
+    if (!key.isStrong) return refuse('weak_key')
+    if (event.deviceId !== key.deviceId) return refuse('device_mismatch')
+  }
+  return (await checks[mode](event, key)) ? { ok: true } : refuse('signature_mismatch')
+}
+
+/**
+ * verifyEvent tells whether an event carries the signature of a device in one mode, `strict` by default, compared in
+ * constant time. `compatible` says nothing about the members of `data`. A refusal is a verdict with a reason; it rejects
+ * with ERR_INVALID_ARGUMENT only for a key or a mode that is none.
+ *
+ * @example
+ * ```ts
+ * const { ok, reason } = await verifyEvent(event, key, { mode: 'covered' })
+ * ```
+ */
+export const verifyEvent = async (
+  event: EventLike,
+  key: DeviceKey,
+  options: { mode?: EventMode } = {}
+): Promise<Verdict> => {
+  const device = deviceKeyOf(key)
+  const mode = modeOf(optionsOf(options, 'options').mode)
+  let clean: JsonObject
+  try {
+    clean = eventOf(event)
+  } catch (error) {
+    if (isCountersignError(error)) return refuse('malformed')
+    throw error
+  }
+  return verifyClean(clean, device, mode)
+}
