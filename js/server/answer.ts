@@ -20,6 +20,8 @@ export const refusalStatus = {
   'cs.replayed': 409,
   'cs.payload_mismatch': 400,
   'cs.too_large': 413,
+  'cs.idempotency_conflict': 422,
+  'cs.outcome_unknown': 409,
   'cs.rate_limited': 429,
   'cs.unavailable': 503
 } as const

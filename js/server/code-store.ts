@@ -3,22 +3,8 @@
 
 import { CountersignError } from '../errors.ts'
 import { encodeText } from './encoding.ts'
+import type { Records } from './records.ts'
 import type { Challenge, CodeStore } from './types.ts'
-
-/** Records is a bounded table; everything but `transact`, `latest` and `close` is called inside a transaction. */
-export type Records = {
-  capacity: number
-  transact<T>(work: () => T): Promise<T>
-  get(key: string): unknown
-  /** What is committed, by any process. */
-  latest(key: string): unknown
-  put(key: string, value: unknown): void
-  remove(key: string): void
-  size(): number
-  /** Some keys, others each time, all of them sooner or later: what is swept. */
-  next(count: number): string[]
-  close(): void | Promise<void>
-}
 
 // Bytes are kept as text, so that any encoding of records will do.
 type Kept = Omit<Challenge, 'codeHash'> & { codeHash?: string; binding?: string; sessionId?: string }

@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: MIT
-// The three stores over LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the
+// The stores over LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the
 // same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
 
 import { open } from 'lmdb'
 import { badArgument, integerOf, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
+import { createAnswerStore } from './answer-store.ts'
 import { createCodeStore } from './code-store.ts'
 import { lmdbReplay } from './lmdb-replay.ts'
 import { lmdbSessions } from './lmdb-sessions.ts'
-import type { CodeStore, ReplayStore, SessionStore } from './types.ts'
+import type { Records } from './records.ts'
+import type { AnswerStore, CodeStore, ReplayStore, SessionStore } from './types.ts'
 
 const DEFAULT_CAPACITY = 2 ** 20
 const CODE_CAPACITY = 2 ** 17
+const ANSWER_CAPACITY = 2 ** 17
 
 /** What lmdbStores opens. */
 export type LmdbStores = {
   sessions: SessionStore
   replay: ReplayStore
   codes: CodeStore
-  /** Closes all three; resolves when everything is on disk. */
+  answers: AnswerStore
+  /** Closes all of them; resolves when everything is on disk. */
   close(): Promise<void>
 }
 
 const openRoot = (path: string) => {
   try {
     // Without overlappingSync a commit is on disk before it is reported, and before another process sees it.
-    return open({ path, encoding: 'msgpack', maxDbs: 8, overlappingSync: false })
+    return open({ path, encoding: 'msgpack', maxDbs: 32, overlappingSync: false })
   } catch (cause) {
     throw new CountersignError('ERR_STORAGE_FAILED', { cause })
   }
@@ -33,12 +37,12 @@ const openRoot = (path: string) => {
 
 type Root = ReturnType<typeof openRoot>
 
-const lmdbCodes = (root: Root): CodeStore => {
-  const records = root.openDB<unknown, string>({ name: 'codes', encoding: 'json' })
-  const meta = root.openDB<number, string>({ name: 'codes-meta', encoding: 'json' })
+const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
+  const records = root.openDB<unknown, string>({ name, encoding: 'json' })
+  const meta = root.openDB<number, string>({ name: `${name}-meta`, encoding: 'json' })
   let cursor: string | undefined
-  return createCodeStore({
-    capacity: CODE_CAPACITY,
+  return {
+    capacity,
     transact: (work) => root.transaction(work),
     get: (key) => records.get(key),
     latest(key) {
@@ -62,35 +66,48 @@ const lmdbCodes = (root: Root): CodeStore => {
       return keys
     },
     close: () => {}
-  })
+  }
 }
 
 /**
- * lmdbStores opens (and makes) a folder with sessions, replay ids and codes of one label. `capacity` bounds the ids, 2^20 by
- * default; `restored` says that the folder was brought back from a backup or a failed disk, so that ids accepted since may
- * be missing: the gateway then fences itself off for `futureMs`. It throws ERR_STORAGE_FAILED where the folder cannot be
- * used.
+ * lmdbStores opens (and makes) a folder with sessions, replay ids, codes and idempotent answers of one label. `capacity`
+ * bounds the ids, 2^20 by default, `answerCapacity` the answers, 2^17 by default; `restored` says that the folder was brought
+ * back from a backup or a failed disk, so that ids accepted since may be missing: the gateway then fences itself off for
+ * `futureMs`. It throws ERR_STORAGE_FAILED where the folder cannot be used.
  *
  * @example
  * ```ts
  * const { sessions, replay, codes, close } = lmdbStores({ path: 'data/myapp.lmdb' })
  * ```
  */
-export const lmdbStores = (options: { path: string; capacity?: number; restored?: boolean }): LmdbStores => {
-  const { path, capacity = DEFAULT_CAPACITY, restored = false } = optionsOf(options, 'lmdbStores')
+export const lmdbStores = (options: {
+  path: string
+  capacity?: number
+  answerCapacity?: number
+  restored?: boolean
+}): LmdbStores => {
+  const {
+    path,
+    capacity = DEFAULT_CAPACITY,
+    answerCapacity = ANSWER_CAPACITY,
+    restored = false
+  } = optionsOf(options, 'lmdbStores')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path is a string')
   integerOf(capacity, 1, 2 ** 32, 'lmdbStores: capacity')
+  integerOf(answerCapacity, 2, 2 ** 32, 'lmdbStores: answerCapacity')
   const root = openRoot(path)
   const sessions = lmdbSessions(root)
   const replay = lmdbReplay(root, { capacity, restored })
-  const codes = lmdbCodes(root)
+  const codes = createCodeStore(lmdbRecords(root, 'codes', CODE_CAPACITY))
+  const answers = createAnswerStore(lmdbRecords(root, 'answers', answerCapacity))
   let closing: Promise<void> | undefined
   return {
     sessions,
     replay,
     codes,
+    answers,
     close() {
-      closing ??= Promise.all([replay.close(), codes.close()]).then(() => root.close())
+      closing ??= Promise.all([replay.close(), codes.close(), answers.close()]).then(() => root.close())
       return closing
     }
   }

@@ -12,7 +12,7 @@ import type { Metrics } from './metrics.ts'
 import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
 import type { Settings } from './options.ts'
 import { createBuckets } from './rates.ts'
-import { checkResult, createRoutes, type Found, type Result, runHandler } from './routes.ts'
+import { checkResult, createRoutes, type Found, HandlerRefusal, type Result, runHandler } from './routes.ts'
 import type { Refusal, Stages } from './stages.ts'
 import type { Trace } from './trace.ts'
 import type { Binding, HandlerContext, Inbound, Outbound, Session } from './types.ts'
@@ -74,6 +74,17 @@ const createFinder = ({ settings, clock, core, metrics }: PipelineParts) => {
     binding === 'header'
       ? routes.ofTarget(method, opened.target)
       : (builtins.ofType(opened.type) ?? routes.ofType(opened.type))
+}
+
+// A handler that threw has no answer; the reason is the operator's to know.
+const refusalOf = (error: unknown, trace: Trace): Refusal => {
+  if (!(error instanceof HandlerRefusal)) {
+    trace.error = error
+    return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
+  }
+  const { code, retryAfterMs, cause } = error
+  trace.error = cause
+  return { stage: 'handler', code, retryAfterMs }
 }
 
 /** createPipeline puts the stages together. */
@@ -147,11 +158,14 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     if (!found)
       return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
     const { userId } = session
-    const { handler, params } = found
+    const { handler, route, params } = found
     const unsigned = unsignedOf(inbound)
     const given = await runHandler(
       handler,
-      { session, userId, type, payload, idempotencyKey, requestId, timestampMs, binding, target, params, unsigned },
+      {
+        ...{ session, userId, type, route, payload, idempotencyKey, requestId, timestampMs },
+        ...{ binding, target, params, unsigned }
+      },
       { client: inbound.onGone, gateway: closing, timeoutMs: handlerTimeoutMs }
     )
     return checkResult(given, isHeader, inbound.method)
@@ -173,8 +187,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     try {
       result = await call(inbound, opened, trace, verdict)
     } catch (error) {
-      trace.error = error
-      return answering.refuse(asked, { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS })
+      return answering.refuse(asked, refusalOf(error, trace))
     }
     return answering.result(asked, result)
   }

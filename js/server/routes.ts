@@ -2,7 +2,7 @@
 // Finding the handler of a message, and running it so that nothing it does can hang or end the process.
 
 import { CountersignError } from '../errors.ts'
-import { hasNoBody } from './answer.ts'
+import { hasNoBody, type RefusalCode } from './answer.ts'
 import { DeadlineError, type Listen } from './deadline.ts'
 import { emptyBytes, isText } from './encoding.ts'
 import type { Handler, HandlerContext, HandlerResult } from './types.ts'
@@ -84,6 +84,19 @@ export const createRoutes = (routes: { readonly [route: string]: Handler }, { re
       const path = query < 0 ? target : target.slice(0, query)
       return lookUp(method, path) ?? (method === 'HEAD' ? lookUp('GET', path) : undefined)
     }
+  }
+}
+
+/** What a handler of this library refuses in the gateway's own name. */
+export class HandlerRefusal extends Error {
+  override name = 'HandlerRefusal'
+  readonly code: RefusalCode
+  readonly retryAfterMs: number | undefined
+
+  constructor(code: RefusalCode, retryAfterMs: number | undefined, cause: unknown) {
+    super(code, { cause })
+    this.code = code
+    this.retryAfterMs = retryAfterMs
   }
 }
 

@@ -8,6 +8,7 @@ import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Core, ReplayGuard } from '../types.ts'
 import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
+import { memoryRecords } from './records.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 
 const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonNullable<Session['previous']> => ({
@@ -166,25 +167,5 @@ export const memoryReplayStore = (
 export const memoryCodeStore = (options: { capacity?: number } = {}): CodeStore => {
   const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
-  const records = new Map<string, unknown>()
-  let walk = records.keys()
-  return createCodeStore({
-    capacity,
-    transact: async (work) => work(),
-    get: (key) => records.get(key),
-    latest: (key) => records.get(key),
-    put: (key, value) => void records.set(key, value),
-    remove: (key) => void records.delete(key),
-    size: () => records.size,
-    next(count) {
-      const keys: string[] = []
-      while (keys.length < count && keys.length < records.size) {
-        const { done, value } = walk.next()
-        if (done) walk = records.keys()
-        else keys.push(value)
-      }
-      return keys
-    },
-    close: () => records.clear()
-  })
+  return createCodeStore(memoryRecords(capacity))
 }

@@ -37,6 +37,8 @@ export type HandlerContext = {
   userId: string
   /** The message type; for the header binding `METHOD target` in full. */
   type: string
+  /** The route that was found, as it was registered. */
+  route: string
   /** Verified bytes, owned by the handler. */
   payload: Uint8Array
   /** The same over all tries of one intent (R18); absent where the client gave none. */

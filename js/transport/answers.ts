@@ -11,6 +11,8 @@ const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
   ['cs.stale', ['ERR_STALE']],
   ['cs.replayed', ['ERR_OUTCOME_UNKNOWN', 'replay']],
   ['cs.too_large', ['ERR_TOO_LARGE']],
+  ['cs.idempotency_conflict', ['ERR_IDEMPOTENCY_CONFLICT']],
+  ['cs.outcome_unknown', ['ERR_OUTCOME_UNKNOWN', 'handler']],
   ['cs.rate_limited', ['ERR_RATE_LIMITED']],
   ['cs.unavailable', ['ERR_UNAVAILABLE']]
 ])
