@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stores of idempotent answers: the ones that come with the gateway against their conformance suite, and processes that die.
+// Stores of idempotent answers with several processes, and ones that die. What every such store does is in the conformance
+// suite that stores.test.mjs runs.
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -7,9 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { memoryAnswerStore } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { answerConformance, claimOf } from './answer-conformance.mjs'
+import { claimOf } from './keys-claim.mjs'
 import { startMs } from './kit.mjs'
 
 const child = fileURLToPath(new URL('./keys-child.mjs', import.meta.url))
@@ -19,27 +19,6 @@ const folder = (t) => {
   t.after(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
-
-answerConformance(test, {
-  name: 'memory',
-  create: async () => {
-    const answers = memoryAnswerStore({ capacity: 640 })
-    return { answers, close: () => answers.close() }
-  }
-})
-
-answerConformance(test, {
-  name: 'lmdb',
-  create: async () => {
-    const path = mkdtempSync(join(tmpdir(), 'countersign-answers-'))
-    const stores = lmdbStores({ path, answerCapacity: 640 })
-    const close = async () => {
-      await stores.close()
-      rmSync(path, { recursive: true, force: true })
-    }
-    return { answers: stores.answers, close }
-  }
-})
 
 const spawn = (t, ...args) => {
   const worker = fork(child, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })

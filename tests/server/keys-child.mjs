@@ -2,7 +2,7 @@
 // The other processes of keys-answers.test.mjs.
 import { createHash } from 'node:crypto'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { claimOf } from './answer-conformance.mjs'
+import { claimOf } from './keys-claim.mjs'
 
 const [, , role, path, rounds] = process.argv
 const { answers } = lmdbStores({ path })

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { memoryCodeStore, memoryReplayStore, memorySessionStore } from 'countersign/server'
+import { memoryAnswerStore, memoryCodeStore, memoryReplayStore, memorySessionStore } from 'countersign/server'
 import { storeConformance } from 'countersign/server/conformance'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { core, createWorld, enrol, startMs } from './kit.mjs'
@@ -24,14 +24,15 @@ const memoryStores = () => {
   const stores = {
     sessions: memorySessionStore(),
     replay: memoryReplayStore({ capacity: 640 }),
-    codes: memoryCodeStore({ capacity: 64 })
+    codes: memoryCodeStore({ capacity: 64 }),
+    answers: memoryAnswerStore({ capacity: 640 })
   }
   return { ...stores, close: () => stores.replay.close() }
 }
 
 const temporaryStores = () => {
   const path = mkdtempSync(join(tmpdir(), 'countersign-stores-'))
-  const stores = lmdbStores({ path, capacity: 640 })
+  const stores = lmdbStores({ path, capacity: 640, answerCapacity: 640 })
   const close = async () => {
     await stores.close()
     rmSync(path, { recursive: true, force: true })

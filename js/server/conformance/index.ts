@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 // What a store has to do, as tests for any runner: `countersign/server/conformance`. Memory, LMDB and Redis pass them.
 
+import { answerConformance } from './answers.ts'
 import { codeConformance } from './codes.ts'
 import type { ConformanceAssert, ConformanceOptions, ConformanceTest, MakeStores } from './kit.ts'
 import { replayConformance } from './replay.ts'
 import { sessionConformance } from './sessions.ts'
 
 export type { ConformanceAssert, ConformanceOptions, ConformanceStores, ConformanceTest, MakeStores } from './kit.ts'
-export { codeConformance, replayConformance, sessionConformance }
+export { answerConformance, codeConformance, replayConformance, sessionConformance }
 
 /**
  * storeConformance registers the suites of all store interfaces; the suite of one interface stands beside it under its own
@@ -19,7 +20,7 @@ export { codeConformance, replayConformance, sessionConformance }
  * import { test } from 'node:test'
  * import { storeConformance } from 'countersign/server/conformance'
  *
- * storeConformance(test, assert, async () => ({ sessions, replay, codes, close }), { name: 'mine' })
+ * storeConformance(test, assert, async () => ({ sessions, replay, codes, answers, close }), { name: 'mine' })
  * ```
  */
 export const storeConformance = (
@@ -31,4 +32,5 @@ export const storeConformance = (
   sessionConformance(test, assert, makeStores, options)
   replayConformance(test, assert, makeStores, options)
   codeConformance(test, assert, makeStores, options)
+  answerConformance(test, assert, makeStores, options)
 }
