@@ -7,6 +7,8 @@ const json = (value) => ({ contentType: 'application/json', payload: Buffer.from
 export const demoRoutes = ({ sessions, now = Date.now }) => ({
   'demo.echo': ({ payload }) => ({ payload }),
   'demo.fail': () => ({ resultCode: 'refused' }),
+  'demo.ping': () => ({}),
+  'demo.time': () => json({ server_time_ms: now() }),
 
   // Never the type the client claims: an echo must not become a page of this origin.
   'POST /api/echo': ({ payload }) => ({ payload, contentType: 'application/octet-stream' }),

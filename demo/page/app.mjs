@@ -9,6 +9,7 @@ import { createLadder } from './ladder.mjs'
 import { isStill } from './motion.mjs'
 import { markScene, readPlace, writePlace } from './permalink.mjs'
 import { createRunner } from './runner.mjs'
+import { createScenes, SECTIONS } from './scenes.mjs'
 import { complain, say, setState } from './screen.mjs'
 import { openSession } from './session.mjs'
 import { createShow } from './show.mjs'
@@ -29,7 +30,6 @@ const GATEWAY_STAGES = [
 ]
 const CLIENT_STAGES = ['parse', 'signature', 'request_id', 'payload_hash', 'freshness']
 const PAYLOAD = '{"move":"Nf3"}'
-const SECTIONS = { wire: 'scene-wire', lights: 'board', tamper: 'board', key: 'scene-key' }
 
 const createParts = (session, run) => {
   const { client, core, description } = session
@@ -47,7 +47,7 @@ const createParts = (session, run) => {
     }
   })
   const keyCard = createKeyCard({ client, core, label: description.label })
-  return { show, wire, keyCard, bench: createBench(attacks, run) }
+  return { show, wire, keyCard, bench: createBench(attacks, run), scenes: createScenes(session) }
 }
 
 const scrollTo = (scene) => {
@@ -68,7 +68,7 @@ const leave = async (runner, work) => {
   }
 }
 
-const createVisits = ({ client, keyCard, wire, runner }) => {
+const createVisits = ({ client, keyCard, wire, runner, scenes }) => {
   const showFrame = async (place) => {
     if (!runner.hasRun()) await runner.run(honest, place)
     if (place[1]) wire.pin(place[1], place[2])
@@ -83,6 +83,7 @@ const createVisits = ({ client, keyCard, wire, runner }) => {
       if (attack) await runner.run(attack)
       else if (scene === 'lights' || (scene === 'wire' && name)) await showFrame(place)
       else if (scene === 'key' && name === 'export') await keyCard.export()
+      else await scenes[scene]?.visit(place.slice(1))
     }
     scrollTo(location.hash ? scene : undefined)
   }
@@ -122,6 +123,7 @@ const createApp = (session) => {
     byId('chip-text').textContent = client.state
     byId('send').hidden = !isReady
     parts.bench.setEnabled(isReady)
+    for (const scene of Object.values(parts.scenes)) scene.setReady(isReady)
     if (isReady) {
       signIn.close()
       await parts.keyCard.show()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One exchange, from the press of a button to everything that was reported about it.
 
-const FRAME_TYPE = 'application/vnd.countersign.v1'
 const TYPE = 'demo.echo'
 
 const wait = (ms, signal) =>
@@ -35,15 +34,7 @@ const sendLate = async ({ client, middle, description }, { payload, onHold, sign
   const waitMs = description.pastMs + 400
   onHold(frame, performance.now() + waitMs)
   await wait(waitMs, signal)
-  const response = await middle.fetch(new URL('/exchange', location.href).href, {
-    method: 'POST',
-    headers: { 'content-type': FRAME_TYPE },
-    body: frame,
-    credentials: 'omit',
-    cache: 'no-store',
-    redirect: 'error',
-    signal
-  })
+  const response = await middle.post(frame, signal)
   return client.open(new Uint8Array(await response.arrayBuffer()), { requestId })
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The man in the middle: a fetch for `connect({ fetch })` that sees, and may change, the real bytes of both directions.
 
+const FRAME_TYPE = 'application/vnd.countersign.v1'
+
 const fieldsIn = (core, frame) => {
   try {
     return core.parseSigningInput(core.parseFrame(frame).signingInput)
@@ -9,21 +11,49 @@ const fieldsIn = (core, frame) => {
   }
 }
 
+const exchangeUrl = () => new URL('/exchange', location.href).href
+
+const frameInit = (frame, signal) => ({
+  method: 'POST',
+  headers: { 'content-type': FRAME_TYPE },
+  body: frame,
+  credentials: 'omit',
+  cache: 'no-store',
+  redirect: 'error',
+  ...(signal ? { signal } : {})
+})
+
 /**
- * createMiddle returns `{ fetch, arm, disarm }`. While armed with an attack, the next requests of `type` go through it; what
- * passed is kept in the tap that `arm` returns: the frame as the client sent it, each frame that went on with the
+ * createMiddle returns `{ fetch, post, resend, arm, disarm, watch }`. While armed with an attack, the next requests of `type` go through
+ * it; what passed is kept in the tap that `arm` returns: the frame as the client sent it, each frame that went on with the
  * gateway's answer to it, and what was delivered in the end.
  */
 export const createMiddle = ({ core, type }) => {
+  const watchers = new Set()
   let armed
 
+  const report = (frame, fields, bytes) => {
+    const resultCode = fieldsIn(core, bytes)?.resultCode
+    for (const watcher of watchers) watcher({ frame, fields, resultCode })
+  }
+  const pass = async (url, init, fields) => {
+    const response = await fetch(url, init)
+    // A copy, read aside: whoever waits for the answer does not wait for this.
+    if (fields && response.headers.get('content-type') === FRAME_TYPE) {
+      const copy = response.clone()
+      const read = async () => report(init.body, fields, new Uint8Array(await copy.arrayBuffer()))
+      read().catch(() => {})
+    }
+    return response
+  }
   const viaAttack = async ({ attack, tap }, url, init, fields) => {
     Object.assign(tap, { frame: init.body, requestId: fields.requestId })
     const forward = async (frame) => {
-      const response = await fetch(url, { ...init, body: frame })
+      const forwarded = fieldsIn(core, frame)
+      const response = await pass(url, { ...init, body: frame }, forwarded)
       const type = response.headers.get('content-type') ?? ''
       const answer = { status: response.status, type, bytes: new Uint8Array(await response.arrayBuffer()) }
-      tap.passes.push({ frame, requestId: fieldsIn(core, frame)?.requestId, answer })
+      tap.passes.push({ frame, requestId: forwarded?.requestId, answer })
       return answer
     }
     const delivered = await attack.through({ core, frame: init.body, fields, forward })
@@ -31,11 +61,13 @@ export const createMiddle = ({ core, type }) => {
     return new Response(delivered.bytes, { status: delivered.status, headers: { 'content-type': delivered.type } })
   }
 
+  const via = async (url, init) => {
+    const fields = init.body instanceof Uint8Array ? fieldsIn(core, init.body) : undefined
+    return armed && fields?.messageType === type ? viaAttack(armed, url, init, fields) : pass(url, init, fields)
+  }
+
   return {
-    async fetch(url, init) {
-      const fields = armed && init.body instanceof Uint8Array ? fieldsIn(core, init.body) : undefined
-      return fields?.messageType === type ? viaAttack(armed, url, init, fields) : fetch(url, init)
-    },
+    fetch: via,
     arm(attack) {
       const tap = { frame: undefined, requestId: undefined, passes: [], delivered: undefined }
       armed = { attack, tap }
@@ -44,6 +76,14 @@ export const createMiddle = ({ core, type }) => {
     /** disarm ends the attack of a tap; one that a later attack has replaced is over already. */
     disarm(tap) {
       if (armed?.tap === tap) armed = undefined
+    },
+    /** post sends a frame of the page's own, through an attack where one is armed. */
+    post: (frame, signal) => via(exchangeUrl(), frameInit(frame, signal)),
+    /** resend sends a frame that has passed already once more, as it was, past any attack. */
+    resend: (frame) => pass(exchangeUrl(), frameInit(frame), fieldsIn(core, frame)),
+    /** watch calls back for every request frame that was answered by a frame, as `{ frame, fields, resultCode }`. */
+    watch(watcher) {
+      watchers.add(watcher)
     }
   }
 }

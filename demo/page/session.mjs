@@ -2,26 +2,33 @@
 // The client of this page: connected through the man in the middle, enrolled by an e-mail code.
 import { connect, emailEnrollment } from 'countersign'
 import { loadCore } from 'countersign/core'
+import { createDeviceClock } from './device-clock.mjs'
 import { describe } from './gateway.mjs'
 import { createMiddle } from './middle.mjs'
 
-/** openSession connects and resolves to `{ client, core, middle, description }`; rejects with a CountersignError. */
+/**
+ * openSession connects and resolves to `{ client, core, middle, clock, description, another }`; `another(options)` connects
+ * one more client of the same key, clock and line. It rejects with a CountersignError.
+ */
 export const openSession = async ({ allowMemoryKey = false } = {}) => {
   const core = await loadCore()
   const description = await describe()
   const middle = createMiddle({ core, type: 'demo.echo' })
+  const clock = createDeviceClock()
   const { label, serverKeys, pastMs, futureMs } = description
-  const client = await connect({
-    url: location.origin,
-    label,
-    serverKeys,
-    pastMs,
-    // The tampering middle holds frames past their window: their answers are to be opened all the same.
-    futureMs: futureMs + 5000,
-    allowMemoryKey,
-    fetch: middle.fetch
-  })
-  return { client, core, middle, description }
+  const another = (options) =>
+    connect({
+      url: location.origin,
+      label,
+      serverKeys,
+      pastMs,
+      // The tampering middle holds frames past their window: their answers are to be opened all the same.
+      futureMs: futureMs + 5000,
+      fetch: middle.fetch,
+      now: clock.now,
+      ...options
+    })
+  return { client: await another({ allowMemoryKey }), core, middle, clock, description, another }
 }
 
 /** enroll asks for a code, waits for `askCode(challengeId)`, and resolves when the gateway has registered the new key. */

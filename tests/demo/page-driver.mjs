@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Drives the demo page the way a visitor does: by its buttons, reading what it shows.
+import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -96,11 +97,23 @@ export const visit = async (browser, url) => {
   }
   const overflow = () =>
     page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
-  const shoot = async (name) => {
+  const shoot = async (name, fullPage = true) => {
     mkdirSync(SHOTS, { recursive: true })
-    const image = await page.screenshot({ fullPage: true })
+    const image = await page.screenshot({ fullPage })
     await writeFile(join(SHOTS, `${browser.engine}-${name}.png`), image)
   }
+  /** show takes pictures of one section, on a desk and on a phone, where nothing may be wider than the screen. */
+  const show = async (name, selector) => {
+    for (const [width, height] of [
+      [360, 780],
+      [1280, 860]
+    ]) {
+      await page.setViewport({ width, height })
+      await page.evaluate((target) => document.querySelector(target).scrollIntoView({ behavior: 'instant' }), selector)
+      await shoot(`${name}-${width}`, false)
+      assert.equal(await overflow(), 0, `${name} at ${width} px`)
+    }
+  }
   await page.goto(url)
-  return { page, state, waitFor, click, press, text, lamps, signIn, overflow, shoot }
+  return { page, state, waitFor, click, press, text, lamps, signIn, overflow, shoot, show }
 }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The scenes below the board. Each has `setReady(isReady)` and `visit(rest)`, which shows what its part of the address says.
+import { createClocks } from './clocks.mjs'
+import { createUsedIds } from './used-ids.mjs'
+
+/** SECTIONS says where in the page a scene of the address is. */
+export const SECTIONS = {
+  wire: 'scene-wire',
+  lights: 'board',
+  tamper: 'board',
+  clocks: 'scene-clocks',
+  replay: 'scene-replay',
+  key: 'scene-key'
+}
+
+/** createScenes makes every scene over one open session, by its name in the address. */
+export const createScenes = (session) => ({ clocks: createClocks(session), replay: createUsedIds(session) })
