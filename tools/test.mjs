@@ -86,6 +86,7 @@ const steps = {
   consumers: nodeTests('tests/consumers'),
   runtimes: nodeTests('tests/runtimes'),
   server: nodeTests('tests/server'),
+  redis: nodeTests('tests/redis'),
   testing: nodeTests('tests/testing'),
   interop: nodeTests('tests/interop'),
   demo: nodeTests('tests/demo'),

@@ -53,10 +53,12 @@ test('its entries work in Node', async () => {
   assert.equal(stdout.trim(), 'ba7816bf function function function 16')
 })
 
-test('without lmdb its entry says what is missing, and the others do not care', async () => {
-  const script = "import('countersign/server/lmdb').then(() => 'loaded', (error) => error.code).then(console.log)"
-  const { stdout } = await run(process.execPath, '--input-type=module', '--eval', script)
-  assert.equal(stdout.trim(), 'ERR_MODULE_NOT_FOUND')
+test('without lmdb or redis their entries say what is missing, and the others do not care', async () => {
+  for (const name of ['lmdb', 'redis']) {
+    const script = `import('countersign/server/${name}').then(() => 'loaded', (error) => error.code).then(console.log)`
+    const { stdout } = await run(process.execPath, '--input-type=module', '--eval', script)
+    assert.equal(stdout.trim(), 'ERR_MODULE_NOT_FOUND')
+  }
 })
 
 const compile = async (compiler, moduleOptions, files, types) => {

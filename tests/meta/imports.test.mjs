@@ -62,6 +62,7 @@ test('the entries are known', () => {
     'countersign/server',
     'countersign/server/conformance',
     'countersign/server/lmdb',
+    'countersign/server/redis',
     'countersign/stats-event'
   ])
 })

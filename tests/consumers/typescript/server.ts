@@ -12,9 +12,12 @@ import {
   serverKeyFile
 } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
+import { type RedisStores, redisStores } from 'countersign/server/redis'
 
 const sessions: SessionStore = memorySessionStore()
 const replay: ReplayStore = memoryReplayStore({ capacity: 1024 })
+
+export const open = (): Promise<RedisStores> => redisStores({ url: 'rediss://redis.example', label: 'shop' })
 
 export const start = async (): Promise<void> => {
   const shared = { label: 'shop', signer: serverKeyFile('server.key'), ...lmdbStores({ path: 'shop.lmdb' }) }

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
+
+import { createClient } from 'redis'
+import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
+import { functionOf, partOf } from './checks.ts'
+import { addressOf, checkServer, type RedisClientLike } from './redis/client.ts'
+import { redisCodes } from './redis/codes.ts'
+import { createConnection } from './redis/connection.ts'
+import { redisEvents } from './redis/events.ts'
+import { redisReplay } from './redis/replay.ts'
+import { createRun } from './redis/scripts.ts'
+import { redisSessions } from './redis/sessions.ts'
+import { createWatches } from './redis/watches.ts'
+import type { CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
+
+export type { RedisClientLike } from './redis/client.ts'
+
+const DEFAULT_CAPACITY = 2 ** 20
+const DEFAULT_DEADLINE_MS = 250
+const CODE_CAPACITY = 2 ** 17
+const KEPT_EVENTS = 256
+const CONNECT_MS = 2000
+
+/** What redisStores connects to, and how. */
+export type RedisStoresOptions = {
+  /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS; or else `client`. */
+  url?: string
+  /** A client of npm `redis` that says how to connect: it is copied, and left alone. */
+  client?: RedisClientLike
+  /** The gateways' label: one label is one session registry and one replay store. */
+  label: string
+  /** What all keys begin with; `countersign` by default. */
+  prefix?: string
+  /** Bounds the live request ids, 2^20 by default. */
+  capacity?: number
+  /** How many events a session's buffer holds, 256 by default. */
+  keptEvents?: number
+  /** How long a command may take, 250 ms by default; then it is refused, and the connection made anew. */
+  deadlineMs?: number
+  /** Told whenever the connection is lost, with the reason, and when it is back. */
+  onState?: (state: { isUp: boolean; error?: unknown }) => void
+}
+
+/** What redisStores gives. */
+export type RedisStores = {
+  sessions: SessionStore
+  replay: ReplayStore
+  codes: CodeStore
+  events: EventStore
+  /** Closes all of them, and both connections. */
+  close(): Promise<void>
+}
+
+const readOptions = (given: RedisStoresOptions) => {
+  const options = optionsOf(given, 'redisStores')
+  const { url, client, prefix = 'countersign', onState } = options
+  const { capacity = DEFAULT_CAPACITY, keptEvents = KEPT_EVENTS, deadlineMs = DEFAULT_DEADLINE_MS } = options
+  if ((url === undefined) === (client === undefined)) throw badArgument('redisStores: give url or client')
+  if (client !== undefined) partOf(client, ['duplicate'], 'redisStores: client is what createClient of npm redis gives')
+  if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
+    throw badArgument('redisStores: prefix is 1 to 64 of [A-Za-z0-9_.:-]')
+  functionOf(onState, 'redisStores: onState')
+  return {
+    address: client ? 'the given client' : addressOf(url),
+    url,
+    client,
+    // One slot of a cluster holds all keys of a label: scripts use several at once.
+    prefix: `${prefix}:{${labelOf(options.label)}}:`,
+    capacity: integerOf(capacity, 1, 2 ** 32, 'redisStores: capacity'),
+    keptEvents: integerOf(keptEvents, 1, 2 ** 20, 'redisStores: keptEvents'),
+    deadlineMs: integerOf(deadlineMs, 1, 1000, 'redisStores: deadlineMs'),
+    onState
+  }
+}
+
+/**
+ * redisStores connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and gives the stores of one label in it. It
+ * throws ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL for options that cannot work, and rejects with ERR_STORAGE_FAILED, which
+ * says what to do, where the server cannot be used. Later on a lost connection is made anew by itself; meanwhile every step
+ * is refused at once, and gateways answer with a signed `cs.unavailable`.
+ *
+ * @example
+ * ```ts
+ * const stores = await redisStores({ url: 'redis://127.0.0.1', label: 'myapp' })
+ * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
+ * ```
+ */
+export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
+  const { address, url, client, prefix, capacity, keptEvents, deadlineMs, onState } = readOptions(options)
+  const make = (): RedisClientLike => {
+    // The connections reconnect by themselves: a client that did so would send what nobody waits for any more.
+    const socket = { ...client?.options?.socket, reconnectStrategy: false as const, connectTimeout: CONNECT_MS }
+    const settings = { disableOfflineQueue: true, maintNotifications: 'disabled' as const, socket }
+    if (client) return client.duplicate(settings)
+    return createClient({ ...settings, url: url as string }) as unknown as RedisClientLike
+  }
+  const channels = { sessions: `${prefix}changed-sessions`, events: `${prefix}appended-events` }
+  const watches = createWatches(Object.values(channels), { address, deadlineMs, make })
+  const connection = createConnection({
+    address,
+    deadlineMs,
+    make,
+    async greet(fresh) {
+      await checkServer(fresh)
+      await replay.look(createRun((words, choices) => fresh.sendCommand(words, choices)))
+    },
+    beat: (ask) => replay.look(createRun(ask)),
+    onUp() {
+      watches.renew('the server may be another one')
+      onState?.({ isUp: true })
+    },
+    onDown: (error) => onState?.({ isUp: false, error })
+  })
+  const run = createRun(connection.ask)
+  const replay = redisReplay(run, prefix, capacity)
+  const sessions = redisSessions(run, prefix, channels.sessions, watches.watch(channels.sessions))
+  const codes = redisCodes(run, prefix, CODE_CAPACITY)
+  const events = redisEvents(run, {
+    prefix,
+    channel: channels.events,
+    keep: keptEvents,
+    watch: watches.watch(channels.events)
+  })
+
+  const close = async (): Promise<void> => {
+    await Promise.all([replay.close(), codes.close(), events.close()])
+    watches.close()
+    connection.close()
+  }
+  try {
+    await connection.open()
+    await watches.open()
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return { sessions, replay, codes, events, close }
+}

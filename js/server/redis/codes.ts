@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// Challenges and counters in Redis (PROTOCOL.md, R82 to R86): each a key that expires by itself, and one list of all that are
+// live, which bounds them.
+
+import { CountersignError } from '../../errors.ts'
+import { encodeText } from '../encoding.ts'
+import type { CodeStore } from '../types.ts'
+import { type Run, script } from './scripts.ts'
+
+/** Gateways' clocks may be apart; what counts is the time they hand in, and a key only has to live that long. */
+const SLACK_MS = 60_000
+
+const shared = `
+local live = KEYS[2]
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local function room(capacity)
+  for _, key in ipairs(redis.call('ZRANGEBYSCORE', live, '-inf', clock(), 'LIMIT', 0, 64)) do
+    redis.call('ZREM', live, key)
+  end
+  return redis.call('ZCARD', live) < tonumber(capacity)
+end
+local function keep(life)
+  redis.call('ZADD', live, clock() + tonumber(life), KEYS[1])
+  redis.call('PEXPIRE', KEYS[1], life)
+end
+`
+
+/** KEYS challenge, live; ARGV capacity, life, then names and values. */
+const createScript = script(`${shared}
+if redis.call('EXISTS', KEYS[1]) == 1 or not room(ARGV[1]) then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 3))
+keep(ARGV[2])
+return 1
+`)
+
+const readScript = script(`return redis.call('HMGET', KEYS[1], 'email', 'createdMs', 'expiresMs', 'codeHash')`)
+
+/** KEYS counter, live; ARGV capacity, life, limit, window, now. */
+const takeScript = script(`${shared}
+local limit, window, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local times = redis.call('LRANGE', KEYS[1], 0, -1)
+if #times == 0 and not room(ARGV[1]) then return window end
+local old = 0
+while old < #times and tonumber(times[old + 1]) <= now - window do old = old + 1 end
+if #times - old >= limit then return math.max(1, tonumber(times[#times - limit + 1]) + window - now) end
+if old > 0 then redis.call('LTRIM', KEYS[1], old, -1) end
+redis.call('RPUSH', KEYS[1], ARGV[5])
+keep(ARGV[2])
+return 0
+`)
+
+const giveBackScript = script(`redis.call('RPOP', KEYS[1]) return 1`)
+
+/** KEYS challenge; ARGV binding, session id, now. */
+const redeemScript = script(`
+local kept = redis.call('HMGET', KEYS[1], 'expiresMs', 'binding', 'sessionId')
+if not kept[1] or tonumber(kept[1]) <= tonumber(ARGV[3]) then return false end
+if kept[2] then return kept[2] == ARGV[1] and kept[3] end
+redis.call('HSET', KEYS[1], 'binding', ARGV[1], 'sessionId', ARGV[2])
+return ARGV[2]
+`)
+
+/** redisCodes makes a CodeStore whose keys begin with `prefix`. */
+export const redisCodes = (run: Run, prefix: string, capacity: number): CodeStore => {
+  let isClosed = false
+  const challengeKey = (id: string): string => `${prefix}challenge:${id}`
+  const countKey = (key: string): string => `${prefix}count:${key}`
+  const liveKey = `${prefix}codes`
+  const ask: Run = async (...all) => {
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
+    return run(...all)
+  }
+
+  return {
+    async create({ id, email, codeHash, createdMs, expiresMs }) {
+      const words = ['email', email, 'createdMs', createdMs, 'expiresMs', expiresMs]
+      if (codeHash) words.push('codeHash', encodeText(codeHash, 'base64url'))
+      const lifeMs = Math.max(1, expiresMs - createdMs) + SLACK_MS
+      return (await ask(createScript, [challengeKey(id), liveKey], [capacity, lifeMs, ...words])) === 1
+    },
+    async get(id, nowMs) {
+      const reply = (await ask(readScript, [challengeKey(id)], [])) as (string | null)[]
+      const [email, created, expires, codeHash] = reply
+      if (email == null || Number(expires) <= nowMs) return null
+      const challenge = { id, email, createdMs: Number(created), expiresMs: Number(expires) }
+      return codeHash == null
+        ? challenge
+        : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
+    },
+    async take(key, { limit, windowMs, nowMs }) {
+      const values = [capacity, windowMs + SLACK_MS, limit, windowMs, nowMs]
+      return Number(await ask(takeScript, [countKey(key), liveKey], values))
+    },
+    async giveBack(key) {
+      await ask(giveBackScript, [countKey(key)], [])
+    },
+    async redeem(id, binding, sessionId, nowMs) {
+      return (await ask(redeemScript, [challengeKey(id)], [binding, sessionId, nowMs])) as string | null
+    },
+    close() {
+      isClosed = true
+    }
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+// Replay ids in Redis: what one gateway knows of them between two scripts.
+
+import { CountersignError } from '../../errors.ts'
+import type { ReserveVerdict } from '../../types.ts'
+import { encodeText } from '../encoding.ts'
+import type { ReplayStore } from '../types.ts'
+import { checkPolicy, storageFailed } from './client.ts'
+import { beatScript, fenceScript, GROUP_MS, reserveScript } from './replay-scripts.ts'
+import type { Run } from './scripts.ts'
+
+const KEY_SIZE = 32
+/** What is dated further ahead was refused when it was reserved. */
+const AHEAD_MS = 60_000
+
+type Answer = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
+
+const answerOf = (reply: unknown): Answer => {
+  const [word = '', mark = '', identity = '', floor, fence, size] = (reply as unknown[]).map(String)
+  return { word, mark, identity, floorMs: Number(floor), fenceMs: Number(fence), size: Number(size) }
+}
+
+/** A ReplayStore in Redis, and what keeps it in step with the server it is connected to. */
+export type RedisReplay = ReplayStore & {
+  /** Looks at the server, over a connection that may be new; rejects where ids could be evicted. */
+  look(run: Run): Promise<void>
+}
+
+/** redisReplay makes a ReplayStore whose keys begin with `prefix`. */
+export const redisReplay = (run: Run, prefix: string, capacity: number): RedisReplay => {
+  const quota = Math.max(1, Math.floor(capacity / 64))
+  const shared = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
+  let last: Answer = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
+  // The mark under which this process may reserve; none where ids may have been forgotten.
+  let mark: string | undefined
+  /** The newest time that this process had reserved, and the newest at which it did. */
+  let newestMs = 0
+  let askedMs = 0
+  let isClosed = false
+
+  const floorMs = (): number => Math.max(last.floorMs, last.fenceMs)
+
+  // A mark that somebody else has set after a loss will do where nothing of this process lies above the floor: all that may
+  // have been forgotten is refused by it.
+  const note = (answer: Answer): Answer => {
+    last = answer
+    if (answer.word === 'lost') mark = undefined
+    else if (answer.mark !== mark) mark = newestMs <= floorMs() ? answer.mark : undefined
+    return answer
+  }
+
+  return {
+    async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
+      if (isClosed) throw new CountersignError('ERR_CLOSED')
+      if (key32.length !== KEY_SIZE) throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32' })
+      if (mark === undefined) throw storageFailed('Redis may have forgotten ids: it has to be fenced first')
+      const keys = [...shared, `${prefix}replay:id:${encodeText(key32, 'base64url')}`, `${prefix}replay:of:${session}`]
+      const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
+      const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS]
+      // Counted before anybody answers: an answer that gets lost may have been "reserved".
+      newestMs = Math.max(newestMs, timestampMs)
+      askedMs = Math.max(askedMs, nowMs)
+      const { word } = note(answerOf(await run(reserveScript, keys, values)))
+      if (word === 'lost') throw storageFailed('Redis has lost ids: it was restarted, emptied or replaced')
+      return word as ReserveVerdict
+    },
+    floorMs,
+    // A fence is ahead of the clock: a clock that started at it would move on with every restart.
+    storedFloorMs: () => last.floorMs,
+    get mayHaveForgotten() {
+      return mark === undefined
+    },
+    async fence(ms) {
+      const word = encodeText(crypto.getRandomValues(new Uint8Array(16)), 'base64url')
+      // No session may be left to replay anything for, and yet come back: what this process reserved stays refused.
+      const reservedMs = mark === undefined ? Math.min(newestMs, askedMs + AHEAD_MS) : 0
+      const fenceMs = Math.max(Math.ceil(ms), reservedMs)
+      const answer = answerOf(await run(fenceScript, shared, [fenceMs, last.identity, word]))
+      note(answer)
+      if (answer.word === 'lost') throw storageFailed('Redis was replaced while it was fenced')
+      mark = answer.mark
+    },
+    size: () => last.size,
+    async look(over) {
+      const reply = await over(beatScript, shared, [])
+      note(answerOf(reply))
+      checkPolicy(String((reply as unknown[])[6]))
+    },
+    close() {
+      isClosed = true
+    }
+  }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// Sessions in Redis: a hash each, a set of ids for each user. What changes one is a script, which tells it in the same step.
+
+import type { Algorithm } from '../../types.ts'
+import { encodeText } from '../encoding.ts'
+import type { Session, SessionStore } from '../types.ts'
+import { type Run, script } from './scripts.ts'
+
+const FIELDS = [
+  'id',
+  'userId',
+  'algorithm',
+  'publicKey',
+  'status',
+  'createdMs',
+  'lastSeenMs',
+  'revokedMs',
+  'revokedReason',
+  'name',
+  'previousAlgorithm',
+  'previousKey',
+  'replacedMs'
+] as const
+
+type Fields = Partial<Record<(typeof FIELDS)[number], string>>
+
+const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
+
+/** KEYS session, user's set, the sign that there are sessions; ARGV the id, then names and values. */
+const createScript = script(`
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[3], '1')
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+return 1
+`)
+
+/** KEYS session; ARGV reason, time, channel, id. */
+const revokeScript = script(`
+local status = redis.call('HGET', KEYS[1], 'status')
+if not status then return 0 end
+if status == 'active' then
+  redis.call('HSET', KEYS[1], 'status', 'revoked', 'revokedReason', ARGV[1], 'revokedMs', ARGV[2])
+  redis.call('PUBLISH', ARGV[3], ARGV[4])
+end
+return 1
+`)
+
+/** KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id. */
+const replaceScript = script(`
+local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status')
+if old[1] ~= ARGV[1] or old[3] ~= 'active' then return 0 end
+redis.call('HSET', KEYS[1], 'algorithm', ARGV[2], 'publicKey', ARGV[3])
+if ARGV[4] == '' then
+  redis.call('HDEL', KEYS[1], 'previousAlgorithm', 'previousKey', 'replacedMs')
+else
+  redis.call('HSET', KEYS[1], 'previousAlgorithm', old[2], 'previousKey', old[1], 'replacedMs', ARGV[4])
+end
+redis.call('PUBLISH', ARGV[5], ARGV[6])
+return 1
+`)
+
+/** KEYS session; ARGV name, channel, id. */
+const renameScript = script(`
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'name', ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[3])
+return 1
+`)
+
+/** KEYS session; ARGV time. */
+const touchScript = script(`
+local seen = redis.call('HGET', KEYS[1], 'lastSeenMs')
+if seen and tonumber(ARGV[1]) > tonumber(seen) then redis.call('HSET', KEYS[1], 'lastSeenMs', ARGV[1]) end
+return 1
+`)
+
+const listScript = script(`return redis.call('SMEMBERS', KEYS[1])`)
+const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
+
+const keyText = (key: Uint8Array): string => encodeText(key, 'base64url')
+const keyBytes = (text: string | undefined): Uint8Array => new Uint8Array(Buffer.from(text ?? '', 'base64url'))
+
+const wordsOf = ({ publicKey, previous, ...rest }: Session): string[] => {
+  const fields: Record<string, string | number | undefined> = { ...rest, publicKey: keyText(publicKey) }
+  if (previous) {
+    fields.previousAlgorithm = previous.algorithm
+    fields.previousKey = keyText(previous.publicKey)
+    fields.replacedMs = previous.replacedMs
+  }
+  return FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [name, String(fields[name])]))
+}
+
+const sessionOf = (reply: unknown): Session | null => {
+  const values = reply as (string | null)[]
+  const fields: Fields = Object.fromEntries(
+    FIELDS.flatMap((name, at) => (values[at] == null ? [] : [[name, values[at]]]))
+  )
+  const { id, userId, algorithm, status, revokedMs, revokedReason, name, previousAlgorithm, replacedMs } = fields
+  if (id === undefined || userId === undefined) return null
+  return {
+    id,
+    userId,
+    algorithm: algorithm as Algorithm,
+    publicKey: keyBytes(fields.publicKey),
+    status: status as Session['status'],
+    createdMs: Number(fields.createdMs),
+    lastSeenMs: Number(fields.lastSeenMs),
+    ...(revokedMs === undefined ? {} : { revokedMs: Number(revokedMs) }),
+    ...(revokedReason === undefined ? {} : { revokedReason }),
+    ...(name === undefined ? {} : { name }),
+    ...(previousAlgorithm === undefined
+      ? {}
+      : {
+          previous: {
+            algorithm: previousAlgorithm as Algorithm,
+            publicKey: keyBytes(fields.previousKey),
+            replacedMs: Number(replacedMs)
+          }
+        })
+  }
+}
+
+/** redisSessions makes a SessionStore whose keys begin with `prefix` and whose changes are told on `channel`. */
+export const redisSessions = (
+  run: Run,
+  prefix: string,
+  channel: string,
+  watch: NonNullable<SessionStore['watch']>
+): SessionStore => {
+  const keyOf = (id: string): string => `${prefix}session:${id}`
+  const userKey = (userId: string): string => `${prefix}user:${userId}`
+  const anyKey = `${prefix}sessions`
+  const get = async (id: string): Promise<Session | null> => sessionOf(await run(readScript, [keyOf(id)], [...FIELDS]))
+
+  return {
+    get,
+    async create(session) {
+      const keys = [keyOf(session.id), userKey(session.userId), anyKey]
+      return (await run(createScript, keys, [session.id, ...wordsOf(session)])) === 1
+    },
+    async revoke(id, reason, atMs = Date.now()) {
+      return (await run(revokeScript, [keyOf(id)], [reason, atMs, channel, id])) === 1
+    },
+    async listByUser(userId) {
+      const ids = (await run(listScript, [userKey(userId)], [])) as string[]
+      const found = await Promise.all(ids.map(get))
+      return found.filter((session) => session !== null)
+    },
+    async replaceKey(id, expectedKey, { algorithm, publicKey, atMs }) {
+      const values = [keyText(expectedKey), algorithm, keyText(publicKey), atMs ?? '', channel, id]
+      return (await run(replaceScript, [keyOf(id)], values)) === 1
+    },
+    async rename(id, name) {
+      return (await run(renameScript, [keyOf(id)], [name, channel, id])) === 1
+    },
+    watch,
+    async touch(id, ms) {
+      await run(touchScript, [keyOf(id)], [ms])
+    },
+    async isEmpty() {
+      return (await run(existsScript, [anyKey], [])) === 0
+    }
+  }
+}

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The Redis stores against the suites that every store passes.
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { storeConformance } from 'countersign/server/conformance'
+import { redisStores } from 'countersign/server/redis'
+import { startRedis } from './server.mjs'
+
+const redis = await startRedis()
+after(() => redis.stop())
+
+/** How much longer than asked an id may stay: the width of a group of ids, and a moment. */
+const ROUNDED_MS = 4200
+
+const makeStores = async () => {
+  const prefix = randomUUID()
+  const stores = await redisStores({ url: redis.url, label: 'test', prefix, capacity: 640, deadlineMs: 1000 })
+  // What a gateway does at its start.
+  await stores.replay.fence(0)
+  return stores
+}
+
+storeConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })

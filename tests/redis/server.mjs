@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// A redis-server of a test's own: a free port of the loopback, a folder that goes with it, nothing on the disk unless asked.
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createClient } from 'redis'
+
+/** freePort gives a port that nobody listened on a moment ago. */
+export const freePort = () =>
+  new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address()
+      server.close(() => resolve(port))
+    })
+  })
+
+const answers = async (url) => {
+  const client = createClient({ url, socket: { reconnectStrategy: false } }).on('error', () => {})
+  try {
+    await client.connect()
+    return (await client.sendCommand(['PING'])) === 'PONG'
+  } catch {
+    return false
+  } finally {
+    client.destroy()
+  }
+}
+
+/**
+ * startRedis gives `{ url, port, pid, cli, kill, pause, resume, restart, stop }` once it answers; `settings` are lines of
+ * redis.conf as command-line words.
+ */
+export const startRedis = async (settings = [], { port: wanted } = {}) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-redis-'))
+  const port = wanted ?? (await freePort())
+  const url = `redis://127.0.0.1:${port}`
+  const words = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...settings].map(String)
+  let child
+  let exited = Promise.resolve()
+
+  const start = async () => {
+    child = spawn('redis-server', words, { stdio: ['ignore', 'ignore', 'inherit'] })
+    const mine = child
+    exited = new Promise((resolve, reject) => mine.once('exit', resolve).once('error', reject))
+    for (let tries = 0; !(await answers(url)); tries++) {
+      if (tries > 300 || mine.exitCode !== null) throw new Error(`redis-server does not answer on port ${port}`)
+      await sleep(30)
+    }
+  }
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  await start()
+
+  return {
+    url,
+    port,
+    folder,
+    get pid() {
+      return child.pid
+    },
+    kill,
+    pause: () => child.kill('SIGSTOP'),
+    resume: () => child.kill('SIGCONT'),
+    /** Starts it again after `kill`; empty, unless the settings keep something. */
+    start,
+    /** One command, with its answer. */
+    async cli(...command) {
+      const client = createClient({ url, socket: { reconnectStrategy: false } }).on('error', () => {})
+      await client.connect()
+      try {
+        return await client.sendCommand(command.map(String))
+      } finally {
+        client.destroy()
+      }
+    },
+    async stop() {
+      await kill()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
