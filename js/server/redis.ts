@@ -4,6 +4,7 @@
 import { createClient } from 'redis'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
 import { functionOf, partOf } from './checks.ts'
+import { redisAnswers } from './redis/answers.ts'
 import { addressOf, checkServer, type RedisClientLike } from './redis/client.ts'
 import { redisCodes } from './redis/codes.ts'
 import { createConnection } from './redis/connection.ts'
@@ -12,12 +13,13 @@ import { redisReplay } from './redis/replay.ts'
 import { createRun } from './redis/scripts.ts'
 import { redisSessions } from './redis/sessions.ts'
 import { createWatches } from './redis/watches.ts'
-import type { CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
 
 export type { RedisClientLike } from './redis/client.ts'
 
 const DEFAULT_CAPACITY = 2 ** 20
 const DEFAULT_DEADLINE_MS = 250
+const ANSWER_CAPACITY = 2 ** 17
 const CODE_CAPACITY = 2 ** 17
 const KEPT_EVENTS = 256
 const CONNECT_MS = 2000
@@ -34,6 +36,8 @@ export type RedisStoresOptions = {
   prefix?: string
   /** Bounds the live request ids, 2^20 by default. */
   capacity?: number
+  /** Bounds the idempotent answers, 2^17 by default. */
+  answerCapacity?: number
   /** How many events a session's buffer holds, 256 by default. */
   keptEvents?: number
   /** How long a command may take, 250 ms by default; then it is refused, and the connection made anew. */
@@ -48,6 +52,7 @@ export type RedisStores = {
   replay: ReplayStore
   codes: CodeStore
   events: EventStore
+  answers: AnswerStore
   /** Closes all of them, and both connections. */
   close(): Promise<void>
 }
@@ -55,7 +60,8 @@ export type RedisStores = {
 const readOptions = (given: RedisStoresOptions) => {
   const options = optionsOf(given, 'redisStores')
   const { url, client, prefix = 'countersign', onState } = options
-  const { capacity = DEFAULT_CAPACITY, keptEvents = KEPT_EVENTS, deadlineMs = DEFAULT_DEADLINE_MS } = options
+  const { capacity = DEFAULT_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
+  const { keptEvents = KEPT_EVENTS, deadlineMs = DEFAULT_DEADLINE_MS } = options
   if ((url === undefined) === (client === undefined)) throw badArgument('redisStores: give url or client')
   if (client !== undefined) partOf(client, ['duplicate'], 'redisStores: client is what createClient of npm redis gives')
   if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
@@ -68,6 +74,7 @@ const readOptions = (given: RedisStoresOptions) => {
     // One slot of a cluster holds all keys of a label: scripts use several at once.
     prefix: `${prefix}:{${labelOf(options.label)}}:`,
     capacity: integerOf(capacity, 1, 2 ** 32, 'redisStores: capacity'),
+    answerCapacity: integerOf(answerCapacity, 1, 2 ** 32, 'redisStores: answerCapacity'),
     keptEvents: integerOf(keptEvents, 1, 2 ** 20, 'redisStores: keptEvents'),
     deadlineMs: integerOf(deadlineMs, 1, 1000, 'redisStores: deadlineMs'),
     onState
@@ -87,7 +94,7 @@ const readOptions = (given: RedisStoresOptions) => {
  * ```
  */
 export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
-  const { address, url, client, prefix, capacity, keptEvents, deadlineMs, onState } = readOptions(options)
+  const { address, url, client, prefix, deadlineMs, onState, ...bounds } = readOptions(options)
   const make = (): RedisClientLike => {
     // The connections reconnect by themselves: a client that did so would send what nobody waits for any more.
     const socket = { ...client?.options?.socket, reconnectStrategy: false as const, connectTimeout: CONNECT_MS }
@@ -113,18 +120,20 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     onDown: (error) => onState?.({ isUp: false, error })
   })
   const run = createRun(connection.ask)
-  const replay = redisReplay(run, prefix, capacity)
+  const replay = redisReplay(run, prefix, bounds.capacity)
   const sessions = redisSessions(run, prefix, channels.sessions, watches.watch(channels.sessions))
   const codes = redisCodes(run, prefix, CODE_CAPACITY)
   const events = redisEvents(run, {
     prefix,
     channel: channels.events,
-    keep: keptEvents,
+    keep: bounds.keptEvents,
     watch: watches.watch(channels.events)
   })
 
+  const answers = redisAnswers(run, prefix, bounds.answerCapacity)
+
   const close = async (): Promise<void> => {
-    await Promise.all([replay.close(), codes.close(), events.close()])
+    await Promise.all([replay.close(), codes.close(), events.close(), answers.close()])
     watches.close()
     connection.close()
   }
@@ -135,5 +144,5 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     await close()
     throw error
   }
-  return { sessions, replay, codes, events, close }
+  return { sessions, replay, codes, events, answers, close }
 }

@@ -2,9 +2,14 @@
 // The Redis stores against the suites that every store passes.
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
-import { after, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { storeConformance } from 'countersign/server/conformance'
+import {
+  answerConformance,
+  codeConformance,
+  replayConformance,
+  sessionConformance
+} from 'countersign/server/conformance'
 import { redisStores } from 'countersign/server/redis'
 import { startRedis } from './server.mjs'
 
@@ -16,10 +21,24 @@ const ROUNDED_MS = 4200
 
 const makeStores = async () => {
   const prefix = randomUUID()
-  const stores = await redisStores({ url: redis.url, label: 'test', prefix, capacity: 640, deadlineMs: 1000 })
+  const stores = await redisStores({
+    url: redis.url,
+    label: 'test',
+    prefix,
+    capacity: 640,
+    answerCapacity: 640,
+    deadlineMs: 1000
+  })
   // What a gateway does at its start.
   await stores.replay.fence(0)
   return stores
 }
 
-storeConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })
+// At the same time: most of them wait.
+describe('the suites', { concurrency: true }, () => {
+  const exact = { name: 'redis', elapse: (ms) => sleep(ms + 50) }
+  sessionConformance(test, assert, makeStores, exact)
+  replayConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })
+  codeConformance(test, assert, makeStores, exact)
+  answerConformance(test, assert, makeStores, exact)
+})

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Answers of requests with an idempotency key, in Redis (PROTOCOL.md, R130 to R132): a hash each, which expires by itself, and
+// two lists of what is live, of all and of each owner, which bound them. Holds and ages go by Redis's clock.
+
+import { CountersignError } from '../../errors.ts'
+import { encodeText, sha256 } from '../encoding.ts'
+import type { AnswerStore, AnswerVerdict } from '../types.ts'
+import { type Run, script } from './scripts.ts'
+
+const OWNERS_SHARE = 64
+const AS_BYTES = { typeMapping: { 36: Buffer } }
+
+const shared = `
+local key, live = KEYS[1], KEYS[2]
+local function whole(number) return string.format('%.0f', number) end
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local function keep(owner, life)
+  local expiry = now + tonumber(life)
+  redis.call('ZADD', live, whole(expiry), key)
+  redis.call('ZADD', owner, whole(expiry), key)
+  redis.call('PEXPIREAT', owner, whole(math.max(expiry, redis.call('PEXPIRETIME', owner))))
+  redis.call('PEXPIREAT', key, whole(expiry))
+end
+`
+
+/** KEYS answer, live, owner; ARGV fingerprint, token, hold, life, repeatable, capacity, quota. */
+const claimScript = script(`${shared}
+local owner = KEYS[3]
+local kept = redis.call('HMGET', key, 'fingerprint', 'heldUntil', 'isOver', 'resultCode', 'status', 'contentType', 'payload')
+if kept[1] then
+  if kept[1] ~= ARGV[1] then return { 'conflict' } end
+  if kept[4] then return { 'kept', kept[4], kept[5], kept[6], kept[7] } end
+  local left = tonumber(kept[2]) - now
+  if not kept[3] and left > 0 then return { 'held', whole(left) } end
+  if ARGV[5] ~= '1' then return { 'unknown' } end
+else
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', live, '-inf', whole(now), 'LIMIT', 0, 64)) do
+    redis.call('ZREM', live, old)
+  end
+  redis.call('ZREMRANGEBYSCORE', owner, '-inf', whole(now))
+  local isFull = redis.call('ZCARD', live) >= tonumber(ARGV[6]) or redis.call('ZCARD', owner) >= tonumber(ARGV[7])
+  if isFull then return { 'full' } end
+end
+redis.call('HDEL', key, 'isOver')
+redis.call('HSET', key, 'owner', owner, 'fingerprint', ARGV[1], 'token', ARGV[2], 'heldUntil', whole(now + tonumber(ARGV[3])))
+keep(owner, ARGV[4])
+return { 'claimed' }
+`)
+
+/** KEYS answer, live; ARGV token, life, then names and values of the answer, if there is one. */
+const finishScript = script(`${shared}
+local kept = redis.call('HMGET', key, 'token', 'isOver', 'owner')
+if kept[1] ~= ARGV[1] or kept[2] then return 0 end
+redis.call('HSET', key, 'isOver', '1', unpack(ARGV, 3))
+keep(kept[3], ARGV[2])
+return 1
+`)
+
+/** KEYS answer, live; ARGV token. */
+const releaseScript = script(`${shared}
+local kept = redis.call('HMGET', key, 'token', 'isOver', 'owner')
+if kept[1] ~= ARGV[1] or kept[2] then return 0 end
+redis.call('ZREM', live, key)
+redis.call('ZREM', kept[3], key)
+redis.call('DEL', key)
+return 1
+`)
+
+const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
+  const name = String(state) as AnswerVerdict['state']
+  if (name === 'held') return { state: name, retryAfterMs: Number(String(rest[0])) }
+  if (name !== 'kept') return { state: name }
+  const [resultCode, status, contentType, payload] = rest
+  return {
+    state: name,
+    answer: {
+      resultCode: String(resultCode),
+      status: Number(String(status)),
+      contentType: String(contentType),
+      payload: new Uint8Array(payload ?? [])
+    }
+  }
+}
+
+/** redisAnswers makes an AnswerStore whose keys begin with `prefix`; one owner has 1/64 of `capacity` at most. */
+export const redisAnswers = (run: Run, prefix: string, capacity: number): AnswerStore => {
+  const quota = Math.max(1, Math.floor(capacity / OWNERS_SHARE))
+  let isClosed = false
+  const keysOf = (key32: Uint8Array): string[] => [
+    `${prefix}answer:${encodeText(key32, 'base64url')}`,
+    `${prefix}answers`
+  ]
+  const ask: Run = async (...all) => {
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
+    return run(...all)
+  }
+
+  return {
+    async claim({ key32, fingerprint32, token, owner, holdMs, keepMs, repeatable }) {
+      const ownerKey = `${prefix}answers-of:${encodeText(sha256(owner), 'base64url')}`
+      const fingerprint = encodeText(fingerprint32, 'base64url')
+      const values = [fingerprint, token, holdMs, keepMs, repeatable ? 1 : 0, capacity, quota]
+      return verdictOf((await ask(claimScript, [...keysOf(key32), ownerKey], values, AS_BYTES)) as Buffer[])
+    },
+    async finish(key32, token, answer, { keepMs }) {
+      const words = answer
+        ? ['resultCode', answer.resultCode, 'status', answer.status, 'contentType', answer.contentType]
+        : []
+      const payload = answer ? ['payload', Buffer.from(answer.payload)] : []
+      return (await ask(finishScript, keysOf(key32), [token, keepMs, ...words, ...payload])) === 1
+    },
+    async release(key32, token) {
+      return (await ask(releaseScript, keysOf(key32), [token])) === 1
+    },
+    close() {
+      isClosed = true
+    }
+  }
+}
