@@ -9,6 +9,7 @@ import { createBudget } from './body.ts'
 import { createGatewayClock } from './clock.ts'
 import { CORS_CHECK_PATH, createCors } from './cors.ts'
 import { createBell, within } from './deadline.ts'
+import { createEvents } from './events/index.ts'
 import { createMetrics } from './metrics.ts'
 import { bindingOf } from './open.ts'
 import { readOptions, type Settings } from './options.ts'
@@ -109,13 +110,16 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   const coreOf = createCoreLoader(settings.core)
   const start = createStart(settings, coreOf, clock)
   const bySource = createBuckets(settings.rates.perSource)
+  const seal = createSealer({ label, signer, clock, signMs: limits.storeMs })
+  const events = createEvents({ settings, clock, metrics, coreOf, seal, isClosed: () => closed })
   const pipeline = createPipeline({
     settings,
+    own: events.handlers,
     clock,
     metrics,
     core: coreOf,
     stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs }),
-    answering: createAnswering(createSealer({ label, signer, clock, signMs: limits.storeMs }), metrics),
+    answering: createAnswering(seal, metrics),
     budget: createBudget(limits.bufferedBytes),
     closing: closing.listen,
     isClosed: () => closed,
@@ -195,9 +199,11 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     exchange,
     handle: (request: Request, from: From = {}) => serveRequest(request, from, exchange),
     ready: start,
+    publish: events.publish,
     metrics: () => metrics.text(),
     async close({ drainMs = DRAIN_MS } = {}) {
       closed = true
+      events.close()
       const drained = Promise.allSettled([...underWay])
       await within(drainMs, 'what is under way', () => drained).catch(() => {})
       closing.ring()

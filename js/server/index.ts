@@ -5,6 +5,7 @@ export { CountersignError, type ErrorCode, isCountersignError } from '../errors.
 export { memoryAnswerStore } from './answer-store.ts'
 export { checkCors } from './cors.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment.ts'
+export { memoryEventStore } from './events/memory-store.ts'
 export { createGateway } from './gateway.ts'
 export { type IdempotentOptions, idempotent } from './idempotent.ts'
 export { nodeHandler } from './node-handler.ts'

@@ -44,6 +44,9 @@ const HELP: { [name: string]: [type: string, help: string] } = {
   countersign_fail_closed_total: ['counter', 'Requests refused because something the gateway needs did not answer.'],
   countersign_rotations_total: ['counter', 'Requests to change a key, by result.'],
   countersign_previous_key_total: ['counter', 'Requests signed by the key before a rotation, within a minute of it.'],
+  countersign_events_published_total: ['counter', 'Events numbered for a session.'],
+  countersign_events_sent_total: ['counter', 'Events sent on streams, by carrier and kind.'],
+  countersign_streams_ended_total: ['counter', 'Streams ended, by carrier and reason.'],
   countersign_stage_seconds: ['histogram', 'Time spent in a stage.'],
   countersign_clock_skew_seconds: ['histogram', "Time on a correctly signed request minus the gateway's."]
 }
@@ -63,7 +66,7 @@ export type Metrics = {
   stage(binding: string, stage: string, verdict: string, code: string, ms: number): void
   skew(ms: number): void
   /** A number read when the text is written. */
-  gauge(name: string, help: string, read: () => number): void
+  gauge(name: string, help: string, read: () => number | { [labels: string]: number }): void
   text(): string
 }
 
@@ -73,7 +76,7 @@ export const createMetrics = (): Metrics => {
   const passes = new Map<string, Map<string, { count: number }>>()
   const stages = new Map<string, Histogram>()
   const skews = createHistogram(SKEW_BOUNDS)
-  const gauges: { name: string; help: string; read: () => number }[] = []
+  const gauges: { name: string; help: string; read: () => number | { [labels: string]: number } }[] = []
 
   const bump = (name: string, labels: string): void => {
     const series = counters.get(name) ?? new Map<string, number>()
@@ -104,13 +107,17 @@ export const createMetrics = (): Metrics => {
   }
 
   const writeGauge = ({ name, help, read }: (typeof gauges)[number]): string[] => {
-    let value: number
+    let value: number | { [labels: string]: number }
     try {
       value = read()
     } catch {
       value = Number.NaN
     }
-    return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, `${name} ${Number.isNaN(value) ? 'NaN' : value}`]
+    const series =
+      typeof value === 'number'
+        ? [`${name} ${value}`]
+        : Object.entries(value).map(([labels, count]) => `${name}{${labels}} ${count}`)
+    return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`, ...series]
   }
 
   return {
@@ -129,7 +136,7 @@ export const createMetrics = (): Metrics => {
       return [
         ...[...counters].flatMap(([name, series]) => [
           ...describe(name),
-          ...[...series].map(([labels, value]) => `${name}{${labels}} ${value}`)
+          ...[...series].map(([labels, value]) => `${name}${labels === '' ? '' : `{${labels}}`} ${value}`)
         ]),
         ...describe('countersign_stage_seconds'),
         ...[...stages].flatMap(([stage, histogram]) =>

@@ -8,6 +8,7 @@ import { CountersignError } from '../errors.ts'
 import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'
+import { pipeToNode } from './events/pipes.ts'
 import type { Gateway, Inbound, NodeListener, Outbound } from './types.ts'
 
 /** Headers that mean something here; given twice, one body could mean two things to two readers. */
@@ -129,11 +130,23 @@ const drain = (request: IncomingMessage, finish: () => void): void => {
   request.resume()
 }
 
-const send = (request: IncomingMessage, response: ServerResponse, { status, headers, body }: Outbound): void => {
-  if (response.destroyed || response.headersSent) return
+const send = (
+  request: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body, stream }: Outbound
+): void => {
+  if (response.destroyed || response.headersSent) {
+    stream?.leave()
+    return
+  }
   const isUnread = hasBody(request) && !request.complete
   const isBodiless = request.method === 'HEAD' || status === 204 || status === 304
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+  if (stream) {
+    response.writeHead(status)
+    void pipeToNode(response, body, stream)
+    return
+  }
   if (status !== 204 && status !== 304) response.setHeader('content-length', body.length)
   if (isUnread) response.setHeader('connection', 'close')
   response.writeHead(status)

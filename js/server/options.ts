@@ -20,16 +20,21 @@ const readLimits = (limits: Limits) => {
     bodyMs: milliseconds('bodyMs', 60_000),
     idleMs: milliseconds('idleMs', 10_000),
     bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MiB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
+    sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),
+    streams: integerOf(limits.streams ?? 10_000, 1, 1_000_000, 'limits.streams'),
+    heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
+    stalledMs: integerOf(limits.stalledMs ?? 30_000, 1, DAY_MS, 'limits.stalledMs'),
     storeMs: integerOf(limits.storeMs ?? 1000, 1, 1000, 'limits.storeMs')
   }
 }
 
 const checkParts = (options: GatewayOptions): void => {
-  const { label, signer, sessions, replay, routes, enrollment } = optionsOf(options, 'createGateway')
+  const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
   labelOf(label)
   signerOf(signer)
   partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions is a SessionStore')
   partOf(replay, ['reserve'], 'replay is a ReplayStore')
+  if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events is an EventStore')
   optionsOf(routes, 'createGateway: routes')
   if (enrollment !== undefined) partOf(enrollment, ['owns', 'exchange'], 'enrollment: enrollment() makes one')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)

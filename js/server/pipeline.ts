@@ -12,10 +12,10 @@ import type { Metrics } from './metrics.ts'
 import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
 import type { Settings } from './options.ts'
 import { createBuckets } from './rates.ts'
-import { checkResult, createRoutes, type Found, HandlerRefusal, type Result, runHandler } from './routes.ts'
+import { checkResult, createRoutes, type Found, isRefusal, type Result, runHandler } from './routes.ts'
 import type { Refusal, Stages } from './stages.ts'
 import type { Trace } from './trace.ts'
-import type { Binding, HandlerContext, Inbound, Outbound, Session } from './types.ts'
+import type { Binding, Handler, HandlerContext, Inbound, Outbound, Session } from './types.ts'
 
 /** What one gateway's pipeline is made of. */
 export type PipelineParts = {
@@ -29,6 +29,8 @@ export type PipelineParts = {
   /** Rings when the gateway gives up on what is under way. */
   closing: Listen
   isClosed: () => boolean
+  /** Handlers of the gateway's own beside the built-in ones. */
+  own: { readonly [type: string]: Handler }
   /** Called for each request that passed every check, before it is handed on. */
   onAccepted: () => void
 }
@@ -41,6 +43,8 @@ type Verdict = { session: Session; payload: Uint8Array; found: Found | undefined
 
 const TOUCH_EVERY_MS = 60_000
 const RETRY_MS = 1000
+/** `cs.poll` waits for events by its own clock, 25 s at most. */
+const POLL_MS = 30_000
 const BODY_REFUSALS = {
   'too-large': 'cs.too_large',
   'too-slow': 'cs.payload_mismatch',
@@ -65,26 +69,30 @@ const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
     (byType.get(route)?.take(session.userId, nowMs) ?? 0)
 }
 
-const createFinder = ({ settings, clock, core, metrics }: PipelineParts) => {
+const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) => {
   const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
-  const own = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
-  const builtins = createRoutes(own, { reserved: true })
-  return (opened: Opened, binding: Binding, method: string): Found | undefined =>
-    binding === 'header'
-      ? routes.ofTarget(method, opened.target)
-      : (builtins.ofType(opened.type) ?? routes.ofType(opened.type))
+  const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
+  const reserved = createRoutes({ ...builtins, ...own }, { reserved: true })
+  return ({ type, target }: Opened, binding: Binding, { method, carrier }: Inbound): Found | undefined => {
+    if (carrier) {
+      const found = type === 'cs.subscribe' ? reserved.ofType(`${type} ${carrier}`) : undefined
+      return found && { ...found, route: type }
+    }
+    if (binding === 'header') return routes.ofTarget(method, target)
+    return reserved.ofType(type) ?? routes.ofType(type)
+  }
 }
 
 // A handler that threw has no answer; the reason is the operator's to know.
 const refusalOf = (error: unknown, trace: Trace): Refusal => {
-  if (!(error instanceof HandlerRefusal)) {
+  if (!isRefusal(error)) {
     trace.error = error
     return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
   }
-  const { code, retryAfterMs, cause } = error
+  const { stage, code, retryAfterMs, cause } = error
   trace.error = cause
-  return { stage: 'handler', code, retryAfterMs }
+  return { stage, code, retryAfterMs }
 }
 
 /** createPipeline puts the stages together. */
@@ -127,7 +135,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     const payload = await takePayload(inbound, opened, untilMs, lease)
     if ('code' in payload) return payload
     trace.pass('payload_hash')
-    const found = find(opened, trace.binding, inbound.method)
+    const found = find(opened, trace.binding, inbound)
     const wait = limit(session, found?.route ?? '', clock.now())
     if (wait > 0) return { stage: 'rate', code: 'cs.rate_limited', retryAfterMs: wait }
     const ended = await stages.readAgain(session, trace)
@@ -166,7 +174,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
         ...{ session, userId, type, route, payload, idempotencyKey, requestId, timestampMs },
         ...{ binding, target, params, unsigned }
       },
-      { client: inbound.onGone, gateway: closing, timeoutMs: handlerTimeoutMs }
+      { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )
     return checkResult(given, isHeader, inbound.method)
   }
@@ -189,7 +197,8 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     } catch (error) {
       return answering.refuse(asked, refusalOf(error, trace))
     }
-    return answering.result(asked, result)
+    const out = await answering.result(asked, result)
+    return result.own?.follow?.(inbound, out) ?? out
   }
 
   const open = async (core: Core, inbound: Inbound, trace: Trace, lease: Lease): Promise<Opened | Plain> => {

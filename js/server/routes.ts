@@ -2,10 +2,11 @@
 // Finding the handler of a message, and running it so that nothing it does can hang or end the process.
 
 import { CountersignError } from '../errors.ts'
+import type { Stage } from '../types.ts'
 import { hasNoBody, type RefusalCode } from './answer.ts'
 import { DeadlineError, type Listen } from './deadline.ts'
 import { emptyBytes, isText } from './encoding.ts'
-import type { Handler, HandlerContext, HandlerResult } from './types.ts'
+import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from './types.ts'
 
 /** A handler, the name of its route (for rates), and what its `:names` stand for. */
 export type Found = { handler: Handler; route: string; params: { readonly [name: string]: string } }
@@ -92,16 +93,40 @@ export class HandlerRefusal extends Error {
   override name = 'HandlerRefusal'
   readonly code: RefusalCode
   readonly retryAfterMs: number | undefined
+  readonly stage: Stage
 
-  constructor(code: RefusalCode, retryAfterMs: number | undefined, cause: unknown) {
+  constructor(code: RefusalCode, retryAfterMs: number | undefined, cause: unknown, stage: Stage = 'handler') {
     super(code, { cause })
     this.code = code
     this.retryAfterMs = retryAfterMs
+    this.stage = stage
   }
 }
 
+/** isRefusal tells a HandlerRefusal from whatever else was thrown, a revoked proxy included. */
+export const isRefusal = (error: unknown): error is HandlerRefusal => {
+  try {
+    return error instanceof HandlerRefusal
+  } catch {
+    return false
+  }
+}
+
+/** What a handler of the gateway's own may say beside an answer, under a name that no application has. */
+export const own = Symbol('own')
+export type Own = {
+  /** Makes of the signed answer what goes out, and on. */
+  follow?: (inbound: Inbound, signed: Outbound) => Outbound
+}
+
 /** What a handler gave, checked: ready to be signed. */
-export type Result = { resultCode: string; status: number; payload: Uint8Array; contentType: string }
+export type Result = {
+  resultCode: string
+  status: number
+  payload: Uint8Array
+  contentType: string
+  own?: Own | undefined
+}
 
 const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
   if (value === undefined) return emptyBytes()
@@ -113,11 +138,15 @@ const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
 }
 
 /** checkResult turns what a handler gave into what is signed; throws for what cannot be. */
-export const checkResult = (given: HandlerResult | undefined, isHeader: boolean, method: string): Result => {
+export const checkResult = (
+  given: (HandlerResult & { [own]?: Own }) | undefined,
+  isHeader: boolean,
+  method: string
+): Result => {
   const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = given ?? {}
   if (!isHeader) {
     if (!isText(resultCode) || isReservedName(resultCode)) throw new TypeError('resultCode is text and not reserved')
-    return { resultCode, status: 200, payload: payloadOf(payload), contentType }
+    return { resultCode, status: 200, payload: payloadOf(payload), contentType, own: given?.[own] }
   }
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status is 200 to 599')
   if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType)) throw new TypeError('contentType')

@@ -8,6 +8,7 @@ import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Core, ReplayGuard } from '../types.ts'
 import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
+import { createTellers } from './events/tellers.ts'
 import { memoryRecords } from './records.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 
@@ -28,6 +29,7 @@ const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonN
 export const memorySessionStore = (): SessionStore => {
   const sessions = new Map<string, Session>()
   const byUser = new Map<string, Set<string>>()
+  const tellers = createTellers()
   const copy = (session: Session): Session => {
     const { previous, publicKey } = session
     const copied = { ...session, publicKey: publicKey.slice() }
@@ -48,8 +50,10 @@ export const memorySessionStore = (): SessionStore => {
     },
     async revoke(id, reason, atMs = Date.now()) {
       const session = sessions.get(id)
-      if (session?.status === 'active')
+      if (session?.status === 'active') {
         sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
+        tellers.tell(id)
+      }
       return session !== undefined
     },
     listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as Session)),
@@ -61,6 +65,7 @@ export const memorySessionStore = (): SessionStore => {
         id,
         copy({ ...rest, ...next, ...(atMs === undefined ? {} : { previous: previousOf(session, atMs) }) })
       )
+      tellers.tell(id)
       return true
     },
     async rename(id, name) {
@@ -72,6 +77,7 @@ export const memorySessionStore = (): SessionStore => {
       const session = sessions.get(id)
       if (session && ms > session.lastSeenMs) sessions.set(id, { ...session, lastSeenMs: ms })
     },
+    watch: tellers.listen,
     isEmpty: async () => sessions.size === 0
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A reader for the one shape of JSON the gateway itself takes: a flat object of strings. JSON.parse keeps the last of two
-// equal names, replaces nothing it should refuse, and knows numbers; where a front end or an application keeps the first,
-// one body would mean two things.
+// A reader for the one shape of JSON the gateway itself takes: a flat object of strings and whole numbers. JSON.parse keeps
+// the last of two equal names and replaces nothing it should refuse; where a front end or an application keeps the first, one
+// body would mean two things.
 
 /** Far over what any of the bodies has. */
 const MAX_MEMBERS = 32
@@ -23,8 +23,11 @@ const endOfString = (text: string, start: number): number => {
   }
 }
 
-const parseMembers = (text: string): Map<string, string> | undefined => {
-  const members = new Map<string, string>()
+// One spelling a number: no sign, no leading zero, no fraction, no exponent.
+const WHOLE = /(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y
+
+const parseMembers = (text: string): Map<string, string | number> | undefined => {
+  const members = new Map<string, string | number>()
   let at = 0
   const skip = (): number => {
     while (isSpace(text.charCodeAt(at))) at++
@@ -40,13 +43,22 @@ const parseMembers = (text: string): Map<string, string> | undefined => {
     at = end
     return value
   }
+  const readValue = (): string | number | undefined => {
+    if (skip() === QUOTE) return readString()
+    WHOLE.lastIndex = at
+    const [digits] = WHOLE.exec(text) ?? []
+    const value = Number(digits)
+    if (digits === undefined || !Number.isSafeInteger(value)) return undefined
+    at += digits.length
+    return value
+  }
   if (!expect('{')) return undefined
   if (skip() === 0x7d) at++
   else {
     do {
       const name = readString()
       if (name === undefined || members.has(name) || members.size >= MAX_MEMBERS || !expect(':')) return undefined
-      const value = readString()
+      const value = readValue()
       if (value === undefined) return undefined
       members.set(name, value)
     } while (expect(','))
@@ -54,6 +66,15 @@ const parseMembers = (text: string): Map<string, string> | undefined => {
   }
   skip()
   return at === text.length ? members : undefined
+}
+
+const readMembers = (body: Uint8Array): Map<string, string | number> | undefined => {
+  try {
+    // ignoreBOM leaves a byte order mark in the text, where it is refused like any other character.
+    return parseMembers(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
+  } catch {
+    return undefined
+  }
 }
 
 /**
@@ -65,16 +86,21 @@ export const readFlatObject = <Required extends string, Optional extends string 
   required: readonly Required[],
   optional: readonly Optional[] = []
 ): ({ [Name in Required]: string } & { [Name in Optional]?: string }) | undefined => {
-  let members: Map<string, string> | undefined
-  try {
-    // ignoreBOM leaves a byte order mark in the text, where it is refused like any other character.
-    members = parseMembers(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
-  } catch {
-    return undefined
-  }
+  const members = readMembers(body)
   if (!members) return undefined
   const known: readonly string[] = [...required, ...optional]
   for (const name of required) if (!members.has(name)) return undefined
-  for (const name of members.keys()) if (!known.includes(name)) return undefined
+  for (const [name, value] of members) if (!known.includes(name) || typeof value !== 'string') return undefined
+  return Object.assign(Object.create(null), Object.fromEntries(members))
+}
+
+/** readOptionalMembers reads the same for members that may all be absent, each a string or a whole number. */
+export const readOptionalMembers = <Kinds extends { readonly [name: string]: 'string' | 'number' }>(
+  body: Uint8Array,
+  kinds: Kinds
+): { [Name in keyof Kinds]?: Kinds[Name] extends 'string' ? string : number } | undefined => {
+  const members = readMembers(body)
+  if (!members) return undefined
+  for (const [name, value] of members) if (!Object.hasOwn(kinds, name) || typeof value !== kinds[name]) return undefined
   return Object.assign(Object.create(null), Object.fromEntries(members))
 }

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../types.ts'
-import type { ReplayStore, Session, SessionStore } from './store-types.ts'
+import type { EventStore, ReplayStore, Session, SessionStore } from './store-types.ts'
 
 export type * from './store-types.ts'
 
@@ -117,6 +117,13 @@ export type Limits = {
   idleMs?: number
   /** Bytes of all bodies that are held at one time, 256 MiB by default; beyond it requests are refused for the moment. */
   bufferedBytes?: number
+  /** Open streams of one session, 16 by default, and of all, 10,000 by default. */
+  sessionStreams?: number
+  streams?: number
+  /** Silence after which a stream says `cs.time`; 10 s by default and at most. */
+  heartbeatMs?: number
+  /** How long a stream's reader may take nothing before it is cut off; 30 s by default. */
+  stalledMs?: number
   /** Time for a store or the signer to answer; 1 s by default and at most, as a reservation is void after that. */
   storeMs?: number
 }
@@ -127,6 +134,8 @@ export type GatewayOptions = {
   signer: ServerSigner
   sessions: SessionStore
   replay: ReplayStore
+  /** Numbers and keeps events; with it there are `publish`, `cs.subscribe` and `cs.poll`. */
+  events?: EventStore
   /** Message types (`demo.echo`) and routes (`POST /api/items/:id`). HEAD falls back to GET. */
   routes: { readonly [route: string]: Handler }
   /** Names the source of a request for the per-source limits; its address by default, IPv6 by /64. */
@@ -186,10 +195,31 @@ export type Inbound = {
   remoteAddress: string
   /** A header that means something here came twice: two readers could take the request for two. */
   isAmbiguous?: boolean
+  /** A connection that carries frames both ways: it takes `cs.subscribe` and nothing else. */
+  carrier?: 'websocket'
 }
 
 /** An answer without a framework. The request's body may not have been read to its end. */
-export type Outbound = { status: number; headers: Record<string, string>; body: Uint8Array }
+export type Outbound = {
+  status: number
+  headers: Record<string, string>
+  body: Uint8Array
+  /** What goes out after the body, for as long as it lasts. */
+  stream?: OutboundStream
+}
+
+/** The rest of an answer that goes on: pulled by the adapter, so that a slow reader holds nothing back but itself. */
+export type OutboundStream = {
+  /** The next piece, null at the end; asked again once the last one is on its way. Never rejects. */
+  next(): Promise<Uint8Array | null>
+  /** The reader has gone. */
+  leave(): void
+  /** Calls back once when the adapter has to cut the connection if it is still sending; gives the way to stop listening. */
+  onOver(listener: () => void): () => void
+}
+
+/** Whose sessions an event is for. */
+export type PublishTarget = string | { sessionId: string } | { userId: string }
 
 /** Something that answers paths of its own within a gateway: enrollment() makes one. */
 export interface Mounted {
@@ -204,9 +234,15 @@ export interface Gateway {
   exchange(inbound: Inbound): Promise<Outbound>
   /** Resolves when the core is loaded and the stores are in step; rejects with the reason where they cannot be. */
   ready(): Promise<void>
+  /**
+   * Numbers an event for one session, or for all active ones of a user, and sends it on their streams; resolves to how many
+   * sessions it was numbered for. Rejects with ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_RESERVED_TYPE for what is no
+   * event, ERR_PAYLOAD_TOO_LARGE over 64 KiB, ERR_STORAGE_FAILED where a store did not take it, ERR_CLOSED after `close`.
+   */
+  publish(target: PublishTarget, type: string, payload?: BytesLike | string): Promise<number>
   /** Prometheus text. */
   metrics(): string
-  /** Refuses new requests, waits for those under way (`drainMs`, 10 s by default), then aborts them. Stores stay open. */
+  /** Refuses new requests, ends streams, waits for requests under way (`drainMs`, 10 s by default), then aborts them. Stores stay open. */
   close(options?: { drainMs?: number }): Promise<void>
 }
 

@@ -4,6 +4,7 @@
 import { badArgument, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
+import { bodyOf } from './events/pipes.ts'
 import type { From, Inbound, Outbound } from './types.ts'
 
 const targetOf = (url: string): string => {
@@ -44,7 +45,8 @@ const inboundOf = (
 }
 
 /** responseOf makes the Response. */
-const responseOf = (method: string, { status, headers, body }: Outbound): Response => {
+const responseOf = (method: string, { status, headers, body, stream }: Outbound): Response => {
+  if (stream) return new Response(bodyOf(body, stream), { status, headers })
   const isBare = hasNoBody(method, status) || body.length === 0
   return new Response(isBare ? null : (body as Uint8Array<ArrayBuffer>), { status, headers })
 }

@@ -84,6 +84,16 @@ const mutations = {
   }
 }
 
+// White space between the members of JSON, and the unsigned traceId, are nobody's mutation.
+const meaningOf = (bytes) => {
+  try {
+    const { traceId: _, ...signed } = JSON.parse(bytes.toString())
+    return JSON.stringify(Object.entries(signed).sort())
+  } catch {
+    return bytes.toString('latin1')
+  }
+}
+
 const mutate = (original, random, others) => {
   for (;;) {
     let bytes = Buffer.from(original)
@@ -91,7 +101,7 @@ const mutate = (original, random, others) => {
       bytes = random.pick(Object.values(mutations))(bytes, random, others)
     }
     // What is some honest request again is not a mutation of one.
-    if (!others.some((other) => other.equals(bytes))) return bytes
+    if (!others.some((other) => meaningOf(other) === meaningOf(bytes))) return bytes
   }
 }
 

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Event frames: signed when they are sent, so that their time is a bound for the client's clock and the key is valid now.
+
+import type { Core } from '../../types.ts'
+import type { GatewayClock } from '../clock.ts'
+import { within } from '../deadline.ts'
+import { encodeText, sha256 } from '../encoding.ts'
+import type { ServerSigner, StoredEvent } from '../types.ts'
+
+/** Where an event goes. */
+export type Place = { core: Core; sessionId: string; stream: string }
+
+/** EventSigner makes the frame of one event; it rejects where the signer fails or does not answer in time. */
+export type EventSigner = (place: Place, event: StoredEvent) => Promise<Uint8Array>
+
+const LOW_BITS = 0x7f
+const MORE = 0x80
+
+/** fieldOf writes `field(bytes)` (PROTOCOL.md, R4). */
+export const fieldOf = (bytes: Uint8Array): Uint8Array => {
+  const head: number[] = []
+  let size = bytes.length
+  for (; size > LOW_BITS; size >>>= 7) head.push((size & LOW_BITS) | MORE)
+  head.push(size)
+  return Buffer.concat([Buffer.from(head), bytes])
+}
+
+const u64Of = (value: number): Uint8Array => {
+  const bytes = Buffer.alloc(8)
+  bytes.writeBigUInt64BE(BigInt(value))
+  return bytes
+}
+
+/** eventIdOf binds an event to its stream, number and type (R95). */
+export const eventIdOf = (stream: string, sequence: number, type: string): string => {
+  const bytes = Buffer.concat([fieldOf(Buffer.from(stream)), u64Of(sequence), fieldOf(Buffer.from(type))])
+  return encodeText(sha256(bytes), 'base64url').slice(0, 22)
+}
+
+/** createEventSigner makes the signer of one gateway's events. */
+export const createEventSigner = (options: {
+  label: string
+  signer: ServerSigner
+  clock: GatewayClock
+  signMs: number
+}): EventSigner => {
+  const { label, signer, clock, signMs } = options
+  return async ({ core, sessionId, stream }, { type, sequence, payload }) => {
+    const signingInput = core.eventSigningInput({
+      label,
+      deviceSessionId: sessionId,
+      eventType: type,
+      sequence,
+      timestampMs: clock.now(),
+      eventId: eventIdOf(stream, sequence, type),
+      payloadHash: sha256(payload)
+    })
+    const given = signer.sign(signingInput)
+    const signature = given instanceof Uint8Array ? given : await within(signMs, 'the signer', () => given)
+    return core.buildFrame({ signingInput, keyId: signer.keyId, signature, payload })
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// Signed events of one gateway: what of them the rest of it uses.
+
+import type { Core } from '../../types.ts'
+import type { Sealer } from '../answer.ts'
+import type { GatewayClock } from '../clock.ts'
+import type { Metrics } from '../metrics.ts'
+import type { Settings } from '../options.ts'
+import type { Gateway, Handler } from '../types.ts'
+import { createEventHandlers } from './handlers.ts'
+import { createHub } from './hub.ts'
+import { createPublish } from './publish.ts'
+
+/** Events is the part of a gateway that pushes. */
+export type Events = {
+  /** None where there is no store of events: the types are unknown then. */
+  handlers: { readonly [type: string]: Handler }
+  publish: Gateway['publish']
+  close(): void
+}
+
+/** createEvents makes it from a gateway's settings. */
+export const createEvents = (parts: {
+  settings: Settings
+  clock: GatewayClock
+  metrics: Metrics
+  coreOf: () => Promise<Core>
+  seal: Sealer
+  isClosed: () => boolean
+}): Events => {
+  const { settings, metrics, isClosed } = parts
+  const { sessions, events, limits } = settings
+  const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
+  if (!events) return { handlers: {}, publish, close() {} }
+  const hub = createHub({ ...settings, ...parts, events })
+  return { handlers: createEventHandlers({ hub, ...parts }), publish, close: hub.close }
+}

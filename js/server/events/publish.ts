@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// Publishing: an event is checked, then numbered for each session it is for.
+
+import { badArgument, copyOf } from '../../core-args.ts'
+import { CountersignError } from '../../errors.ts'
+import { within } from '../deadline.ts'
+import { isText } from '../encoding.ts'
+import type { Metrics } from '../metrics.ts'
+import { isHeaderType, isReservedName } from '../routes.ts'
+import type { EventStore, Gateway, PublishTarget, SessionStore } from '../types.ts'
+
+/** An event is news, not a document: a client that needs more asks for it. */
+export const MAX_EVENT_BYTES = 64 * 1024
+
+export type PublishParts = {
+  sessions: SessionStore
+  events: EventStore | undefined
+  metrics: Metrics
+  storeMs: number
+  isClosed: () => boolean
+}
+
+const checkType = (type: unknown): string => {
+  if (!isText(type)) throw badArgument('publish: type', 'ERR_INVALID_TEXT')
+  if (isReservedName(type) || isHeaderType(type)) throw badArgument('publish: type', 'ERR_RESERVED_TYPE')
+  return type
+}
+
+const checkPayload = (payload: unknown): Uint8Array => {
+  const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : copyOf(payload as never, 'payload')
+  if (bytes.length > MAX_EVENT_BYTES)
+    throw badArgument(`publish: over ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
+  return bytes
+}
+
+const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } => {
+  const given =
+    typeof target === 'string' ? { sessionId: target } : (target as { sessionId?: unknown; userId?: unknown })
+  const { sessionId, userId } = given ?? {}
+  const isOne = (sessionId === undefined) !== (userId === undefined)
+  if (!isOne || typeof (sessionId ?? userId) !== 'string') throw badArgument('publish: a sessionId or a userId')
+  return { sessionId, userId }
+}
+
+/** createPublish makes a gateway's `publish`. */
+export const createPublish = ({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] => {
+  const idsOf = async (target: PublishTarget): Promise<string[]> => {
+    const { sessionId, userId } = readTarget(target) as { sessionId?: string; userId?: string }
+    const found = await within(storeMs, 'the session store', async () =>
+      sessionId === undefined ? sessions.listByUser(userId as string) : [await sessions.get(sessionId)]
+    )
+    return found.flatMap((session) => (session?.status === 'active' ? session.id : []))
+  }
+
+  const append = async (store: EventStore, id: string, type: string, payload: Uint8Array): Promise<void> => {
+    await within(storeMs, 'the event store', () => store.append(id, { type, payload }))
+    metrics.count('countersign_events_published_total', {})
+  }
+
+  return async (target, type, payload = '') => {
+    if (!events) throw badArgument('publish: createGateway was given no `events`')
+    const event = [checkType(type), checkPayload(payload)] as const
+    readTarget(target)
+    if (isClosed()) throw new CountersignError('ERR_CLOSED')
+    const ids = await idsOf(target).catch((cause) => {
+      throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'publish: sessions', cause })
+    })
+    const outcomes = await Promise.allSettled(ids.map((id) => append(events, id, ...event)))
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+    if (!failed) return ids.length
+    const count = outcomes.filter(({ status }) => status === 'fulfilled').length
+    metrics.count('countersign_fail_closed_total', { reason: 'events' })
+    throw new CountersignError('ERR_STORAGE_FAILED', {
+      detail: `publish: numbered for ${count} of ${ids.length} sessions`,
+      cause: failed.reason
+    })
+  }
+}
