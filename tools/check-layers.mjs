@@ -39,6 +39,9 @@ const serverMayUse = [...jsNames(0), ...jsNames(1), 'js/core']
 const profileMayUse = [...jsNames(0), ...jsNames(1), 'js/core-args']
 const profileServerMayUse = ['checks', 'encoding', 'types', 'store-types'].map((name) => `js/server/${name}.ts`)
 
+/** countersign/testing stands above both and may use either; nothing of the package uses it. */
+const testing = 'js/testing/'
+
 /** What is named nowhere else, comments apart. */
 const owners = [
   {
@@ -64,7 +67,7 @@ const owners = [
     what: 'Node',
     pattern: /from 'node:/,
     within: /^js\//,
-    only: /^js\/(server\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash)-source\.node\.ts)/
+    only: /^js\/(server\/|testing\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash)-source\.node\.ts)/
   },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {
@@ -157,6 +160,8 @@ const linkProblem = (path, target) => {
       ? `may not include ${target}`
       : undefined
   }
+  if (path.startsWith(testing)) return undefined
+  if (path.startsWith('js/') && target.startsWith(testing)) return 'only tests use countersign/testing'
   if (path.startsWith('js/profiles/')) return profileProblem(path, target)
   if (target.startsWith('js/profiles/')) return `only a profile may import ${target}`
   if (path.startsWith('js/server/')) {

@@ -53,6 +53,18 @@ test('its entries work in Node', async () => {
   assert.equal(stdout.trim(), 'ba7816bf function function function 16')
 })
 
+test('an application tests itself with countersign/testing, from the tarball', async () => {
+  const source = readFileSync(join(here, 'typescript/testing.ts'), 'utf8')
+  // What TypeScript leaves of it: types are all on these few lines.
+  const script = source
+    .replace(/, type \w+/g, '')
+    .replace(/: (LinkFaults|LogEntry\[\]|Promise<string>)/g, '')
+    .concat('\nconsole.log(await buy())\n')
+  writeFileSync(join(project, 'testing.mjs'), script)
+  const { stdout } = await run(process.execPath, 'testing.mjs')
+  assert.equal(stdout.trim(), '4711 cs.time')
+})
+
 test('without lmdb or redis their entries say what is missing, and the others do not care', async () => {
   for (const name of ['lmdb', 'redis']) {
     const script = `import('countersign/server/${name}').then(() => 'loaded', (error) => error.code).then(console.log)`
@@ -110,7 +122,7 @@ test('its types compile strictly in a server', async () => {
   for (const name of ['@types/node', 'undici-types']) {
     symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
   }
-  await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['server.ts'], ['node'])
+  await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['server.ts', 'testing.ts'], ['node'])
 })
 
 test('a bundler makes a page of it that needs nothing of Node and keeps the address of the core', async () => {

@@ -63,7 +63,8 @@ test('the entries are known', () => {
     'countersign/server/conformance',
     'countersign/server/lmdb',
     'countersign/server/redis',
-    'countersign/stats-event'
+    'countersign/stats-event',
+    'countersign/testing'
   ])
 })
 

@@ -42,6 +42,13 @@ const breaches = [
     "import { x } from '../session.ts'",
     'the server may not'
   ],
+  ['a client that imports what tests use', 'js/client.ts', "import { x } from './testing/time.ts'", 'only tests use'],
+  [
+    'a server that imports what tests use',
+    'js/server/a.ts',
+    "import { x } from '../testing/time.ts'",
+    'only tests use'
+  ],
   [
     'a demo that reaches into the package',
     'demo/page/main.mjs',

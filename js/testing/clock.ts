@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
+
+/** The course of time that a clock shows. */
+export type Course = {
+  readonly nowMs: number
+  /** @internal */
+  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: 'own' | 'arrival'): () => void
+  /** @internal */
+  postpone(owner: TestClock, ms: number, standsStill: boolean): void
+  advance(ms: number): Promise<void>
+}
+
+export type TestClockOptions = {
+  /** How far the wall clock is ahead of the true time at the start, in milliseconds; 0 unless told. */
+  skewMs?: number
+  /** How much faster than true time both clocks run, in parts per million; 0 unless told. */
+  driftPpm?: number
+}
+
+const MAX_DRIFT_PPM = 1e6
+
+/**
+ * TestClock is one device's two clocks, wall and monotonic: `now`, `monotonicNow` and `schedule` plug into connect, `now`
+ * alone into a gateway. A test sets the wall clock, makes both drift, and sends the device to sleep.
+ */
+export class TestClock {
+  readonly #time: Course
+  #rate = 1
+  #atMs: number
+  #wallMs: number
+  #monotonicMs = 1000
+  #asleep: { fromMs: number; untilMs: number; standsStill: boolean } | undefined
+
+  /** @internal */
+  constructor(time: Course, options: TestClockOptions) {
+    const { skewMs = 0, driftPpm = 0 } = optionsOf(options, 'options')
+    this.#time = time
+    this.#atMs = time.nowMs
+    this.#wallMs = time.nowMs + finiteOf(skewMs, 'skewMs')
+    this.driftPpm = driftPpm
+  }
+
+  /** The wall clock, in whole Unix milliseconds. */
+  now = (): number => {
+    this.#catchUp()
+    return Math.floor(this.#wallMs)
+  }
+
+  /** The clock that never steps, in milliseconds from an origin of its own. */
+  monotonicNow = (): number => {
+    this.#catchUp()
+    return this.#monotonicMs
+  }
+
+  /** schedule runs `run` once, `afterMs` by this monotonic clock later; the function it returns cancels that. */
+  schedule = (run: () => void, afterMs: number): (() => void) =>
+    this.#time.add(run, finiteOf(afterMs, 'afterMs') / this.#rate, this, 'own')
+
+  /** How much faster than true time both clocks run, in parts per million. */
+  get driftPpm(): number {
+    return (this.#rate - 1) * 1e6
+  }
+
+  set driftPpm(ppm: number) {
+    if (!(Math.abs(ppm) < MAX_DRIFT_PPM)) throw badArgument('driftPpm lies between -1,000,000 and 1,000,000')
+    this.#catchUp()
+    this.#rate = 1 + ppm * 1e-6
+  }
+
+  /** @internal When a device that sleeps wakes; undefined while it is awake. */
+  get wakesMs(): number | undefined {
+    const { untilMs = Number.NEGATIVE_INFINITY } = this.#asleep ?? {}
+    return untilMs > this.#time.nowMs ? untilMs : undefined
+  }
+
+  /** setWall sets the wall clock to a time in Unix milliseconds; the monotonic one does not notice. */
+  setWall(ms: number): void {
+    this.#catchUp()
+    this.#wallMs = finiteOf(ms, 'ms')
+  }
+
+  /** step moves the wall clock by `byMs`, either way; the monotonic one does not notice. */
+  step(byMs: number): void {
+    this.#catchUp()
+    this.#wallMs += finiteOf(byMs, 'byMs')
+  }
+
+  /**
+   * sleep lets `ms` of true time pass while the device sleeps: its timers and what is sent to it wait until it wakes. The wall
+   * clock runs on; the monotonic one stands still, as on most systems, unless `monotonic` is `runs`. It rejects as advance does.
+   */
+  async sleep(ms: number, options: { monotonic?: 'stands' | 'runs' } = {}): Promise<void> {
+    const { monotonic = 'stands' } = optionsOf(options, 'options')
+    if (monotonic !== 'stands' && monotonic !== 'runs') throw badArgument('monotonic: stands or runs')
+    if (!(finiteOf(ms, 'ms') >= 0)) throw badArgument('ms', 'ERR_INVALID_TIME')
+    if (this.wakesMs !== undefined) throw badArgument('it sleeps already')
+    this.#catchUp()
+    const standsStill = monotonic === 'stands'
+    const fromMs = this.#time.nowMs
+    this.#asleep = { fromMs, untilMs: fromMs + ms, standsStill }
+    this.#time.postpone(this, ms, standsStill)
+    await this.#time.advance(ms)
+  }
+
+  #catchUp(): void {
+    const nowMs = this.#time.nowMs
+    const elapsedMs = nowMs - this.#atMs
+    const { fromMs = 0, untilMs = 0, standsStill = false } = this.#asleep ?? {}
+    const sleptMs = Math.max(0, Math.min(nowMs, untilMs) - Math.max(this.#atMs, fromMs))
+    this.#wallMs += elapsedMs * this.#rate
+    this.#monotonicMs += (elapsedMs - (standsStill ? sleptMs : 0)) * this.#rate
+    this.#atMs = nowMs
+  }
+}

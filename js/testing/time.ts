@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// Time that only a test moves: one course of it for all, and clocks that show it wrongly, each in its own way.
+
+import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promises'
+import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
+import { CountersignError } from '../errors.ts'
+import { type Course, TestClock, type TestClockOptions } from './clock.ts'
+
+type Timer = {
+  readonly run: () => void
+  dueMs: number
+  readonly order: number
+  readonly owner: TestClock | undefined
+  /** Counted by its device's monotonic clock, or something that arrives from outside. */
+  readonly kind: 'own' | 'arrival'
+}
+
+export type TestTimeOptions = {
+  /** What time it is at the start, in Unix milliseconds; 2026-06-01 unless told. */
+  startMs?: number
+  /** How long to wait, in real milliseconds, for handlers that work in real time (files, databases); 0 unless told. */
+  patienceMs?: number
+}
+
+const START_MS = Date.UTC(2026, 5, 1)
+// Everything here goes on by promises alone; some of the platform's streams take a turn of the event loop in between.
+const TURNS = 3
+// A core being loaded or a key of the platform is slower than any of that.
+const STUCK_MS = 3000
+
+/**
+ * TestTime is the course of time in a test: it stands still until `advance` or `run` moves it, and fires what is due in order.
+ * Promises settle in between, so that the same test always runs the same way.
+ */
+export class TestTime implements Course {
+  readonly startMs: number
+  readonly #patienceMs: number
+  readonly #timers: Timer[] = []
+  readonly #busy = new Set<Promise<unknown>>()
+  #nowMs: number
+  #order = 0
+  #isMoving = false
+
+  /** @internal */
+  constructor(options: TestTimeOptions = {}) {
+    const { startMs = START_MS, patienceMs = 0 } = optionsOf(options, 'options')
+    this.startMs = finiteOf(startMs, 'startMs')
+    this.#patienceMs = finiteOf(patienceMs, 'patienceMs')
+    this.#nowMs = this.startMs
+  }
+
+  /** The true time, in Unix milliseconds; a fraction of one counts. */
+  get nowMs(): number {
+    return this.#nowMs
+  }
+
+  /** How many timers wait. */
+  get pending(): number {
+    return this.#timers.length
+  }
+
+  /** createClock makes a clock of this time: right unless told. */
+  createClock(options: TestClockOptions = {}): TestClock {
+    return new TestClock(this, options)
+  }
+
+  /** schedule runs `run` once, `afterMs` of true time later; the function it returns cancels that. */
+  schedule = (run: () => void, afterMs: number): (() => void) => this.add(run, afterMs, undefined, 'arrival')
+
+  /** @internal */
+  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: Timer['kind']): () => void {
+    if (typeof run !== 'function') throw badArgument('run has to be a function')
+    const dueMs = this.#nowMs + Math.max(0, finiteOf(afterMs, 'afterMs'))
+    const timer = { run, dueMs: Math.max(dueMs, owner?.wakesMs ?? dueMs), order: this.#order++, owner, kind }
+    this.#timers.push(timer)
+    return () => this.#remove(timer)
+  }
+
+  /** @internal postpone lets a device sleep through its timers: its own count on or stand still, what arrives waits. */
+  postpone(owner: TestClock, ms: number, standsStill: boolean): void {
+    const wakesMs = this.#nowMs + ms
+    for (const timer of this.#timers) {
+      if (timer.owner !== owner) continue
+      timer.dueMs = timer.kind === 'own' && standsStill ? timer.dueMs + ms : Math.max(timer.dueMs, wakesMs)
+    }
+  }
+
+  /** @internal watch has settle() wait for real work, as far as `patienceMs` goes. */
+  watch<T>(work: Promise<T>): Promise<T> {
+    const forget = (): void => void this.#busy.delete(done)
+    const done: Promise<void> = work.then(forget, forget)
+    this.#busy.add(done)
+    return work
+  }
+
+  /** settle lets everything happen that needs no time to pass. */
+  async settle(): Promise<void> {
+    for (let turns = 0; turns < TURNS; turns++) await turn()
+    if (this.#patienceMs === 0 || this.#busy.size === 0) return
+    await Promise.race([Promise.all([...this.#busy]), realWait(this.#patienceMs, undefined, { ref: false })])
+    for (let turns = 0; turns < TURNS; turns++) await turn()
+  }
+
+  /**
+   * advance moves time on by `ms`, and fires in order what falls due on the way. It rejects with ERR_INVALID_ARGUMENT where
+   * time is being moved already, with ERR_INVALID_TIME for a negative `ms`, and with what a timer throws.
+   */
+  async advance(ms: number): Promise<void> {
+    if (finiteOf(ms, 'ms') < 0) throw badArgument('time does not go back', 'ERR_INVALID_TIME')
+    await this.#move(async () => {
+      const endMs = this.#nowMs + ms
+      await this.settle()
+      while (await this.#fireNext(endMs));
+      this.#nowMs = endMs
+      await this.settle()
+    })
+  }
+
+  /**
+   * run moves time on until the promise settles, and settles as it does. It rejects with ERR_TIMEOUT where nothing is left
+   * to happen and the promise is still pending.
+   */
+  async run<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false
+    const end = (): void => {
+      isDone = true
+    }
+    promise.then(end, end)
+    await this.#move(async () => {
+      let idleMs = 0
+      for (;;) {
+        await this.settle()
+        if (isDone) return
+        if (await this.#fireNext(Number.POSITIVE_INFINITY)) {
+          idleMs = 0
+          continue
+        }
+        if (idleMs >= STUCK_MS) {
+          throw new CountersignError('ERR_TIMEOUT', {
+            detail: 'nothing is left to happen in this test, and it still waits'
+          })
+        }
+        idleMs += 5
+        await realWait(5)
+      }
+    })
+    return promise
+  }
+
+  async #fireNext(untilMs: number): Promise<boolean> {
+    let next: Timer | undefined
+    for (const timer of this.#timers) {
+      if (!next || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.order < next.order)) next = timer
+    }
+    if (!next || next.dueMs > untilMs) return false
+    this.#nowMs = Math.max(this.#nowMs, next.dueMs)
+    this.#remove(next)
+    next.run()
+    await this.settle()
+    return true
+  }
+
+  async #move(work: () => Promise<void>): Promise<void> {
+    if (this.#isMoving) throw badArgument('time is being moved already: await the earlier advance, run or sleep')
+    this.#isMoving = true
+    try {
+      await work()
+    } finally {
+      this.#isMoving = false
+    }
+  }
+
+  #remove(timer: Timer): void {
+    const at = this.#timers.indexOf(timer)
+    if (at >= 0) this.#timers.splice(at, 1)
+  }
+}
+
+/**
+ * createTestTime makes a course of time of its own; createTestWorld does so for a whole world.
+ *
+ * @example
+ * ```ts
+ * const time = createTestTime()
+ * const { now, monotonicNow, schedule } = time.createClock({ skewMs: -7 * 3600_000 })
+ * const client = await connect({ ...options, now, monotonicNow, schedule })
+ * ```
+ */
+export const createTestTime = (options: TestTimeOptions = {}): TestTime => new TestTime(options)

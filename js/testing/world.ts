@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// A whole world in memory: time, randomness, a gateway, a network, and the clients on it.
+
+import { type Client, connect } from '../client.ts'
+import { loadCore } from '../core.ts'
+import { badArgument, optionsOf } from '../core-args.ts'
+import { CountersignError } from '../errors.ts'
+import { memoryStore } from '../key-store.ts'
+import type { ConnectOptions } from '../options.ts'
+import type { TestClock, TestClockOptions } from './clock.ts'
+import { checkFaults, type LinkFaults } from './faults.ts'
+import { createTestGateway, type TestDevice, type TestGateway, type TestGatewayOptions } from './gateway.ts'
+import { type TestLink, TestNetwork } from './network.ts'
+import { type InsecureRandom, insecureRandom, type Seed } from './random.ts'
+import { createTestTime, type TestTime, type TestTimeOptions } from './time.ts'
+
+/** Options of createTestWorld; those of createGateway go to its gateway. */
+export type TestWorldOptions = TestGatewayOptions &
+  TestTimeOptions & {
+    /** What makes two worlds the same; 1 unless told. */
+    seed?: Seed
+    /** How wrong the gateway's clock is. */
+    server?: TestClockOptions
+  }
+
+/** Options of a world's client; those of connect go to it. */
+export type TestClientOptions = TestClockOptions &
+  Partial<ConnectOptions> & {
+    /** The client's name in the log; client-1, client-2 and so on unless told. */
+    name?: string
+    /** Whose session it is; the client's name at example.com unless told. */
+    userId?: string
+    /** What goes wrong on its link from the start. */
+    faults?: LinkFaults
+    /** A device that was enrolled before: the client is another visit of it. False: the client enrols itself. */
+    device?: TestDevice | false
+    /** The clock of an earlier visit of the device. */
+    clock?: TestClock
+  }
+
+/** A client of a world with everything around it. */
+export type TestClient = {
+  readonly client: Client
+  /** The device's clocks. */
+  readonly clock: TestClock
+  /** Its way to the gateway. */
+  readonly link: TestLink
+  /** Its session and store, for another visit; undefined where it enrols itself. */
+  readonly device: TestDevice | undefined
+}
+
+const ORIGIN = 'https://gateway.test'
+
+/** TestWorld is what createTestWorld makes. */
+export class TestWorld {
+  readonly time: TestTime
+  readonly random: InsecureRandom
+  readonly network: TestNetwork
+  /** The gateway with its stores. */
+  readonly server: TestGateway
+  /** The gateway's clock. */
+  readonly serverClock: TestClock
+  readonly #clients: Client[] = []
+  #isClosed = false
+
+  /** @internal */
+  constructor(parts: Pick<TestWorld, 'time' | 'random' | 'network' | 'server' | 'serverClock'>) {
+    this.time = parts.time
+    this.random = parts.random
+    this.network = parts.network
+    this.server = parts.server
+    this.serverClock = parts.serverClock
+  }
+
+  /** connect makes a client on a device, a clock and a link of its own; rejects as connect does, with ERR_CLOSED after close. */
+  async connect(options: TestClientOptions = {}): Promise<TestClient> {
+    const {
+      name = `client-${this.#clients.length + 1}`,
+      userId,
+      faults,
+      skewMs,
+      driftPpm,
+      ...rest
+    } = optionsOf(options, 'options')
+    const { device: given, clock = this.time.createClock({ skewMs, driftPpm } as TestClockOptions), ...more } = rest
+    if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
+    if (faults) checkFaults(faults)
+    const { server } = this
+    const link = this.network.link(name, clock)
+    const device =
+      given === false
+        ? undefined
+        : (given ?? (await server.enrol(userId ?? `${name}@example.com`, recordOf(server, more))))
+    const client = await connect({
+      url: ORIGIN,
+      label: server.label,
+      serverKeys: server.serverKeys,
+      fetch: link.fetch,
+      now: clock.now,
+      monotonicNow: clock.monotonicNow,
+      schedule: clock.schedule,
+      random: this.random.fork(`client ${name}`).fill,
+      store: device?.store ?? memoryStore(),
+      ...more
+    })
+    if (faults) link.set(faults)
+    this.#clients.push(client)
+    return { client, clock, link, device }
+  }
+
+  /** advance moves time on by `ms`, as TestTime.advance does. */
+  advance(ms: number): Promise<void> {
+    return this.time.advance(ms)
+  }
+
+  /** run moves time on until the promise settles, as TestTime.run does. */
+  run<T>(promise: Promise<T>): Promise<T> {
+    return this.time.run(promise)
+  }
+
+  /** close ends its clients, its gateway and its stores. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    await Promise.all(this.#clients.map((client) => client.close()))
+    await this.server.close()
+  }
+}
+
+const recordOf = ({ label }: TestGateway, { namespace }: Partial<ConnectOptions>): string =>
+  namespace === undefined ? label : `${label}/${namespace}`
+
+/**
+ * createTestWorld makes a gateway, a network and a course of time in memory, on which an application's tests run the same way
+ * every time: `world.connect()` gives clients, `world.run(promise)` lets time pass. Node only, and not for production: it
+ * rejects with ERR_INVALID_ARGUMENT where NODE_ENV says so, and for options that createGateway refuses.
+ *
+ * @example
+ * ```ts
+ * import { createTestWorld } from 'countersign/testing'
+ *
+ * const world = await createTestWorld({ seed: 7, routes: { 'cart.add': ({ payload }) => ({ payload }) } })
+ * const { client, link } = await world.connect({ name: 'ada', skewMs: -7 * 3600_000 })
+ * link.set({ up: { delayMs: [20, 400] }, down: { delayMs: 50, loss: 0.2 } })
+ * const { timings } = await world.run(client.request('cart.add', '{"sku":4711}', { idempotencyKey: 'cart-1' }))
+ * console.log(timings.tries, client.clock.offsetMs, world.network.transcript())
+ * await world.close()
+ * ```
+ */
+export const createTestWorld = async (options: TestWorldOptions = {}): Promise<TestWorld> => {
+  const { seed = 1, startMs, patienceMs, server: clockOptions, ...gatewayOptions } = optionsOf(options, 'options')
+  if ('now' in gatewayOptions) throw badArgument('the world has a clock of its own: serverClock')
+  const random = insecureRandom(seed)
+  const time = createTestTime({
+    ...(startMs === undefined ? {} : { startMs }),
+    ...(patienceMs === undefined ? {} : { patienceMs })
+  })
+  const serverClock = time.createClock(clockOptions)
+  const core = await loadCore()
+  const server = createTestGateway(serverClock.now, random.fork('gateway'), gatewayOptions)
+  await server.gateway.ready()
+  const handle = server.gateway.handle
+  const network = new TestNetwork({ time, core, random: random.fork('network'), handle })
+  return new TestWorld({ time, random, network, server, serverClock })
+}
