@@ -42,24 +42,23 @@ const createStart = (
   clock: ReturnType<typeof createGatewayClock>
 ) => {
   const { replay, sessions, futureMs } = settings
-  // Whatever an earlier process accepted is dated before this.
-  const beganMs = clock.now()
   let starting: Promise<void> | undefined
-  let hasStarted = false
   let isInStep = false
   const needsFence = async (): Promise<boolean> => {
     if (sessions.volatile && !served.has(sessions)) return false
     return !(await sessions.isEmpty?.())
   }
   const start = async (): Promise<void> => {
-    const fenceMs = (hasStarted ? clock.now() : beganMs) + futureMs
     // Asked at once: a session made while the core loads is no sign of an earlier life.
-    const fencing = replay.mayHaveForgotten ? needsFence() : false
-    const [isFenced] = await Promise.all([fencing, loadCore()])
+    const early = replay.mayHaveForgotten ? needsFence() : undefined
+    await Promise.all([early, loadCore()])
     clock.raise(replay.storedFloorMs?.() ?? 0)
-    // Ids accepted before may be unknown: what could be one of them is refused until it is stale (R62).
-    if (replay.mayHaveForgotten) await replay.fence?.(isFenced ? fenceMs : 0)
-    hasStarted = true
+    if (replay.mayHaveForgotten) {
+      const isFenced = await (early ?? needsFence())
+      // Ids accepted before, here or by another gateway until now, may be unknown: what could be one of them is refused
+      // until it is stale (R62).
+      await replay.fence?.(isFenced ? clock.now() + futureMs : 0)
+    }
     isInStep = true
   }
   return (): Promise<void> => {
@@ -118,7 +117,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     clock,
     metrics,
     core: coreOf,
-    stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs }),
+    stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs, start }),
     answering: createAnswering(seal, metrics),
     budget: createBudget(limits.bufferedBytes),
     closing: closing.listen,
@@ -161,7 +160,6 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     const binding = bindingOf(inbound, settings)
     if (typeof binding !== 'string') return refuse(binding.status, binding.code)
     const trace = createTrace(observer, exchange, binding, source)
-    await start()
     return pipeline(await coreOf(), inbound, trace)
   }
 

@@ -35,6 +35,8 @@ export type StagesOptions = {
   pastMs: number
   futureMs: number
   storeMs: number
+  /** Brings the stores in step, where they are not yet or not any more; rejects while that cannot be done. */
+  start(): Promise<void>
 }
 
 const PROTOCOL_VERSION = 'v1'
@@ -52,7 +54,7 @@ export const expiryOf = (timestampMs: number, nowMs: number, pastMs: number, fut
 
 /** createStages makes the judge of one gateway. */
 export const createStages = (options: StagesOptions): Stages => {
-  const { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs } = options
+  const { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs, start } = options
   const ledger = createFutureLedger()
 
   // Whatever fails here refuses: nothing passes unchecked (R64).
@@ -171,6 +173,11 @@ export const createStages = (options: StagesOptions): Stages => {
       if (request.protocolVersion !== PROTOCOL_VERSION)
         return { refusal: { stage: 'version', code: 'cs.unsupported_version' } }
       trace.pass('version')
+      try {
+        await start()
+      } catch (error) {
+        return { refusal: failClosed('session', 'start', trace, error) }
+      }
       let found: Session | null
       try {
         found = await findSession(request.deviceSessionId)

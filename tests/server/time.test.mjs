@@ -172,6 +172,7 @@ test('R62 memory forgets at a restart: what could have been accepted before wait
     replay: memoryReplayStore({ capacity: 64 })
   }
   const after = await createWorld(options)
+  await after.gateway.ready()
   after.now.ms += 1000
   const refused = await openAnswer(await after.sendFrame(accepted.frame), accepted.requestId, after.signer)
   assert.deepEqual([refused.status, refused.resultCode], [503, 'cs.unavailable'])
