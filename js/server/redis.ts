@@ -21,7 +21,8 @@ const DEFAULT_CAPACITY = 2 ** 20
 const DEFAULT_DEADLINE_MS = 250
 const ANSWER_CAPACITY = 2 ** 17
 const CODE_CAPACITY = 2 ** 17
-const KEPT_EVENTS = 256
+const EVENTS_PER_SESSION = 256
+const BYTES_PER_SESSION = 2 ** 20
 const CONNECT_MS = 2000
 
 /** What redisStores connects to, and how. */
@@ -38,8 +39,9 @@ export type RedisStoresOptions = {
   capacity?: number
   /** Bounds the idempotent answers, 2^17 by default. */
   answerCapacity?: number
-  /** How many events a session's buffer holds, 256 by default. */
-  keptEvents?: number
+  /** How many events, and how many bytes of them, are kept for a session: 256 and 1 MiB by default. */
+  eventsPerSession?: number
+  bytesPerSession?: number
   /** How long a command may take, 250 ms by default; then it is refused, and the connection made anew. */
   deadlineMs?: number
   /** Told whenever the connection is lost, with the reason, and when it is back. */
@@ -61,7 +63,8 @@ const readOptions = (given: RedisStoresOptions) => {
   const options = optionsOf(given, 'redisStores')
   const { url, client, prefix = 'countersign', onState } = options
   const { capacity = DEFAULT_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
-  const { keptEvents = KEPT_EVENTS, deadlineMs = DEFAULT_DEADLINE_MS } = options
+  const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = BYTES_PER_SESSION } = options
+  const { deadlineMs = DEFAULT_DEADLINE_MS } = options
   if ((url === undefined) === (client === undefined)) throw badArgument('redisStores: give url or client')
   if (client !== undefined) partOf(client, ['duplicate'], 'redisStores: client is what createClient of npm redis gives')
   if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
@@ -75,7 +78,8 @@ const readOptions = (given: RedisStoresOptions) => {
     prefix: `${prefix}:{${labelOf(options.label)}}:`,
     capacity: integerOf(capacity, 1, 2 ** 32, 'redisStores: capacity'),
     answerCapacity: integerOf(answerCapacity, 1, 2 ** 32, 'redisStores: answerCapacity'),
-    keptEvents: integerOf(keptEvents, 1, 2 ** 20, 'redisStores: keptEvents'),
+    eventsPerSession: integerOf(eventsPerSession, 1, 2 ** 20, 'redisStores: eventsPerSession'),
+    bytesPerSession: integerOf(bytesPerSession, 1, 2 ** 30, 'redisStores: bytesPerSession'),
     deadlineMs: integerOf(deadlineMs, 1, 1000, 'redisStores: deadlineMs'),
     onState
   }
@@ -126,10 +130,10 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
   const events = redisEvents(run, {
     prefix,
     channel: channels.events,
-    keep: bounds.keptEvents,
-    watch: watches.watch(channels.events)
+    watch: watches.watch(channels.events),
+    eventsPerSession: bounds.eventsPerSession,
+    bytesPerSession: bounds.bytesPerSession
   })
-
   const answers = redisAnswers(run, prefix, bounds.answerCapacity)
 
   const close = async (): Promise<void> => {

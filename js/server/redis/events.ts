@@ -2,12 +2,15 @@
 // Events in Redis (PROTOCOL.md, section 10): a Redis stream for each session, whose entries have our numbers as ids, and a hash
 // with the stream's name and its last number. Number and entry are made in one script, which also tells it.
 
+import { CountersignError } from '../../errors.ts'
 import { encodeText } from '../encoding.ts'
 import type { EventStore } from '../types.ts'
 import { type Run, script } from './scripts.ts'
 
 /** A stream that nobody wrote to or read for so long is forgotten; whoever comes later learns of the gap. */
 const IDLE_MS = 7 * 86_400_000
+/** What an event costs beside its payload, roughly. */
+const EVENT_BYTES = 128
 /** What replies carry as `$` in the protocol: taken as bytes. */
 const AS_BYTES = { typeMapping: { 36: Buffer } }
 
@@ -17,7 +20,7 @@ local name = redis.call('HGET', KEYS[1], 'stream')
 if not name then
   name = ARGV[1]
   redis.call('DEL', KEYS[2])
-  redis.call('HSET', KEYS[1], 'stream', name, 'last', 0)
+  redis.call('HSET', KEYS[1], 'stream', name, 'last', 0, 'bytes', 0)
 end
 local function keep()
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
@@ -25,12 +28,20 @@ local function keep()
 end
 `
 
-/** ARGV also: how many are kept, type, payload, channel, session. */
+/** ARGV also: events kept, bytes kept, size of this one, type, payload, channel, session. */
 const appendScript = script(`${shared}
 local number = redis.call('HINCRBY', KEYS[1], 'last', 1)
-redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[3], number .. '-0', 't', ARGV[4], 'p', ARGV[5])
+redis.call('XADD', KEYS[2], number .. '-0', 't', ARGV[6], 'p', ARGV[7], 's', ARGV[5])
+local bytes = redis.call('HINCRBY', KEYS[1], 'bytes', ARGV[5])
+local count = redis.call('XLEN', KEYS[2])
+-- The event that was just appended stays in any case.
+while count > 1 and (count > tonumber(ARGV[3]) or bytes > tonumber(ARGV[4])) do
+  local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
+  bytes = redis.call('HINCRBY', KEYS[1], 'bytes', '-' .. first[2][6])
+  count = count - redis.call('XDEL', KEYS[2], first[1])
+end
 keep()
-redis.call('PUBLISH', ARGV[6], ARGV[7])
+redis.call('PUBLISH', ARGV[8], ARGV[9])
 return { name, number }
 `)
 
@@ -44,29 +55,46 @@ local from = string.format('%.0f', tonumber(ARGV[3]) + 1)
 return { name, next, oldest, redis.call('XRANGE', KEYS[2], from .. '-0', '+', 'COUNT', ARGV[4]) }
 `)
 
-const dropScript = script(`return redis.call('DEL', KEYS[1], KEYS[2])`)
+/** ARGV: channel, session. */
+const dropScript = script(`
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('PUBLISH', ARGV[1], ARGV[2])
+return 1
+`)
 
 type Entry = [id: Buffer, fields: Buffer[]]
 
 const streamName = (): string => encodeText(crypto.getRandomValues(new Uint8Array(16)), 'base64url')
 
-/** redisEvents makes an EventStore of `keep` events a session, whose appends are told on `channel`. */
-export const redisEvents = (
-  run: Run,
-  { prefix, channel, keep, watch }: { prefix: string; channel: string; keep: number; watch: EventStore['watch'] }
-): EventStore => {
+export type RedisEventsOptions = {
+  prefix: string
+  channel: string
+  eventsPerSession: number
+  bytesPerSession: number
+  watch: EventStore['watch']
+}
+
+/** redisEvents makes an EventStore that keeps a bounded number of each session's events, and tells appends on `channel`. */
+export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore => {
+  const { prefix, channel, eventsPerSession, bytesPerSession, watch } = options
   const keysOf = (sessionId: string): string[] => [`${prefix}stream:${sessionId}`, `${prefix}events:${sessionId}`]
+  let isClosed = false
+  const ask: Run = async (...all) => {
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
+    return run(...all)
+  }
 
   return {
     async append(sessionId, { type, payload }) {
       const bytes = Buffer.from(payload)
-      const values = [streamName(), IDLE_MS, keep, type, bytes, channel, sessionId]
-      const [stream, sequence] = (await run(appendScript, keysOf(sessionId), values)) as [string, number]
+      const bounds = [eventsPerSession, bytesPerSession, bytes.length + EVENT_BYTES]
+      const values = [streamName(), IDLE_MS, ...bounds, type, bytes, channel, sessionId]
+      const [stream, sequence] = (await ask(appendScript, keysOf(sessionId), values)) as [string, number]
       return { stream, sequence }
     },
     async read(sessionId, after, limit) {
       const values = [streamName(), IDLE_MS, after, limit]
-      const reply = await run(readScript, keysOf(sessionId), values, AS_BYTES)
+      const reply = await ask(readScript, keysOf(sessionId), values, AS_BYTES)
       const [stream, next, oldest, entries] = reply as [Buffer, number, number, Entry[]]
       const events = entries.map(([id, [, type, , payload]]) => ({
         sequence: Number.parseInt(String(id), 10),
@@ -76,9 +104,11 @@ export const redisEvents = (
       return { stream: String(stream), next, oldest, events }
     },
     async drop(sessionId) {
-      await run(dropScript, keysOf(sessionId), [])
+      await ask(dropScript, keysOf(sessionId), [channel, sessionId])
     },
     watch,
-    close: () => {}
+    close() {
+      isClosed = true
+    }
   }
 }
