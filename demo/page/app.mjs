@@ -7,14 +7,17 @@ import { createFlight } from './flight.mjs'
 import { createKeyCard } from './key-card.mjs'
 import { createLadder } from './ladder.mjs'
 import { isStill } from './motion.mjs'
-import { markScene, readPlace, writePlace } from './permalink.mjs'
+import { writePlace } from './permalink.mjs'
 import { createRunner } from './runner.mjs'
-import { createScenes, SECTIONS } from './scenes.mjs'
+import { createScenes } from './scenes.mjs'
 import { complain, say, setState } from './screen.mjs'
 import { openSession } from './session.mjs'
 import { createShow } from './show.mjs'
 import { createSignIn } from './sign-in.mjs'
 import { deleteDatabase } from './stored-key.mjs'
+import { createTour, whenUntouched } from './tour.mjs'
+import { tourScenes } from './tour-scenes.mjs'
+import { createVisits, scrollTo } from './visits.mjs'
 import { createWire } from './wire.mjs'
 
 const GATEWAY_STAGES = [
@@ -29,6 +32,9 @@ const GATEWAY_STAGES = [
   'handler'
 ]
 const CLIENT_STAGES = ['parse', 'signature', 'request_id', 'payload_hash', 'freshness']
+// Time to read the form before it is pressed, and to touch the page before it plays itself.
+const PRESS_MS = 700
+const UNTOUCHED_MS = 20_000
 const PAYLOAD = '{"move":"Nf3"}'
 
 const createParts = (session, run) => {
@@ -50,11 +56,6 @@ const createParts = (session, run) => {
   return { show, wire, keyCard, bench: createBench(attacks, run), scenes: createScenes(session) }
 }
 
-const scrollTo = (scene) => {
-  const id = SECTIONS[scene]
-  if (id) byId(id).scrollIntoView({ behavior: isStill() ? 'auto' : 'smooth', block: 'start' })
-}
-
 /** leave ends this page's session by `work` and starts afresh; where that fails it stays and says why. */
 const leave = async (runner, work) => {
   runner.stop()
@@ -68,28 +69,19 @@ const leave = async (runner, work) => {
   }
 }
 
-const createVisits = ({ client, keyCard, wire, runner, scenes }) => {
-  const showFrame = async (place) => {
-    if (!runner.hasRun()) await runner.run(honest, place)
-    if (place[1]) wire.pin(place[1], place[2])
-  }
-  /** What only an exchange can show, an exchange is sent for. */
-  return async () => {
-    const place = readPlace()
-    const [scene = 'wire', name] = place
-    markScene(scene)
-    const attack = scene === 'tamper' && attacks.find(({ id }) => id === name)
-    if (client.state === 'ready') {
-      if (attack) await runner.run(attack)
-      else if (scene === 'lights' || (scene === 'wire' && name)) await showFrame(place)
-      else if (scene === 'key' && name === 'export') await keyCard.export()
-      else await scenes[scene]?.visit(place.slice(1))
+/** createGuide makes the tour, which presses through the sign-in as a visitor would. */
+const createGuide = ({ session, runner, scenes, signIn }) => {
+  const { client } = session
+  const prepare = async (signal) => {
+    while (client.state !== 'ready' && !signal.aborted) {
+      await new Promise((resolve) => setTimeout(resolve, PRESS_MS))
+      if (['signed-out', 'code'].includes(document.documentElement.dataset.state)) signIn.press()
     }
-    scrollTo(location.hash ? scene : undefined)
   }
+  return createTour({ scenes: tourScenes({ session, runner, scenes }), prepare, scrollTo })
 }
 
-const bind = ({ client, keyCard, runner, visit }) => {
+const bind = ({ client, keyCard, runner, tour, visit }) => {
   const onClick = (id, act) => byId(id).addEventListener('click', act)
   byId('payload').value = PAYLOAD
   byId('send').addEventListener('submit', (event) => {
@@ -106,6 +98,10 @@ const bind = ({ client, keyCard, runner, visit }) => {
   })
   onClick('sign-out', () => leave(runner, () => client.signOut()))
   onClick('clear', () => leave(runner, () => client.close().then(deleteDatabase)))
+  onClick('tour-link', (event) => {
+    event.preventDefault()
+    tour.start()
+  })
   addEventListener('hashchange', visit)
   client.on('state', (state) => {
     byId('chip-text').textContent = state
@@ -140,7 +136,8 @@ const createApp = (session) => {
     complain(error, { label: 'Sign in anew', act })
   }
   const runner = createRunner({ session, ...parts, onSettled })
-  const visit = createVisits({ client, runner, ...parts })
+  const tour = createGuide({ session, runner, signIn, ...parts })
+  const visit = createVisits({ client, runner, tour, ...parts })
   const arrive = async () => {
     complain()
     await refresh()
@@ -148,7 +145,8 @@ const createApp = (session) => {
     byId('send-button').focus({ preventScroll: true })
     await visit()
   }
-  bind({ client, runner, visit, ...parts })
+  bind({ client, runner, tour, visit, ...parts })
+  if (!location.hash && !isStill()) whenUntouched(UNTOUCHED_MS, () => tour.start())
   return { refresh, visit }
 }
 

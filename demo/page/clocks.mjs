@@ -51,7 +51,7 @@ const sendByLocalClock = async ({ another, middle }) => {
   try {
     const { frame, requestId } = await naive.sign(TYPE)
     const response = await middle.post(frame)
-    await naive.open(new Uint8Array(await response.arrayBuffer()), { requestId })
+    return await naive.open(new Uint8Array(await response.arrayBuffer()), { requestId })
   } finally {
     await naive.close()
   }
@@ -102,7 +102,7 @@ const createView = ({ client, clock }) => {
   }
 }
 
-/** createClocks returns `{ visit, set, sleep, setReady, send }`; what each packet came to is read off the line. */
+/** createClocks returns `{ visit, set, reset, setReady }`; what each packet came to is read off the line. */
 export const createClocks = (session) => {
   const { client, middle, clock } = session
   const face = byId('device-face')
@@ -115,15 +115,16 @@ export const createClocks = (session) => {
 
   const place = () => writePlace('clocks', String(steps / STEPS_PER_HOUR), isLocal ? 'local' : '')
   const send = async () => {
-    if (!isReady) return
+    if (!isReady) return undefined
     byId('clock-notice').textContent = ''
     try {
-      if (isLocal) await sendByLocalClock(session)
-      else await client.request(TYPE)
+      return await (isLocal ? sendByLocalClock(session) : client.request(TYPE))
     } catch (error) {
       byId('clock-notice').textContent = error.code ?? error.name
+      return { resultCode: error.resultCode ?? error.code }
+    } finally {
+      draw()
     }
-    draw()
   }
   // First the client looks at its clocks and notices what happened to them; then it sends.
   const settle = async () => {
@@ -131,11 +132,11 @@ export const createClocks = (session) => {
     const own = turn
     const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
     await wait(NOTICE_MS)
-    if (own !== turn || !isReady) return
+    if (own !== turn || !isReady) return undefined
     if (!isLocal) await client.sign(TYPE).catch(() => {})
     draw()
     await wait(SEND_MS)
-    if (own === turn) await send()
+    return own === turn ? send() : undefined
   }
   const show = () => {
     face.setAttribute('aria-valuenow', String(steps / STEPS_PER_HOUR))
@@ -180,7 +181,10 @@ export const createClocks = (session) => {
   setInterval(draw, 250)
   show()
   return {
+    /** set turns the hand to `hours` off and resolves to the packet's answer, or to nothing where it was turned again. */
     set: (hours, nextLocal) => set(hours * STEPS_PER_HOUR, nextLocal),
+    /** reset sets the device's clock right and does not wait. */
+    reset: () => void set(0, false),
     setReady(nextReady) {
       isReady = nextReady
       const isStored = nextReady && client.key?.storage === 'store'

@@ -79,8 +79,11 @@ export const createMiddle = ({ core, type }) => {
     },
     /** post sends a frame of the page's own, through an attack where one is armed. */
     post: (frame, signal) => via(exchangeUrl(), frameInit(frame, signal)),
-    /** resend sends a frame that has passed already once more, as it was, past any attack. */
-    resend: (frame) => pass(exchangeUrl(), frameInit(frame), fieldsIn(core, frame)),
+    /** resend sends a frame once more, as it was, past any attack, and resolves to the answer's result code. */
+    async resend(frame) {
+      const response = await pass(exchangeUrl(), frameInit(frame), fieldsIn(core, frame))
+      return fieldsIn(core, new Uint8Array(await response.arrayBuffer()))?.resultCode
+    },
     /** watch calls back for every request frame that was answered by a frame, as `{ frame, fields, resultCode }`. */
     watch(watcher) {
       watchers.add(watcher)

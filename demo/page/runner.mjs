@@ -26,16 +26,16 @@ export const createRunner = ({ session, show, bench, wire, onSettled }) => {
     show.hold(frame, untilMs, signal)
   }
 
-  const perform = async (attack, signal) => {
+  const perform = async (attack, signal, own) => {
     const payload = encoder.encode(byId('payload').value)
-    const exchange = await runExchange(session, { attack, payload, signal, readTrace, onHold: hold(signal) })
+    const exchange = await runExchange(own, { attack, payload, signal, readTrace, onHold: hold(signal) })
     signal.throwIfAborted()
     byId('gateway-hint').textContent = hintFor(exchange)
     wire.show(exchange)
     await show.play(exchange, { from: attack.isHeld ? 'middle' : 'here', signal })
     hasRun = true
     bench.note(attack.id, stopOf(exchange))
-    say(verdictOf(exchange, session.client.state))
+    say(verdictOf(exchange, own.client.state))
     return exchange
   }
 
@@ -50,18 +50,23 @@ export const createRunner = ({ session, show, bench, wire, onSettled }) => {
   }
 
   return {
-    /** run sends one packet through an attack; it resolves when everything has been shown, or when another run began. */
-    async run(attack, place = attack === honest ? ['wire'] : ['tamper', attack.id]) {
+    /**
+     * run sends one packet through an attack, by another session where one is given; it resolves to the exchange when
+     * everything has been shown, or to nothing when another run began.
+     */
+    async run(attack, place = attack === honest ? ['wire'] : ['tamper', attack.id], by = session) {
       running?.abort()
       const own = new AbortController()
       running = own
       begin(attack, place)
       try {
-        const exchange = await perform(attack, own.signal)
+        const exchange = await perform(attack, own.signal, by)
         bench.setRunning(undefined)
         await onSettled(exchange)
+        return exchange
       } catch (error) {
         if (!own.signal.aborted) throw error
+        return undefined
       }
     },
     stop() {

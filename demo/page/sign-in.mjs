@@ -5,9 +5,13 @@ import { readCode } from './gateway.mjs'
 import { complain, setState } from './screen.mjs'
 import { enroll } from './session.mjs'
 
-const visitor = () => `visitor-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}@example.org`
+/** visitor makes up an address. */
+export const visitor = () => `visitor-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}@example.org`
 
-/** createSignIn returns `{ open, close }` over the two small forms; `onDone` runs once the session stands. */
+/**
+ * createSignIn returns `{ open, close, press }` over the two small forms; `onDone` runs once the session stands. `press`
+ * does what the reader's next press would do, and says whether there was one to do.
+ */
 export const createSignIn = (session, { onDone }) => {
   const [ask, confirm, email, code, hint] = ['sign-in', 'confirm', 'email', 'code', 'code-hint'].map(byId)
   let give
@@ -53,5 +57,11 @@ export const createSignIn = (session, { onDone }) => {
     setState('busy')
     give?.(code.value.trim())
   })
-  return { open, close }
+  const press = () => {
+    const form = [ask, confirm].find(({ hidden }) => !hidden)
+    if (!form?.checkValidity()) return false
+    form.requestSubmit()
+    return true
+  }
+  return { open, close, press }
 }

@@ -55,7 +55,7 @@ const createBar = ({ frame, fields }, { lane, spanMs, lifeMs, pastMs, originMs, 
   }
 }
 
-/** createUsedIds returns `{ visit, setReady, send, replay }`; bars come from what passed the line, never from a button. */
+/** createUsedIds returns `{ visit, setReady, again }`; bars come from what passed the line, never from a button. */
 export const createUsedIds = ({ client, middle, description }) => {
   const [root, track] = ['scene-replay', 'ids-track'].map(byId)
   const { pastMs } = description
@@ -92,17 +92,17 @@ export const createUsedIds = ({ client, middle, description }) => {
   }
   const add = (pass) => {
     originMs ??= pass.fields.timestampMs
-    const options = { lane: count % LANES, spanMs, lifeMs, pastMs, originMs, onReplay: replay }
+    const options = { lane: count % LANES, spanMs, lifeMs, pastMs, originMs, onReplay: press }
     const entry = createBar(pass, options)
     count += 1
     last = pass.frame
     bars.set(pass.fields.requestId, entry)
     track.append(entry.bar)
   }
-  const replay = async (frame = last) => {
-    if (!frame) return
+  const replay = (frame = last) => frame && middle.resend(frame)
+  const press = (frame) => {
     writePlace('replay')
-    await middle.resend(frame).catch(() => {})
+    replay(frame)?.catch(complain)
   }
   // An answer may be with the client a moment before its copy was read here.
   const send = async () => {
@@ -117,7 +117,7 @@ export const createUsedIds = ({ client, middle, description }) => {
     tick()
   })
   byId('ids-send').addEventListener('click', () => send().catch(complain))
-  byId('ids-replay').addEventListener('click', () => replay())
+  byId('ids-replay').addEventListener('click', () => press())
   setInterval(tick, 250)
   const glide = () => {
     if (bars.size > 0) scroll()
@@ -126,17 +126,17 @@ export const createUsedIds = ({ client, middle, description }) => {
   if (!isStill()) glide()
   byId('ids-life').textContent = `${lifeMs / 1000} s`
 
+  /** again sends one request twice and resolves to what the second came to. */
+  const again = async () => {
+    await send()
+    return replay()
+  }
   return {
-    send,
-    replay,
+    again,
     setReady(isReady) {
       for (const id of ['ids-send', 'ids-replay']) byId(id).disabled = !isReady
     },
     /** visit reads #replay/again, which sends one request and replays it. */
-    async visit([what]) {
-      if (what !== 'again') return
-      await send()
-      await replay()
-    }
+    visit: ([what]) => (what === 'again' ? again() : undefined)
   }
 }

@@ -6,9 +6,10 @@ import { engines } from '../browsers/launch.mjs'
 import { startGateway } from './harness.mjs'
 import { engineOptions, openBrowser, visit } from './page-driver.mjs'
 import { clocks } from './scenes/clocks.mjs'
+import { tour } from './scenes/tour.mjs'
 import { usedIds } from './scenes/used-ids.mjs'
 
-const scenes = { clocks, 'used ids': usedIds }
+const scenes = { clocks, 'used ids': usedIds, tour }
 
 for (const engine of engines) {
   test(`${engine}: scenes`, engineOptions(engine), async (t) => {

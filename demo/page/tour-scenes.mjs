@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// What the guided mode shows. Every scene is a real exchange; its words are what was reported about it.
+import { attacks, honest } from './attacks.mjs'
+import { makeSpare } from './spare.mjs'
+import { verdictOf } from './verdict.mjs'
+
+const attackOf = (id) => attacks.find((attack) => attack.id === id)
+
+const wordsOf = (exchange, client) => {
+  const { tone, head, detail } = verdictOf(exchange, client.state)
+  return { words: `${head} · ${detail}`, isRefused: tone !== 'pass' }
+}
+
+/** tourScenes lists the scenes over an open session and the parts of the page. */
+export const tourScenes = ({ session, runner, scenes }) => {
+  const { client } = session
+  const onBoard = (id, caption, attack) => ({
+    id,
+    caption,
+    place: attack === honest ? ['wire'] : ['tamper', attack.id],
+    section: 'board',
+    run: async () => wordsOf(await runner.run(attack, ['tour', id]), client)
+  })
+  return [
+    onBoard('normal', 'A packet is signed here, checked there, signed back', honest),
+    onBoard('tamper', 'Somebody changes one byte on the way', attackOf('flip-payload')),
+    {
+      id: 'replay',
+      caption: 'Somebody sends the same packet again',
+      place: ['replay'],
+      section: 'scene-replay',
+      async run() {
+        const resultCode = await scenes.replay.again()
+        return { words: `Refused: ${resultCode}`, isRefused: resultCode !== 'ok' }
+      }
+    },
+    {
+      id: 'clock',
+      caption: "The device's clock is seven hours wrong",
+      place: ['clocks'],
+      section: 'scene-clocks',
+      async run() {
+        const { resultCode } = await scenes.clocks.set(7, false)
+        return { words: `Answered: ${resultCode}`, isRefused: resultCode !== 'ok' }
+      },
+      undo: () => scenes.clocks.reset()
+    },
+    onBoard('forged', 'Somebody answers in the name of the server', attackOf('forge-key')),
+    {
+      id: 'revoked',
+      caption: 'A device is revoked and tries again',
+      place: ['wire'],
+      section: 'board',
+      async run() {
+        const spare = await makeSpare(session)
+        try {
+          await spare.revoke()
+          return wordsOf(await runner.run(honest, ['tour', 'revoked'], spare.session), spare.session.client)
+        } finally {
+          await spare.session.client.close()
+        }
+      }
+    }
+  ]
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The guided mode: each scene shows a real refusal or a real answer, and any touch gives the page back.
+import assert from 'node:assert/strict'
+import { until } from '../harness.mjs'
+import { CLIENT, GATEWAY, ladder } from '../page-driver.mjs'
+
+const read = (page) =>
+  page.evaluate(() => {
+    const { hidden, dataset } = document.getElementById('tour')
+    return {
+      isOpen: !hidden,
+      ...dataset,
+      caption: document.getElementById('tour-caption').textContent,
+      proof: document.getElementById('tour-proof').textContent,
+      hash: location.hash,
+      scrollY
+    }
+  })
+
+const done = (page, scene) =>
+  until(
+    async () => {
+      const shown = await read(page)
+      return shown.scene === scene && shown.done === 'yes' && shown
+    },
+    `the tour has shown ${scene}`,
+    20_000
+  )
+
+const passed = { gateway: ladder(GATEWAY), client: ladder(CLIENT) }
+
+// What each scene comes to: its words, and the lamps where it is played on the board.
+const expected = {
+  normal: { proof: /^Answered: ok · 14 checks/, lamps: passed },
+  tamper: {
+    proof: /^Stopped by payload_hash · gateway · ERR_PAYLOAD_MISMATCH · ready$/,
+    lamps: { ...passed, gateway: ladder(GATEWAY, 'payload_hash') }
+  },
+  replay: { proof: /^Refused: cs\.replayed$/ },
+  clock: { proof: /^Answered: ok$/ },
+  forged: {
+    proof: /^Stopped by signature · browser · ERR_BAD_SIGNATURE · ready$/,
+    lamps: { ...passed, client: ladder(CLIENT, 'signature') }
+  },
+  revoked: {
+    proof: /^Stopped by session · gateway · ERR_SESSION_REVOKED · revoked$/,
+    lamps: { ...passed, gateway: ladder(GATEWAY, 'session') }
+  }
+}
+
+/** tour goes through every scene by Skip, as where nothing moves by itself; then lets it play, and touches the page. */
+export const tour = async (t, { view, gateway, browser }) => {
+  const { page } = view
+  await page.goto(`${gateway.url}/?motion=off&tour#tour`)
+  for (const [scene, { proof, lamps }] of Object.entries(expected)) {
+    await t.test(`${scene}: shown, and it waits`, async () => {
+      const shown = await done(page, scene)
+      assert.equal(shown.playing, 'no')
+      assert.equal(shown.hash, `#tour/${scene}`)
+      assert.match(shown.proof, proof)
+      if (lamps) assert.deepEqual(await view.lamps(), lamps)
+      assert.equal(await view.text('#chip-text'), 'ready')
+      await view.shoot(`tour-${scene}-1280`, false)
+      await view.click('#tour-skip')
+    })
+  }
+
+  await t.test('after the last scene the page is the reader’s again, its clock set right', async () => {
+    await until(async () => !(await read(page)).isOpen, 'the tour has closed')
+    assert.equal(await page.evaluate(() => document.getElementById('device-face').getAttribute('aria-valuenow')), '0')
+  })
+
+  const playsItself = async () => {
+    await page.goto(`${gateway.url}/?tour#key`)
+    await view.waitFor('ready')
+    await view.click('#clear')
+    await view.waitFor('signed-out')
+    await page.goto(`${gateway.url}/?tour=2#tour/tamper`)
+    const shown = await done(page, 'tamper')
+    assert.equal(shown.playing, 'yes')
+    assert.equal(await view.text('#chip-text'), 'ready')
+    await done(page, 'replay')
+    await view.click('#tour-play')
+    assert.equal((await read(page)).playing, 'no')
+    await page.evaluate(() => document.body.dispatchEvent(new WheelEvent('wheel', { bubbles: true })))
+    await until(async () => !(await read(page)).isOpen, 'a touch ends it')
+    assert.equal((await read(page)).hash, '#replay')
+  }
+  // The same script in every engine, and ten seconds: once is enough.
+  if (browser.engine === 'chromium') await t.test('nobody touches anything: it signs in and plays', playsItself)
+}
