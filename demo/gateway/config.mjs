@@ -85,6 +85,7 @@ export const readConfig = (env) => {
       perSource: integer(env, 'SOURCE_RATE', 2000, 1, 1_000_000),
       perSession: integer(env, 'SESSION_RATE', 2000, 1, 1_000_000)
     },
+    statsPhase: integer(env, 'STATS_PHASE', 2, 1, 4),
     smtpUrl,
     mailFrom: readSender(env.MAIL_FROM, smtpUrl),
     trustedProxies: readTrustedProxies(env.TRUSTED_PROXY),

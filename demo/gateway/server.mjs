@@ -7,6 +7,8 @@ import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { createGateway, enrollment, nodeHandler, serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
+import { createStats, statsRoutes } from 'countersign/stats-event/server'
+import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
@@ -70,6 +72,8 @@ const createParts = async (config, log) => {
   }
   const signer = await serverKeyFile(keyPath)
   const stores = lmdbStores({ path, capacity: REPLAY_CAPACITY })
+  const statsStore = lmdbStatsStore({ path: join(config.dataDir, `${config.label}.stats.lmdb`) })
+  const stats = createStats({ store: statsStore, phase: config.statsPhase })
   const outbox = createOutbox()
   const trace = createTrace()
   const mailer = await createMailer(config, outbox)
@@ -91,7 +95,7 @@ const createParts = async (config, log) => {
     sessions: stores.sessions,
     replay: stores.replay,
     enrollment: enrolling,
-    routes: demoRoutes({ sessions: stores.sessions }),
+    routes: { ...demoRoutes({ sessions: stores.sessions }), ...statsRoutes(stats) },
     rates,
     onStage: trace.note,
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
@@ -100,6 +104,7 @@ const createParts = async (config, log) => {
   const close = async () => {
     await gateway.close()
     await stores.close()
+    await statsStore.close()
     mailer.close()
   }
   return { signer, outbox, trace, gateway, close }

@@ -32,7 +32,8 @@ const refused = [
   ['ORIGINS', 'https://app.example/'],
   ['ORIGINS', 'app.example'],
   ['SOURCE_RATE', '0'],
-  ['SESSION_RATE', 'many']
+  ['SESSION_RATE', 'many'],
+  ['STATS_PHASE', '5']
 ]
 
 for (const [name, value] of refused) {

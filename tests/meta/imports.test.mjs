@@ -64,6 +64,9 @@ test('the entries are known', () => {
     'countersign/server/lmdb',
     'countersign/server/redis',
     'countersign/stats-event',
+    'countersign/stats-event/node',
+    'countersign/stats-event/server',
+    'countersign/stats-event/server/lmdb',
     'countersign/testing'
   ])
 })

@@ -13,11 +13,14 @@ import {
 } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { type RedisStores, redisStores } from 'countersign/server/redis'
+import { createStats, type DistributionHook, memoryStatsStore, statsRoutes } from 'countersign/stats-event/server'
 
 const sessions: SessionStore = memorySessionStore()
 const replay: ReplayStore = memoryReplayStore({ capacity: 1024 })
 
 export const open = (): Promise<RedisStores> => redisStores({ url: 'rediss://redis.example', label: 'shop' })
+
+const distribution: DistributionHook = ({ sessions }) => (sessions.length > 1000 ? ['unusually_many'] : [])
 
 export const start = async (): Promise<void> => {
   const shared = { label: 'shop', signer: serverKeyFile('server.key'), ...lmdbStores({ path: 'shop.lmdb' }) }
@@ -28,7 +31,8 @@ export const start = async (): Promise<void> => {
         resultCode: 'ok',
         payload: new TextEncoder().encode(`${userId} ${payload.length} ${idempotencyKey}`)
       }),
-      'GET /api/orders': async () => ({ payload: '[]', contentType: 'application/json' })
+      'GET /api/orders': async () => ({ payload: '[]', contentType: 'application/json' }),
+      ...statsRoutes(createStats({ store: memoryStatsStore(), phase: 3, distribution }))
     },
     enrollment: enrollment({ ...shared, mailer: async (mail) => console.log(mail.code) })
   })

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// The device key of a program: a file only its user can read.
+
+import { randomBytes } from 'node:crypto'
+import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { badArgument, optionsOf } from '../../../core-args.ts'
+import { CountersignError } from '../../../errors.ts'
+import { createDeviceKey, type DeviceKey, importDeviceKey } from '../keys.ts'
+
+const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ENOENT'
+const isThere = (error: unknown): boolean => (error as { code?: unknown }).code === 'EEXIST'
+
+// Written whole under another name, then linked: who reads it sees all of it, and of two programs that start at once one wins.
+const writeOnce = async (path: string, text: string): Promise<void> => {
+  const draft = `${path}.${randomBytes(8).toString('hex')}`
+  const file = await open(draft, 'wx', 0o600)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+    await link(draft, path)
+  } catch (error) {
+    if (!isThere(error)) throw error
+  } finally {
+    await file.close()
+    await unlink(draft)
+  }
+}
+
+const readKey = async (path: string): Promise<string | undefined> => {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+/**
+ * deviceKeyFile reads the device key of this user, `~/.statscode/device.key` by default, or makes it: mode 0600, whole or not
+ * at all. Deleting the file starts a new device. It rejects with ERR_STORAGE_FAILED where the file cannot be read or made,
+ * and with ERR_INVALID_ARGUMENT where it is blank: it is never overwritten.
+ *
+ * @example
+ * ```ts
+ * const { key, text } = await deviceKeyFile()
+ * ```
+ */
+export const deviceKeyFile = async (options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> => {
+  const { path = join(homedir(), '.statscode', 'device.key') } = optionsOf(options, 'deviceKeyFile')
+  if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path is a string')
+  let text: string | undefined
+  try {
+    text = await readKey(path)
+    if (text === undefined) {
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await writeOnce(path, (await createDeviceKey()).text)
+      text = await readFile(path, 'utf8')
+    }
+  } catch (cause) {
+    throw new CountersignError('ERR_STORAGE_FAILED', { cause, detail: 'device.key' })
+  }
+  const trimmed = text.trim()
+  return { key: await importDeviceKey(trimmed), text: trimmed }
+}

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Binding a device to a user: one device for each user, one user for each device, a change only after the user was verified.
+
+import type { EventMode } from '../types.ts'
+import { emptyUser } from './history.ts'
+import type { DeviceRecord, EnrolOutcome, StatsRecords } from './types.ts'
+
+/** An offer to bind a device, with what proves it: the key itself, or the exchange session that stands for it. */
+export type Offer = {
+  userId: string
+  deviceId: string
+  proof: { keyText: string; lowestMode: EventMode } | { sessionId: string }
+  /** When the user was last verified by other means than this device. */
+  verifiedMs: number | undefined
+  nowMs: number
+}
+
+const modes: readonly EventMode[] = ['compatible', 'covered', 'strict']
+const higher = (one: EventMode, other: EventMode): EventMode =>
+  modes.indexOf(one) > modes.indexOf(other) ? one : other
+
+// Whoever has the key has the device; a session or a first sync has only named it.
+const isTaken = ({ device }: StatsRecords, { userId, proof }: Offer): boolean =>
+  device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
+
+const deviceOf = ({ device }: StatsRecords, { userId, deviceId, proof }: Offer): DeviceRecord => {
+  const own = device?.userId === userId ? device : undefined
+  if (!('keyText' in proof)) {
+    return { deviceId, userId, lowestMode: 'compatible', ...own, sessionId: proof.sessionId }
+  }
+  // A key that is enrolled again does not lower what is asked of it.
+  const lowestMode = own?.keyText === undefined ? proof.lowestMode : higher(own.lowestMode, proof.lowestMode)
+  return { ...own, deviceId, userId, keyText: proof.keyText, lowestMode }
+}
+
+/** bindDevice is the change of the store that takes an offer, or leaves everything as it was and says why. */
+export const bindDevice = (records: StatsRecords, offer: Offer): Partial<StatsRecords> & { result: EnrolOutcome } => {
+  const { user } = records
+  const { userId, deviceId, verifiedMs = -1, nowMs } = offer
+  if (isTaken(records, offer)) return { result: 'device_of_another_user' }
+  const isChange = user !== undefined && user.deviceId !== deviceId
+  if (isChange && verifiedMs <= user.boundMs) return { result: 'needs_verification' }
+  const bound = user ?? emptyUser(userId, deviceId, nowMs)
+  return {
+    user: isChange ? { ...bound, deviceId, boundMs: nowMs } : bound,
+    device: deviceOf(records, offer),
+    result: 'enrolled'
+  }
+}

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// Asking an application's own judge of distributions, so that nothing it does can end a sync.
+
+import type { Claim, Distribution, DistributionHook, UserRecord } from './types.ts'
+
+const distributionOf = ({ userId, deviceId, sessions, interactions }: UserRecord, claim: Claim): Distribution => {
+  const { atMs: nowMs, ...totals } = claim
+  return {
+    userId,
+    deviceId,
+    nowMs,
+    totals,
+    sessions: sessions.map(([id, startMs, endMs]) => ({ id, startMs, endMs })),
+    interactionsMs: interactions.map(([, atMs]) => atMs)
+  }
+}
+
+/** askDistribution gives the words of a hook; `distribution_failed`, which asks for a review, where it throws or gives none. */
+export const askDistribution = async (
+  hook: DistributionHook | undefined,
+  user: UserRecord,
+  claim: Claim
+): Promise<string[]> => {
+  if (!hook) return []
+  try {
+    const words = await hook(distributionOf(user, claim))
+    const isGood =
+      Array.isArray(words) && words.every((word) => typeof word === 'string' && /^[a-z_]{1,64}$/.test(word))
+    return isGood ? [...words] : ['distribution_failed']
+  } catch {
+    return ['distribution_failed']
+  }
+}

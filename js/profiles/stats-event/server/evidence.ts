@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// What of a sync is signed, by whom, and how much of it the signature covers.
+
+import { isCountersignError } from '../../../errors.ts'
+import { isJsonObject, type JsonObject } from '../../json.ts'
+import { type DeviceKey, importDeviceKey } from '../keys.ts'
+import { eventOf } from '../messages.ts'
+import type { EventMode, Verdict } from '../types.ts'
+import { verifyClean } from '../verify.ts'
+import type { DeviceRecord, StatsReason } from './types.ts'
+
+/** An event that was accepted; whether what it says in `data` was signed. */
+export type Accepted = { event: JsonObject; isDataSigned: boolean }
+
+export type Evidence = {
+  accepted: Accepted[]
+  reasons: StatsReason[]
+  /** Whether there are events, and every one of them is signed. */
+  isSigned: boolean
+}
+
+const rank: { readonly [Mode in EventMode]: number } = { compatible: 0, covered: 1, strict: 2 }
+
+const hasInner = ({ data }: JsonObject): boolean => isJsonObject(data) && Object.hasOwn(data, 'strict_signature')
+
+/**
+ * The mode an event is judged in: covered where it has an inner signature, which then has to be right; else strict; else,
+ * where the device's record allows it, compatible. What the record does not allow is a mismatch, whatever else verifies.
+ */
+const verifyAtLeast = async (
+  event: JsonObject,
+  key: DeviceKey,
+  lowest: EventMode
+): Promise<Verdict & { mode?: EventMode }> => {
+  const modes: EventMode[] = hasInner(event) ? ['covered'] : ['strict', 'compatible']
+  let verdict: Verdict = { ok: false, reason: 'signature_mismatch' }
+  for (const mode of modes.filter((name) => rank[name] >= rank[lowest])) {
+    verdict = await verifyClean(event, key, mode)
+    if (verdict.ok) return { ok: true, mode }
+  }
+  return verdict
+}
+
+const clean = (event: JsonObject): JsonObject | undefined => {
+  try {
+    return eventOf(event)
+  } catch (error) {
+    if (isCountersignError(error)) return undefined
+    throw error
+  }
+}
+
+type Judge = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
+
+/** By the session: its signature covers the whole body. By the key: each event by itself. */
+const judgeOf = async (device: DeviceRecord, sessionId: string | undefined): Promise<Judge | undefined> => {
+  if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
+  if (device.keyText === undefined) return undefined
+  const key = await importDeviceKey(device.keyText)
+  return async (event) => {
+    const { ok, mode } = await verifyAtLeast(event, key, device.lowestMode)
+    return ok ? { isDataSigned: mode !== 'compatible' } : { reason: 'signature_mismatch', isDataSigned: false }
+  }
+}
+
+/**
+ * evidenceOf judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
+ * either nothing can be verified: the events are left out of account.
+ */
+export const evidenceOf = async (
+  events: readonly JsonObject[],
+  deviceId: string,
+  device: DeviceRecord | undefined,
+  sessionId: string | undefined
+): Promise<Evidence> => {
+  if (events.length === 0) return { accepted: [], reasons: ['unsigned'], isSigned: false }
+  const judge = device && (await judgeOf(device, sessionId))
+  if (!judge) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
+  const reasons = new Set<StatsReason>()
+  const accepted: Accepted[] = []
+  for (const given of events) {
+    const event = clean(given)
+    if (!event) reasons.add('malformed')
+    else if (event.deviceId !== deviceId) reasons.add('device_mismatch')
+    else {
+      const { reason, isDataSigned } = await judge(event)
+      if (reason) reasons.add(reason)
+      else accepted.push({ event, isDataSigned })
+    }
+  }
+  const isSigned = reasons.size === 0
+  if (accepted.some(({ isDataSigned }) => !isDataSigned)) reasons.add('data_not_signed')
+  return { accepted, reasons: [...reasons], isSigned }
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// Reading a sync: its JSON, its members, and what its events say of sessions and interactions.
+
+import { isJsonObject, type Json, type JsonObject } from '../../json.ts'
+import { roundHours, type Totals } from '../sync.ts'
+import type { SeenInteraction, SeenSession } from './types.ts'
+
+const MAX_BODY_CHARACTERS = 1024 * 1024
+const MAX_EVENTS = 1000
+
+/** A sync whose members have the right shapes; nothing of it is verified. The outer signature is not even read. */
+export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] }
+
+const textOf = (body: Uint8Array | string): string =>
+  typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+
+const parse = (body: Uint8Array | string): unknown => {
+  if (body.length > MAX_BODY_CHARACTERS) return undefined
+  try {
+    return JSON.parse(textOf(body))
+  } catch {
+    return undefined
+  }
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+
+/** readSync reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
+export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
+  const given = parse(body)
+  if (!isJsonObject(given)) return undefined
+  const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
+  if (!Number.isFinite(totalHours) || (totalHours as number) < 0) return undefined
+  if (!isCount(totalSessions) || !isCount(totalInteractions)) return undefined
+  if (typeof deviceId !== 'string' || !/^[0-9a-f]{16}$/.test(deviceId)) return undefined
+  const events: Json = signedEvents ?? []
+  if (!Array.isArray(events) || events.length > MAX_EVENTS || !events.every(isJsonObject)) return undefined
+  const totals = { totalHours: roundHours(totalHours as number), totalSessions, totalInteractions }
+  return { totals, deviceId, events: events as JsonObject[] }
+}
+
+const numberOf = (value: unknown): number | undefined => (Number.isFinite(value) ? (value as number) : undefined)
+const idOf = (value: unknown): string | undefined =>
+  typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
+
+/** A session as its event tells it; `durationMs` is what it claims, the other two what its times say. */
+export type ToldSession = { seen: SeenSession; durationMs: number }
+
+/** sessionOf reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
+export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | undefined => {
+  const data = isJsonObject(event.data) ? event.data : {}
+  const startMs = numberOf(data.start_time) ?? numberOf(event.timestamp)
+  const id = idOf(data.id) ?? idOf(event.nonce)
+  if (startMs === undefined || id === undefined) return undefined
+  const claimed = numberOf(data.duration_ms)
+  const endMs = numberOf(data.end_time) ?? startMs + (claimed ?? 0)
+  return { seen: [id, startMs, endMs, deviceId], durationMs: claimed ?? endMs - startMs }
+}
+
+/** interactionOf reads an interaction of an event; undefined where it has no time or no nonce. */
+export const interactionOf = (event: JsonObject): SeenInteraction | undefined => {
+  const timestampMs = numberOf(event.timestamp)
+  const nonce = idOf(event.nonce)
+  return timestampMs === undefined || nonce === undefined ? undefined : [nonce, timestampMs]
+}

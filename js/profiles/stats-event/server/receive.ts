@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// One sync from its bytes to its answer: read, verify, merge and judge in one step of the store, ask the application, note.
+
+import { badArgument } from '../../../core-args.ts'
+import { CountersignError } from '../../../errors.ts'
+import type { StatsLimits } from '../limits.ts'
+import { type Phase, phaseRules } from '../phases.ts'
+import { askDistribution } from './distribution.ts'
+import { type Evidence, evidenceOf } from './evidence.ts'
+import { emptyUser, mergeSync } from './history.ts'
+import { type ReadSync, readSync } from './read.ts'
+import { brokenRules } from './rules.ts'
+import { isRankedBy, trustOf, warningsOf } from './trust.ts'
+import type {
+  Claim,
+  DeviceRecord,
+  DistributionHook,
+  StatsReason,
+  StatsRecords,
+  StatsStore,
+  SyncOutcome,
+  UserRecord
+} from './types.ts'
+
+/** How often a sync is verified again because the device's record changed meanwhile. */
+const TRIES = 3
+
+export type Receiver = {
+  store: StatsStore
+  phase: Phase
+  limits: StatsLimits
+  distribution: DistributionHook | undefined
+}
+type Sender = { userId: string; sessionId: string | undefined; nowMs: number }
+
+/** What the step of the store came to: it was refused, it has to be verified again, or it counts. */
+type Step = { refusal: readonly StatsReason[] } | { isOutdated: true } | { user: UserRecord; reasons: StatsReason[] }
+type Change = Partial<StatsRecords> & { result: Step }
+
+/** changeUser changes the record of a user who has one. */
+export const changeUser = (
+  store: StatsStore,
+  { userId, deviceId }: { userId: string; deviceId: string },
+  change: (user: UserRecord) => UserRecord
+): Promise<void> =>
+  store.update(userId, deviceId, ({ user }) => ({ ...(user ? { user: change(user) } : {}), result: undefined }))
+
+const refuse = (status: 400 | 403, reasons: readonly string[]): SyncOutcome => ({
+  status,
+  answer: { success: false, verified: false, trustLevel: trustOf(reasons), warnings: [...reasons] }
+})
+
+/** Why the device of a sync is not this user's to speak for; undefined where it is. */
+const deviceProblem = (userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined => {
+  if (device && device.userId !== userId) return 'device_of_another_user'
+  return user && user.deviceId !== deviceId ? 'device_changed' : undefined
+}
+
+const isSameDevice = (one: DeviceRecord | undefined, other: DeviceRecord | undefined): boolean =>
+  one?.userId === other?.userId &&
+  one?.keyText === other?.keyText &&
+  one?.sessionId === other?.sessionId &&
+  one?.lowestMode === other?.lowestMode
+
+/** The change of the store: made of what it holds now, which may be more than when the events were verified. */
+const takeSync = (
+  { phase, limits }: Receiver,
+  { userId, nowMs }: Sender,
+  { totals, deviceId }: ReadSync,
+  evidence: Evidence,
+  verifiedWith: DeviceRecord | undefined
+) => {
+  const claim: Claim = { ...totals, atMs: nowMs }
+  return (records: StatsRecords): Change => {
+    const problem = deviceProblem(userId, deviceId, records)
+    if (problem) return { result: { refusal: [problem] } }
+    if (!isSameDevice(records.device, verifiedWith)) return { result: { isOutdated: true } }
+    if (!evidence.isSigned && !phaseRules[phase].accepts) return { result: { refusal: evidence.reasons } }
+    const before = records.user ?? emptyUser(userId, deviceId, nowMs)
+    const merged = mergeSync(before, evidence.accepted, claim, deviceId, limits)
+    const reasons = [...evidence.reasons, ...merged.reasons, ...brokenRules(before, merged, claim, limits)]
+    const device: DeviceRecord = records.device ?? { deviceId, userId, lowestMode: 'compatible' }
+    return { user: merged.user, device, result: { user: merged.user, reasons } }
+  }
+}
+
+/** receiveSync takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
+export const receiveSync = async (
+  receiver: Receiver,
+  sender: Sender,
+  body: Uint8Array | string
+): Promise<SyncOutcome> => {
+  if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body is a text or its bytes')
+  const { store, phase, distribution } = receiver
+  const { userId, sessionId, nowMs } = sender
+  const read = readSync(body)
+  if (!read) return refuse(400, ['malformed'])
+  const { deviceId, events, totals } = read
+  for (let tries = 0; tries < TRIES; tries++) {
+    const device = await store.device(deviceId)
+    const evidence = await evidenceOf(events, deviceId, device, sessionId)
+    const step: Step = await store.update(userId, deviceId, takeSync(receiver, sender, read, evidence, device))
+    if ('isOutdated' in step) continue
+    if ('refusal' in step) return refuse(403, step.refusal)
+    const unusual = await askDistribution(distribution, step.user, { ...totals, atMs: nowMs })
+    const reasons = [...new Set<string>([...step.reasons, ...unusual])]
+    const trustLevel = trustOf(reasons)
+    const verdict = { trustLevel, reasons, isRanked: isRankedBy(phase, reasons), atMs: nowMs }
+    await changeUser(store, step.user, (user) => ((user.verdict?.atMs ?? -1) > nowMs ? user : { ...user, verdict }))
+    const answer = { success: true, verified: evidence.isSigned, trustLevel, warnings: warningsOf(phase, reasons) }
+    return { status: 200, answer }
+  }
+  throw new CountersignError('ERR_UNAVAILABLE')
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// The routes of a gateway: both are signed requests of the header binding, so the user is the session's and the body is covered.
+
+import { isCountersignError } from '../../../errors.ts'
+import { partOf } from '../../../server/checks.ts'
+import type { Handler, HandlerResult } from '../../../server/types.ts'
+import { isJsonObject, type JsonObject } from '../../json.ts'
+import type { EventMode } from '../types.ts'
+import type { Stats } from './stats.ts'
+import type { EnrolOutcome } from './types.ts'
+
+const json = (status: number, value: unknown): HandlerResult => ({
+  status,
+  contentType: 'application/json',
+  payload: JSON.stringify(value)
+})
+
+const parse = (payload: Uint8Array): JsonObject | undefined => {
+  try {
+    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    return isJsonObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
+  enrolled: 200,
+  needs_verification: 403,
+  device_of_another_user: 409
+}
+
+/**
+ * statsRoutes makes the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and gives its answer. `POST
+ * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for one, and
+ * answers `{outcome}`; a session that was enrolled after the present device was bound counts as a verification of the user.
+ *
+ * @example
+ * ```ts
+ * const gateway = createGateway({ ...shared, routes: { ...routes, ...statsRoutes(createStats({ store })) } })
+ * ```
+ */
+export const statsRoutes = (
+  stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>
+): { readonly [route: string]: Handler } => {
+  partOf(stats, ['sync', 'enrol', 'enrolSession'], 'statsRoutes takes what createStats makes')
+  return {
+    'POST /api/stats/sync': async ({ userId, session, payload }) => {
+      const { status, answer } = await stats.sync({ userId, sessionId: session.id, body: payload })
+      return json(status, answer)
+    },
+    'POST /api/stats/device': async ({ userId, session, payload }) => {
+      const { deviceKey, lowestMode, deviceId } = parse(payload) ?? {}
+      const verifiedMs = session.createdMs
+      try {
+        const outcome =
+          deviceKey === undefined
+            ? await stats.enrolSession({ userId, deviceId: deviceId as string, sessionId: session.id, verifiedMs })
+            : await stats.enrol({
+                userId,
+                key: deviceKey as string,
+                ...(lowestMode === undefined ? {} : { lowestMode: lowestMode as EventMode }),
+                verifiedMs
+              })
+        return json(statusOf[outcome], { outcome })
+      } catch (error) {
+        if (!isCountersignError(error) || error.category !== 'usage' || error.code === 'ERR_CLOSED') throw error
+        return json(400, { outcome: 'malformed' })
+      }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// What is implausible about everything counted for a user: a table of rules over the merged history.
+
+import type { StatsLimits } from '../limits.ts'
+import { type Merged, WEEK_MS } from './history.ts'
+import type { Claim, SeenSession, StatsReason, UserRecord } from './types.ts'
+
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
+const MINUTE_MS = 60_000
+/** Two clock readings of one program, and hours of two digits. */
+const ROUNDING_MS = 1000
+const ROUNDING_HOURS = 0.01
+/** How much of what could have been sent may be missing as anomalous, where it is more than a handful. */
+const MISSING_SHARE = 0.5
+const HANDFUL = 10
+
+/** Everything a rule looks at. */
+export type Look = {
+  limits: StatsLimits
+  claim: Claim
+  before: UserRecord
+  merged: Merged
+  /** What is judged: counted sessions and interactions that begin after the last review, in order. */
+  sessions: readonly SeenSession[]
+  interactionsMs: readonly number[]
+}
+
+/** How many of `sorted` are below `value`. */
+const countBelow = (sorted: readonly number[], value: number): number => {
+  let [low, high] = [0, sorted.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((sorted[middle] as number) < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const sumsOf = (sorted: readonly number[]): number[] => {
+  const sums = [0]
+  for (const value of sorted) sums.push((sums.at(-1) as number) + value)
+  return sums
+}
+
+/** The most time that sessions take up within any window: it begins or ends where a session does. */
+export const mostWithin = (sessions: readonly SeenSession[], windowMs: number): number => {
+  const edges = [1, 2].map((side) => sessions.map((session) => session[side] as number).sort((a, b) => a - b))
+  const [starts, ends] = edges as [number[], number[]]
+  const [startSums, endSums] = [sumsOf(starts), sumsOf(ends)]
+  // Time spent before a moment: each session counts from its start on, and no more from its end on.
+  const before = (moment: number): number => {
+    const [begun, over] = [countBelow(starts, moment), countBelow(ends, moment)]
+    return begun * moment - (startSums[begun] as number) - (over * moment - (endSums[over] as number))
+  }
+  const within = (moment: number): number => before(moment + windowMs) - before(moment)
+  return [...starts, ...ends.map((end) => end - windowMs)].reduce((most, at) => Math.max(most, within(at)), 0)
+}
+
+/** Whether more than `limit` of these times lie within any window. */
+export const isOftenWithin = (sorted: readonly number[], limit: number, windowMs: number): boolean =>
+  sorted.some((at, index) => index >= limit && at - (sorted[index - limit] as number) < windowMs)
+
+const hasOverlap = (sessions: readonly SeenSession[]): boolean => {
+  const busyUntil = new Map<string, number>()
+  return sessions.some(([, startMs, endMs, deviceId]) => {
+    const until = busyUntil.get(deviceId) ?? Number.NEGATIVE_INFINITY
+    busyUntil.set(deviceId, Math.max(until, endMs))
+    return startMs < until - ROUNDING_MS
+  })
+}
+
+/** Growth against every claim kept: a week's worth within a week, and as much for each further one. */
+const isSpike = ({ claim, before, limits }: Look): boolean => {
+  // A review accepts what was claimed until then, and makes it what is measured from.
+  const known = before.claims.filter(({ atMs }) => atMs > before.reviewedMs)
+  return [...known, ...(before.latest ? [before.latest] : [])].some(({ atMs, totalHours }) => {
+    const weeks = Math.max(1, (claim.atMs - atMs) / WEEK_MS)
+    return claim.totalHours - totalHours > limits.weeklyJumpHours * weeks
+  })
+}
+
+const isLess = ({ claim, before: { latest } }: Look): boolean =>
+  latest !== undefined &&
+  (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
+    claim.totalSessions < latest.totalSessions ||
+    claim.totalInteractions < latest.totalInteractions)
+
+/**
+ * Totals against what is signed. Only the last hundred sessions are sent and anomalous ones are left out, so more may be
+ * claimed than is shown: but no less, not with most of it missing, and no more hours than the missing ones can have had.
+ */
+const isMismatch = ({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: Look): boolean => {
+  if (claim.totalSessions < sentSessions || claim.totalInteractions < sentInteractions) return true
+  const expected = Math.min(claim.totalSessions, limits.sentSessions)
+  if (sentSessions > 0 && expected > HANDFUL && sentSessions < expected * MISSING_SHARE) return true
+  if (sent.length === 0) return false
+  const shownHours = sent.reduce((sum, { durationMs }) => sum + durationMs, 0) / HOUR_MS
+  const missing = claim.totalSessions - sent.length
+  // What was left out as too long may have been as long as a day.
+  const possibleHours = shownHours + (missing * DAY_MS) / HOUR_MS
+  return claim.totalHours < shownHours - ROUNDING_HOURS || claim.totalHours > possibleHours + ROUNDING_HOURS
+}
+
+const isOff = ({ merged: { sent } }: Look): boolean =>
+  sent.some(
+    ({ seen: [, startMs, endMs], durationMs }) =>
+      endMs < startMs || (endMs > startMs && Math.abs(endMs - startMs - durationMs) > ROUNDING_MS)
+  )
+
+const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }[] = [
+  { reason: 'hours_per_day', isBroken: ({ sessions, limits }) => mostWithin(sessions, DAY_MS) > limits.dayMs },
+  {
+    reason: 'sessions_per_hour',
+    isBroken: ({ sessions, limits }) =>
+      isOftenWithin(
+        sessions.map(([, startMs]) => startMs),
+        limits.sessionsPerHour,
+        HOUR_MS
+      )
+  },
+  {
+    reason: 'interactions_per_minute',
+    isBroken: ({ interactionsMs, limits }) => isOftenWithin(interactionsMs, limits.interactionsPerMinute, MINUTE_MS)
+  },
+  { reason: 'hours_spike', isBroken: isSpike },
+  { reason: 'totals_decreased', isBroken: isLess },
+  { reason: 'totals_mismatch', isBroken: isMismatch },
+  { reason: 'timestamp_discontinuity', isBroken: ({ merged }) => merged.isDiscontinuous },
+  { reason: 'duration_mismatch', isBroken: isOff },
+  { reason: 'session_overlap', isBroken: ({ sessions }) => hasOverlap(sessions) },
+  {
+    reason: 'session_in_future',
+    isBroken: ({ sessions, claim, limits }) => sessions.some(([, , endMs]) => endMs > claim.atMs + limits.futureMs)
+  }
+]
+
+/** brokenRules lists what is implausible, in the order of the table. */
+export const brokenRules = (before: UserRecord, merged: Merged, claim: Claim, limits: StatsLimits): StatsReason[] => {
+  const { user } = merged
+  const look: Look = {
+    limits,
+    claim,
+    before,
+    merged,
+    sessions: user.sessions.filter(([, startMs]) => startMs > user.reviewedMs),
+    interactionsMs: user.interactions.map(([, atMs]) => atMs).filter((atMs) => atMs > user.reviewedMs)
+  }
+  return rules.filter(({ isBroken }) => isBroken(look)).map(({ reason }) => reason)
+}

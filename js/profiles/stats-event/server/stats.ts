@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The server of signed statistics: who is bound to which device, what a sync is worth, who stands on the leaderboard.
+
+import { badArgument, optionsOf } from '../../../core-args.ts'
+import { functionOf, partOf } from '../../../server/checks.ts'
+import { importDeviceKey } from '../keys.ts'
+import { type StatsLimits, statsLimits } from '../limits.ts'
+import { type Phase, phaseOf } from '../phases.ts'
+import { modeOf } from '../sign.ts'
+import type { EventMode } from '../types.ts'
+import { bindDevice, type Offer } from './devices.ts'
+import { changeUser, receiveSync } from './receive.ts'
+import type { EnrolOutcome, Standing, StatsOptions, SyncOutcome, SyncRequest } from './types.ts'
+
+/** Takes statistics and judges them; createStats makes one. */
+export interface Stats {
+  /**
+   * Enrols the key of a user's device: its text, which is the secret itself, so take it over TLS and once. Possession proves
+   * the device, against a claim without a key too. Another device than the one bound needs a user verified since
+   * (`verifiedMs`). A lower mode than the device has is not taken back. Rejects with ERR_INVALID_ARGUMENT for a key too weak.
+   */
+  enrol(offer: {
+    userId: string
+    key: string
+    /** The lowest mode accepted from it; `covered` by default. */
+    lowestMode?: EventMode
+    verifiedMs?: number
+  }): Promise<EnrolOutcome>
+  /** Lets an exchange session stand for a device's key: what that session signs needs no other signature. */
+  enrolSession(offer: {
+    userId: string
+    deviceId: string
+    sessionId: string
+    verifiedMs?: number
+  }): Promise<EnrolOutcome>
+  /** Takes the body of a sync from an authenticated user. Rejects only where the store does. */
+  sync(request: SyncRequest): Promise<SyncOutcome>
+  /** What the last sync of a user came to; undefined where there was none. */
+  standing(userId: string): Promise<Standing | undefined>
+  /** Ends a review in the user's favour: what was counted so far is not judged again. */
+  approve(userId: string): Promise<void>
+}
+
+const textOf = (value: unknown, name: string): string => {
+  if (typeof value !== 'string' || value === '' || value.length > 512) throw badArgument(`${name} has to be a text`)
+  return value
+}
+
+const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
+  const limits = { ...statsLimits, ...optionsOf(given, 'limits') }
+  for (const [name, value] of Object.entries(limits)) {
+    if (!Number.isFinite(value) || value < 0) throw badArgument(`limits.${name} has to be a number from 0 on`)
+  }
+  return limits
+}
+
+/**
+ * createStats makes the server's side over a store. It throws ERR_INVALID_ARGUMENT for options that cannot work.
+ *
+ * @example
+ * ```ts
+ * const stats = createStats({ store: memoryStatsStore(), phase: 3 })
+ * const { status, answer } = await stats.sync({ userId, body: await request.text() })
+ * ```
+ */
+export const createStats = (options: StatsOptions): Stats => {
+  const { store, phase: wanted = 2, limits: given, distribution, now = Date.now } = optionsOf(options, 'createStats')
+  partOf(store, ['update', 'user', 'device', 'close'], 'createStats: store; memoryStatsStore makes one')
+  functionOf(distribution, 'createStats: distribution')
+  functionOf(now, 'createStats: now')
+  const phase: Phase = phaseOf(wanted)
+  const limits = limitsOf(given)
+
+  const enrolDevice = (offer: Omit<Offer, 'nowMs'>): Promise<EnrolOutcome> =>
+    store.update(offer.userId, offer.deviceId, (records) => bindDevice(records, { ...offer, nowMs: now() }))
+
+  return {
+    async sync(request) {
+      const { userId, sessionId, body } = optionsOf(request, 'sync')
+      const of = { userId: textOf(userId, 'userId'), sessionId, nowMs: now() }
+      return receiveSync({ store, phase, limits, distribution }, of, body)
+    },
+    async enrol(offer) {
+      const { userId, key: text, lowestMode = 'covered', verifiedMs } = optionsOf(offer, 'enrol')
+      const [mode, keyText] = [modeOf(lowestMode), textOf(text, 'key').trim()]
+      const key = await importDeviceKey(keyText)
+      if (mode !== 'compatible' && !key.isStrong) {
+        throw badArgument('key is shorter than 32 bytes: it can be enrolled for compatible mode only')
+      }
+      return enrolDevice({
+        userId: textOf(userId, 'userId'),
+        deviceId: key.deviceId,
+        proof: { keyText, lowestMode: mode },
+        verifiedMs
+      })
+    },
+    async enrolSession(offer) {
+      const { userId, deviceId, sessionId, verifiedMs } = optionsOf(offer, 'enrolSession')
+      if (!/^[0-9a-f]{16}$/.test(textOf(deviceId, 'deviceId'))) throw badArgument('deviceId is 16 hexadecimal digits')
+      const proof = { sessionId: textOf(sessionId, 'sessionId') }
+      return enrolDevice({ userId: textOf(userId, 'userId'), deviceId, proof, verifiedMs })
+    },
+    standing: async (userId) => (await store.user(textOf(userId, 'userId')))?.verdict,
+    async approve(userId) {
+      const reviewedMs = now()
+      const of = await store.user(textOf(userId, 'userId'))
+      if (of) await changeUser(store, of, (user) => ({ ...user, reviewedMs }))
+    }
+  }
+}
