@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
 
-import type { ClockNotes } from './clock.ts'
 import { CountersignError, type ErrorCode } from './errors.ts'
 import type { Settings } from './options.ts'
-import type { Found, Keeper, Session } from './session.ts'
+import type { Found, Keeper, Notes, Session } from './session.ts'
 import { openTabs, type Tabs } from './tabs.ts'
 import type { Stored } from './types.ts'
 
@@ -71,7 +70,7 @@ export class Account {
   }
 
   /** note adds to the session's record; nobody waits for it but close(), and a failure is logged. */
-  note(notes: ClockNotes & Pick<Stored, 'revoked'>, failure: string): void {
+  note(notes: Notes & Pick<Stored, 'revoked'>, failure: string): void {
     if (!this.session) return
     const done = this.keeper.note(this.session, notes).catch((error) => this.#settings.logger?.warn(failure, error))
     this.#background = Promise.all([this.#background, done])
@@ -91,7 +90,7 @@ export class Account {
     }
   }
 
-  async enrolled(session: Session, notes: ClockNotes): Promise<void> {
+  async enrolled(session: Session, notes: Notes): Promise<void> {
     await this.keeper.save(session, notes)
     this.enter('ready', session)
   }

@@ -11,6 +11,7 @@ import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { probe, probeCall } from './probe.ts'
+import { ServerKeys } from './server-keys.ts'
 import { type Found, Keeper, type Session } from './session.ts'
 import type { Tabs } from './tabs.ts'
 import { isRefusal, refusalOf } from './transport/answers.ts'
@@ -22,12 +23,14 @@ import {
   exchange,
   isRetriableCall,
   type Line,
-  openAnswer
+  openAnswer,
+  type Trust
 } from './transport/exchange.ts'
 import { frameBinding } from './transport/frame.ts'
 import { jsonBinding } from './transport/json.ts'
 import { withinLimits } from './transport/limits.ts'
 import { finalError } from './transport/retry.ts'
+import type { Stored } from './types.ts'
 
 /** What `client.on` tells; `connection` never comes in this release. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: never }
@@ -50,6 +53,7 @@ export class Engine {
   readonly outstanding: Outstanding
   core: ClientCore
   clock: ServerClock
+  readonly trust: ServerKeys
   #sync: Promise<void> | undefined
   #isEnrolling = false
   #isTrapped = false
@@ -63,6 +67,7 @@ export class Engine {
     this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
     this.clock = this.#createClock('notes' in found ? found.notes : {})
+    this.trust = new ServerKeys(this)
   }
 
   static async start(settings: Settings): Promise<Engine> {
@@ -72,7 +77,10 @@ export class Engine {
         throw new CountersignError('ERR_BAD_PUBLIC_KEY', { detail: 'serverKeys' })
     }
     const keeper = new Keeper(core, settings)
-    return new Engine(settings, core, keeper, await keeper.load())
+    const found = await keeper.load()
+    const engine = new Engine(settings, core, keeper, found)
+    if ('notes' in found) await engine.trust.recall(found.notes.serverKeys)
+    return engine
   }
 
   get state(): ClientState {
@@ -93,12 +101,22 @@ export class Engine {
     this.checkOpen()
     if (this.#isTrapped) await this.#revive()
     const session = this.account.ready()
-    const { settings, core, clock, report } = this
-    return { settings, core, clock, session, report, synchronise: () => this.#synchronise() }
+    const { settings, core, clock, trust, report } = this
+    return { settings, core, clock, session, trust, report, synchronise: () => this.#synchronise() }
   }
 
   checkOpen(): void {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
+  }
+
+  /** ask makes a call of the client's own, its answer judged by `trust`. */
+  async ask(call: Call, trust: Trust): Promise<Answer> {
+    return this.call({ ...(await this.line()), trust }, call)
+  }
+
+  /** note keeps what is known of the server's keys. */
+  note(serverKeys: NonNullable<Stored['serverKeys']>): void {
+    this.account.note({ serverKeys }, 'the server keys could not be stored')
   }
 
   /** call makes one call within its bounds; rejects with what finally became of it. */
@@ -133,12 +151,12 @@ export class Engine {
 
   /** open runs the checks of an answer the caller brought; its id is used once and then forgotten. */
   async open(raw: RawAnswer, requestId: string): Promise<Opened> {
-    const { settings, core, clock, session, report } = this
+    const { settings, core, clock, session, trust, report } = this
     this.checkOpen()
     const sentMs = this.outstanding.signedMs(requestId)
     // An id that is not ours is compared with one that nobody has: the checks before it are made all the same.
     const expected = sentMs === undefined ? settings.random.id() : requestId
-    const line = { settings, core, clock, report: (_: string, failure?: unknown) => report(requestId, failure) }
+    const line = { settings, core, clock, trust, report: (_: string, failure?: unknown) => report(requestId, failure) }
     const { resultCode, timestampMs } = await openAnswer(line, expected, raw, isApplicationResult)
     if (!this.outstanding.take(requestId)) throw new CountersignError('ERR_WRONG_REQUEST_ID')
     clock.sample({
@@ -160,11 +178,11 @@ export class Engine {
     try {
       if (this.#isTrapped) await this.#revive()
       const key = await this.account.prepare()
-      const { core, clock, settings, ends, report } = this
-      const { sessionId, sample } = await enrollKey({ core, clock, settings, ends, report }, key, register)
+      const { core, clock, settings, ends, trust, report } = this
+      const { sessionId, sample } = await enrollKey({ core, clock, settings, ends, trust, report }, key, register)
       this.checkOpen()
       clock.sample(sample)
-      await this.account.enrolled({ id: sessionId, key }, clock.notes())
+      await this.account.enrolled({ id: sessionId, key }, { ...clock.notes(), ...trust.notes() })
     } catch (error) {
       this.learn(error, { core: this.core })
       throw error
@@ -204,6 +222,7 @@ export class Engine {
     if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
     if (notes) this.account.note(notes, "the server's time could not be stored")
+    this.trust.look()
     // Nobody waits for it: what fails is asked again by the request that needs it.
     if (this.clock.shouldAsk()) this.#synchronise().catch(() => {})
   }

@@ -127,7 +127,8 @@ const serverKeyOf = (value: unknown): ServerKey => {
   }
 }
 
-const serverKeysOf = (value: unknown): readonly ServerKey[] => {
+/** serverKeysOf checks a list of server keys; throws usage errors. */
+export const serverKeysOf = (value: unknown): readonly ServerKey[] => {
   const keys = listOf(value, 'serverKeys').map(serverKeyOf)
   const ids = new Set(keys.map(({ id }) => id))
   if (keys.length === 0 || keys.length > MAX_KEYS || ids.size < keys.length) {

@@ -15,11 +15,14 @@ import type { Algorithm, KeyStore, Stored } from './types.ts'
 /** An enrolled key and the session it signs for. */
 export type Session = { readonly id: string; readonly key: DeviceKey }
 
+/** What a record has beside its key. */
+export type Notes = ClockNotes & Pick<Stored, 'serverKeys'>
+
 /** What a record turned out to be; `new` is a key that was stored and not enrolled yet. */
 export type Found =
   | { readonly is: 'none' | 'lost' }
   | { readonly is: 'new'; readonly key: DeviceKey }
-  | { readonly is: 'ready' | 'revoked'; readonly session: Session; readonly notes: ClockNotes }
+  | { readonly is: 'ready' | 'revoked'; readonly session: Session; readonly notes: Notes }
 
 /** isSessionId tells whether a value is a session id: 22 base64url characters, any text with an existing galaxy gateway. */
 export const isSessionId = (value: unknown, compatible: boolean): value is string => {
@@ -107,7 +110,7 @@ export class Keeper {
   }
 
   /** save keeps an enrolled session and reads it back. */
-  save(session: Session, notes: ClockNotes): Promise<void> {
+  save(session: Session, notes: Notes): Promise<void> {
     return this.#withLock(async (store, name) => {
       await store.put(name, { ...session.key.stored(), sessionId: session.id, ...notes })
       if ((await store.get(name))?.sessionId !== session.id) throw new CountersignError('ERR_STORAGE_EMPTY')
@@ -115,7 +118,7 @@ export class Keeper {
   }
 
   /** note adds to a session's record, if it is still that session's: another tab may have signed out or enrolled. */
-  note(session: Session, notes: ClockNotes & Pick<Stored, 'revoked'>): Promise<void> {
+  note(session: Session, notes: Notes & Pick<Stored, 'revoked'>): Promise<void> {
     return this.#withLock(async (store, name) => {
       const record = await store.get(name)
       if (isSameKey(record, session)) await store.put(name, { ...record, ...notes })
@@ -131,10 +134,14 @@ export class Keeper {
     if (record === null || record === undefined) return { is: 'none' }
     const key = keyOfRecord(record)
     if (!key || !(await doesKeySign(this.core, key))) return { is: 'lost' }
-    const { sessionId, revoked, clock, timeFloorMs } = record
+    const { sessionId, revoked, clock, timeFloorMs, serverKeys } = record
     if (sessionId === undefined) return { is: 'new', key }
     if (!isSessionId(sessionId, this.#settings.compatible)) return { is: 'lost' }
-    const notes = { ...(clock ? { clock } : {}), ...(timeFloorMs === undefined ? {} : { timeFloorMs }) }
+    const notes = {
+      ...(clock ? { clock } : {}),
+      ...(timeFloorMs === undefined ? {} : { timeFloorMs }),
+      ...(serverKeys ? { serverKeys } : {})
+    }
     return { is: revoked ? 'revoked' : 'ready', session: { id: sessionId, key }, notes }
   }
 

@@ -252,6 +252,9 @@ export interface Signer {
   sign(bytes: Bytes): Promise<Uint8Array>
 }
 
+/** A delivered set of server keys: the signed frame of an answer, and what of its request it is bound to. */
+export type KeySet = { frame: Uint8Array; requestId: string; timestampMs: number }
+
 /** What a key store keeps under one name. */
 export type Stored = {
   key: CryptoKey | Signer
@@ -260,6 +263,8 @@ export type Stored = {
   sessionId?: string
   /** The server has said, signed, that this session is over. */
   revoked?: boolean
+  /** When the server was last asked for its keys, and what it had delivered (PROTOCOL.md, R126). */
+  serverKeys?: { askedMs: number; set?: KeySet }
   /** Latest verified server time kept for this label (PROTOCOL.md, "time floor"). */
   timeFloorMs?: number
   /** Server time minus wall clock, as last verified. */

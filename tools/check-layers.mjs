@@ -30,7 +30,19 @@ const jsLayers = [
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session'],
   ['transport/'],
-  ['client', 'engine', 'account', 'probe', 'enrollment', 'outstanding', 'requests', 'sessions', 'index']
+  [
+    'client',
+    'engine',
+    'account',
+    'probe',
+    'server-keys',
+    'key-sets',
+    'enrollment',
+    'outstanding',
+    'requests',
+    'sessions',
+    'index'
+  ]
 ]
 const jsNames = (layer) => jsLayers[layer].map((name) => `js/${name}`)
 /** The server stands beside the client and shares only what carries no state of either. */

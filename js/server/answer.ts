@@ -43,6 +43,8 @@ export const plainAnswer = (status: number, headers: Record<string, string> = {}
 export type Draft = {
   binding: Binding
   requestId: string
+  /** The request's own type, which decides by which key it is answered. */
+  type?: string
   resultCode: string
   status: number
   payload: Uint8Array
@@ -57,11 +59,13 @@ export type Sealer = (core: Core, draft: Draft) => Promise<Outbound>
 export const createSealer = (options: {
   label: string
   signer: ServerSigner
+  keySigner?: ServerSigner | undefined
   clock: GatewayClock
   signMs: number
 }): Sealer => {
-  const { label, signer, clock, signMs } = options
-  return async (core, { binding, requestId, resultCode, status, payload, contentType }) => {
+  const { label, clock, signMs } = options
+  return async (core, { binding, requestId, type, resultCode, status, payload, contentType }) => {
+    const signer = (type === 'cs.keys' ? options.keySigner : undefined) ?? options.signer
     const payloadHash = sha256(payload)
     const timestampMs = clock.now()
     const signingInput = core.responseSigningInput({ label, requestId, timestampMs, resultCode, payloadHash })

@@ -12,7 +12,7 @@ import type { Trace } from './trace.ts'
 import type { Outbound } from './types.ts'
 
 /** Who asked, as far as an answer depends on it. */
-export type Asked = { core: Core; method: string; requestId: string; trace: Trace }
+export type Asked = { core: Core; method: string; requestId: string; type: string; trace: Trace }
 
 /** Answering makes the answers of a pipeline; it never rejects. */
 export type Answering = {
@@ -24,11 +24,11 @@ export type Answering = {
 /** createAnswering makes answers with a sealer. */
 export const createAnswering = (seal: Sealer, metrics: Metrics): Answering => {
   const sealed = async (
-    { core, requestId, trace }: Asked,
-    draft: Omit<Draft, 'binding' | 'requestId'>
+    { core, requestId, type, trace }: Asked,
+    draft: Omit<Draft, 'binding' | 'requestId' | 'type'>
   ): Promise<Outbound> => {
     try {
-      return await seal(core, { ...draft, requestId, binding: trace.binding })
+      return await seal(core, { ...draft, requestId, type, binding: trace.binding })
     } catch (error) {
       // Without a signature nothing may be said in the gateway's name.
       trace.error ??= error

@@ -109,7 +109,7 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   const coreOf = createCoreLoader(settings.core)
   const start = createStart(settings, coreOf, clock)
   const bySource = createBuckets(settings.rates.perSource)
-  const seal = createSealer({ label, signer, clock, signMs: limits.storeMs })
+  const seal = createSealer({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
   const events = createEvents({ settings, clock, metrics, coreOf, seal, isClosed: () => closed })
   const pipeline = createPipeline({
     settings,

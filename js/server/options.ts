@@ -32,6 +32,7 @@ const checkParts = (options: GatewayOptions): void => {
   const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
   labelOf(label)
   signerOf(signer)
+  if (options.keySigner !== undefined) signerOf(options.keySigner)
   partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions is a SessionStore')
   partOf(replay, ['reserve'], 'replay is a ReplayStore')
   if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events is an EventStore')

@@ -186,7 +186,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     trace: Trace,
     lease: Lease
   ): Promise<Outbound> => {
-    const asked = { core, method: inbound.method, requestId: opened.request.requestId, trace }
+    const asked = { core, method: inbound.method, requestId: opened.request.requestId, type: opened.type, trace }
     const verdict = await verify(core, inbound, opened, trace, lease)
     if ('code' in verdict) return answering.refuse(asked, verdict)
     onAccepted()

@@ -157,6 +157,11 @@ export type GatewayOptions = {
   endpoint?: string
   /** Answers `cs.keys`: server keys to come. A client believes it only under a key of its own configuration. */
   serverKeys?: KeyManifest
+  /**
+   * Signs what answers `cs.keys`, refusals too: the key that clients have in their configuration while `signer` is one that
+   * they learn by it (PROTOCOL.md, R128). `signer` unless told; enrolment has a signer of its own.
+   */
+  keySigner?: ServerSigner
   /** Mounts the enrolment endpoints. */
   enrollment?: Mounted
   onStage?: (event: StageEvent) => void

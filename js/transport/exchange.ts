@@ -5,7 +5,7 @@ import type { ServerClock } from '../clock.ts'
 import type { ClientCore } from '../core-client.ts'
 import { digest } from '../digest.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
-import type { Settings } from '../options.ts'
+import type { ServerKey, Settings } from '../options.ts'
 import type { Session } from '../session.ts'
 import type { Bytes } from '../types.ts'
 import { isRefusal, refusalOf } from './answers.ts'
@@ -47,12 +47,16 @@ export type Call = {
   readonly isProbe?: boolean
 }
 
+/** Runs a check with the server keys that are trusted: once more where another key has been learned meanwhile. */
+export type Trust = { judge<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
+
 /** What a call needs of its client; `report` tells the checks an answer passed and the one that refused it. */
 export type Line = {
   readonly settings: Settings
   readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session
+  readonly trust: Trust
   synchronise(): Promise<void>
   report(requestId: string, failure?: unknown): void
 }
@@ -101,7 +105,7 @@ type Opened = { resultCode: string; timestampMs: number }
 
 /** openAnswer runs an answer's checks in their order and reports them; what fails one is thrown away with its error. */
 export const openAnswer = async (
-  { settings, core, clock, report }: Pick<Line, 'settings' | 'core' | 'clock' | 'report'>,
+  { settings, core, clock, trust, report }: Pick<Line, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
   requestId: string,
   { envelope, payload, anyKey = false }: RawAnswer,
   isResult: (resultCode: string) => boolean
@@ -109,14 +113,12 @@ export const openAnswer = async (
   try {
     const hashed = digest(core, payload)
     const payloadHash = hashed instanceof Promise ? await hashed : hashed
-    const { label, serverKeys: keys } = settings
-    const opened = core.openEnvelope(envelope, payloadHash, {
-      label,
-      keys,
-      requestId,
-      timeFloorMs: clock.floorMs,
+    const { label } = settings
+    const opened = await trust.judge(
+      (keys) =>
+        core.openEnvelope(envelope, payloadHash, { label, keys, requestId, timeFloorMs: clock.floorMs, anyKey }),
       anyKey
-    })
+    )
     const { resultCode } = opened
     if (!isRefusal(resultCode) && !isResult(resultCode)) throw new CountersignError('ERR_RESULT_MISMATCH')
     report(requestId)

@@ -108,10 +108,15 @@ export const suite = (test, assert) => {
         const seen = []
         const stop = it.client.on('stage', (event) => seen.push(event))
         faults(it.gateway, [(_, answer) => answer(overrides)])
+        const { intercept } = it.gateway
+        // The client asks for newer server keys: a true answer would be a sample of the clock.
+        it.gateway.intercept = (exchange, answer) =>
+          exchange.messageType === 'cs.keys' ? answer({ label: 'other' }) : intercept(exchange, answer)
         await assert.rejects(send(it.client, utf8('x')), { code, stage }, JSON.stringify(overrides))
         stop()
-        assert.deepEqual(seen.at(-1), { requestId: seen.at(-1).requestId, stage, verdict: 'fail', code })
-        assert.ok(seen.slice(0, -1).every(({ verdict }) => verdict === 'pass'))
+        const own = seen.filter(({ requestId }) => requestId === seen.at(-1).requestId)
+        assert.deepEqual(own.at(-1), { requestId: seen.at(-1).requestId, stage, verdict: 'fail', code })
+        assert.ok(own.slice(0, -1).every(({ verdict }) => verdict === 'pass'))
       }
       sameState(assert, before, await snapshotOf(it))
     })

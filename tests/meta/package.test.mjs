@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { treeFiles } from '../../tools/check-layers.mjs'
-import { budget, measure } from '../../tools/size.mjs'
+import { budget, measure, sizeOf } from '../../tools/size.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const pkg = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
@@ -74,7 +74,7 @@ test('package-lock.json names no registry, and pins every package by its hash', 
 
 test('core, glue and client stay within the size budget', async () => {
   const parts = await measure()
-  const total = parts.reduce((sum, { brotli }) => sum + brotli, 0)
+  const total = sizeOf(parts)
   assert.ok(total <= budget, `${total} bytes, more than ${budget}: ${JSON.stringify(parts)}`)
 })
 

@@ -82,8 +82,10 @@ export const enrolled = async (options = {}, given = undefined) => {
   return { client, gateway, store: all.store, options: all }
 }
 
+const isCallers = ({ messageType }) => messageType !== 'cs.time' && messageType !== 'cs.keys'
+
 /** Fails one exchange after the other as told, then answers honestly: each fault is what `intercept` may return. */
-export const faults = (gateway, list, isMeant = ({ messageType }) => messageType !== 'cs.time') => {
+export const faults = (gateway, list, isMeant = isCallers) => {
   const rest = [...list]
   gateway.intercept = async (exchange, answer) =>
     isMeant(exchange) && rest.length > 0 ? rest.shift()(exchange, answer) : undefined

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// Sets of server keys that the server delivers (R97, R126): asked for, judged, and judged again whenever one is loaded. A page
+// loads this part when it has a set or needs one. It imports types only and is handed the rest, so that a bundler makes no
+// third file of what it would share with the page's own part.
+
+import type { encodeBase64 } from './base64.ts'
+import type { ServerClock } from './clock.ts'
+import type { ClientCore } from './core-client.ts'
+import type { ServerKey, Settings, serverKeysOf } from './options.ts'
+import type { Session } from './session.ts'
+import type { Binding, RawAnswer, SignedRequest } from './transport/binding.ts'
+import type { Answer, Call, Trust } from './transport/exchange.ts'
+import type { splitFrame } from './transport/frame.ts'
+import type { KeySet, Stored } from './types.ts'
+
+const LONGEST_MS = 90 * 24 * 3600 * 1000
+const MAX_BYTES = 32 * 1024
+
+/** What a set of keys needs of its client; `note` keeps what the next visit should know. */
+export type KeyHost = {
+  readonly settings: Settings
+  readonly core: ClientCore
+  readonly clock: ServerClock
+  readonly session: Session | undefined
+  readonly binding: Binding
+  /** Makes a call whose answer is judged by `trust`. */
+  ask(call: Call, trust: Trust): Promise<Answer>
+  note(serverKeys: NonNullable<Stored['serverKeys']>): void
+}
+
+/** What readSet needs of the page's part. */
+export type SetTools = {
+  readonly type: string
+  readonly splitFrame: typeof splitFrame
+  readonly encodeBase64: typeof encodeBase64
+  readonly serverKeysOf: typeof serverKeysOf
+}
+
+type Delivered = { id: string; public_key: string; not_before?: number; not_after: number }
+
+const refuse = (why: string): never => {
+  throw new Error(why)
+}
+
+/** fetchSet makes the call that asks for the next set; undefined where the server has none. It rejects as a call does. */
+export const fetchSet = async (host: KeyHost, question: Call, trust: Trust): Promise<KeySet | undefined> => {
+  const { binding } = question
+  let sent: SignedRequest | undefined
+  let raw: RawAnswer | undefined
+  const watched: Binding = {
+    ...binding,
+    write(core, request) {
+      sent = request
+      return binding.write(core, request)
+    },
+    async read(...given) {
+      raw = await binding.read(...given)
+      return raw
+    }
+  }
+  const call = { ...question, binding: watched }
+  const { resultCode, payload } = await host.ask(call, trust).catch((error) => {
+    // A signed cs.stale has set the clock.
+    if (error?.resultCode !== 'cs.stale') throw error
+    return host.ask(call, trust)
+  })
+  if (resultCode !== 'ok' || !sent || !raw) return undefined
+  const { requestId, timestampMs } = sent
+  const frame = new Uint8Array(raw.envelope.length + payload.length)
+  frame.set(raw.envelope)
+  frame.set(payload, raw.envelope.length)
+  return { frame, requestId, timestampMs }
+}
+
+/** readSet verifies a set by the configured keys alone and gives all keys with it in force; throws where it breaks a rule. */
+export const readSet = (
+  { core, clock, session, settings }: KeyHost,
+  { frame, requestId, timestampMs: askedMs }: KeySet,
+  { type, splitFrame, encodeBase64, serverKeysOf }: SetTools
+): { serial: number; keys: readonly ServerKey[] } => {
+  const { label, serverKeys: configured, compatible } = settings
+  const { envelope, payload } = splitFrame(frame)
+  if (payload.length > MAX_BYTES) refuse('too large')
+  const rules = { label, keys: configured, requestId, timeFloorMs: clock.floorMs, anyKey: true }
+  const { timestampMs } = core.openEnvelope(envelope, core.sha256(payload), rules)
+  const question = {
+    ...{ label, deviceSessionId: session?.id ?? '', messageType: type, timestampMs: askedMs },
+    ...{ requestId: requestId.replace(/\..*/, ''), payloadHash: core.sha256(new Uint8Array(0)) }
+  }
+  // An answer to another question, an echo above all, would have whatever payload somebody wanted signed (R126).
+  if (!compatible && core.beginRequest(question).requestId !== requestId) refuse('not an answer to cs.keys')
+  const { serial, keys } = JSON.parse(new TextDecoder().decode(payload)) as { serial: number; keys: Delivered[] }
+  if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial')
+  const delivered = keys.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
+    if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS)) refuse('not_after')
+    const known = configured.find((key) => key.id === id)
+    if (!known) return { id, publicKey, ...(notBefore === undefined ? {} : { notBefore }), notAfter }
+    return encodeBase64(known.publicKey) === publicKey ? [] : refuse('another key under a configured id')
+  })
+  const all = serverKeysOf([...configured, ...delivered])
+  if (!all.every(({ publicKey }) => core.isAcceptableEd25519Key(publicKey))) refuse('a key that nobody may have')
+  return { serial, keys: all }
+}
