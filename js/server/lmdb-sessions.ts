@@ -3,6 +3,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import { encodeText } from './encoding.ts'
+import type { Changes } from './lmdb-changes.ts'
 import type { Session, SessionStore } from './types.ts'
 
 // Bytes as text: what a decoder gives back may lie in memory that the next read writes over.
@@ -35,8 +36,8 @@ const withKey = (kept: Kept, next: Pick<Kept, 'algorithm' | 'publicKey'>, atMs: 
   return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
 }
 
-/** lmdbSessions makes a SessionStore in an open environment. */
-export const lmdbSessions = (root: RootDatabase): SessionStore => {
+/** lmdbSessions makes a SessionStore in an open environment, which notes what others have to hear of in `changes`. */
+export const lmdbSessions = (root: RootDatabase, changes: Changes): SessionStore => {
   const records = root.openDB<Kept, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 
@@ -47,6 +48,17 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
       if (next) records.put(id, next)
       return next !== undefined
     })
+
+  const updateAndTell = async (id: string, change: (kept: Kept) => Kept | undefined): Promise<boolean> => {
+    let tell: (() => void) | undefined
+    const isChanged = await update(id, (kept) => {
+      const next = change(kept)
+      if (next && next !== kept) tell = changes.note('sessions', id)
+      return next
+    })
+    tell?.()
+    return isChanged
+  }
 
   return {
     async get(id) {
@@ -63,7 +75,7 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
         return true
       }),
     revoke: (id, reason, atMs = Date.now()) =>
-      update(id, (kept) =>
+      updateAndTell(id, (kept) =>
         kept.status === 'revoked' ? kept : { ...kept, status: 'revoked', revokedReason: reason, revokedMs: atMs }
       ),
     async listByUser(userId) {
@@ -74,7 +86,7 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
       // Encoded at entry: a transaction runs later, when the caller may have changed its bytes.
       const next = keepKey(given)
       const expected = encodeText(expectedKey, 'base64url')
-      return update(id, (kept) =>
+      return updateAndTell(id, (kept) =>
         kept.status === 'active' && kept.publicKey === expected ? withKey(kept, next, atMs) : undefined
       )
     },
@@ -82,6 +94,7 @@ export const lmdbSessions = (root: RootDatabase): SessionStore => {
     async touch(id, ms) {
       await update(id, (kept) => (ms > kept.lastSeenMs ? { ...kept, lastSeenMs: ms } : undefined))
     },
+    watch: (listener) => changes.listen('sessions', listener),
     async isEmpty() {
       return [...records.getKeys({ limit: 1 })].length === 0
     }

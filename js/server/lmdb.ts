@@ -7,14 +7,17 @@ import { badArgument, integerOf, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
 import { createAnswerStore } from './answer-store.ts'
 import { createCodeStore } from './code-store.ts'
+import { lmdbChanges } from './lmdb-changes.ts'
+import { lmdbEvents } from './lmdb-events.ts'
 import { lmdbReplay } from './lmdb-replay.ts'
 import { lmdbSessions } from './lmdb-sessions.ts'
 import type { Records } from './records.ts'
-import type { AnswerStore, CodeStore, ReplayStore, SessionStore } from './types.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
 
 const DEFAULT_CAPACITY = 2 ** 20
 const CODE_CAPACITY = 2 ** 17
 const ANSWER_CAPACITY = 2 ** 17
+const MiB = 1024 * 1024
 
 /** What lmdbStores opens. */
 export type LmdbStores = {
@@ -22,6 +25,7 @@ export type LmdbStores = {
   replay: ReplayStore
   codes: CodeStore
   answers: AnswerStore
+  events: EventStore
   /** Closes all of them; resolves when everything is on disk. */
   close(): Promise<void>
 }
@@ -70,8 +74,9 @@ const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
 }
 
 /**
- * lmdbStores opens (and makes) a folder with sessions, replay ids, codes and idempotent answers of one label. `capacity`
- * bounds the ids, 2^20 by default, `answerCapacity` the answers, 2^17 by default; `restored` says that the folder was brought
+ * lmdbStores opens (and makes) a folder with sessions, replay ids, codes, idempotent answers and events of one label.
+ * `capacity` bounds the ids, 2^20 by default, `answerCapacity` the answers, 2^17 by default. Of events the latest
+ * `eventsPerSession` (256) and 1 MiB of each session are kept, `eventBytes` (256 MiB) of all. `restored` says that the folder was brought
  * back from a backup or a failed disk, so that ids accepted since may be missing: the gateway then fences itself off for
  * `futureMs`. It throws ERR_STORAGE_FAILED where the folder cannot be used.
  *
@@ -84,30 +89,40 @@ export const lmdbStores = (options: {
   path: string
   capacity?: number
   answerCapacity?: number
+  eventsPerSession?: number
+  eventBytes?: number
   restored?: boolean
 }): LmdbStores => {
   const {
     path,
     capacity = DEFAULT_CAPACITY,
     answerCapacity = ANSWER_CAPACITY,
+    eventsPerSession: perSession = 256,
+    eventBytes: bytes = 256 * MiB,
     restored = false
   } = optionsOf(options, 'lmdbStores')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path is a string')
   integerOf(capacity, 1, 2 ** 32, 'lmdbStores: capacity')
   integerOf(answerCapacity, 2, 2 ** 32, 'lmdbStores: answerCapacity')
+  integerOf(perSession, 1, 2 ** 20, 'lmdbStores: eventsPerSession')
+  integerOf(bytes, 1, Number.MAX_SAFE_INTEGER, 'lmdbStores: eventBytes')
   const root = openRoot(path)
-  const sessions = lmdbSessions(root)
+  const changes = lmdbChanges(root)
+  const sessions = lmdbSessions(root, changes)
   const replay = lmdbReplay(root, { capacity, restored })
   const codes = createCodeStore(lmdbRecords(root, 'codes', CODE_CAPACITY))
   const answers = createAnswerStore(lmdbRecords(root, 'answers', answerCapacity))
+  const events = lmdbEvents(root, { bounds: { perSession, bytesPerSession: MiB, bytes }, changes, restored })
   let closing: Promise<void> | undefined
   return {
     sessions,
     replay,
     codes,
     answers,
+    events,
     close() {
-      closing ??= Promise.all([replay.close(), codes.close(), answers.close()]).then(() => root.close())
+      changes.close()
+      closing ??= Promise.all([replay.close(), codes.close(), answers.close(), events.close()]).then(() => root.close())
       return closing
     }
   }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import {
   answerConformance,
   codeConformance,
+  eventConformance,
   replayConformance,
   sessionConformance
 } from 'countersign/server/conformance'
@@ -41,4 +42,5 @@ describe('the suites', { concurrency: true }, () => {
   replayConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })
   codeConformance(test, assert, makeStores, exact)
   answerConformance(test, assert, makeStores, exact)
+  eventConformance(test, assert, makeStores, exact)
 })

@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { memoryAnswerStore, memoryCodeStore, memoryReplayStore, memorySessionStore } from 'countersign/server'
+import {
+  memoryAnswerStore,
+  memoryCodeStore,
+  memoryEventStore,
+  memoryReplayStore,
+  memorySessionStore
+} from 'countersign/server'
 import { storeConformance } from 'countersign/server/conformance'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { core, createWorld, enrol, startMs } from './kit.mjs'
@@ -25,6 +31,7 @@ const memoryStores = () => {
     sessions: memorySessionStore(),
     replay: memoryReplayStore({ capacity: 640 }),
     codes: memoryCodeStore({ capacity: 64 }),
+    events: memoryEventStore(),
     answers: memoryAnswerStore({ capacity: 640 })
   }
   return { ...stores, close: () => stores.replay.close() }

@@ -3,12 +3,13 @@
 
 import { answerConformance } from './answers.ts'
 import { codeConformance } from './codes.ts'
+import { eventConformance } from './events.ts'
 import type { ConformanceAssert, ConformanceOptions, ConformanceTest, MakeStores } from './kit.ts'
 import { replayConformance } from './replay.ts'
 import { sessionConformance } from './sessions.ts'
 
 export type { ConformanceAssert, ConformanceOptions, ConformanceStores, ConformanceTest, MakeStores } from './kit.ts'
-export { answerConformance, codeConformance, replayConformance, sessionConformance }
+export { answerConformance, codeConformance, eventConformance, replayConformance, sessionConformance }
 
 /**
  * storeConformance registers the suites of all store interfaces; the suite of one interface stands beside it under its own
@@ -20,7 +21,7 @@ export { answerConformance, codeConformance, replayConformance, sessionConforman
  * import { test } from 'node:test'
  * import { storeConformance } from 'countersign/server/conformance'
  *
- * storeConformance(test, assert, async () => ({ sessions, replay, codes, answers, close }), { name: 'mine' })
+ * storeConformance(test, assert, async () => ({ sessions, replay, codes, answers, events, close }), { name: 'mine' })
  * ```
  */
 export const storeConformance = (
@@ -33,4 +34,5 @@ export const storeConformance = (
   replayConformance(test, assert, makeStores, options)
   codeConformance(test, assert, makeStores, options)
   answerConformance(test, assert, makeStores, options)
+  eventConformance(test, assert, makeStores, options)
 }

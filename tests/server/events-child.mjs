@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// The other processes of the tests of events: gateways over one folder of LMDB, told what to do by messages.
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { createGateway, nodeHandler, serverKeyFile } from 'countersign/server'
+import { lmdbStores } from 'countersign/server/lmdb'
+
+const [, , folder] = process.argv
+const signer = serverKeyFile(join(folder, 'server.key'))
+const stores = lmdbStores({ path: join(folder, 'stores'), eventsPerSession: 20_000, capacity: 65_536 })
+const gateway = createGateway({ label: 'test', signer, ...stores, routes: {} })
+
+const orders = {
+  /** Publishes `count` events from `from` on, some at once, and tells each as soon as it has its number. */
+  async publish({ sessionId, from, count, atOnce = 8 }) {
+    let next = from
+    const work = async () => {
+      while (next < from + count) {
+        const text = String(next++)
+        await gateway.publish(sessionId, 'demo.note', text)
+        process.send({ published: text })
+      }
+    }
+    await Promise.all(Array.from({ length: atOnce }, work))
+    process.send({ done: true })
+  },
+  async revoke({ sessionId }) {
+    await stores.sessions.revoke(sessionId, 'elsewhere')
+    process.send({ done: true })
+  },
+  metrics: async () => process.send({ metrics: gateway.metrics() })
+}
+
+process.on('message', ({ order, ...what }) => orders[order](what))
+process.once('disconnect', () => process.exit())
+await gateway.ready()
+const server = createServer(nodeHandler(gateway)).listen(0, '127.0.0.1', () =>
+  process.send({ port: server.address().port })
+)
