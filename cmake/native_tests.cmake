@@ -22,7 +22,7 @@ target_compile_definitions(countersign_tests
 target_compile_options(countersign_tests PRIVATE ${countersign_warnings}
   -O$<NOT:$<OR:$<BOOL:${COUNTERSIGN_SANITIZE}>,$<BOOL:${EMSCRIPTEN}>>>
   $<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=undefined>)
-target_link_libraries(countersign_tests PRIVATE countersign)
+target_link_libraries(countersign_tests PRIVATE countersign countersign-knock)
 # Catch2's own code is not what the sanitizers watch, and takes most of a minute when they do.
 set_source_files_properties(tests/native/main.cpp
   PROPERTIES COMPILE_OPTIONS "-w;-O0;$<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=all>")

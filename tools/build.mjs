@@ -107,25 +107,32 @@ const buildWasm = () => {
   run('cmake', ['--build', '--preset', 'wasm'], env)
 }
 
-const wasms = ['countersign', 'countersign-client']
+const wasms = ['countersign', 'countersign-client', 'countersign-knock']
+/** What is compiled in, each with its licence beside it. */
+const licences = { libsodium: join(sodium, 'LICENSE'), bearssl: join(cache, 'bearssl-0.6', 'LICENSE.txt') }
 
-/** buildGlue makes the one glue of both cores: they differ in what they can be asked, not in how they are loaded. */
+const built = [
+  ...wasms.map((name) => `dist/${name}.wasm`),
+  ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
+]
+
+/** buildGlue makes the one glue of all cores: they differ in what they can be asked, not in how they are loaded. */
 const buildGlue = () => {
-  const [glue, other] = wasms.map((name) =>
-    readFileSync(`build/wasm/${name}.mjs`, 'utf8').replaceAll('countersign-client', 'countersign')
+  const [glue, ...others] = wasms.map((name) =>
+    readFileSync(`build/wasm/${name}.mjs`, 'utf8').replaceAll(name, 'countersign')
   )
-  if (glue !== other) fail('countersign.wasm and countersign-client.wasm have come to need glue of their own')
+  if (others.some((other) => other !== glue)) fail(`one of ${wasms.join(', ')} has come to need glue of its own`)
   const { code } = transformSync(glue, { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
   mkdirSync('dist', { recursive: true })
   writeFileSync('dist/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
   for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/${name}.wasm`)
-  copyFileSync(join(sodium, 'LICENSE'), 'dist/LICENSE.libsodium')
+  for (const [name, path] of Object.entries(licences)) copyFileSync(path, `dist/LICENSE.${name}`)
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
-  const kept = new Set(['dist/glue.js', 'dist/LICENSE.libsodium', ...wasms.map((name) => `dist/${name}.wasm`)])
+  const kept = new Set(['dist/glue.js', ...built])
   for (const source of files(['js'])) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
     for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
@@ -148,7 +155,7 @@ if (!jsOnly) {
     'glue',
     {
       inputs: [...glued, 'package-lock.json'],
-      outputs: ['dist/glue.js', 'dist/LICENSE.libsodium', ...wasms.map((name) => `dist/${name}.wasm`)]
+      outputs: ['dist/glue.js', ...built]
     },
     buildGlue
   )

@@ -89,6 +89,7 @@ const steps = {
   redis: nodeTests('tests/redis'),
   testing: nodeTests('tests/testing'),
   interop: nodeTests('tests/interop'),
+  knock: nodeTests('tests/knock'),
   demo: nodeTests('tests/demo'),
   browsers: nodeTests('tests/browsers'),
   ...(options.long && style)

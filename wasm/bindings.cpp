@@ -16,28 +16,6 @@ extern "C" void _embind_register_bindings(struct InitFunc*) {}
 
 namespace countersign::wasm {
 
-namespace {
-
-// Raised whenever anything of the contract with js/core-wasm.ts changes.
-int abi() {
-  return 2;
-}
-
-unsigned address(const void* pointer) {
-  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(pointer));
-}
-unsigned io_address() {
-  return address(io);
-}
-unsigned out_address() {
-  return address(out);
-}
-unsigned table_address() {
-  return address(table);
-}
-
-}  // namespace
-
 EMSCRIPTEN_BINDINGS(countersign) {
   using emscripten::function;
   function("abi", &abi);

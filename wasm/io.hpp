@@ -22,6 +22,24 @@ inline unsigned io_size = static_io_size;
 inline std::uint8_t out[2 * max_envelope_size];
 inline double table[32];
 
+/// abi is raised whenever anything of the contract with js/core-wasm.ts changes.
+inline int abi() {
+  return 2;
+}
+
+inline unsigned address(const void* pointer) {
+  return static_cast<unsigned>(reinterpret_cast<std::uintptr_t>(pointer));
+}
+inline unsigned io_address() {
+  return address(io);
+}
+inline unsigned out_address() {
+  return address(out);
+}
+inline unsigned table_address() {
+  return address(table);
+}
+
 /// Numbers go back as they are, errors as minus their number.
 inline int done(ErrorCode error) {
   return -static_cast<int>(error);

@@ -69,6 +69,18 @@ const readOrigins = (text) =>
     return origin
   })
 
+// Targets of the knock relay. An address that is written here may be a private one: it is the operator who wrote it.
+const readKnockTargets = (text) =>
+  Object.fromEntries(
+    words(text).map((entry) => {
+      const [, id, bracketed, plain, port] =
+        /^([A-Za-z0-9_-]{1,64})=(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(entry) ?? []
+      const host = bracketed ?? plain
+      if (!host || Number(port) < 1 || Number(port) > 65_535) refuse('KNOCK_TARGETS', 'a list of id=host:port', entry)
+      return [id, { host, port: Number(port), allowPrivate: isIP(host) !== 0 }]
+    })
+  )
+
 /** readConfig returns the checked settings, or throws a ConfigError that names the variable and what it has to be. */
 export const readConfig = (env) => {
   const smtpUrl = readSmtpUrl(env.SMTP_URL)
@@ -89,6 +101,7 @@ export const readConfig = (env) => {
     smtpUrl,
     mailFrom: readSender(env.MAIL_FROM, smtpUrl),
     trustedProxies: readTrustedProxies(env.TRUSTED_PROXY),
-    origins: readOrigins(env.ORIGINS)
+    origins: readOrigins(env.ORIGINS),
+    knockTargets: readKnockTargets(env.KNOCK_TARGETS)
   }
 }

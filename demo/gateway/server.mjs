@@ -5,6 +5,7 @@ import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { knockRelay } from 'countersign/knock/server'
 import { createGateway, enrollment, nodeHandler, serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
@@ -95,7 +96,11 @@ const createParts = async (config, log) => {
     sessions: stores.sessions,
     replay: stores.replay,
     enrollment: enrolling,
-    routes: { ...demoRoutes({ sessions: stores.sessions }), ...statsRoutes(stats) },
+    routes: {
+      ...demoRoutes({ sessions: stores.sessions }),
+      ...statsRoutes(stats),
+      'knock.relay': knockRelay({ targets: config.knockTargets })
+    },
     rates,
     onStage: trace.note,
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)

@@ -78,7 +78,7 @@ export const startPageServer = async (gatewayUrl) => {
   const scripts = await bundleScripts()
   // Read together with the scripts: a build that runs meanwhile must not mix its files with these.
   const wasm = {}
-  for (const name of ['countersign.wasm', 'countersign-client.wasm'])
+  for (const name of ['countersign.wasm', 'countersign-client.wasm', 'countersign-knock.wasm'])
     wasm[name] = await readFile(join(root, 'dist', name))
   const served = { url: '', onResult: () => {}, close: async () => {} }
   const handle = async (request, response) => {

@@ -153,7 +153,8 @@ test('a bundler makes a page of it that needs nothing of Node and keeps the addr
 test('an application without the server part carries none of it, and importing nothing costs nothing', async () => {
   const { outputFiles } = await build({
     stdin: {
-      contents: "import 'countersign'; import 'countersign/core'; import 'countersign/stats-event'",
+      contents:
+        "import 'countersign'; import 'countersign/core'; import 'countersign/stats-event'; import 'countersign/knock'",
       resolveDir: project
     },
     bundle: true,

@@ -67,7 +67,10 @@ test('the entries are known', () => {
     'countersign/stats-event/node',
     'countersign/stats-event/server',
     'countersign/stats-event/server/lmdb',
-    'countersign/testing'
+    'countersign/testing',
+    'countersign/knock',
+    'countersign/knock/node',
+    'countersign/knock/server'
   ])
 })
 

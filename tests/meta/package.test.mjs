@@ -39,8 +39,10 @@ test('the tarball holds exactly the built files and the documents', () => {
     .map((entry) => `${entry.parentPath}/${entry.name}`.slice(`${root}/js/`.length - 1).replace(/^\/+/, ''))
   const expected = [
     ...sources.flatMap((name) => ['.js', '.js.map', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`)),
+    'dist/LICENSE.bearssl',
     'dist/LICENSE.libsodium',
     'dist/countersign-client.wasm',
+    'dist/countersign-knock.wasm',
     'dist/countersign.wasm',
     'dist/glue.js',
     'CHANGELOG.md',

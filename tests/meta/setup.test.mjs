@@ -66,7 +66,7 @@ test('not root: one line with the exact command, and exit code 1', () => {
   assert.equal(status, 1)
   assert.match(
     said,
-    /^setup: these packages are missing; run: sudo (apt-get update && sudo )?apt-get install -y --no-install-recommends emscripten cmake ninja-build\n$/
+    /^setup: these packages are missing; run: sudo (apt-get update && sudo )?apt-get install -y --no-install-recommends xz-utils emscripten cmake ninja-build\n$/
   )
 })
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Knocks over UDP, which Node has and browsers have not.
+
+export {
+  type AcceptedKnock,
+  createKnockListener,
+  type KnockEvent,
+  type KnockListener,
+  type KnockListenerOptions,
+  type KnockOutcome,
+  type KnockRefusal,
+  type KnockUser
+} from './listener.ts'
+export { type SendKnockOptions, sendKnock } from './send.ts'

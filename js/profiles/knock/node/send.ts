@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MIT
+// A knock from Node, without a gateway in between.
+
+import { lookup } from 'node:dns/promises'
+import { badArgument, integerOf, optionsOf, textOf } from '../../../core-args.ts'
+import { CountersignError } from '../../../errors.ts'
+import { derOfPem, type KnockKey } from '../keys.ts'
+import { openKnockReplyDatagram } from '../reply.ts'
+import { sealKnock } from '../seal.ts'
+import type { KnockFields, KnockReply } from '../types.ts'
+import { exchangeUdp } from './udp.ts'
+
+export type SendKnockOptions = {
+  /** The daemon: a name or an address, and its port. */
+  host: string
+  port: number
+  key: KnockKey
+  /** The daemon's RSA key, PEM. */
+  serverPublicKeyPem: string
+  /** The user's own RSA key (PKCS#8 PEM), to read a reply with; without it none is waited for. */
+  userPrivateKeyPem?: string
+  /** 2000 unless told. */
+  replyWithinMs?: number
+  signal?: AbortSignal
+}
+
+const resolveHost = async (host: string): Promise<string> => {
+  try {
+    return (await lookup(host)).address
+  } catch (cause) {
+    throw new CountersignError('ERR_NETWORK', { cause, detail: 'the host is not known' })
+  }
+}
+
+/**
+ * sendKnock sends one datagram over UDP. It resolves to the daemon's reply, or to null where none came: the knock was
+ * refused, lost, or there is no key to read a reply with. It rejects as sealKnock and openKnockReply do, with ERR_NETWORK where
+ * nothing could be sent, and with ERR_ABORTED.
+ *
+ * @example
+ * const reply = await sendKnock({ timestamp: Math.floor(Date.now() / 1000), userId: 7, actionId: 1, challenge: randomChallenge() },
+ *   { host: 'door.example', port: 50000, key, serverPublicKeyPem, userPrivateKeyPem })
+ */
+export const sendKnock = async (fields: KnockFields, options: SendKnockOptions): Promise<KnockReply | null> => {
+  const {
+    host,
+    port,
+    key,
+    serverPublicKeyPem,
+    userPrivateKeyPem,
+    replyWithinMs = 2000,
+    signal
+  } = optionsOf(options, 'options')
+  textOf(host, 'host')
+  integerOf(port, 1, 65_535, 'port')
+  integerOf(replyWithinMs, 1, 60_000, 'replyWithinMs')
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw badArgument('signal')
+  const { userId, actionId, challenge, timestamp } = fields
+  const own = userPrivateKeyPem === undefined ? undefined : derOfPem(userPrivateKeyPem, 'PRIVATE KEY')
+  const datagram = await sealKnock(fields, key, serverPublicKeyPem)
+  const address = await resolveHost(host)
+  const waitMs = own ? replyWithinMs : 0
+  const reply = await exchangeUdp({ address, port, datagram, replyWithinMs: waitMs, signal })
+  if (!reply || !own) return null
+  const expected = { userId, actionId, challenge, nowSeconds: timestamp }
+  return openKnockReplyDatagram(new Uint8Array(reply), userPrivateKeyPem as string, key, expected)
+}
