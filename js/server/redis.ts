@@ -124,7 +124,7 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     onDown: (error) => onState?.({ isUp: false, error })
   })
   const run = createRun(connection.ask)
-  const replay = redisReplay(run, prefix, bounds.capacity)
+  const replay = redisReplay(run, { prefix, capacity: bounds.capacity, onLost: watches.announce })
   const sessions = redisSessions(run, prefix, channels.sessions, watches.watch(channels.sessions))
   const codes = redisCodes(run, prefix, CODE_CAPACITY)
   const events = redisEvents(run, {

@@ -26,8 +26,15 @@ export type RedisReplay = ReplayStore & {
   look(run: Run): Promise<void>
 }
 
+export type RedisReplayOptions = {
+  prefix: string
+  capacity: number
+  /** Called when ids may have been forgotten, and whatever else was in the same Redis with them. */
+  onLost(): void
+}
+
 /** redisReplay makes a ReplayStore whose keys begin with `prefix`. */
-export const redisReplay = (run: Run, prefix: string, capacity: number): RedisReplay => {
+export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay => {
   const quota = Math.max(1, Math.floor(capacity / 64))
   const shared = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
   let last: Answer = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
@@ -44,8 +51,10 @@ export const redisReplay = (run: Run, prefix: string, capacity: number): RedisRe
   // have been forgotten is refused by it.
   const note = (answer: Answer): Answer => {
     last = answer
+    const known = mark
     if (answer.word === 'lost') mark = undefined
-    else if (answer.mark !== mark) mark = newestMs <= floorMs() ? answer.mark : undefined
+    else if (answer.mark !== known) mark = newestMs <= floorMs() ? answer.mark : undefined
+    if (known !== undefined && mark !== known) onLost()
     return answer
   }
 

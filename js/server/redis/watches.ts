@@ -13,6 +13,8 @@ export type Watches = {
   open(): Promise<void>
   /** Listens anew: the server behind the address may be another one. */
   renew(why: string): void
+  /** Tells all that any may have changed. */
+  announce(): void
   watch(channel: string): (listener: Listener) => () => void
   close(): void
 }
@@ -57,6 +59,7 @@ export const createWatches = (
   return {
     open: connection.open,
     renew: connection.renew,
+    announce,
     watch: (channel) => (listener) => {
       // A function of its own for each call: one listener may be given twice.
       const own: Listener = (id) => listener(id)

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// D6: a Redis that is killed, stopped, full, read-only, damaged, emptied or replaced under load. Nothing is accepted twice,
+// what is refused is refused signed and soon, and service returns by itself.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { redisStores } from 'countersign/server/redis'
+import { enrol, label } from '../server/kit.mjs'
+import { createFleet, until } from './fleet.mjs'
+import { assertFast, describePart, startLoad } from './load.mjs'
+import { startRedis } from './server.mjs'
+
+const window = { pastMs: 60_000, futureMs: 2000 }
+const STATE = `countersign:{${label}}:replay:state`
+const FAULT_MS = 1500
+
+const createWorld = async (t, settings) => {
+  const redis = await startRedis(settings)
+  t.after(() => redis.stop())
+  const fleet = createFleet(t, { store: redis.url, window })
+  const gateways = [await fleet.start(), await fleet.start()]
+  const devices = []
+  const open = async (work) => {
+    const stores = await redisStores({ url: redis.url, label, deadlineMs: 1000 })
+    try {
+      return await work(stores)
+    } finally {
+      await stores.close()
+    }
+  }
+  await open(async ({ sessions }) => {
+    for (let count = 0; count < 8; count++) devices.push(await enrol(sessions, { nowMs: Date.now() }))
+  })
+  /** What an application does that keeps its sessions elsewhere too: they are back, the ids are not. */
+  const bringSessionsBack = () =>
+    open(async ({ sessions }) => {
+      for (const { session } of devices) await sessions.create(session)
+    })
+  return { redis, fleet, gateways, devices, bringSessionsBack }
+}
+
+/** play runs one fault: load, break, repair, load; the refusals' times are reported and bounded. */
+const play = async (t, world, { spoil, repair, isRefusing = true }) => {
+  const load = startLoad(world.fleet, world.gateways, world.devices)
+  await load.served('service before')
+  await sleep(300)
+  await spoil()
+  load.phase('fault')
+  await sleep(FAULT_MS)
+  await load.settle()
+  await repair()
+  load.phase('after')
+  await load.served('service returns')
+  const parts = await load.stop()
+  for (const [name, part] of Object.entries(parts)) t.diagnostic(`${name}: ${describePart(part)}`)
+  if (isRefusing) {
+    assert.equal(parts.fault.codes.ok ?? 0, 0, 'nothing is accepted while ids cannot be kept')
+    assertFast(parts.fault)
+    for (const { ask } of world.gateways)
+      assert.match(await ask('metrics'), /countersign_fail_closed_total\{[^}]*\} [1-9]/)
+  }
+  return parts
+}
+
+test('D6 Redis killed and started again empty; sessions come back, ids do not', async (t) => {
+  const world = await createWorld(t)
+  const { redis, bringSessionsBack } = world
+  await play(t, world, {
+    spoil: () => redis.kill(),
+    async repair() {
+      await redis.start()
+      await bringSessionsBack()
+    }
+  })
+})
+
+test('D6 Redis killed and started again with all it had: fenced, as nothing proves that it is all', async (t) => {
+  const world = await createWorld(t, ['--appendonly', 'yes', '--appendfsync', 'always'])
+  const { redis } = world
+  const parts = await play(t, world, { spoil: () => redis.kill(), repair: () => redis.start() })
+  assert.equal(
+    parts.after.codes['cs.session_revoked'] ?? parts.after.codes['cs.unauthenticated'] ?? 0,
+    0,
+    'nobody is signed out'
+  )
+})
+
+test('D6 Redis stopped, with its connections open', async (t) => {
+  const world = await createWorld(t)
+  const { redis } = world
+  await play(t, world, { spoil: () => redis.pause(), repair: () => redis.resume() })
+})
+
+test('D6 Redis full: it refuses writes, evicts nothing', async (t) => {
+  const world = await createWorld(t)
+  const { redis } = world
+  await play(t, world, {
+    spoil: () => redis.cli('CONFIG', 'SET', 'maxmemory', '1mb'),
+    repair: () => redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+  })
+})
+
+test('D6 Redis made a replica, then a primary again', async (t) => {
+  const world = await createWorld(t)
+  const { redis } = world
+  await play(t, world, {
+    spoil: () => redis.cli('REPLICAOF', '127.0.0.1', '1'),
+    repair: () => redis.cli('REPLICAOF', 'NO', 'ONE')
+  })
+})
+
+test('D6 something else in a key of the replay store', async (t) => {
+  const world = await createWorld(t)
+  const { redis } = world
+  await play(t, world, {
+    spoil: () => redis.cli('SET', STATE, 'junk'),
+    repair: () => redis.cli('DEL', STATE)
+  })
+})
+
+test('D6 Redis emptied under its gateways', async (t) => {
+  const world = await createWorld(t)
+  const { redis, bringSessionsBack } = world
+  await play(t, world, { spoil: () => redis.cli('FLUSHALL'), repair: bringSessionsBack, isRefusing: false })
+})
+
+test('D6 Redis set to evict while it runs is not used until it is set back', async (t) => {
+  const world = await createWorld(t)
+  const { redis, gateways } = world
+  const set = (policy) => redis.cli('CONFIG', 'SET', 'maxmemory-policy', policy)
+  await play(t, world, {
+    async spoil() {
+      await set('allkeys-lru')
+      await until('both have noticed', () => gateways.every(({ states }) => states.at(-1) === false))
+    },
+    repair: () => set('noeviction')
+  })
+})
