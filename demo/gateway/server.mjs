@@ -6,11 +6,12 @@ import { createServer } from 'node:http'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
-import { createGateway, enrollment, nodeHandler, serverKeyFile } from 'countersign/server'
+import { createGateway, enrollment, nodeHandler } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
+import { readRing, trusted } from './keys.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
 import { demoRoutes } from './routes.mjs'
@@ -40,11 +41,13 @@ const answerJson = (res, value) =>
     : answer(res, 200, 'application/json', JSON.stringify(value))
 
 /** description is the public half of the configuration: what a client has to know to talk to this gateway. */
-const description = ({ label, window }, signer) => ({
+const description = ({ label, window }, ring) => ({
   label,
-  server_keys: [
-    { id: signer.keyId, algorithm: 'ed25519', public_key: Buffer.from(signer.publicKey).toString('base64') }
-  ],
+  server_keys: trusted(ring).map(({ keyId, publicKey }) => ({
+    id: keyId,
+    algorithm: 'ed25519',
+    public_key: Buffer.from(publicKey).toString('base64')
+  })),
   bindings: ['frame', 'header', 'json'],
   past_ms: window.pastMs,
   future_ms: window.futureMs
@@ -71,7 +74,8 @@ const createParts = async (config, log) => {
   if (existsSync(path) && !existsSync(keyPath)) {
     throw new Error(`${keyPath} is missing though there are sessions: restore it, or move ${path} away to start anew`)
   }
-  const signer = await serverKeyFile(keyPath)
+  const ring = readRing(config.dataDir)
+  const { signer, keySigner, set } = ring
   const stores = lmdbStores({ path, capacity: REPLAY_CAPACITY })
   const statsStore = lmdbStatsStore({ path: join(config.dataDir, `${config.label}.stats.lmdb`) })
   const stats = createStats({ store: statsStore, phase: config.statsPhase })
@@ -81,7 +85,7 @@ const createParts = async (config, log) => {
   const { label, window, origins, rates } = config
   const enrolling = enrollment({
     label,
-    signer,
+    signer: keySigner,
     sessions: stores.sessions,
     codes: stores.codes,
     mailer: mailer.send,
@@ -90,6 +94,8 @@ const createParts = async (config, log) => {
   const gateway = createGateway({
     label,
     signer,
+    keySigner,
+    serverKeys: set.serial > 0 ? set : undefined,
     window,
     origins,
     endpoint: ENDPOINT,
@@ -112,7 +118,7 @@ const createParts = async (config, log) => {
     await statsStore.close()
     mailer.close()
   }
-  return { signer, outbox, trace, gateway, close }
+  return { ring, outbox, trace, gateway, close }
 }
 
 const textOf = (error) => String(error?.message ?? error)
@@ -133,7 +139,7 @@ const createDispatch = async (config, parts, state) => {
   const page = await pageFiles(PAGE)
   const isOpen = () => state.isLoopback && !config.smtpUrl
   const dev = devEndpoints({ outbox: parts.outbox, trace: parts.trace, isOpen })
-  const wellKnown = description(config, parts.signer)
+  const wellKnown = description(config, parts.ring)
   return (req, res) => {
     if (state.isDraining) res.setHeader('connection', 'close')
     // The path as it stands in the request line: nothing is decoded or normalised into another endpoint.
