@@ -229,7 +229,7 @@ export class ServerClock {
   }
 
   view(): ClockView {
-    const monotonicMs = this.#monotonicNow()
+    const monotonicMs = this.#look()
     const wallMs = this.#now()
     const { offsetMs, errorMs, ageMs, source } = this.#core.estimate(monotonicMs)
     const isKnown = source !== 'none'

@@ -30,8 +30,10 @@ bool ServerClock::add_round_trip(const RoundTrip& sample, bool replace) {
 
 bool ServerClock::add_event(double received_ms, double server_ms) {
   if (!std::isfinite(received_ms) || !is_wall_time(server_ms)) return false;
-  take({.low = server_ms - received_ms, .high = std::numeric_limits<double>::infinity(), .at_ms = received_ms}, ClockSource::event,
-       false);
+  take({.low = server_ms - received_ms,
+        .high = std::numeric_limits<double>::infinity(),
+        .at_ms = received_ms},
+       ClockSource::event, false);
   return true;
 }
 
@@ -53,7 +55,8 @@ bool ServerClock::note_wall(double monotonic_ms, double wall_ms) {
   const double parted_ms =
       std::abs((look.wall_ms - last.wall_ms) - (look.monotonic_ms - last.monotonic_ms));
   if (parted_ms <= max_wall_divergence_ms) return false;
-  suspicion_ms_ += parted_ms;
+  // The wall clock that counted the sleep drifts as well.
+  suspicion_ms_ += parted_ms / (1 - max_drift);
   suspected_ms_ = monotonic_ms;
   return true;
 }
@@ -105,7 +108,8 @@ void ServerClock::take(Interval sample, ClockSource source, bool replace) {
     next = widened(sample, at_ms, 0);
     // An event has no upper end to settle a suspicion with. Where it fits without, the suspicion
     // stays and the middle stays where it was.
-    const bool stays = source == ClockSource::event && next.low <= known.high;
+    const bool stays =
+        source == ClockSource::event && next.low <= known.high + clock_resolution_ms;
     if (stays) {
       suspicion_ms_ = suspicion_ms;
     } else {
@@ -113,8 +117,9 @@ void ServerClock::take(Interval sample, ClockSource source, bool replace) {
     }
     const double low = std::max(known.low, next.low);
     const double high = std::min(known.high, next.high);
-    if (low <= high) {
-      next = {.low = low, .high = high, .at_ms = at_ms};
+    // Whole milliseconds and a trip's own drift make ends that should touch miss by as much.
+    if (low <= high + clock_resolution_ms) {
+      next = {.low = std::min(low, high), .high = std::max(low, high), .at_ms = at_ms};
       source = std::max(source, source_);
     }
   }

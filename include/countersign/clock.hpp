@@ -43,7 +43,8 @@ class ServerClock {
   bool add_round_trip(const RoundTrip& sample, bool replace = false);
 
   /// add_event takes the time of a verified event, which bounds the offset from below, and says so.
-  /// One above the whole interval replaces it: the error is then infinite until the next round trip.
+  /// One above the whole interval replaces it: the error is then infinite until the next round
+  /// trip.
   bool add_event(double received_ms, double server_ms);
 
   /// start_stored starts from an offset kept from an earlier visit, until a verified sample
@@ -52,7 +53,7 @@ class ServerClock {
 
   /// note_wall compares wall and monotonic clock since the last look and says whether they parted
   /// by more than 250 ms: then the machine slept or a clock was set, and the error grows by as
-  /// much.
+  /// much and by 200 ppm of it.
   bool note_wall(double monotonic_ms, double wall_ms);
 
   /// estimate gives what is known at monotonic_ms; source none where that is nothing.

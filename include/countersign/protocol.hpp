@@ -47,6 +47,7 @@ inline constexpr std::size_t max_replay_capacity = std::size_t{1} << 24;
 inline constexpr double max_drift = 200e-6;
 inline constexpr double max_round_trip_ms = 5'000;
 inline constexpr double max_wall_divergence_ms = 250;
+inline constexpr double clock_resolution_ms = 2;
 
 using HashView = std::span<const std::uint8_t, hash_size>;
 using SignatureView = std::span<const std::uint8_t, signature_size>;

