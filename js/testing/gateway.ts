@@ -67,7 +67,14 @@ export const createTestGateway = (
       const nowMs = now()
       await sessions.create({ ...common, id: sessionId, userId, status: 'active', createdMs: nowMs, lastSeenMs: nowMs })
       const store = memoryStore()
-      await store.put(recordName, { ...common, key: { sign: async (bytes) => deviceKey.sign(bytes) }, sessionId })
+      // As an enrolment leaves it: the configured server keys are fresh.
+      const serverKeys = { askedMs: nowMs }
+      await store.put(recordName, {
+        ...common,
+        key: { sign: async (bytes) => deviceKey.sign(bytes) },
+        sessionId,
+        serverKeys
+      })
       return { sessionId, userId, store }
     },
     async close() {

@@ -156,7 +156,8 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
     ...(patienceMs === undefined ? {} : { patienceMs })
   })
   const serverClock = time.createClock(clockOptions)
-  const core = await loadCore()
+  // What the client loads when it needs it takes real time then, which no test can repeat.
+  const [core] = await Promise.all([loadCore(), import('../key-sets.ts')])
   const server = createTestGateway(serverClock.now, random.fork('gateway'), gatewayOptions)
   await server.gateway.ready()
   const handle = server.gateway.handle

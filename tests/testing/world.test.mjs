@@ -36,7 +36,7 @@ const busyTest = async (seed) => {
         )
       )
     }
-    await world.advance(world.random.between(0, 3000))
+    await world.advance(round === 5 ? 25 * HOUR : world.random.between(0, 3000))
   }
   const outcomes = await world.run(Promise.all(calls))
   return { lines: world.network.transcript(), outcomes }
