@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// GET /dev/outbox and GET /dev/trace: for a person at this machine, and for nobody else.
+// GET /dev/…: for a person at this machine, and for nobody else. What it does, not only shows, asks for a header besides.
 import { isLoopbackAddress } from './source.mjs'
 
 // Any of these says that a front end passed the request on; whoever asked is then not known to be on this machine.
@@ -27,13 +27,20 @@ export const mayShow = (req, open) =>
   !Object.keys(req.headers).some((name) => FORWARDING.test(name)) &&
   req.headers['sec-fetch-site'] !== 'cross-site'
 
-/** devEndpoints returns a handler `(req, pathname, query) → value | undefined`; undefined is a 404, whichever condition failed. */
+// A page of another origin cannot send it without a preflight, which allows nothing here.
+const mayAct = (req) => req.headers['x-countersign-dev'] === 'yes'
+
+/**
+ * devEndpoints returns a handler `(req, pathname, query) → value | undefined`; undefined is a 404, whichever condition
+ * failed. `actions` are run by name and return what is answered.
+ */
 export const devEndpoints =
-  ({ outbox, trace, isOpen }) =>
+  ({ outbox, trace, isOpen, actions = {} }) =>
   (req, pathname, query) => {
     if (!mayShow(req, isOpen())) return undefined
     const given = (name) => new URLSearchParams(query).get(name) ?? ''
     if (pathname === '/dev/outbox') return outbox.of(given('email'))
     if (pathname === '/dev/trace') return { request_id: given('request_id'), stages: trace.of(given('request_id')) }
-    return undefined
+    const action = pathname.slice('/dev/'.length)
+    return Object.hasOwn(actions, action) && mayAct(req) ? actions[action](given) : undefined
   }

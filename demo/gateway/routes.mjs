@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What the demo answers once the gateway has verified a request. Every answer is signed by the gateway.
 
+import { pushRoutes } from './push.mjs'
+
 const json = (value) => ({ contentType: 'application/json', payload: Buffer.from(JSON.stringify(value)) })
 
-/** demoRoutes returns the message types and header routes of the demo, over its session store. */
-export const demoRoutes = ({ sessions, now = Date.now }) => ({
+/** demoRoutes returns the message types and header routes of the demo, over its session store and the gateway's `publish`. */
+export const demoRoutes = ({ sessions, publish, now = Date.now }) => ({
+  ...pushRoutes({ publish, now }),
   'demo.echo': ({ payload }) => ({ payload }),
   'demo.fail': () => ({ resultCode: 'refused' }),
   'demo.ping': () => ({}),

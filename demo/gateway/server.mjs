@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { dirname, join, resolve } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
 import { createGateway, enrollment, nodeHandler } from 'countersign/server'
@@ -22,6 +23,8 @@ import { createTrace } from './trace.mjs'
 const PAGE = fileURLToPath(new URL('../../build/demo/public/', import.meta.url))
 const REPLAY_CAPACITY = 2 ** 20
 const DRAIN_MS = 10_000
+const RESTART_MS = 1000
+const ANSWER_MS = 50
 
 const ENDPOINT = '/exchange'
 const CORS_CHECK = '/.well-known/countersign-cors'
@@ -91,6 +94,7 @@ const createParts = async (config, log) => {
     mailer: mailer.send,
     onFailure: (error) => log.line('enrolment failed', { error: textOf(error) })
   })
+  const publish = (...event) => gateway.publish(...event)
   const gateway = createGateway({
     label,
     signer,
@@ -101,9 +105,10 @@ const createParts = async (config, log) => {
     endpoint: ENDPOINT,
     sessions: stores.sessions,
     replay: stores.replay,
+    events: stores.events,
     enrollment: enrolling,
     routes: {
-      ...demoRoutes({ sessions: stores.sessions }),
+      ...demoRoutes({ sessions: stores.sessions, publish }),
       ...statsRoutes(stats),
       'knock.relay': knockRelay({ targets: config.knockTargets })
     },
@@ -134,11 +139,11 @@ const addCors = (req, res, origins) => {
   res.setHeader('access-control-expose-headers', 'countersign')
 }
 
-const createDispatch = async (config, parts, state) => {
+const createDispatch = async (config, parts, state, actions) => {
   const exchange = nodeHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) })
   const page = await pageFiles(PAGE)
   const isOpen = () => state.isLoopback && !config.smtpUrl
-  const dev = devEndpoints({ outbox: parts.outbox, trace: parts.trace, isOpen })
+  const dev = devEndpoints({ outbox: parts.outbox, trace: parts.trace, isOpen, actions })
   const wellKnown = description(config, parts.ring)
   return (req, res) => {
     if (state.isDraining) res.setHeader('connection', 'close')
@@ -180,12 +185,11 @@ const drain = (server, unused) =>
     })
   })
 
-/** startGateway listens and resolves to `{ address, isLoopback, stop }`; what it opened is closed again where it fails. */
-export const startGateway = async (config, log) => {
+const serve = async (config, log, actions) => {
   const parts = await createParts(config, log)
   const state = { isLoopback: false, isDraining: false }
   const server = createServer({ requestTimeout: 75_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
-  const dispatch = await createDispatch(config, parts, state)
+  const dispatch = await createDispatch(config, parts, state, actions)
   // A body that waits for `100 Continue` is asked for once its envelope was accepted.
   server.on('request', dispatch).on('checkContinue', dispatch)
   const unused = new Set()
@@ -203,12 +207,39 @@ export const startGateway = async (config, log) => {
   state.isLoopback = isLoopbackAddress(address)
   const stop = async () => {
     state.isDraining = true
-    await drain(server, unused)
+    // Streams end with the gateway; what it is answering keeps its connection until then.
+    await Promise.all([drain(server, unused), parts.gateway.close()])
     await parts.close()
   }
   return {
     address: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    port,
     isLoopback: state.isLoopback,
     stop
   }
+}
+
+/**
+ * startGateway listens and resolves to `{ address, isLoopback, stop }`; what it opened is closed again where it fails. On
+ * loopback it can be told to restart in its place, which is everything a restart is but a new process.
+ */
+export const startGateway = async (config, log) => {
+  let serving
+  let restarting = Promise.resolve()
+  const restart = async () => {
+    await serving.stop()
+    await pause(RESTART_MS)
+    serving = await serve({ ...config, port: serving.port }, log, actions)
+    log.line('restarted', { address: serving.address })
+  }
+  const actions = {
+    restart() {
+      // The answer goes out first.
+      restarting = restarting.then(() => pause(ANSWER_MS)).then(restart)
+      return { restarting: true }
+    }
+  }
+  serving = await serve(config, log, actions)
+  const { address, isLoopback } = serving
+  return { address, isLoopback, stop: () => restarting.then(() => serving.stop()) }
 }

@@ -2,7 +2,7 @@
 // /dev is for a person at this machine: every condition by itself closes it, and says nothing but 404.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { getJson, send, startGateway, until } from './harness.mjs'
+import { getJson, send, signIn, startGateway, until } from './harness.mjs'
 
 const EMAIL = 'dev@example.org'
 const OUTBOX = `/dev/outbox?email=${encodeURIComponent(EMAIL)}`
@@ -103,6 +103,46 @@ test('a page of another site is refused', async (t) => {
   const gateway = await startGateway(t)
   assert.equal((await send(gateway, OUTBOX, { headers: { 'sec-fetch-site': 'cross-site' } })).status, 404)
   assert.equal((await send(gateway, OUTBOX, { headers: { 'sec-fetch-site': 'same-origin' } })).status, 200)
+})
+
+test('a restart in its place keeps address, key and sessions; it is not for passers-by', async (t) => {
+  const gateway = await startGateway(t)
+  const RESTART = '/dev/restart'
+  const allowed = { 'x-countersign-dev': 'yes' }
+  const client = await signIn(t, gateway)
+  const before = await getJson(`${gateway.url}/.well-known/countersign.json`)
+  for (const headers of [
+    {},
+    { 'x-countersign-dev': 'no' },
+    { ...allowed, via: '1.1 x' },
+    { ...allowed, 'sec-fetch-site': 'cross-site' }
+  ])
+    assert.equal((await send(gateway, RESTART, { headers })).status, 404, JSON.stringify(headers))
+  assert.equal((await send(gateway, RESTART, { method: 'POST', headers: allowed })).status, 404)
+  assert.equal((await client.request('demo.echo', 'before')).resultCode, 'ok')
+
+  const { status, text } = await send(gateway, RESTART, { headers: allowed })
+  assert.equal(status, 200)
+  assert.deepEqual(JSON.parse(text), { restarting: true })
+  await until(
+    () =>
+      send(gateway, '/healthz').then(
+        () => false,
+        () => true
+      ),
+    'it is down'
+  )
+  await until(
+    () =>
+      send(gateway, '/healthz').then(
+        (answer) => answer.status === 200,
+        () => false
+      ),
+    'it is back'
+  )
+  assert.deepEqual(await getJson(`${gateway.url}/.well-known/countersign.json`), before)
+  assert.equal((await client.request('demo.echo', 'after')).resultCode, 'ok')
+  assert.match(gateway.output(), /"event":"restarted"/)
 })
 
 test('only GET, only the two names', async (t) => {
