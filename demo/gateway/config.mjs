@@ -49,6 +49,16 @@ const readSmtpUrl = (text) => {
   return text
 }
 
+const readStore = (text) => {
+  if (text === 'lmdb' || text === 'memory') return { kind: text, shown: text }
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  // As above: what may hold a password is not repeated.
+  if (!url?.hostname || !/^rediss?:$/.test(url.protocol)) {
+    throw new ConfigError('STORE must be lmdb, memory, redis://[[user]:password@]host[:port][/database] or rediss://…')
+  }
+  return { kind: 'redis', url: text, shown: `${url.protocol}//${url.host}${url.pathname}` }
+}
+
 const readSender = (text, smtpUrl) => {
   if (!text) return smtpUrl ? `countersign@${new URL(smtpUrl).hostname}` : undefined
   if (!/^[^\s<>@]+@[^\s<>@]+$/.test(text)) refuse('MAIL_FROM', 'an e-mail address', text)
@@ -88,6 +98,7 @@ export const readConfig = (env) => {
     host: readHost(env.HOST || '127.0.0.1'),
     port: integer(env, 'PORT', 8787, 0, 65_535),
     dataDir: env.DATA_DIR || './data',
+    store: readStore(env.STORE || 'lmdb'),
     label: readLabel(env.LABEL || 'demo'),
     window: {
       pastMs: integer(env, 'PAST_MS', 60_000, 1, DAY_MS),

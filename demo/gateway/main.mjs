@@ -34,8 +34,9 @@ const main = async () => {
     // In place before anybody hears that it is ready; a second signal ends it at once, as it would any process.
     process.once('SIGTERM', stop)
     process.once('SIGINT', stop)
+    const store = config.store.kind === 'lmdb' ? '' : `, store ${config.store.shown}`
     process.stdout.write(
-      `countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir})\n`
+      `countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir}${store})\n`
     )
     if (!gateway.isLoopback && !config.smtpUrl) {
       process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // The reference gateway put together: stores, key, enrolment, gateway, page, in front of one HTTP server.
-import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { dirname, join, resolve } from 'node:path'
@@ -8,20 +7,19 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
 import { createGateway, enrollment, nodeHandler } from 'countersign/server'
-import { lmdbStores } from 'countersign/server/lmdb'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
-import { readRing, trusted } from './keys.mjs'
+import { trusted } from './keys.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
 import { demoRoutes } from './routes.mjs'
 import { isLoopbackAddress, sourceOf } from './source.mjs'
 import { pageFiles } from './static.mjs'
+import { openStores } from './stores.mjs'
 import { createTrace } from './trace.mjs'
 
 const PAGE = fileURLToPath(new URL('../../build/demo/public/', import.meta.url))
-const REPLAY_CAPACITY = 2 ** 20
 const DRAIN_MS = 10_000
 const RESTART_MS = 1000
 const ANSWER_MS = 50
@@ -70,16 +68,8 @@ const makeFolder = async (path) => {
 
 const createParts = async (config, log) => {
   await makeFolder(resolve(config.dataDir))
-  // One label is one session registry and one replay store: another LABEL over the same folder starts its own.
-  const path = join(config.dataDir, `${config.label}.lmdb`)
-  const keyPath = join(config.dataDir, 'server.key')
-  // Clients have pinned the key that is gone: a new one would answer all of them with signatures they refuse.
-  if (existsSync(path) && !existsSync(keyPath)) {
-    throw new Error(`${keyPath} is missing though there are sessions: restore it, or move ${path} away to start anew`)
-  }
-  const ring = readRing(config.dataDir)
+  const { ring, ...stores } = await openStores(config, log)
   const { signer, keySigner, set } = ring
-  const stores = lmdbStores({ path, capacity: REPLAY_CAPACITY })
   const statsStore = lmdbStatsStore({ path: join(config.dataDir, `${config.label}.stats.lmdb`) })
   const stats = createStats({ store: statsStore, phase: config.statsPhase })
   const outbox = createOutbox()

@@ -106,6 +106,7 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     if (client) return client.duplicate(settings)
     return createClient({ ...settings, url: url as string }) as unknown as RedisClientLike
   }
+  let isOpen = false
   const channels = { sessions: `${prefix}changed-sessions`, events: `${prefix}appended-events` }
   const watches = createWatches(Object.values(channels), { address, deadlineMs, make })
   const connection = createConnection({
@@ -119,7 +120,7 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     beat: (ask) => replay.look(createRun(ask)),
     onUp() {
       watches.renew('the server may be another one')
-      onState?.({ isUp: true })
+      if (isOpen) onState?.({ isUp: true })
     },
     onDown: (error) => onState?.({ isUp: false, error })
   })
@@ -144,6 +145,7 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
   try {
     await connection.open()
     await watches.open()
+    isOpen = true
   } catch (error) {
     await close()
     throw error

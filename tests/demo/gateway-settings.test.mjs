@@ -33,7 +33,10 @@ const refused = [
   ['ORIGINS', 'app.example'],
   ['SOURCE_RATE', '0'],
   ['SESSION_RATE', 'many'],
-  ['STATS_PHASE', '5']
+  ['STATS_PHASE', '5'],
+  ['STORE', 'postgres'],
+  ['STORE', 'redis:'],
+  ['STORE', 'LMDB']
 ]
 
 for (const [name, value] of refused) {
@@ -48,6 +51,15 @@ test('an SMTP_URL that cannot be used is refused without its password', async (t
   const { how, output } = await runGateway(t, { SMTP_URL: 'imap://ada:hunter2@mail.example' })
   assert.equal(how, 'ended with 1')
   assert.doesNotMatch(output, /hunter2/)
+})
+
+test('a STORE that cannot be used is refused in one line, without its password', async (t) => {
+  for (const store of ['http://:hunter2@127.0.0.1', 'redis://:hunter2@', 'redis://:hunter2@127.0.0.1:1']) {
+    const { how, output } = await runGateway(t, { STORE: store })
+    assert.equal(how, 'ended with 1')
+    assert.match(output, /^countersign: STORE (must be|cannot be used:) [^\n]+\n$/)
+    assert.doesNotMatch(output, /hunter2/)
+  }
 })
 
 test('MAIL_FROM with a line of its own is refused', async (t) => {

@@ -32,13 +32,16 @@ const answers = async (url) => {
 
 /**
  * startRedis gives `{ url, port, pid, cli, kill, pause, resume, restart, stop }` once it answers; `settings` are lines of
- * redis.conf as command-line words.
+ * redis.conf as command-line words. A test may kill and pause it.
  */
-export const startRedis = async (settings = [], { port: wanted } = {}) => {
+export const startRedis = async (settings = [], { password } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-redis-'))
-  const port = wanted ?? (await freePort())
-  const url = `redis://127.0.0.1:${port}`
-  const words = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...settings].map(String)
+  const port = await freePort()
+  const url = `redis://${password ? `:${password}@` : ''}127.0.0.1:${port}`
+  const locked = password ? ['--requirepass', password] : []
+  const words = ['--port', port, '--bind', '127.0.0.1', '--dir', folder, '--save', '', ...locked, ...settings].map(
+    String
+  )
   let child
   let exited = Promise.resolve()
 

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Where sessions, codes, request ids and events are kept: STORE chooses.
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import {
+  cachedSessions,
+  memoryAnswerStore,
+  memoryCodeStore,
+  memoryEventStore,
+  memoryReplayStore,
+  memorySessionStore
+} from 'countersign/server'
+import { ConfigError } from './config.mjs'
+import { readRing } from './keys.mjs'
+
+const REPLAY_CAPACITY = 2 ** 20
+const MEMORY_CAPACITY = 2 ** 17
+
+// Clients have pinned the key that is gone: a new one would answer all of them with signatures they refuse.
+const demandKey = (keyPath, cure) => {
+  if (!existsSync(keyPath)) throw new Error(`${keyPath} is missing though there are sessions: ${cure}`)
+}
+
+const openMemory = ({ dataDir }) => {
+  const replay = memoryReplayStore({ capacity: MEMORY_CAPACITY })
+  return {
+    ring: readRing(dataDir),
+    sessions: memorySessionStore(),
+    replay,
+    codes: memoryCodeStore(),
+    events: memoryEventStore(),
+    answers: memoryAnswerStore(),
+    close: async () => replay.close()
+  }
+}
+
+const openLmdb = async ({ dataDir, label }, keyPath) => {
+  // One label is one session registry and one replay store: another LABEL over the same folder starts its own.
+  const path = join(dataDir, `${label}.lmdb`)
+  if (existsSync(path)) demandKey(keyPath, `restore it, or move ${path} away to start anew`)
+  const ring = readRing(dataDir)
+  const { lmdbStores } = await import('countersign/server/lmdb')
+  return { ring, ...lmdbStores({ path, capacity: REPLAY_CAPACITY }) }
+}
+
+const openRedis = async ({ store, label, dataDir }, keyPath, log) => {
+  const { redisStores } = await import('countersign/server/redis')
+  const onState = ({ isUp, error }) =>
+    log.line(isUp ? 'store.up' : 'store.down', error ? { error: String(error.message) } : {})
+  const stores = await redisStores({ url: store.url, label, capacity: REPLAY_CAPACITY, onState }).catch((error) => {
+    throw new ConfigError(`STORE cannot be used: ${error.message}`)
+  })
+  try {
+    if (!(await stores.sessions.isEmpty())) demandKey(keyPath, 'copy it from the gateway that made them')
+    const ring = readRing(dataDir)
+    const sessions = cachedSessions(stores.sessions)
+    const close = async () => {
+      sessions.close()
+      await stores.close()
+    }
+    return { ...stores, ring, sessions, close }
+  } catch (error) {
+    await stores.close()
+    throw error
+  }
+}
+
+const kinds = { memory: openMemory, lmdb: openLmdb, redis: openRedis }
+
+/**
+ * openStores opens what STORE names, and the server's keys that belong to the sessions in it; rejects in one line where either
+ * cannot be used.
+ */
+export const openStores = async (config, log) =>
+  kinds[config.store.kind](config, join(config.dataDir, 'server.key'), log)
