@@ -26,7 +26,7 @@ const cppLayers = [
 const jsLayers = [
   ['types', 'generated/', 'glue', 'wasm-source', 'hash-source', 'knock-source'],
   ['errors', 'platform', 'base64', 'algorithms', 'checks'],
-  ['core', 'keys', 'key-store', 'digest'],
+  ['core', 'keys', 'indexed-db', 'key-store', 'digest'],
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session'],
   ['transport/'],
@@ -74,7 +74,7 @@ const owners = [
     within: /^js\/(?!server\/)/,
     only: /^js\/(keys|digest|profiles\/(hmac|aes-gcm))\.ts$/
   },
-  { what: 'IndexedDB', pattern: /\bindexedDB\b|\bIDB[A-Z]/, within: /^js\//, only: /^js\/key-store\.ts$/ },
+  { what: 'IndexedDB', pattern: /\bindexedDB\b|\bIDB[A-Z]/, within: /^js\//, only: /^js\/indexed-db\.ts$/ },
   {
     what: 'Node',
     pattern: /from 'node:/,
