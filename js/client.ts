@@ -6,6 +6,7 @@ import { digest } from './digest.ts'
 import { type ClientEvents, Engine, type Opened } from './engine.ts'
 import type { Register } from './enrollment.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
+import type { ClientEvent, ConnectionView, EventsOptions } from './events/types.ts'
 import { canSign } from './keys.ts'
 import { type ConnectOptions, functionOf, readOptions } from './options.ts'
 import { checkType, encodeJson, idempotencyKeyOf, payloadOf, type RequestOptions, readRequest } from './requests.ts'
@@ -64,9 +65,8 @@ export class Client {
   }
 
   /**
-   * on registers a listener for `state`, `clock` or `stage` (each check of each answer, as it passes or fails) and gives the
-   * function that removes it; `connection` is taken too and never told in this release. It throws ERR_INVALID_ARGUMENT for
-   * another event.
+   * on registers a listener for `state`, `clock`, `connection` or `stage` (each check of each answer and event, as it passes
+   * or fails) and gives the function that removes it. It throws ERR_INVALID_ARGUMENT for another event.
    */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
     return this.#engine.listeners.add(event, listener)
@@ -159,6 +159,24 @@ export class Client {
       splitFrame(copyOf(frame, 'frame')),
       textOf(optionsOf(options, 'options').requestId, 'requestId')
     )
+  }
+
+  /**
+   * events gives the events that the gateway publishes for this session, in their order, none twice, each verified. The stream
+   * opens when the first one is asked for and closes when the last listener leaves; it is resumed over broken connections, and
+   * one stream serves all tabs. `next` rejects with what ends it: the session's end, a signed refusal, ERR_ABORTED,
+   * ERR_CLOSED or a usage error.
+   *
+   * @example
+   * for await (const { type, payload } of client.events({ types: ['fleet.moved'] })) show(type, payload)
+   */
+  events(options: EventsOptions = {}): AsyncIterableIterator<ClientEvent, undefined> {
+    return this.#engine.events.listen({ ...optionsOf(options, 'options') })
+  }
+
+  /** connection says how the stream of events is doing; `on('connection')` tells changes. */
+  get connection(): ConnectionView {
+    return this.#engine.events.connection
   }
 
   /** sessions lists the sessions of this client's user; rejects as request does. */

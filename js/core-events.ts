@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The checks of events, and the ids that bind them to their streams. Apart from the client's core, so that a page
-// downloads them only when it listens.
+// The checks of events, and the ids that bind them to their streams, for callers whose arguments are checked first.
 
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './core-args.ts'
-import { parseHead, readTrust, trustKeys } from './core-frames.ts'
+import { judgeEvent } from './core-event.ts'
+import { parseHead, readTrust } from './core-frames.ts'
 import { hashOf } from './core-hash.ts'
 import type { Wasm } from './core-wasm.ts'
 import type { BytesLike, EventOptions, OpenedEvent } from './types.ts'
-
-/** Stands for a time or a number that was not given. */
-const NONE = -1
 
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
 
@@ -28,7 +25,7 @@ const readEventRules = (options: EventOptions) => {
     ...readTrust(given),
     session: textOf(deviceSessionId, 'deviceSessionId'),
     stream: textOf(stream, 'stream'),
-    last: lastSequence === undefined ? NONE : sequenceOf(lastSequence, 'lastSequence'),
+    last: lastSequence === undefined ? undefined : sequenceOf(lastSequence, 'lastSequence'),
     sinceMs: timeOf(sinceMs, 'sinceMs')
   }
 }
@@ -39,13 +36,5 @@ export const openEvent = (w: Wasm, bytes: BytesLike, options: EventOptions): Ope
   const rules = readEventRules(options)
   const size = parseHead(w, frame)
   const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-  const hash = hashOf(w, payload)
-  w.begin().put(hash)
-  const head = w.put(partOf(frame, 0, size))
-  const [label, session] = [w.text(rules.label, 'label'), w.text(rules.session, 'deviceSessionId')]
-  const stream = w.text(rules.stream, 'stream')
-  trustKeys(w, rules.keys)
-  const { timeFloorMs, last, sinceMs, window = [NONE, 0, 0] as const } = rules
-  w.check(w.call.open_event(head, label, session, stream, timeFloorMs, last, sinceMs, ...window))
-  return { eventType: w.textAt(2), sequence: w.number(1), timestampMs: w.number(0), eventId: w.textAt(4), payload }
+  return { ...judgeEvent(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
 }

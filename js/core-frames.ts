@@ -16,7 +16,7 @@ import {
   timeOf
 } from './core-args.ts'
 import { hashOf } from './core-hash.ts'
-import type { Wasm } from './core-wasm.ts'
+import type { TrustedKeyBytes, Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
 import type {
   Bytes,
@@ -95,20 +95,18 @@ export const openRequest = (
   }
 }
 
-type ReadKey = { id: string; key: Uint8Array; notBefore: number; notAfter: number | undefined }
-
-const readKey = (given: TrustedServerKey): ReadKey => {
+const readKey = (given: TrustedServerKey): TrustedKeyBytes => {
   const { id, publicKey, notBefore = 0, notAfter } = optionsOf(given, 'a key')
   const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : publicKey
   return {
     id: textOf(id, 'the id of a key', 0),
-    key: sizedBytesOf(bytes, 32, 'the publicKey of a key'),
+    publicKey: sizedBytesOf(bytes, 32, 'the publicKey of a key'),
     notBefore: timeOf(notBefore, 'notBefore'),
     notAfter: notAfter === undefined ? undefined : timeOf(notAfter, 'notAfter')
   }
 }
 
-const readKeys = (keys: unknown): ReadKey[] => {
+const readKeys = (keys: unknown): TrustedKeyBytes[] => {
   if (!Array.isArray(keys)) throw badArgument('keys has to be an array')
   const { length } = keys
   if (length > MAX_KEYS) throw badArgument(`keys has more than ${MAX_KEYS} entries`)
@@ -140,21 +138,12 @@ const readRules = (options: OpenOptions) => {
 
 type Rules = ReturnType<typeof readRules>
 
-/** trustKeys tells the core which keys the next call may trust, behind that call's own arguments. */
-export const trustKeys = (w: Wasm, keys: readonly ReadKey[]): void => {
-  for (const { id, key, notBefore, notAfter } of keys) {
-    const at = w.size
-    w.put(key)
-    w.call.trust_key(at, w.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
-  }
-}
-
 const open = (w: Wasm, envelope: Uint8Array, hash: Uint8Array, rules: Rules): Omit<OpenedResponse, 'payload'> => {
   w.begin().put(hash)
   const size = putHead(w, envelope)
   const label = w.text(rules.label, 'label')
   const requestId = w.text(rules.requestId, 'requestId')
-  trustKeys(w, rules.keys)
+  w.trust(rules.keys)
   const { anyKey, timeFloorMs, window } = rules
   const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
   checkSize(w, w.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)

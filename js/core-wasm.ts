@@ -47,6 +47,14 @@ type Name =
   | `guard_${'new' | 'reserve' | 'state' | 'free'}`
 type Calls = { readonly [N in Name]: Call }
 
+/** A server key, read and checked. */
+export type TrustedKeyBytes = {
+  readonly id: string
+  readonly publicKey: Uint8Array
+  readonly notBefore?: number | undefined
+  readonly notAfter?: number | undefined
+}
+
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Wasm is one instance of the core: its buffer, its calls, and whether it still runs. */
@@ -148,6 +156,15 @@ export class Wasm {
     const length = writeText(value, this.#io, this.#at, name, least)
     this.#at += length
     return length
+  }
+
+  /** trust adds keys, of which all was checked, to the arguments and tells the core that the next check may trust them. */
+  trust(keys: readonly TrustedKeyBytes[]): void {
+    for (const { id, publicKey, notBefore = 0, notAfter } of keys) {
+      const at = this.#at
+      this.put(publicKey)
+      this.call.trust_key(at, this.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+    }
   }
 
   /**

@@ -7,6 +7,8 @@ import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { type ClientCore, loadClientCore } from './core-client.ts'
 import { enrollKey, type Register } from './enrollment.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
+import { EventStreams } from './event-streams.ts'
+import type { ConnectionView, Host } from './events/types.ts'
 import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
@@ -16,6 +18,7 @@ import { type Found, Keeper, type Session } from './session.ts'
 import type { Tabs } from './tabs.ts'
 import { isRefusal, refusalOf } from './transport/answers.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'
+import { requestBinding } from './transport/bindings.ts'
 import {
   type Answer,
   type Call,
@@ -26,14 +29,12 @@ import {
   openAnswer,
   type Trust
 } from './transport/exchange.ts'
-import { frameBinding } from './transport/frame.ts'
-import { jsonBinding } from './transport/json.ts'
 import { withinLimits } from './transport/limits.ts'
 import { finalError } from './transport/retry.ts'
 import type { Stored } from './types.ts'
 
-/** What `client.on` tells; `connection` never comes in this release. */
-export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: never }
+/** What `client.on` tells. */
+export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }
 
 /** A verified answer to a frame that `sign` made. */
 export type Opened = Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>
@@ -43,7 +44,7 @@ export type Bounds = Pick<Call, 'isSafe' | 'idempotencyKey' | 'timeoutMs'> & {
   readonly signal?: AbortSignal | undefined
 }
 
-export class Engine {
+export class Engine implements Host {
   readonly settings: Settings
   readonly listeners: Listeners<ClientEvents>
   readonly account: Account
@@ -51,6 +52,7 @@ export class Engine {
   readonly binding: Binding
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding
+  readonly events = new EventStreams(this)
   core: ClientCore
   clock: ServerClock
   readonly trust: ServerKeys
@@ -59,11 +61,11 @@ export class Engine {
   #isTrapped = false
   #isClosed = false
 
-  private constructor(settings: Settings, core: ClientCore, keeper: Keeper, found: Found) {
+  private constructor(settings: Settings, core: ClientCore, binding: Binding, keeper: Keeper, found: Found) {
     this.settings = settings
     this.core = core
     this.account = new Account(settings, keeper, found, (state) => this.listeners.tell('state', state))
-    this.binding = settings.binding === 'json' ? jsonBinding(settings) : frameBinding(settings)
+    this.binding = binding
     this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
     this.clock = this.#createClock('notes' in found ? found.notes : {})
@@ -78,7 +80,7 @@ export class Engine {
     }
     const keeper = new Keeper(core, settings)
     const found = await keeper.load()
-    const engine = new Engine(settings, core, keeper, found)
+    const engine = new Engine(settings, core, await requestBinding(settings), keeper, found)
     if ('notes' in found) await engine.trust.recall(found.notes.serverKeys)
     return engine
   }
@@ -144,9 +146,32 @@ export class Engine {
     if (error.resultCode === 'cs.session_revoked' && session) this.account.revoked(session)
   }
 
+  get tellStage(): ((event: StageEvent) => void) | undefined {
+    return this.listeners.has('stage') ? (event) => this.listeners.tell('stage', event) : undefined
+  }
+
   report = (requestId: string, failure?: unknown): void => {
-    if (!this.listeners.has('stage')) return
-    for (const event of stagesOf(requestId, failure)) this.listeners.tell('stage', event)
+    const { tellStage } = this
+    if (tellStage) for (const event of stagesOf(requestId, failure)) tellStage(event)
+  }
+
+  tell(connection: ConnectionView): void {
+    this.events.connection = connection
+    this.listeners.tell('connection', connection)
+  }
+
+  revoked(session: Session): void {
+    this.account.revoked(session)
+  }
+
+  onUnready(listener: (error: unknown) => void): () => void {
+    return this.listeners.add('state', () => {
+      try {
+        this.account.ready()
+      } catch (error) {
+        listener(error)
+      }
+    })
   }
 
   /** open runs the checks of an answer the caller brought; its id is used once and then forgotten. */

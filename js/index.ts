@@ -21,6 +21,15 @@ export {
   isCountersignError,
   type RetryRule
 } from './errors.ts'
+export type {
+  Carrier,
+  ClientEvent,
+  ConnectionState,
+  ConnectionView,
+  EventCursor,
+  EventsOptions,
+  StreamRole
+} from './events/types.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-store.ts'
 export type { ConnectOptions, Logger } from './options.ts'
 export type { FillRandom, Schedule } from './platform.ts'

@@ -51,6 +51,8 @@ export type ConnectOptions = {
   trustLocalClock?: boolean
   wasm?: WasmSource | Promise<WasmSource>
   fetch?: (input: string, init: RequestInit) => Promise<Response>
+  /** Makes a WebSocket, as `new WebSocket(url, protocol)` does, where the platform has none (Node before 22). */
+  webSocket?: (url: string, protocol: string) => WebSocket
   /** The wall clock, in Unix milliseconds. */
   now?: () => number
   /** A clock that never steps, in milliseconds. */
@@ -201,6 +203,12 @@ const noFetch = (): never => {
   throw badArgument('this environment has no fetch; pass one')
 }
 
+const platformSocket = (url: string, protocol: string): WebSocket => {
+  const { WebSocket: Socket } = globalThis
+  if (typeof Socket !== 'function') throw new CountersignError('ERR_NETWORK', { detail: 'there is no WebSocket here' })
+  return new Socket(url, protocol)
+}
+
 /** A reader of an option that may be left out; what stands in for it is not read. */
 const or =
   <T>(fallback: T, read: (value: never, name: string) => T) =>
@@ -231,6 +239,7 @@ const readers = {
   trustLocalClock: or(false, flagOf),
   wasm: (value: ConnectOptions['wasm']) => value,
   fetch: or<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
+  webSocket: or<NonNullable<ConnectOptions['webSocket']>>(platformSocket, functionOf),
   now: or(platform.wallNow, clockOf),
   monotonicNow: or(platform.monotonicNow, clockOf),
   random: or(platform.fillRandom, functionOf),

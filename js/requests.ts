@@ -47,7 +47,8 @@ export const idempotencyKeyOf = (key: unknown): string | undefined => {
   throw new CountersignError('ERR_INVALID_IDEMPOTENCY_KEY')
 }
 
-const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
+/** signalOf checks an AbortSignal that may be left out. */
+export const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
   if (signal === undefined || signal === null) return undefined
   if (typeof signal.addEventListener !== 'function') throw badArgument('signal has to be an AbortSignal')
   return signal

@@ -30,6 +30,9 @@ const jsLayers = [
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session'],
   ['transport/'],
+  ['requests'],
+  // Loaded when somebody first listens, by event-streams; it imports nothing that the client has downloaded already.
+  ['events/'],
   [
     'client',
     'engine',
@@ -38,8 +41,8 @@ const jsLayers = [
     'server-keys',
     'key-sets',
     'enrollment',
+    'event-streams',
     'outstanding',
-    'requests',
     'sessions',
     'index'
   ]

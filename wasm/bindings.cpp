@@ -39,7 +39,6 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("write_rotate", &put_rotate);
 
   function("write_envelope", &put_envelope);
-  function("parse_frame", &take_frame);
   function("trust_key", &trust_key);
   function("open_envelope", &take_answer);
   function("open_event", &take_event);
@@ -63,6 +62,7 @@ EMSCRIPTEN_BINDINGS(countersign) {
 
   function("write_event", &put_event);
   function("event_id", &event_id_of);
+  function("parse_frame", &take_frame);
   function("parse_signing_input", &parse_signing_input);
   function("open_request", &take_request);
   function("replay_key", &replay_key_of);

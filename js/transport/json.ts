@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The JSON binding: protobuf's JSON form of request and answer, for galaxy-compatible gateways (R43 to R45).
+// The JSON binding: protobuf's JSON form of request and answer, for galaxy-compatible gateways (R43 to R45). Only a client of
+// one of those loads it. It imports types only and is handed the rest, so that a bundler makes no third file of what it
+// would share with the page's own part.
 
-import { decodeBase64, encodeBase64 } from '../base64.ts'
+import type * as base64 from '../base64.ts'
 import type { ClientCore } from '../core-client.ts'
-import { CountersignError, isCountersignError } from '../errors.ts'
+import type * as errors from '../errors.ts'
 import type { Settings } from '../options.ts'
 import type { Bytes, ResponseFields } from '../types.ts'
-import { type Binding, isApplicationResult, type RawAnswer } from './binding.ts'
-import { essence, unsignedAnswer } from './http.ts'
+import type { Binding, isApplicationResult, RawAnswer } from './binding.ts'
+import type { essence, unsignedAnswer } from './http.ts'
+
+/** What the binding needs of the page's part. */
+export type JsonTools = Pick<typeof base64, 'decodeBase64' | 'encodeBase64'> &
+  Pick<typeof errors, 'CountersignError' | 'isCountersignError'> & {
+    readonly essence: typeof essence
+    readonly unsignedAnswer: typeof unsignedAnswer
+    readonly isApplicationResult: typeof isApplicationResult
+  }
+
+let tools: JsonTools
 
 const MEDIA_TYPE = 'application/json'
 const PAYLOAD = 'payloadBytes'
@@ -17,7 +29,7 @@ const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, PAYLOAD])
 const HASH_BYTES = 32
 const SIGNATURE_BYTES = 64
 
-const badJson = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
+const badJson = (detail: string): errors.CountersignError => new tools.CountersignError('ERR_BAD_JSON', { detail })
 
 type Members = { readonly [name: string]: string }
 
@@ -41,7 +53,7 @@ const readMembers = (text: string): Members => {
 }
 
 const bytesOfMember = (members: Members, name: string, size?: number): Bytes => {
-  const bytes = decodeBase64(members[name] ?? '')
+  const bytes = tools.decodeBase64(members[name] ?? '')
   if (!bytes || (size !== undefined && bytes.length !== size)) throw badJson(name)
   return bytes
 }
@@ -68,11 +80,13 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
     return { envelope: core.buildFrame({ signingInput, keyId: '', signature }), payload, anyKey: true }
   } catch (cause) {
     // Text that no message may carry is the sender's fault here, not the caller's.
-    throw isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
+    throw tools.isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
   }
 }
 
-export const jsonBinding = ({ endpoint, label, maxPayload }: Settings): Binding => {
+export const jsonBinding = ({ endpoint, label, maxPayload }: Settings, given: JsonTools): Binding => {
+  tools = given
+  const { encodeBase64, essence, unsignedAnswer, isApplicationResult } = given
   const headers = { 'content-type': MEDIA_TYPE }
   const cap = Math.ceil((maxPayload * 4) / 3) + 4096
   return {

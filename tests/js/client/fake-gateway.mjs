@@ -99,6 +99,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     pastMs: 60_000,
     futureMs: 10_000,
     keys: [{ id: 'k1', publicKey: key.publicKey }],
+    sign: key.sign,
     sessions: new Map(),
     seen: [],
     /** Every URL and init that fetch was given. */

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// When to try again, and when not to.
+
+import type { Settings } from '../options.ts'
+import { type CountersignError, isCountersignError } from './kit.ts'
+
+const FIRST_BOUND_MS = 1000
+const LAST_BOUND_MS = 30_000
+
+/** The gateway's signed words that a later try may change. */
+const PASSING: ReadonlySet<unknown> = new Set(['cs.rate_limited', 'cs.unavailable', 'cs.stale', 'cs.replayed'])
+
+/** isFinal tells what trying again cannot help: the gateway's signed refusal, and what is wrong with this client itself. */
+export const isFinal = (error: unknown): boolean => {
+  if (!isCountersignError(error)) return true
+  const { category, resultCode, code } = error
+  if (resultCode !== undefined) return !PASSING.has(resultCode)
+  return category === 'usage' || category === 'key' || category === 'storage' || code === 'ERR_INTERNAL'
+}
+
+/** Full jitter: a time between nothing and a bound that doubles with every failure. */
+export class Backoff {
+  readonly #random: Settings['random']
+  #failures = 0
+
+  constructor({ random }: Pick<Settings, 'random'>) {
+    this.#random = random
+  }
+
+  reset(): void {
+    this.#failures = 0
+  }
+
+  /** after gives how long to wait after a failure; throws one that is final. */
+  after(error?: unknown): number {
+    if (error !== undefined && isFinal(error)) throw error
+    const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** this.#failures)
+    this.#failures += 1
+    return ((error as CountersignError | undefined)?.retryAfterMs ?? 0) + this.#random.fraction() * bound
+  }
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+// A reader who is behind the stream asks for what it has missed, until it can go on with the others.
+
+import { Backoff } from './backoff.ts'
+import type { Consumer } from './consumer.ts'
+import type { Hub } from './hub.ts'
+import { pause } from './kit.ts'
+import type { Place } from './place.ts'
+import { poll } from './poll.ts'
+
+// Where the stream itself has not got as far yet.
+const AGAIN_MS = 1000
+
+/** pollInto asks once for what lies behind a place and takes it; rejects as a request does. */
+export const pollInto = async (hub: Hub, place: Place, signal: AbortSignal, to?: Consumer): Promise<void> => {
+  for (const item of await poll({ host: hub.host, signal, asked: () => place.asked }, 0)) {
+    signal.throwIfAborted()
+    if (item.requestId === undefined) await hub.take(item, place, to)
+    else await hub.begin(item, place)
+  }
+}
+
+/** catchUp brings a listener to where the hub is, and joins it; rejects with what ends its listening. */
+export const catchUp = async (hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void> => {
+  const { schedule } = hub.host.settings
+  const backoff = new Backoff(hub.host.settings)
+  const place = consumer.place.copy()
+  for (;;) {
+    while (consumer.isFull) await hub.changed(signal)
+    if (consumer.isEnded || signal.aborted) return
+    const { cursor } = hub.place
+    if (cursor && place.hasReached(cursor)) {
+      consumer.place.moveTo(place.cursor ?? cursor)
+      consumer.isJoined = true
+      return
+    }
+    try {
+      await pollInto(hub, place, signal, consumer)
+      backoff.reset()
+      const { cursor: now } = hub.place
+      if (!place.hasMore && !(now && place.hasReached(now))) await pause(schedule, AGAIN_MS, signal)
+    } catch (error) {
+      await pause(schedule, backoff.after(error), signal)
+    }
+  }
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// One listener: a bounded queue of verified events between the stream and an iterator that may be slow.
+
+import type { CountersignError } from './kit.ts'
+import type { Place } from './place.ts'
+import type { ClientEvent } from './types.ts'
+
+/** The stream is not read on while a listener has this many events before it. */
+export const MAX_QUEUED = 1000
+
+type Waiting = { resolve(result: IteratorResult<ClientEvent>): void; reject(error: unknown): void }
+
+const DONE: IteratorResult<ClientEvent> = { done: true, value: undefined }
+
+export class Consumer {
+  /** What this listener has been handed. */
+  readonly place: Place
+  /** Whether it takes events as they come; otherwise it is catching up with those who do. */
+  isJoined = false
+  readonly #types: ReadonlySet<string> | undefined
+  readonly #onChange: () => void
+  readonly #queue: ClientEvent[] = []
+  readonly #waiting: Waiting[] = []
+  #end: { error?: CountersignError } | undefined
+
+  /** `onChange` is told when there is room again, and when nobody listens any more. */
+  constructor(place: Place, types: readonly string[] | undefined, onChange: () => void) {
+    this.place = place
+    this.#types = types && new Set(types)
+    this.#onChange = onChange
+  }
+
+  get isFull(): boolean {
+    return this.#queue.length >= MAX_QUEUED
+  }
+
+  get isEnded(): boolean {
+    return this.#end !== undefined
+  }
+
+  /** push hands on an event, once: what is behind the listener's place is passed over, unless the stream has gone back. */
+  push(event: ClientEvent, isBack: boolean): void {
+    if (this.#end || (!isBack && this.place.hasReached(event.cursor))) return
+    this.place.moveTo(event.cursor)
+    if (this.#types && !this.#types.has(event.type) && event.type !== 'cs.gap') return
+    const waiting = this.#waiting.shift()
+    if (waiting) waiting.resolve({ done: false, value: event })
+    else this.#queue.push(event)
+  }
+
+  /** next gives the next event; after the last one it rejects with what ended the listening, once. */
+  next(): Promise<IteratorResult<ClientEvent>> {
+    const event = this.#queue.shift()
+    if (event) {
+      if (this.#queue.length === MAX_QUEUED >> 1) this.#onChange()
+      return Promise.resolve({ done: false, value: event })
+    }
+    if (!this.#end) return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }))
+    const { error } = this.#end
+    this.#end = {}
+    return error ? Promise.reject(error) : Promise.resolve(DONE)
+  }
+
+  /** end ends the listening, with an error or because the iterator was given up. */
+  end(error?: CountersignError): void {
+    if (this.#end) return
+    this.#end = error ? { error } : {}
+    if (!error) this.#queue.length = 0
+    const [first, ...others] = this.#waiting.splice(0)
+    if (first && error) {
+      this.#end = {}
+      first.reject(error)
+    } else first?.resolve(DONE)
+    for (const { resolve } of others) resolve(DONE)
+    this.#onChange()
+  }
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MIT
+// The middle of a client's events: one stream comes in, from the gateway or from the tab that holds it, and every listener
+// gets what it has not had.
+
+import type { Line } from '../transport/exchange.ts'
+import type { Bytes, OpenedEvent } from '../types.ts'
+import { Choice } from './carriers.ts'
+import { Consumer } from './consumer.ts'
+import { CountersignError, isApplicationResult, isRefusal, openAnswer, refusalOf, splitFrame } from './kit.ts'
+import { Place, type Verdict } from './place.ts'
+import { reportEvent } from './report.ts'
+import type { Item } from './route.ts'
+import type { Carrier, ClientEvent, ConnectionState, ConnectionView, EventCursor, Host, StreamRole } from './types.ts'
+
+/** What a listener asks for, checked. */
+export type Wanted = {
+  readonly after: Partial<EventCursor> | undefined
+  readonly types: readonly string[] | undefined
+  readonly carrier: Carrier | undefined
+}
+
+/** Where events come from; each rejects with what ends it for good, or with the signal's reason. */
+export type Sources = {
+  /** Brings the stream to a hub until the signal aborts. */
+  run(hub: Hub, signal: AbortSignal): Promise<void>
+  /** Brings a listener to where the hub is, and joins it. */
+  catchUp(hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void>
+}
+
+export class Hub {
+  readonly host: Host
+  /** Where this client is in its stream. */
+  place = new Place()
+  choice = new Choice(undefined)
+  role: StreamRole = 'none'
+  /** How the stream is doing, as told last. */
+  view: ConnectionView = Object.freeze({ state: 'idle', role: 'none', carrier: undefined, reason: undefined })
+  /** Told it as well, by whoever leads. */
+  onTell: ((view: ConnectionView) => void) | undefined
+  readonly #sources: Sources
+  readonly #consumers = new Set<Consumer>()
+  #running: AbortController | undefined
+  #changes: (() => void)[] = []
+
+  constructor(host: Host, sources: Sources) {
+    this.host = host
+    this.#sources = sources
+  }
+
+  /** open adds a listener, whose leaving is told to `onEnd`; the first one opens the stream. */
+  open({ after, types, carrier }: Wanted, onEnd: () => void): Consumer {
+    const changed = (): void => {
+      if (consumer.isEnded) onEnd()
+      this.#consumerChanged(consumer)
+    }
+    const consumer: Consumer = new Consumer(new Place(after), types, changed)
+    this.#consumers.add(consumer)
+    this.#tellChange()
+    if (!this.#running) this.#start(after, carrier)
+    if (after === undefined || this.#consumers.size === 1) this.#join(consumer)
+    else this.#catchUp(consumer)
+    return consumer
+  }
+
+  #start(after: Partial<EventCursor> | undefined, carrier: Carrier | undefined): void {
+    const running = new AbortController()
+    this.#running = running
+    this.place = new Place(after)
+    // What has worked once is tried first, unless a carrier is asked for.
+    if (carrier !== this.choice.given) this.choice = new Choice(carrier)
+    const { host } = this
+    const end = (error: unknown): void => this.#stop(running, error)
+    const offUnready = host.onUnready(end)
+    host.ends.add(end)
+    running.signal.addEventListener('abort', () => {
+      offUnready()
+      host.ends.delete(end)
+    })
+    this.#sources.run(this, running.signal).catch(end)
+  }
+
+  // The last listener has left, or there will be no stream any more.
+  #stop(running: AbortController, error?: unknown): void {
+    if (running !== this.#running) return
+    this.#running = undefined
+    running.abort(error)
+    this.role = 'none'
+    const reason = error as CountersignError | undefined
+    this.tell(reason?.resultCode === undefined ? 'idle' : 'refused', reason)
+    for (const consumer of [...this.#consumers]) consumer.end(reason)
+  }
+
+  #consumerChanged(consumer: Consumer): void {
+    if (consumer.isEnded) this.#consumers.delete(consumer)
+    this.#tellChange()
+    if (this.#consumers.size === 0 && this.#running) this.#stop(this.#running)
+  }
+
+  #tellChange(): void {
+    for (const wake of this.#changes.splice(0)) wake()
+  }
+
+  /** changed resolves when a listener has come, gone or made room, or the signal aborts. */
+  changed(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      signal.addEventListener('abort', wake)
+      if (signal.aborted) wake()
+      else this.#changes.push(wake)
+    })
+  }
+
+  #join(consumer: Consumer): void {
+    const { cursor } = this.place
+    if (cursor) consumer.place.moveTo(cursor)
+    consumer.isJoined = true
+  }
+
+  #catchUp(consumer: Consumer): void {
+    consumer.isJoined = false
+    const { signal } = this.#running as AbortController
+    this.#sources.catchUp(this, consumer, signal).catch((error) => {
+      if (!signal.aborted) consumer.end(error)
+    })
+  }
+
+  /** Whether nobody here has room for another event. */
+  get isFull(): boolean {
+    for (const { isFull } of this.#consumers) if (!isFull) return false
+    return this.#consumers.size > 0
+  }
+
+  /** tell says how the stream is doing. */
+  tell(state: ConnectionState, reason?: CountersignError, carrier = this.choice.carrier): void {
+    const isOn = state !== 'idle' && state !== 'refused'
+    const view: ConnectionView = { state, role: this.role, carrier: isOn ? carrier : undefined, reason }
+    this.view = Object.freeze(view)
+    this.host.tell(view)
+    this.onTell?.(view)
+  }
+
+  /** begin checks the answer to a subscription and goes by what it says; throws the error of a refusal, or of a failed check. */
+  async begin({ line, frame, requestId, sentMs }: Item, place = this.place): Promise<void> {
+    const { clock } = line
+    const receivedMs = clock.monotonic()
+    const raw = splitFrame(frame)
+    const { resultCode, timestampMs } = await openAnswer(line, requestId as string, raw, isApplicationResult)
+    const replace = resultCode === 'cs.stale'
+    if (sentMs !== undefined) clock.sample({ sentMs, receivedMs, serverMs: timestampMs, replace })
+    if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
+    if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
+    // What came in the answer itself, as to a poll, was signed for this request whenever its parts were.
+    place.begin(raw.payload, sentMs === undefined ? 0 : timestampMs)
+  }
+
+  /** take checks an event sent to us and hands it on; rejects with the error of the check that refuses it. */
+  async take({ line, frame }: Item, place = this.place, to?: Consumer): Promise<void> {
+    const receivedMs = line.clock.monotonic()
+    try {
+      this.#taken(line, place, await place.open(line, frame, true), receivedMs, to)
+    } catch (error) {
+      reportEvent(this.host, '', error)
+      throw error
+    }
+  }
+
+  /** takeRelayed checks an event that another tab was sent, and takes it if it is the next; rejects as take does. */
+  async takeRelayed(line: Line, frame: Bytes): Promise<Verdict> {
+    const { place } = this
+    const receivedMs = line.clock.monotonic()
+    const opened = await place.open(line, frame, false)
+    const verdict = place.judge(opened)
+    if (verdict === 'next') this.#taken(line, place, opened, receivedMs)
+    return verdict
+  }
+
+  #taken(line: Line, place: Place, opened: OpenedEvent, receivedMs: number, to?: Consumer): void {
+    const { clock, session } = line
+    const event = place.take(opened)
+    clock.event(receivedMs, opened.timestampMs)
+    reportEvent(this.host, opened.eventId)
+    if (opened.eventType === 'cs.revoked') this.host.revoked(session)
+    if (!event) return
+    if (to) to.push(event, place.isBack)
+    else this.#hand(event, place.isBack)
+  }
+
+  #hand(event: ClientEvent, isBack: boolean): void {
+    for (const consumer of this.#consumers) {
+      if (!consumer.isJoined) continue
+      // It is handed the rest when it has room again; the others do not wait for it.
+      if (consumer.isFull) this.#catchUp(consumer)
+      else consumer.push(event, isBack)
+    }
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
+
+import { Backoff, isFinal } from './backoff.ts'
+import type { Hub } from './hub.ts'
+import { CountersignError, isCountersignError } from './kit.ts'
+import type { Item } from './route.ts'
+import { childOf, untilAborted } from './signals.ts'
+import { Watch } from './watch.ts'
+
+/** Longer than this and an open connection has been given up by something in between: two and a half heartbeats. */
+export const SILENCE_MS = 25_000
+// Something that holds a stream back until it ends would hold it for ever.
+const FIRST_WORD_MS = 12_000
+
+const isSignedStale = (error: unknown): boolean => isCountersignError(error) && error.resultCode === 'cs.stale'
+
+// A request that reached the gateway without what makes it a stream: something in between has changed it.
+const isChangedRequest = (error: unknown): boolean =>
+  isCountersignError(error) && error.resultCode === 'invalid_payload'
+
+const isOffline = (): boolean => (globalThis as { navigator?: Navigator }).navigator?.onLine === false
+
+/** What a connection came to. */
+type Outcome = {
+  error: unknown
+  /** The answer to the subscription was verified. */
+  hasBegun: boolean
+  /** And so was something after it. */
+  wasGood: boolean
+}
+
+const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<Outcome> => {
+  const { settings } = hub.host
+  const outcome: Outcome = { error: undefined, hasBegun: false, wasGood: false }
+  const inner = childOf(signal)
+  const watch = new Watch(settings, FIRST_WORD_MS, () => {
+    // What was heard once and is silent now is told apart from what was never heard.
+    const silence = new CountersignError('ERR_TIMEOUT', { detail: 'the stream is silent' })
+    if (outcome.hasBegun) hub.tell('stale', silence)
+    inner.abort(silence)
+  })
+  const goOffline = (): void => inner.abort(new CountersignError('ERR_NETWORK', { detail: 'the device went offline' }))
+  globalThis.addEventListener?.('offline', goOffline)
+  const route = { host: hub.host, signal: inner.signal, asked: () => hub.place.asked }
+  const items = hub.choice.read(route)
+  let line: Item['line'] | undefined
+  try {
+    for (;;) {
+      const { done, value: item } = await untilAborted(items.next(), inner.signal)
+      if (done) break
+      line = item.line
+      if (item.requestId !== undefined) {
+        await hub.begin(item)
+        if (!outcome.hasBegun) hub.tell('live')
+        outcome.hasBegun = true
+        hub.choice.works()
+      } else {
+        await hub.take(item)
+        outcome.wasGood = true
+        onFrame(item)
+      }
+      watch.heard(SILENCE_MS)
+      if (!hub.isFull) continue
+      watch.hold()
+      while (hub.isFull && !inner.signal.aborted) await hub.changed(inner.signal)
+      watch.heard(SILENCE_MS)
+    }
+  } catch (error) {
+    outcome.error = error
+    if (line) hub.host.learn(error, line)
+  } finally {
+    globalThis.removeEventListener?.('offline', goOffline)
+    watch.stop()
+    inner.abort(new CountersignError('ERR_ABORTED'))
+    items.return(undefined).catch(() => {})
+  }
+  return outcome
+}
+
+/** pauseOrOnline waits, but not when the device says that it is online again. */
+const pauseOrOnline = (hub: Hub, ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const leave = (): void => {
+      cancel()
+      globalThis.removeEventListener?.('online', done)
+      signal.removeEventListener('abort', stop)
+    }
+    const done = (): void => {
+      leave()
+      resolve()
+    }
+    const stop = (): void => {
+      leave()
+      reject(signal.reason)
+    }
+    const cancel = hub.host.settings.schedule(done, ms)
+    if (signal.aborted) return stop()
+    globalThis.addEventListener?.('online', done)
+    signal.addEventListener('abort', stop)
+  })
+
+const isNetwork = (error: unknown): boolean => isCountersignError(error) && error.code === 'ERR_NETWORK'
+
+/**
+ * runLink keeps a connection to the gateway for a hub until the signal aborts; `onFrame` is told each event that was taken.
+ * It rejects with the signal's reason, or with what is final.
+ */
+export const runLink = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<never> => {
+  const backoff = new Backoff(hub.host.settings)
+  let isResigned = false
+  let reason: CountersignError | undefined
+  for (;;) {
+    signal.throwIfAborted()
+    hub.tell(isOffline() ? 'offline' : 'connecting', reason)
+    const { error, hasBegun, wasGood } = await connection(hub, signal, onFrame)
+    signal.throwIfAborted()
+    if (isSignedStale(error) && !isResigned) {
+      isResigned = true
+      continue
+    }
+    isResigned = false
+    if (wasGood) backoff.reset()
+    const isBlocked = isChangedRequest(error)
+    if (error !== undefined && isFinal(error) && !isBlocked) throw error
+    reason = error as CountersignError | undefined
+    // Behind an answer that was verified, and a refusal that passes, there is nothing wrong with the carrier.
+    const isCarriers = !hasBegun && (isBlocked || reason?.resultCode === undefined)
+    if (isCarriers && hub.choice.fails(!isNetwork(error))) continue
+    hub.tell(isOffline() || isNetwork(error) ? 'offline' : 'connecting', reason)
+    await pauseOrOnline(hub, backoff.after(isBlocked ? undefined : error), signal)
+  }
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// The options of `events()`, each read once and checked.
+
+import type { Wanted } from './hub.ts'
+import { badArgument, integerOf, optionsOf, signalOf, textOf } from './kit.ts'
+import type { Carrier, EventCursor, EventsOptions } from './types.ts'
+
+const afterOf = (value: EventsOptions['after']): Partial<EventCursor> | undefined => {
+  if (value === undefined) return undefined
+  if (typeof value === 'number') return { sequence: integerOf(value, 0, Number.MAX_SAFE_INTEGER, 'after') }
+  const { stream, sequence } = optionsOf(value, 'after')
+  if (typeof stream !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(stream)) throw badArgument('after.stream')
+  return { stream, sequence: integerOf(sequence, 0, Number.MAX_SAFE_INTEGER, 'after.sequence') }
+}
+
+const typesOf = (value: unknown): readonly string[] | undefined => {
+  if (value === undefined) return undefined
+  if (!Array.isArray(value)) throw badArgument('types has to be an array')
+  return Array.from(value, (type) => textOf(type, 'a type'))
+}
+
+const carrierOf = (value: unknown): Carrier | undefined => {
+  if (value === undefined || value === 'auto') return undefined
+  if (value === 'sse' || value === 'websocket' || value === 'poll') return value
+  throw badArgument('carrier: auto, sse, websocket or poll')
+}
+
+/** readEventsOptions checks the options of `events()`; throws usage errors. */
+export const readEventsOptions = (options: EventsOptions): Wanted & { signal: AbortSignal | undefined } => {
+  const { after, types, signal, carrier } = options
+  return {
+    after: afterOf(after),
+    types: typesOf(types),
+    signal: signalOf(signal),
+    carrier: carrierOf(carrier)
+  }
+}

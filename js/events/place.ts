@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MIT
+// The place a reader has come to in its stream: what it asks for, what it takes next and what it refuses.
+
+import { judgeEvent } from '../core-event.ts'
+import type { Line } from '../transport/exchange.ts'
+import type { Bytes, OpenedEvent } from '../types.ts'
+import { CountersignError, digest, splitFrame } from './kit.ts'
+import type { ClientEvent, EventCursor } from './types.ts'
+
+/** Where the gateway stands: its stream, the number to come and the oldest one kept. */
+type Position = { stream: string; next: number; oldest: number }
+
+const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
+
+/** readPosition reads the verified payload of an answer to a subscription, or of `cs.gap`; throws ERR_BAD_JSON. */
+const readPosition = (payload: Bytes): Position => {
+  try {
+    const { stream, next, oldest } = JSON.parse(new TextDecoder().decode(payload)) as Position
+    if (!/^[A-Za-z0-9_-]{22}$/.test(stream)) throw new TypeError('stream')
+    if (!isNumber(next) || !isNumber(oldest) || oldest > next) throw new TypeError('next, oldest')
+    return { stream, next, oldest }
+  } catch (cause) {
+    throw new CountersignError('ERR_BAD_JSON', { cause, detail: 'the position of a stream' })
+  }
+}
+
+const badSequence = (detail: string): CountersignError => new CountersignError('ERR_BAD_SEQUENCE', { detail })
+
+/** Whether an event is the next one, lies behind, or lies ahead of what is known. */
+export type Verdict = 'next' | 'known' | 'ahead'
+
+/** What a reader knows of one connection, or one answer to `cs.poll`. */
+type Connection = { readonly stream: string; readonly next: number; sinceMs: number; isGapDue: boolean }
+
+export class Place {
+  #stream: string | undefined
+  #sequence: number | undefined
+  #connection: Connection | undefined
+  /** Whether the event taken last has led back in its stream: the gateway has lost what it had sent. */
+  isBack = false
+
+  constructor(after?: Partial<EventCursor>) {
+    this.#stream = after?.stream
+    this.#sequence = after?.sequence
+  }
+
+  /** What to subscribe with; nothing for what comes from now on. */
+  get asked(): { after?: number; stream?: string } {
+    if (this.#sequence === undefined) return {}
+    return this.#stream === undefined ? { after: this.#sequence } : { after: this.#sequence, stream: this.#stream }
+  }
+
+  /** copy gives a reader at the same place that has no connection yet. */
+  copy(): Place {
+    const { after: sequence, stream } = this.asked
+    return new Place({ ...(sequence === undefined ? {} : { sequence }), ...(stream === undefined ? {} : { stream }) })
+  }
+
+  /** Where the reader is; undefined before the gateway has said. */
+  get cursor(): EventCursor | undefined {
+    const [stream, sequence] = [this.#stream, this.#sequence]
+    return stream === undefined || sequence === undefined ? undefined : { stream, sequence }
+  }
+
+  /** Whether there was more behind this place when the gateway answered. */
+  get hasMore(): boolean {
+    return this.#connection !== undefined && this.#connection.next - 1 > (this.#sequence ?? 0)
+  }
+
+  /** Whether a reader here has taken all that one at `other` has. */
+  hasReached(other: EventCursor): boolean {
+    return this.#stream === other.stream && (this.#sequence ?? -1) >= other.sequence
+  }
+
+  /** moveTo is for a reader who is handed what another has taken. */
+  moveTo({ stream, sequence }: EventCursor): void {
+    this.#stream = stream
+    this.#sequence = sequence
+  }
+
+  /**
+   * begin takes the verified answer to a subscription that asked for what is behind this place. Where the gateway cannot go on
+   * there, the place stays as it is until the `cs.gap` has come that says so: a connection that ends before must not hide it.
+   */
+  begin(payload: Bytes, timestampMs: number): void {
+    const { stream, next, oldest } = readPosition(payload)
+    const sequence = this.#sequence ?? next - 1
+    const isKept = sequence >= oldest - 1 && sequence < next && (this.#stream ?? stream) === stream
+    this.#connection = { stream, next, sinceMs: timestampMs, isGapDue: !isKept }
+    if (isKept) this.moveTo({ stream, sequence })
+  }
+
+  /** open makes the checks of an event; its place in the sequence is judged where `isOurs`, as on a connection of our own. */
+  async open({ core, settings, clock, session, trust }: Line, frame: Bytes, isOurs: boolean): Promise<OpenedEvent> {
+    const connection = this.#connection
+    if (!connection) throw badSequence('an event before the answer to the subscription')
+    const { stream, sinceMs } = connection
+    const { envelope, payload } = splitFrame(frame)
+    const { label } = settings
+    const rules = { label, session: session.id, stream, timeFloorMs: clock.floorMs, sinceMs }
+    const last = isOurs ? (this.#sequence ?? 0) : undefined
+    const hash = await digest(core, payload)
+    const opened = await trust.judge((keys) => judgeEvent(core.w, envelope, hash, { ...rules, keys, last }), false)
+    return { ...opened, payload }
+  }
+
+  /** judge says how an event that another tab was sent lies to this place. */
+  judge({ eventType, sequence }: OpenedEvent): Verdict {
+    const last = this.#sequence ?? 0
+    if (eventType === 'cs.revoked') return 'next'
+    // What is lost for that tab may not be lost for this one: the gateway is asked.
+    if (eventType === 'cs.gap') return 'ahead'
+    const next = eventType === 'cs.time' ? last : last + 1
+    if (sequence === next) return 'next'
+    return sequence < next ? 'known' : 'ahead'
+  }
+
+  /** take moves on behind an opened event that is the next one; gives what the application is told, if anything. */
+  take(opened: OpenedEvent): ClientEvent | undefined {
+    const { eventType: type, sequence, timestampMs, eventId, payload } = opened
+    const connection = this.#connection as Connection
+    const { stream } = connection
+    this.isBack = false
+    if (type === 'cs.revoked') return undefined
+    if (type === 'cs.gap') this.#takeGap(payload, connection)
+    else if (connection.isGapDue) throw badSequence('events were lost, and no cs.gap said so')
+    // Two on one connection lie seconds apart: the same one again would hide that nothing else comes.
+    else if (type === 'cs.time') connection.sinceMs = timestampMs + 1
+    else this.moveTo({ stream, sequence })
+    if (type === 'cs.time') return undefined
+    const cursor = Object.freeze(this.cursor as EventCursor)
+    return Object.freeze({ type, payload, sequence, stream, timestampMs, eventId, cursor })
+  }
+
+  #takeGap(payload: Bytes, connection: Connection): void {
+    const { stream, oldest } = readPosition(payload)
+    if (stream !== connection.stream) throw badSequence('a cs.gap of another stream')
+    // In the middle of a connection the gateway may leave events out, never go back.
+    if (!connection.isGapDue && oldest - 1 < (this.#sequence ?? 0)) throw badSequence('a cs.gap that goes back')
+    connection.isGapDue = false
+    this.isBack = this.hasReached({ stream, sequence: oldest - 1 })
+    this.moveTo({ stream, sequence: oldest - 1 })
+  }
+}

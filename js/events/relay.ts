@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// One stream for all tabs: the leader hands on what it is sent, frame by frame, and every tab verifies it for itself.
+
+import type { TabMessage } from '../tabs.ts'
+import type { Bytes } from '../types.ts'
+import { Backoff, isFinal } from './backoff.ts'
+import { pollInto } from './catch-up.ts'
+import type { Hub } from './hub.ts'
+import { pause } from './kit.ts'
+import { SILENCE_MS } from './link.ts'
+import { childOf, untilAborted } from './signals.ts'
+import type { Carrier, ConnectionState } from './types.ts'
+import { Watch } from './watch.ts'
+
+/** Frames that have come and wait for an answer to `cs.poll`; more than this and the gateway is asked for them instead. */
+const MAX_WAITING = 1000
+
+const states: ReadonlySet<unknown> = new Set(['connecting', 'live', 'stale', 'offline'] satisfies ConnectionState[])
+
+/** A tab that is fed by another: it asks the gateway where the stream is, and from there on takes what the leader hands on. */
+class Follower {
+  readonly #hub: Hub
+  readonly #signal: AbortSignal
+  readonly #backoff: Backoff
+  readonly #waiting: Bytes[] = []
+  /** Whatever is not the next event is the gateway's to say, in an answer to a request of our own. */
+  #isBehind = true
+  #wake: () => void = () => {}
+
+  constructor(hub: Hub, signal: AbortSignal) {
+    this.#hub = hub
+    this.#signal = signal
+    this.#backoff = new Backoff(hub.host.settings)
+  }
+
+  /** hear takes a frame that the leader was sent. */
+  hear(frame: Bytes): void {
+    if (this.#waiting.length < MAX_WAITING) this.#waiting.push(frame)
+    else this.#isBehind = true
+    this.#wake()
+  }
+
+  /** run takes what it hears, and asks for what it has not heard; rejects with the signal's reason or what is final. */
+  async run(): Promise<never> {
+    for (;;) {
+      this.#signal.throwIfAborted()
+      if (this.#isBehind || this.#hub.isFull) await this.#ask()
+      const frame = this.#waiting.shift()
+      if (frame) await this.#take(frame)
+      else await untilAborted(this.#news(), this.#signal)
+    }
+  }
+
+  #news(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve
+    })
+  }
+
+  async #ask(): Promise<void> {
+    const hub = this.#hub
+    for (;;) {
+      while (hub.isFull) await untilAborted(hub.changed(this.#signal), this.#signal)
+      this.#isBehind = false
+      try {
+        await pollInto(hub, hub.place, this.#signal)
+        this.#backoff.reset()
+        if (!hub.place.hasMore) return
+      } catch (error) {
+        this.#signal.throwIfAborted()
+        this.#isBehind = true
+        await pause(hub.host.settings.schedule, this.#backoff.after(error), this.#signal)
+      }
+    }
+  }
+
+  async #take(frame: Bytes): Promise<void> {
+    try {
+      const verdict = await this.#hub.takeRelayed(await this.#hub.host.line(), frame)
+      if (verdict === 'ahead') this.#isBehind = true
+    } catch (error) {
+      if (isFinal(error)) throw error
+      this.#isBehind = true
+    }
+  }
+}
+
+const isOurs = (message: TabMessage, sessionId: string): boolean => message.session === sessionId
+
+/**
+ * follow is fed by the tab that leads until the signal aborts, and rejects with its reason or with what is final; it resolves
+ * when the leader has fallen silent.
+ */
+export const follow = (hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> => {
+  const { settings, tabs } = hub.host
+  const inner = childOf(signal)
+  const follower = new Follower(hub, inner.signal)
+  hub.role = 'follower'
+  hub.tell('connecting')
+  return new Promise<void>((resolve, reject) => {
+    const watch = new Watch(settings, SILENCE_MS, () => leave(resolve))
+    const leave = (settle: () => void): void => {
+      off()
+      watch.stop()
+      settle()
+      inner.abort(signal.reason)
+    }
+    const fail = (error: unknown): void => leave(() => reject(error))
+    const off = tabs.listen('events', (message) => {
+      if (!isOurs(message, sessionId)) return
+      watch.heard(SILENCE_MS)
+      const { frame, state, carrier } = message
+      if (frame instanceof Uint8Array) follower.hear(frame as Bytes)
+      else if (states.has(state)) hub.tell(state as ConnectionState, undefined, carrier as Carrier)
+    })
+    inner.signal.addEventListener('abort', () => fail(inner.signal.reason))
+    tabs.post({ about: 'events', session: sessionId, isNew: true })
+    follower.run().catch(fail)
+  })
+}

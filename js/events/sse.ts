@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Server-sent events over fetch: `data: base64url(frame)`, one line an event. Not EventSource, which can neither send a
+// signed request nor show what refused it.
+
+import type { Bytes } from '../types.ts'
+import { CountersignError, decodeBase64Url, essence, readBody, send, unsignedAnswer } from './kit.ts'
+import { type Item, type Route, subscribe } from './route.ts'
+
+const EVENT_STREAM = 'text/event-stream'
+const FRAME = 'application/vnd.countersign.v1'
+const ENVELOPE_BYTES = 1024
+
+/** readLines gives the lines of a body, without their ends, as they come; throws ERR_ANSWER_TOO_LARGE for one over the cap. */
+async function* readLines(body: ReadableStream<Bytes>, cap: number, signal: AbortSignal): AsyncGenerator<string> {
+  const reader = body.getReader()
+  const cancel = (): void => {
+    reader.cancel().catch(() => {})
+  }
+  // Where a fetch of the application's own ignores the signal.
+  signal.addEventListener('abort', cancel)
+  const decoder = new TextDecoder()
+  let begun: string[] = []
+  let size = 0
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (signal.aborted) throw signal.reason
+      if (done) return
+      const [first = '', ...rest] = decoder.decode(value, { stream: true }).split('\n')
+      begun.push(first)
+      size += first.length
+      if (size > cap) throw new CountersignError('ERR_ANSWER_TOO_LARGE')
+      for (const next of rest) {
+        yield begun.join('').replace(/\r$/, '')
+        begun = [next]
+        size = next.length
+      }
+    }
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason
+    throw cause instanceof CountersignError ? cause : new CountersignError('ERR_NETWORK', { cause })
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    cancel()
+  }
+}
+
+/** frameOf gives the frame of a line; undefined for comments, blank lines and fields that mean nothing here. */
+const frameOf = (line: string): Bytes | undefined => {
+  if (!line.startsWith('data:')) return undefined
+  const frame = decodeBase64Url(line.slice(line[5] === ' ' ? 6 : 5))
+  if (!frame) throw new CountersignError('ERR_BAD_BASE64', { detail: 'an event' })
+  return frame
+}
+
+/** readEventStream is the carrier `sse`; rejects with transport errors, and ERR_UNSIGNED_ANSWER for what is no stream of ours. */
+export async function* readEventStream(route: Route): AsyncGenerator<Item> {
+  const { settings } = route.host
+  const { signal } = route
+  const { line, requestId, frame } = await subscribe(route)
+  const headers = { 'content-type': FRAME, accept: EVENT_STREAM }
+  const sentMs = line.clock.monotonic()
+  const response = await send(settings, settings.endpoint, { method: 'POST', headers, body: frame }, signal)
+  const cap = settings.maxPayload + ENVELOPE_BYTES
+  if (essence(response) === FRAME) {
+    // A refusal is an ordinary answer.
+    yield {
+      line,
+      frame: await readBody(response, { cap, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal }),
+      requestId,
+      sentMs
+    }
+    return
+  }
+  const { body } = response
+  if (essence(response) !== EVENT_STREAM || response.status !== 200 || !body) throw unsignedAnswer(response)
+  let isFirst = true
+  // Four characters are three bytes.
+  for await (const text of readLines(body as ReadableStream<Bytes>, 2 * cap, signal)) {
+    const item = frameOf(text)
+    if (!item) continue
+    yield isFirst ? { line, frame: item, requestId, sentMs } : { line, frame: item }
+    isFirst = false
+  }
+}

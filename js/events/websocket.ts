@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// A WebSocket: binary messages, one frame each, the signed request first.
+
+import type { Bytes } from '../types.ts'
+import { CountersignError } from './kit.ts'
+import { type Item, type Route, subscribe } from './route.ts'
+
+const PROTOCOL = 'countersign.v1'
+
+// A WebSocket cannot be told to wait: one that brings more than anybody reads is closed, and the rest asked for later.
+const MAX_WAITING = 1024
+
+/** Messages as they come, to be read one at a time; what is left over is not lost when the socket has closed. */
+class Inbox {
+  readonly #waiting: Bytes[] = []
+  #end: { error: CountersignError | undefined } | undefined
+  #wake: () => void = () => {}
+
+  /** Gives false where there is no room left. */
+  put(message: Bytes): boolean {
+    this.#waiting.push(message)
+    this.#wake()
+    return this.#waiting.length < MAX_WAITING
+  }
+
+  end(error?: CountersignError): void {
+    this.#end ??= { error }
+    this.#wake()
+  }
+
+  async take(): Promise<Bytes | undefined> {
+    for (;;) {
+      const message = this.#waiting.shift()
+      if (message) return message
+      if (this.#end?.error) throw this.#end.error
+      if (this.#end) return undefined
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+  }
+}
+
+const bytesOf = (data: unknown): Bytes => {
+  if (data instanceof ArrayBuffer) return new Uint8Array(data)
+  throw new CountersignError('ERR_BAD_MAGIC', { detail: 'a message that is text' })
+}
+
+/** open resolves when the socket is open; its messages go into the inbox from then on. */
+const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const lost = (detail: string): CountersignError => new CountersignError('ERR_NETWORK', { detail })
+    socket.binaryType = 'arraybuffer'
+    socket.onopen = () => resolve()
+    socket.onerror = () => inbox.end(lost('the WebSocket failed'))
+    socket.onclose = ({ code }) => {
+      reject(lost(`the WebSocket did not open: ${code}`))
+      inbox.end()
+    }
+    socket.onmessage = ({ data }) => {
+      try {
+        if (!inbox.put(bytesOf(data))) socket.close()
+      } catch (error) {
+        inbox.end(error as CountersignError)
+      }
+    }
+  })
+
+/** readSocket is the carrier `websocket`; rejects with ERR_NETWORK where none can be opened. */
+export async function* readSocket(route: Route): AsyncGenerator<Item> {
+  const { signal } = route
+  const { webSocket, endpoint } = route.host.settings
+  const inbox = new Inbox()
+  const socket = webSocket(endpoint.replace(/^http/, 'ws'), PROTOCOL)
+  const stop = (): void => {
+    inbox.end(signal.reason)
+    socket.close()
+  }
+  signal.addEventListener('abort', stop)
+  try {
+    if (signal.aborted) throw signal.reason
+    await open(socket, inbox)
+    if (socket.protocol !== PROTOCOL) throw new CountersignError('ERR_NETWORK', { detail: 'another subprotocol' })
+    const { line, requestId, frame } = await subscribe(route)
+    const sentMs = line.clock.monotonic()
+    socket.send(frame)
+    for (let isFirst = true; ; isFirst = false) {
+      const message = await inbox.take()
+      if (!message) return
+      yield isFirst ? { line, frame: message, requestId, sentMs } : { line, frame: message }
+    }
+  } finally {
+    signal.removeEventListener('abort', stop)
+    socket.close()
+  }
+}
