@@ -2,6 +2,8 @@
 // D6: a Redis that is killed, stopped, full, read-only, damaged, emptied or replaced under load. Nothing is accepted twice,
 // what is refused is refused signed and soon, and service returns by itself.
 import assert from 'node:assert/strict'
+import { mkdirSync, rmdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStores } from 'countersign/server/redis'
@@ -12,7 +14,7 @@ import { startRedis } from './server.mjs'
 
 const window = { pastMs: 60_000, futureMs: 2000 }
 const STATE = `countersign:{${label}}:replay:state`
-const FAULT_MS = 1500
+const FAULT_MS = 1000
 
 const createWorld = async (t, settings) => {
   const redis = await startRedis(settings)
@@ -97,6 +99,27 @@ test('D6 Redis full: it refuses writes, evicts nothing', async (t) => {
   await play(t, world, {
     spoil: () => redis.cli('CONFIG', 'SET', 'maxmemory', '1mb'),
     repair: () => redis.cli('CONFIG', 'SET', 'maxmemory', '0')
+  })
+})
+
+test('H7 Redis that cannot save to its disk', async (t) => {
+  const world = await createWorld(t, ['--save', '3600 1'])
+  const { redis } = world
+  const saved = (status) =>
+    until(`a save that is ${status}`, async () => {
+      await redis.cli('BGSAVE').catch(() => {})
+      return String(await redis.cli('INFO', 'persistence')).includes(`rdb_last_bgsave_status:${status}`)
+    })
+  await play(t, world, {
+    async spoil() {
+      // A folder in the place of the file: root as well cannot write over it.
+      mkdirSync(join(redis.folder, 'dump.rdb'))
+      await saved('err')
+    },
+    async repair() {
+      rmdirSync(join(redis.folder, 'dump.rdb'))
+      await saved('ok')
+    }
   })
 })
 

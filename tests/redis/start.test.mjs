@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What redisStores refuses, and with which words; what a gateway's own death leaves behind.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { redisStores } from 'countersign/server/redis'
 import { createClient } from 'redis'
@@ -107,6 +111,59 @@ test('a client of the application says how to connect, and is left alone', async
   const elsewhere = await redisStores({ url: redis.url, label })
   t.after(() => elsewhere.close())
   assert.equal(await elsewhere.sessions.get(device.id), null, 'another database')
+})
+
+test('a user of Redis with these rights is enough, and one without is refused at once', async (t) => {
+  const rights = '~countersign:* &countersign:* +@read +@write +@scripting +@pubsub +@connection +info +time'
+  await redis.cli('ACL', 'SETUSER', 'gateway', 'on', '>secret', 'resetchannels', ...rights.split(' '))
+  await redis.cli('ACL', 'SETUSER', 'guest', 'on', '>secret', '~*', '&*', '+@read')
+  const url = (user) => `redis://${user}:secret@127.0.0.1:${redis.port}`
+  const stores = await redisStores({ url: url('gateway'), label: 'rights' })
+  t.after(() => stores.close())
+  await stores.replay.fence(0)
+  const { id } = await enrol(stores.sessions)
+  assert.equal(await stores.replay.reserve(new Uint8Array(32), 1000, 70_000, 1000, id), 'reserved')
+  assert.equal((await stores.events.append(id, { type: 'demo.note', payload: new Uint8Array(1) })).sequence, 1)
+  assert.equal(await stores.codes.take('k', { limit: 1, windowMs: 1000, nowMs: 1000 }), 0)
+  assert.equal(await stores.sessions.revoke(id, 'test'), true)
+  const error = await refused({ url: url('guest') })
+  assert.equal(error.code, 'ERR_STORAGE_FAILED')
+  assert.match(error.message, /NOPERM/)
+})
+
+const CERTIFICATE = `
+import datetime, ipaddress, sys
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+key = ec.generate_private_key(ec.SECP256R1())
+name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, 'redis')])
+now = datetime.datetime.utcnow()
+address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address('127.0.0.1'))])
+certificate = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    .serial_number(1).not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(now + datetime.timedelta(days=1))
+    .add_extension(address, False).add_extension(x509.BasicConstraints(True, None), True).sign(key, hashes.SHA256()))
+pem = serialization.Encoding.PEM
+open(sys.argv[1] + '/cert.pem', 'wb').write(certificate.public_bytes(pem))
+open(sys.argv[1] + '/key.pem', 'wb').write(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+`
+
+test('rediss:// is TLS, with the certificate checked', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-tls-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  execFileSync('python3', ['-W', 'ignore', '-c', CERTIFICATE, folder])
+  const [cert, key] = ['cert.pem', 'key.pem'].map((name) => join(folder, name))
+  const tlsPort = await freePort()
+  const files = ['--tls-cert-file', cert, '--tls-key-file', key, '--tls-ca-cert-file', cert, '--tls-auth-clients', 'no']
+  const secure = await startRedis(['--tls-port', tlsPort, ...files])
+  t.after(() => secure.stop())
+  const url = `rediss://127.0.0.1:${tlsPort}`
+  const stores = await redisStores({ client: createClient({ url, socket: { ca: readFileSync(cert) } }), label })
+  t.after(() => stores.close())
+  assert.equal(await stores.sessions.get('none'), null)
+  const untrusted = await refused({ url })
+  assert.equal(untrusted.code, 'ERR_STORAGE_FAILED')
+  assert.match(untrusted.message, /self.signed certificate/)
 })
 
 test('labels and prefixes do not see each other', async (t) => {
