@@ -10,6 +10,7 @@ import { createGateway, enrollment, nodeHandler } from 'countersign/server'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
+import { devActions } from './dev-actions.mjs'
 import { trusted } from './keys.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
@@ -216,19 +217,19 @@ const serve = async (config, log, actions) => {
 export const startGateway = async (config, log) => {
   let serving
   let restarting = Promise.resolve()
-  const restart = async () => {
+  const again = async (change) => {
+    // The answer that says so goes out first.
+    await pause(ANSWER_MS)
     await serving.stop()
+    change()
     await pause(RESTART_MS)
     serving = await serve({ ...config, port: serving.port }, log, actions)
     log.line('restarted', { address: serving.address })
   }
-  const actions = {
-    restart() {
-      // The answer goes out first.
-      restarting = restarting.then(() => pause(ANSWER_MS)).then(restart)
-      return { restarting: true }
-    }
+  const restart = (change) => {
+    restarting = restarting.then(() => again(change))
   }
+  const actions = devActions({ dataDir: config.dataDir, restart })
   serving = await serve(config, log, actions)
   const { address, isLoopback } = serving
   return { address, isLoopback, stop: () => restarting.then(() => serving.stop()) }

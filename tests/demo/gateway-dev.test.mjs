@@ -145,6 +145,35 @@ test('a restart in its place keeps address, key and sessions; it is not for pass
   assert.match(gateway.output(), /"event":"restarted"/)
 })
 
+test("the server's key is changed step by step, and a client of the old one goes on", async (t) => {
+  const gateway = await startGateway(t)
+  const headers = { 'x-countersign-dev': 'yes' }
+  const stands = async () => JSON.parse((await send(gateway, '/dev/server-key', { headers })).text)
+  const client = await signIn(t, gateway)
+  const { signer: first, phase } = await stands()
+  assert.equal(phase, 'steady')
+  assert.equal((await send(gateway, '/dev/server-key')).status, 404)
+  const take = async (step, expected) => {
+    for (const early of ['announce', 'switch', 'retire', 'toString'].filter((name) => name !== step))
+      assert.equal((await send(gateway, `/dev/server-key?step=${early}`, { headers })).status, 404, early)
+    assert.equal((await send(gateway, `/dev/server-key?step=${step}`, { headers })).status, 200)
+    await until(
+      () =>
+        stands().then(
+          (now) => now.phase === expected,
+          () => false
+        ),
+      `the key is ${expected}`
+    )
+    assert.equal((await client.request('demo.echo', step)).resultCode, 'ok')
+  }
+  await take('announce', 'announced')
+  await take('switch', 'switched')
+  assert.equal((await stands()).previous, first)
+  assert.notEqual((await stands()).signer, first)
+  await take('retire', 'steady')
+})
+
 test('only GET, only the two names', async (t) => {
   const gateway = await startGateway(t)
   for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS'])
