@@ -11,6 +11,7 @@ export const BUILD_TIME_MS = Date.UTC(2026, 0, 1)
 
 const DAY_MS = 24 * 3600 * 1000
 const FLOOR_SLACK_MS = 5 * 60 * 1000
+const FLOOR_AFTER_MS = 10 * 60 * 1000
 const DRIFT = 200e-6
 
 // Both sides count whole milliseconds, and within a round trip of 5 s the clocks part by one more.
@@ -64,6 +65,7 @@ export class ServerClock {
   #isSampled = false
   #claimMs = Number.NaN
   #askedMs = Number.NEGATIVE_INFINITY
+  #movedMs = Number.NEGATIVE_INFINITY
   #lastCorrection: ClockCorrection | null = null
   #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
 
@@ -195,9 +197,10 @@ export class ServerClock {
     if (before.source !== 'none' && Math.abs(byMs) > CORRECTION_MS) {
       this.#lastCorrection = Object.freeze({ byMs, atMs: serverMs, source })
     }
-    // What one message says alone is no floor yet: a single gateway with a wrong clock would stay in the way of the others.
-    const isConfirmed = before.source !== 'none' && Math.abs(byMs) <= FLOOR_SLACK_MS
-    if (isConfirmed && this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
+    // A gateway with a wrong clock must not stay in the way of the others: a floor is what stood for a while, or since a visit before.
+    const atMs = this.#monotonicNow()
+    if (before.source === 'none' || Math.abs(byMs) > FLOOR_SLACK_MS) this.#movedMs = atMs
+    if (atMs - this.#movedMs >= FLOOR_AFTER_MS && this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
     return true
   }
 

@@ -28,6 +28,8 @@ export type TestGateway = {
   readonly mails: readonly Mail[]
   /** enrol registers a new device of a user at once, without a mail. */
   enrol(userId: string, recordName?: string): Promise<TestDevice>
+  /** sibling makes another gateway over the same stores, with a clock of its own, as on another machine. */
+  sibling(now: () => number): Gateway
   close(): Promise<void>
 }
 
@@ -50,7 +52,9 @@ export const createTestGateway = (
   const signer = { keyId: 'test-1', ...key }
   const mails: Mail[] = []
   const enrolling = enrollment({ label, signer, sessions, now, mailer: (mail) => mails.push(mail) })
-  const gateway = createGateway({ ...options, label, signer, sessions, replay, routes, now, enrollment: enrolling })
+  const shared = { ...options, label, signer, sessions, replay, routes, enrollment: enrolling }
+  const gateway = createGateway({ ...shared, now })
+  const siblings: Gateway[] = []
   const devices = random.fork('devices')
   return {
     gateway,
@@ -77,8 +81,13 @@ export const createTestGateway = (
       })
       return { sessionId, userId, store }
     },
+    sibling(otherNow) {
+      const other = createGateway({ ...shared, now: otherNow })
+      siblings.push(other)
+      return other
+    },
     async close() {
-      await gateway.close({ drainMs: 0 })
+      await Promise.all([gateway, ...siblings].map((one) => one.close({ drainMs: 0 })))
       await replay.close()
     }
   }

@@ -69,6 +69,10 @@ test('R77 events before the first answer stamp nothing, and one below the floor 
   assert.equal(it.event(), true)
   assert.equal(it.clock.stamp(true), undefined)
   it.answer()
+  assert.equal(it.event(-10 * 60_000), true, 'late, and no news')
+  it.pass(11 * 60_000)
+  it.answer()
+  assert.ok(it.clock.floorMs > server, 'an estimate that stood for ten minutes')
   assert.equal(it.event(-10 * 60_000), false)
   assert.equal(it.clock.view().source, 'round-trip')
 })
@@ -120,6 +124,26 @@ test('R81 a signed cs.stale that cannot serve as a sample still ends what it ref
   assert.deepEqual([it.clock.stamp(true), it.clock.lacksAnswer], [undefined, true])
   it.answer(20, HOUR)
   assert.ok(it.clock.stamp(false) >= it.wallMs + HOUR - 20)
+})
+
+test('R76 R27 the floor follows an estimate that stands, and none that has just been moved', () => {
+  const it = createClock()
+  const floorMs = it.clock.floorMs
+  for (let minute = 0; minute < 9; minute++) {
+    it.answer()
+    it.pass(60_000)
+  }
+  it.answer(20, HOUR)
+  it.answer(20, HOUR)
+  assert.equal(it.clock.floorMs, floorMs)
+  it.answer()
+  assert.ok(Math.abs(it.clock.view().offsetMs) < 50, 'the right ones are heard again')
+  it.pass(10 * 60_000)
+  it.answer()
+  assert.equal(it.clock.floorMs, it.wallMs - 10)
+  const later = createClock({ clock: { offsetMs: 0, errorMs: 20, wallMs: server - HOUR } })
+  later.answer()
+  assert.equal(later.clock.floorMs, later.wallMs - 10, 'what an earlier visit knew has stood long enough')
 })
 
 test('R76 C8 a claim of a day ahead stands or falls with the next answer', () => {
