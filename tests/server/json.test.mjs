@@ -82,6 +82,26 @@ test('A18 unknown and absent members, and members that are no strings, are refus
   assert.equal({}.x, undefined)
 })
 
+test('C11 no spelling of a date is a time, leap seconds and zones included', async () => {
+  const world = await createWorld()
+  const request = world.requestOf()
+  const { timestampMs } = request.fields
+  const spellings = [
+    new Date(timestampMs).toISOString(),
+    new Date(timestampMs).toUTCString(),
+    '2026-04-01T00:00:00+02:00',
+    '2026-12-31T23:59:60Z',
+    '2026-04-01 00:00:00Z',
+    `${timestampMs}ms`,
+    `${timestampMs}Z`,
+    `${timestampMs}.000`
+  ]
+  for (const spelling of spellings) {
+    await isPlain(await world.sendJson(jsonOf(request, { timestampMs: spelling })), 400)
+  }
+  assert.equal((await world.sendJson(jsonOf(request))).status, 200)
+})
+
 test('A9 timestampMs has one spelling', async () => {
   const world = await createWorld()
   const request = world.requestOf()
