@@ -15,6 +15,7 @@ import { trusted } from './keys.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
 import { demoRoutes } from './routes.mjs'
+import { createScores } from './scores.mjs'
 import { isLoopbackAddress, sourceOf } from './source.mjs'
 import { pageFiles } from './static.mjs'
 import { openStores } from './stores.mjs'
@@ -86,6 +87,8 @@ const createParts = async (config, log) => {
     onFailure: (error) => log.line('enrolment failed', { error: textOf(error) })
   })
   const publish = (...event) => gateway.publish(...event)
+  const { replay, codes } = stores
+  const scores = await createScores({ dataDir: config.dataDir, replay, codes, publish, log })
   const gateway = createGateway({
     label,
     signer,
@@ -101,8 +104,10 @@ const createParts = async (config, log) => {
     routes: {
       ...demoRoutes({ sessions: stores.sessions, publish }),
       ...statsRoutes(stats),
+      ...scores.routes,
       'knock.relay': knockRelay({ targets: config.knockTargets })
     },
+    actionSecret: scores.actionSecret,
     rates,
     onStage: trace.note,
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
@@ -114,7 +119,8 @@ const createParts = async (config, log) => {
     await statsStore.close()
     mailer.close()
   }
-  return { ring, outbox, trace, gateway, close }
+  const metrics = () => gateway.metrics() + scores.metrics()
+  return { ring, outbox, trace, gateway, metrics, close }
 }
 
 const textOf = (error) => String(error?.message ?? error)
@@ -146,8 +152,7 @@ const createDispatch = async (config, parts, state, actions) => {
     addCors(req, res, config.origins)
     if (req.method !== 'GET' && req.method !== 'HEAD') return answer(res, 405, 'text/plain', 'method not allowed\n')
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
-    if (pathname === '/metrics')
-      return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.gateway.metrics())
+    if (pathname === '/metrics') return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.metrics())
     if (pathname === '/healthz')
       return answer(res, state.isDraining ? 503 : 200, 'text/plain', state.isDraining ? 'draining\n' : 'ok\n')
     if (page) return page(req, res, pathname)

@@ -40,7 +40,8 @@ const checkParts = (options: GatewayOptions): void => {
   if (enrollment !== undefined) partOf(enrollment, ['owns', 'exchange'], 'enrollment: enrollment() makes one')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
-  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now'] as const) functionOf(options[name], name)
+  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'actionSecret'] as const)
+    functionOf(options[name], name)
 }
 
 const NINETY_DAYS_MS = 90 * DAY_MS

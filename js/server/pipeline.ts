@@ -73,7 +73,9 @@ const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) =>
   const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
   const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
-  const reserved = createRoutes({ ...builtins, ...own }, { reserved: true })
+  const { actionSecret } = settings
+  const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
+  const reserved = createRoutes({ ...builtins, ...own, ...profiles }, { reserved: true })
   return ({ type, target }: Opened, binding: Binding, { method, carrier }: Inbound): Found | undefined => {
     if (carrier) {
       const found = type === 'cs.subscribe' ? reserved.ofType(`${type} ${carrier}`) : undefined

@@ -157,6 +157,8 @@ export type GatewayOptions = {
   endpoint?: string
   /** Answers `cs.keys`: server keys to come. A client believes it only under a key of its own configuration. */
   serverKeys?: KeyManifest
+  /** Answers `cs.action_secret`: secretHandler() of countersign/action-proof/server makes one. */
+  actionSecret?: Handler
   /**
    * Signs what answers `cs.keys`, refusals too: the key that clients have in their configuration while `signer` is one that
    * they learn by it (PROTOCOL.md, R128). `signer` unless told; enrolment has a signer of its own.

@@ -67,6 +67,8 @@ test('the entries are known', () => {
     'countersign/stats-event/node',
     'countersign/stats-event/server',
     'countersign/stats-event/server/lmdb',
+    'countersign/action-proof',
+    'countersign/action-proof/server',
     'countersign/testing',
     'countersign/knock',
     'countersign/knock/node',

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Several proofs in one request, each with a result of its own.
+
+import { badArgument } from '../../core-args.ts'
+import type { NewAction, ProofOptions, SecretKey } from './create.ts'
+import { createProof } from './create.ts'
+import { OUTER } from './message.ts'
+
+/** The member that holds the proofs of a batch. */
+export const BATCH = 'action_proofs'
+export const MAX_BATCH = 50
+
+/**
+ * createBatch signs several actions for one request, 50 at most; the server answers for each, in order. A proof that fails does
+ * not fail the others. It rejects as createProof does.
+ *
+ * @example
+ * const { text } = await createBatch(secret, [first, second], { clock: client.clock })
+ */
+export const createBatch = async (
+  secret: SecretKey,
+  actions: readonly NewAction[],
+  options: ProofOptions = {}
+): Promise<{ text: string }> => {
+  if (!Array.isArray(actions) || actions.length === 0 || actions.length > MAX_BATCH) {
+    throw badArgument(`actions has to be an array of 1 to ${MAX_BATCH}`)
+  }
+  const texts = await Promise.all(actions.map(async (action) => (await createProof(secret, action, options)).text))
+  return { text: `{"${BATCH}":[${texts.map((text) => text.slice(`{"${OUTER}":`.length, -1)).join(',')}]}` }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// What is signed: the five members of a proof in one fixed order, as the text that is sent. Built once, never re-serialised.
+
+import { badArgument, optionsOf } from '../../core-args.ts'
+import { cleanJson } from '../json.ts'
+import type { ActionFields } from './types.ts'
+
+/** In the order that is signed. */
+export const MEMBERS = ['action_type', 'timestamp', 'action_data', 'expected_points', 'nonce'] as const
+export const SIGNATURE = 'client_signature'
+export const OUTER = 'action_proof'
+
+/** isActionType tells whether a text may name an action. */
+export const isActionType = (value: unknown): value is string =>
+  typeof value === 'string' && value.length > 0 && value.length <= 128 && !/[\u0000-\u001f\u007f]|\p{Cs}/u.test(value)
+
+/** isNonce tells whether a text is a nonce: 8 to 128 of `!` to `~`. */
+export const isNonce = (value: unknown): value is string => typeof value === 'string' && /^[!-~]{8,128}$/.test(value)
+
+const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z$/
+
+/** timeOfTimestamp reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` of a day that exists; undefined for every other spelling of a time. */
+export const timeOfTimestamp = (value: unknown): number | undefined => {
+  const [text, fraction] = (typeof value === 'string' && TIMESTAMP.exec(value)) || []
+  if (text === undefined) return undefined
+  const ms = Date.parse(text)
+  // A day that does not exist is another day to Date.
+  if (Number.isNaN(ms)) return undefined
+  const same = new Date(ms).toISOString()
+  return same === (fraction === undefined ? text.replace('Z', '.000Z') : text) ? ms : undefined
+}
+
+const timestampOf = (value: unknown): string => {
+  if (typeof value === 'string') {
+    if (timeOfTimestamp(value) === undefined) throw badArgument('timestamp has to be YYYY-MM-DDTHH:MM:SS[.fff]Z')
+    return value
+  }
+  const ms = value instanceof Date ? value.getTime() : value
+  const isTime = typeof ms === 'number' && Number.isFinite(ms) && ms >= 0 && ms <= 253_402_300_799_999
+  if (!isTime) throw badArgument('timestamp has to be a time before the year 10000')
+  return new Date(ms).toISOString()
+}
+
+/**
+ * proofMessage writes the text that is signed; throws ERR_INVALID_ARGUMENT, naming the field or the path in `actionData`, for
+ * what JSON would change or lose on the way.
+ *
+ * @example
+ * proofMessage({ actionType: 'puzzle_complete', timestamp: Date.now(), actionData: { moves: 127 }, expectedPoints: 100, nonce })
+ */
+export const proofMessage = (fields: ActionFields): string => {
+  const { actionType, timestamp, actionData, expectedPoints, nonce } = optionsOf(fields, 'fields')
+  if (!isActionType(actionType)) throw badArgument('actionType has to be 1 to 128 characters')
+  if (!isNonce(nonce)) throw badArgument('nonce has to be 8 to 128 of ! to ~')
+  if (typeof expectedPoints !== 'number' || !Number.isFinite(expectedPoints)) {
+    throw badArgument('expectedPoints has to be a finite number')
+  }
+  const values = [actionType, timestampOf(timestamp), cleanJson(actionData, 'actionData'), expectedPoints, nonce]
+  return `{${MEMBERS.map((name, at) => `"${name}":${JSON.stringify(values[at])}`).join(',')}}`
+}

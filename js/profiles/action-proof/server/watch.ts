@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// What records come to: counts for metrics, and alerts for refusals that pile up and scores that rise too fast. Bounded.
+
+import type { ProofAlert, ProofRecord } from './types.ts'
+
+export type WatchOptions = {
+  /** Refusals of one user within a minute before `onAlert`; 20 unless told. */
+  refusals?: number
+  /** Points of one user within a minute before `onAlert`; 1000 unless told. */
+  points?: number
+  onAlert?: ((alert: ProofAlert) => void) | undefined
+}
+
+const WINDOW_MS = 60_000
+const USERS = 10_000
+
+type Tally = { sinceMs: number; refusals: number; points: number; told: Set<ProofAlert['kind']> }
+
+/** createWatch counts records. */
+export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOptions) => {
+  const counts = new Map<string, number>()
+  const tallies = new Map<string, Tally>()
+
+  const tallyOf = (userId: string, atMs: number): Tally => {
+    const known = tallies.get(userId)
+    if (known && atMs - known.sinceMs < WINDOW_MS) return known
+    tallies.delete(userId)
+    if (tallies.size >= USERS) tallies.delete(tallies.keys().next().value as string)
+    const made: Tally = { sinceMs: atMs, refusals: 0, points: 0, told: new Set() }
+    tallies.set(userId, made)
+    return made
+  }
+
+  const alert = (tally: Tally, kind: ProofAlert['kind'], userId: string, value: number): void => {
+    if (tally.told.has(kind)) return
+    tally.told.add(kind)
+    try {
+      onAlert?.({ kind, userId, value, windowMs: WINDOW_MS })
+    } catch {
+      // A hook's fault is not the player's.
+    }
+  }
+
+  return {
+    note({ stage, error, userId, points: given = 0, atMs }: ProofRecord): void {
+      const name = error ?? 'accepted'
+      counts.set(`${stage}/${name}`, (counts.get(`${stage}/${name}`) ?? 0) + 1)
+      if (userId === undefined) return
+      const tally = tallyOf(userId, atMs)
+      if (error) {
+        tally.refusals++
+        if (tally.refusals >= refusals) alert(tally, 'refusals', userId, tally.refusals)
+      } else {
+        tally.points += given
+        if (tally.points >= points) alert(tally, 'score_rise', userId, tally.points)
+      }
+    },
+    /** Prometheus text. */
+    metrics(): string {
+      const lines = [...counts].map(([name, count]) => {
+        const [stage, outcome] = name.split('/')
+        return `countersign_action_proofs_total{stage="${stage}",outcome="${outcome}"} ${count}`
+      })
+      return [
+        '# HELP countersign_action_proofs_total Action proofs by the check they ended at.',
+        '# TYPE countersign_action_proofs_total counter',
+        ...lines,
+        ''
+      ].join('\n')
+    }
+  }
+}
