@@ -11,7 +11,15 @@ file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/test_include")
 file(CREATE_LINK "${catch2_dir}/catch2" "${PROJECT_BINARY_DIR}/test_include/catch2" SYMBOLIC)
 file(CREATE_LINK "${nlohmann_dir}/nlohmann" "${PROJECT_BINARY_DIR}/test_include/nlohmann" SYMBOLIC)
 
-add_executable(countersign_tests ${countersign_test_sources})
+# Catch2's own code is not what the sanitizers watch, and takes most of a minute when they do.
+set(catch_main tests/native/main.cpp)
+list(FILTER countersign_test_sources EXCLUDE REGEX "/main\\.cpp$")
+add_library(countersign_catch OBJECT ${catch_main})
+target_include_directories(countersign_catch SYSTEM PRIVATE "${PROJECT_BINARY_DIR}/test_include")
+set_source_files_properties(${catch_main}
+  PROPERTIES COMPILE_OPTIONS "-w;-O0;$<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=all>")
+
+add_executable(countersign_tests ${countersign_test_sources} $<TARGET_OBJECTS:countersign_catch>)
 target_include_directories(countersign_tests SYSTEM
   PRIVATE "${PROJECT_BINARY_DIR}/test_include" $<TARGET_PROPERTY:countersign_sodium,INTERFACE_INCLUDE_DIRECTORIES>)
 target_compile_definitions(countersign_tests
@@ -23,9 +31,6 @@ target_compile_options(countersign_tests PRIVATE ${countersign_warnings}
   -O$<NOT:$<OR:$<BOOL:${COUNTERSIGN_SANITIZE}>,$<BOOL:${EMSCRIPTEN}>>>
   $<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=undefined>)
 target_link_libraries(countersign_tests PRIVATE countersign countersign-knock)
-# Catch2's own code is not what the sanitizers watch, and takes most of a minute when they do.
-set_source_files_properties(tests/native/main.cpp
-  PROPERTIES COMPILE_OPTIONS "-w;-O0;$<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=all>")
 
 # ES256 is the host's business: the vectors of the callback are run with OpenSSL, which the library itself never needs.
 if(NOT EMSCRIPTEN)
@@ -39,8 +44,10 @@ endif()
 if(EMSCRIPTEN)
   # The tree's package.json makes every .js an ES module, which this program is not.
   set_target_properties(countersign_tests PROPERTIES SUFFIX .cjs)
-  target_compile_definitions(countersign_tests PRIVATE CATCH_CONFIG_NO_POSIX_SIGNALS)
-  target_compile_options(countersign_tests PRIVATE -fexceptions)
+  foreach(target countersign_tests countersign_catch)
+    target_compile_definitions(${target} PRIVATE CATCH_CONFIG_NO_POSIX_SIGNALS)
+    target_compile_options(${target} PRIVATE -fexceptions)
+  endforeach()
   target_link_options(countersign_tests PRIVATE -fexceptions -sNODERAWFS=1 -sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1)
 endif()
 add_test(NAME countersign_tests COMMAND countersign_tests)
@@ -50,4 +57,7 @@ set_tests_properties(countersign_tests PROPERTIES ENVIRONMENT "NODE_OPTIONS=--no
 if(NOT EMSCRIPTEN)
   add_executable(verify_frame examples/verify_frame.cpp)
   target_link_libraries(verify_frame PRIVATE countersign::countersign)
+  add_executable(verify_stats_event examples/verify_stats_event.cpp)
+  target_link_libraries(verify_stats_event PRIVATE countersign::countersign-json)
+  include(cmake/json_tests.cmake)
 endif()

@@ -37,16 +37,16 @@ const nodeTests = (folder) => {
   const files = found(folder, /\.test\.mjs$/)
   return files.length > 0 ? [[node, '--test', '--test-reporter=spec', ...files]] : [['false']]
 }
-const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples'].flatMap((folder) =>
-  found(folder, /\.[ch]pp$/)
-)
+const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples']
+  .flatMap((folder) => [folder, `${folder}/json`])
+  .flatMap((folder) => found(folder, /\.[ch]pp$/))
 const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\.cpp$/g, ''))
 
 /** Versions of these differ in what they say, so they judge only the long run. */
 const style = {
   style: [
     ['clang-format', '--dry-run', '--Werror', ...cpp],
-    ['clang-tidy', '--quiet', '-p', 'build/release', ...found('src', /\.cpp$/)]
+    ['clang-tidy', '--quiet', '-p', 'build/release', ...found('src', /\.cpp$/), ...found('src/json', /\.cpp$/)]
   ]
 }
 
@@ -57,7 +57,9 @@ const steps = {
   native: [
     ['cmake', '--preset', 'dev'],
     ['cmake', '--build', '--preset', 'dev', '--parallel', jobs],
-    ['build/dev/countersign_tests', ...plain]
+    ['build/dev/countersign_tests', ...plain],
+    ['build/dev/countersign_json_tests', ...plain],
+    [node, '--test', '--test-reporter=spec', 'tests/native/json/numbers.test.mjs']
   ],
   clang: [
     ['cmake', '--preset', 'clang'],

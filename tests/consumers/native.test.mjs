@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The C++ library as its users meet it: installed, found by find_package, linked into the example that verifies an answer.
+// The C++ library as its users meet it: installed, found by find_package, linked into the examples.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { loadCore } from 'countersign/core'
+import { createDeviceKey, signEvent } from 'countersign/stats-event'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'countersign-native-'))
@@ -21,9 +22,9 @@ before(async () => {
   await cmake('-S', '.', '-B', `${folder}/library`, '-G', 'Ninja', '-DCOUNTERSIGN_BUILD_TESTS=OFF')
   await cmake('--build', `${folder}/library`)
   await cmake('--install', `${folder}/library`, '--prefix', `${folder}/prefix`)
-  const example = `-DEXAMPLE=${root}/examples/verify_frame.cpp`
+  const examples = `-DEXAMPLES=${root}/examples`
   const prefix = `-DCMAKE_PREFIX_PATH=${folder}/prefix`
-  await cmake('-S', 'tests/consumers/native', '-B', `${folder}/consumer`, '-G', 'Ninja', prefix, example)
+  await cmake('-S', 'tests/consumers/native', '-B', `${folder}/consumer`, '-G', 'Ninja', prefix, examples)
   await cmake('--build', `${folder}/consumer`)
 })
 
@@ -58,4 +59,23 @@ test('the example refuses an answer with a changed payload, and one to another r
   assert.deepEqual([first.status, first.stdout, second.status, second.stdout], [1, '', 1, ''])
   assert.match(first.stderr, /payload/)
   assert.match(second.stderr, /another request/)
+})
+
+test('the example of countersign-json verifies the events that the package signs, and refuses changed ones', async () => {
+  const { key, text } = await createDeviceKey()
+  const keyFile = join(folder, 'device.key')
+  writeFileSync(keyFile, `${text}\n`)
+  const judge = (mode, event) =>
+    spawnSync(join(folder, 'consumer', 'verify_stats_event'), [keyFile, mode], { input: event, encoding: 'utf8' })
+  for (const mode of ['compatible', 'covered', 'strict']) {
+    const data = { id: 'a', hours: 1.5, list: [1e21, -0, 'é\u2028'] }
+    const event = JSON.stringify(await signEvent(key, { type: 'session', data }, { mode }))
+    const good = judge(mode, event)
+    assert.deepEqual([good.status, good.stdout], [0, 'ok\n'], mode)
+    const hours = judge(mode, event.replace('"hours":1.5', '"hours":9.5'))
+    const expected = mode === 'compatible' ? 'ok' : 'signature_mismatch'
+    assert.equal(hours.stdout, `${expected}\n`, mode)
+    const twice = judge(mode, event.replace('{"type":"session"', '{"type":"session","type":"session"'))
+    assert.deepEqual([twice.status, twice.stdout], [1, 'malformed\n'])
+  }
 })

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// StatsCode's signed events, verified over the bytes that arrived (docs/profiles/stats-event.md,
+// which also says what the scheme does not protect).
+#pragma once
+
+#include "countersign/json/document.hpp"
+#include "countersign/sha256.hpp"
+
+namespace countersign {
+
+/// StatsMode is how an event is signed. `compatible` leaves the members of `data` unprotected.
+enum class StatsMode : std::uint8_t { strict, covered, compatible };
+
+/// StatsVerdict is what an event is: signed by the device in that mode, or why not.
+enum class StatsVerdict : std::uint8_t {
+  ok,
+  malformed,
+  device_mismatch,
+  weak_key,
+  signature_mismatch
+};
+
+/// verdict_name is the word for a verdict, the same as in JavaScript.
+std::string_view verdict_name(StatsVerdict verdict);
+
+/// StatsKey is a device key: the text of a key file, which is the HMAC key as it stands, and the
+/// key derived from it for the strict signature. Both are wiped at the end.
+class StatsKey {
+ public:
+  /// import reads the bytes of a key file, trimmed as JavaScript trims; fails with invalid_argument
+  /// where nothing is left.
+  static Result<StatsKey> import(ByteView file);
+
+  StatsKey(const StatsKey&) = default;
+  StatsKey& operator=(const StatsKey&) = default;
+  ~StatsKey();
+
+  /// device_id is 16 lower-case hexadecimal digits; it is public.
+  const std::string& device_id() const { return device_id_; }
+  /// Whether the key has the 32 bytes that the strict and the covered mode ask for.
+  bool is_strong() const { return text_.size() >= 32; }
+
+  /// is_tag says, in constant time, whether tag is the message's under the key of the mode.
+  bool is_tag(StatsMode mode, std::string_view message, ByteView tag) const;
+
+ private:
+  explicit StatsKey(std::string text);
+
+  std::string text_;
+  Hash strict_{};
+  std::string device_id_;
+};
+
+/// compatible_message is the text StatsCode signs; strict_message is the strict signature's, its
+/// label in front. The root of the event is an object.
+std::string compatible_message(const json::Document& event);
+std::string strict_message(const json::Document& event);
+
+/// verify_stats_event judges the text of one event. A name that stands twice, `__proto__`, a number
+/// beyond a double, a lone surrogate and more than 64 levels make it malformed.
+StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode);
+
+}  // namespace countersign
