@@ -49,6 +49,7 @@ const play = async (t, world, { spoil, repair, isRefusing = true }) => {
   await spoil()
   load.phase('fault')
   await sleep(FAULT_MS)
+  if (isRefusing) await load.refused(50)
   await load.settle()
   await repair()
   load.phase('after')

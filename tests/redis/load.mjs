@@ -48,6 +48,8 @@ export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
 
   return {
     phase,
+    /** Resolves once so many requests were refused in the present part. */
+    refused: (count) => until('refusals', () => part.refusedMs.length >= count),
     /** Ends the present part; resolves once all of its requests are answered. */
     async settle() {
       const ending = part
@@ -78,7 +80,6 @@ export const describePart = ({ codes, refusedMs }) => {
 
 /** assertFast asserts that there were refusals, and that they took no longer than a deadline and a busy machine explain. */
 export const assertFast = ({ refusedMs }) => {
-  assert.ok(refusedMs.length > 20, `only ${refusedMs.length} refusals`)
   const p99 = quantile(refusedMs, 0.99)
   assert.ok(p99 < 1000, `refusals took ${p99} ms`)
 }

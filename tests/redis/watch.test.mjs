@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // D10: however the way by which gateways hear of revocations is broken, none takes a session for active for longer than 5 s.
 import assert from 'node:assert/strict'
-import { connect as connectTo, createServer } from 'node:net'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { cachedSessions } from 'countersign/server'
 import { redisStores } from 'countersign/server/redis'
 import { enrol, label } from '../server/kit.mjs'
 import { quantile, until } from './fleet.mjs'
+import { startProxy } from './proxy.mjs'
 import { startRedis } from './server.mjs'
 
 const BOUND_MS = 5000
@@ -78,37 +78,8 @@ test('D10 pub/sub connections killed again and again: the staleness stays under 
   assert.ok(Math.max(...times) < BOUND_MS)
 })
 
-/** A way to the server on which subscriptions can be made to fall silent, without any connection ending. */
-const createProxy = async (t) => {
-  let isSilent = false
-  const server = createServer((near) => {
-    const far = connectTo(redis.port, '127.0.0.1')
-    let isSubscribed = false
-    const end = () => {
-      near.destroy()
-      far.destroy()
-    }
-    near.on('data', (bytes) => {
-      isSubscribed ||= bytes.includes('subscribe')
-      if (!(isSubscribed && isSilent)) far.write(bytes)
-    })
-    far.on('data', (bytes) => {
-      if (!(isSubscribed && isSilent)) near.write(bytes)
-    })
-    for (const side of [near, far]) side.on('error', end).on('close', end)
-  })
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => server.close())
-  return {
-    url: `redis://127.0.0.1:${server.address().port}`,
-    silence(value) {
-      isSilent = value
-    }
-  }
-}
-
 test('D10 a subscription that is silent and does not end: the staleness stays under 5 s', async (t) => {
-  const proxy = await createProxy(t)
+  const proxy = await startProxy(t, redis.port)
   const two = await openTwo(t, proxy.url)
   assert.ok((await staleness(two)) < BOUND_MS)
   proxy.silence(true)
