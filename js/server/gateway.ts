@@ -196,6 +196,11 @@ export const createGateway = (options: GatewayOptions): Gateway => {
   return {
     exchange,
     handle: (request: Request, from: From = {}) => serveRequest(request, from, exchange),
+    upgrade(inbound) {
+      const source = sourceFor(inbound)
+      const wait = bySource.take(source, clock.now())
+      return { status: wait > 0 ? 429 : events.judgeUpgrade(inbound), source }
+    },
     ready: start,
     publish: events.publish,
     metrics: () => metrics.text(),

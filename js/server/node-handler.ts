@@ -27,7 +27,8 @@ const DRAIN_MS = 5000
 
 type Incoming = IncomingMessage & { originalUrl?: string }
 
-const hasDuplicates = ({ rawHeaders }: IncomingMessage): boolean => {
+/** hasDuplicates tells whether a header that means something here came twice. */
+export const hasDuplicates = ({ rawHeaders }: IncomingMessage): boolean => {
   const seen = new Set<string>()
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase()

@@ -40,8 +40,13 @@ const checkParts = (options: GatewayOptions): void => {
   if (enrollment !== undefined) partOf(enrollment, ['owns', 'exchange'], 'enrollment: enrollment() makes one')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
-  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'actionSecret'] as const)
+  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'schedule', 'actionSecret'] as const)
     functionOf(options[name], name)
+}
+
+const runLater = (run: () => void, afterMs: number): (() => void) => {
+  const timer = setTimeout(run, afterMs)
+  return () => clearTimeout(timer)
 }
 
 const NINETY_DAYS_MS = 90 * DAY_MS
@@ -71,6 +76,7 @@ export const readOptions = (options: GatewayOptions) => {
   return {
     ...options,
     compatible: compatible === true,
+    schedule: options.schedule ?? runLater,
     origins,
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),

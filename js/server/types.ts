@@ -170,6 +170,8 @@ export type GatewayOptions = {
   onRefusal?: (event: RefusalEvent) => void
   /** Unix milliseconds; what it gives never takes the gateway's clock back. */
   now?: () => number
+  /** Runs something later, for streams and polls, and gives the way to cancel that; setTimeout by default. Tests drive it. */
+  schedule?: (run: () => void, afterMs: number) => () => void
   /** loadCore() by default. */
   core?: Core | Promise<Core>
 }
@@ -221,6 +223,8 @@ export type OutboundStream = {
   next(): Promise<Uint8Array | null>
   /** The reader has gone. */
   leave(): void
+  /** Why it has ended, once it has: `revoked`, `closed` (the gateway), or another word for a lost connection. */
+  readonly reason: string | undefined
   /** Calls back once when the adapter has to cut the connection if it is still sending; gives the way to stop listening. */
   onOver(listener: () => void): () => void
 }
@@ -239,6 +243,8 @@ export interface Gateway {
   handle(request: Request, from?: From): Promise<Response>
   /** The same for adapters. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>
+  /** Judges the headers of a WebSocket upgrade: 101 or the status of its refusal, and whose it is. For adapters. */
+  upgrade(inbound: Inbound): { status: number; source: string }
   /** Resolves when the core is loaded and the stores are in step; rejects with the reason where they cannot be. */
   ready(): Promise<void>
   /**

@@ -63,6 +63,7 @@ test('the entries are known', () => {
     'countersign/server/conformance',
     'countersign/server/lmdb',
     'countersign/server/redis',
+    'countersign/server/websocket',
     'countersign/stats-event',
     'countersign/stats-event/node',
     'countersign/stats-event/server',

@@ -23,6 +23,9 @@ const streamOf = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): Outboun
     return frame && write(frame)
   },
   leave: () => feed.end('left'),
+  get reason() {
+    return feed.reason
+  },
   onOver: feed.onOver
 })
 

@@ -9,6 +9,9 @@ import { isBehind, writePosition } from './subscription.ts'
 /** Why a stream ended. Only `revoked` is told to the client; to it, all others are a lost connection. */
 export type EndReason = 'revoked' | 'left' | 'done' | 'closed' | 'slow' | 'lost' | 'store' | 'signer'
 
+/** Runs something later; gives the way to cancel that. */
+export type Schedule = (run: () => void, afterMs: number) => () => void
+
 export type FeedParts = {
   stream: string
   /** The number after which events follow. */
@@ -18,6 +21,7 @@ export type FeedParts = {
   /** Reads the store; rejects where it does not answer in time. */
   read(after: number, limit: number): Promise<EventPage>
   sign(event: StoredEvent): Promise<Uint8Array>
+  schedule: Schedule
   heartbeatMs: number
   /** Whether it ends by itself once there is nothing more at the moment: after one `cs.time` at least. */
   isOnce?: boolean
@@ -35,6 +39,7 @@ export type Feed = {
   wake(): void
   /** Ends it: after a `cs.revoked` where that is the reason, and soon, whether the reader takes that or not. */
   end(reason: EndReason): void
+  readonly reason: EndReason | undefined
   /** Rings when the carrier has to let go of whatever it still holds. */
   onOver: Listen
 }
@@ -51,7 +56,7 @@ const nothing = Buffer.from('{}')
 
 /** createFeed makes the feed of one subscriber. */
 export const createFeed = (parts: FeedParts): Feed => {
-  const { stream, read, sign, heartbeatMs, isOnce = false, stalledMs, onSent, onEnd } = parts
+  const { stream, read, sign, schedule, heartbeatMs, isOnce = false, stalledMs, onSent, onEnd } = parts
   const over = createBell()
   let { last, isOther } = parts
   let queue: StoredEvent[] = []
@@ -59,23 +64,34 @@ export const createFeed = (parts: FeedParts): Feed => {
   let hasSent = false
   let hasParted = false
   let ending: EndReason | undefined
-  let sentAt = performance.now()
+  let isSilent = false
   let stir: (() => void) | undefined
-  let stall: NodeJS.Timeout | undefined
+  let cancelStall: (() => void) | undefined
+  let cancelHeartbeat: (() => void) | undefined
 
   const end = (reason: EndReason): void => {
     if (ending) return
     ending = reason
     queue = []
-    clearTimeout(stall)
+    cancelStall?.()
+    cancelHeartbeat?.()
     onEnd(reason)
     stir?.()
     if (reason === 'left' || reason === 'slow' || reason === 'done') over.ring()
-    else setTimeout(over.ring, GRACE_MS)
+    else schedule(over.ring, GRACE_MS)
   }
 
   const armStall = (): void => {
-    stall = setTimeout(() => end('slow'), stalledMs)
+    cancelStall = schedule(() => end('slow'), stalledMs)
+  }
+
+  const armHeartbeat = (): void => {
+    cancelHeartbeat?.()
+    isSilent = false
+    cancelHeartbeat = schedule(() => {
+      isSilent = true
+      stir?.()
+    }, heartbeatMs)
   }
 
   const unnumbered = async (type: string, payload: Uint8Array): Promise<Sending> => ({
@@ -84,16 +100,13 @@ export const createFeed = (parts: FeedParts): Feed => {
     last
   })
 
-  /** Resolves when there is something to look at, to whether that came before a heartbeat was due. */
-  const waited = (): Promise<boolean> =>
+  /** Resolves when there is something to look at, or a heartbeat is due. */
+  const stirred = (): Promise<void> =>
     new Promise((resolve) => {
-      const settle = (isEarly: boolean) => {
-        clearTimeout(timer)
+      stir = () => {
         stir = undefined
-        resolve(isEarly)
+        resolve()
       }
-      const timer = setTimeout(() => settle(false), Math.max(0, sentAt + heartbeatMs - performance.now()))
-      stir = () => settle(true)
     })
 
   const sayGap = async (page: EventPage): Promise<Sending> => {
@@ -116,7 +129,8 @@ export const createFeed = (parts: FeedParts): Feed => {
     else if (isOther || isBehind(page, last)) return sayGap(page)
     else if (page.events.length > 0) queue = page.events
     else if (isOnce && hasSent) end('done')
-    else if (isFresh && !ending && !(await waited())) return unnumbered('cs.time', nothing)
+    else if (isFresh && isSilent) return unnumbered('cs.time', nothing)
+    else if (isFresh && !ending) await stirred()
     return undefined
   }
 
@@ -144,20 +158,22 @@ export const createFeed = (parts: FeedParts): Feed => {
 
   // A carrier that never asks is a reader that takes nothing.
   armStall()
+  armHeartbeat()
   return {
     async next() {
-      clearTimeout(stall)
+      cancelStall?.()
       const sending = await step().catch(() => {
         end('signer')
         return null
       })
-      sentAt = performance.now()
       if (!sending) return null
       last = sending.last
       hasSent = true
       onSent(sending.kind)
       if (isOnce && sending.kind === 'cs.time') end('done')
-      if (!ending) armStall()
+      if (ending) return sending.frame
+      armStall()
+      armHeartbeat()
       return sending.frame
     },
     wake() {
@@ -165,6 +181,9 @@ export const createFeed = (parts: FeedParts): Feed => {
       stir?.()
     },
     end,
+    get reason() {
+      return ending
+    },
     onOver: over.listen
   }
 }

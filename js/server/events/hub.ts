@@ -8,7 +8,7 @@ import type { Metrics } from '../metrics.ts'
 import { HandlerRefusal } from '../routes.ts'
 import type { EventPage, EventStore, ServerSigner, SessionStore } from '../types.ts'
 import type { Carrier } from './carriers.ts'
-import { createFeed, type EndReason, type Feed } from './feed.ts'
+import { createFeed, type EndReason, type Feed, type Schedule } from './feed.ts'
 import { createEventSigner } from './frames.ts'
 import { watchSessions } from './sessions.ts'
 import { type Subscription, startOf } from './subscription.ts'
@@ -21,6 +21,7 @@ export type HubParts = {
   clock: GatewayClock
   metrics: Metrics
   coreOf: () => Promise<Core>
+  schedule: Schedule
   limits: { sessionStreams: number; streams: number; heartbeatMs: number; stalledMs: number; storeMs: number }
 }
 
@@ -40,11 +41,11 @@ const CROWDED_MS = 10_000
 
 /** createHub makes the hub of one gateway. */
 export const createHub = (parts: HubParts): Hub => {
-  const { sessions, events, clock, metrics, coreOf, limits } = parts
+  const { sessions, events, clock, metrics, coreOf, schedule, limits } = parts
   const { heartbeatMs, stalledMs, storeMs } = limits
   const sign = createEventSigner({ ...parts, signMs: storeMs })
   const onFault = (reason: string) => metrics.count('countersign_fail_closed_total', { reason })
-  const watching = watchSessions({ sessions, storeMs, now: () => clock.now(), onFault })
+  const watching = watchSessions({ sessions, storeMs, schedule, now: () => clock.now(), onFault })
   const open: { [Name in Carrier]: number } = { sse: 0, websocket: 0, poll: 0 }
   let unwatch: (() => void) | undefined
   let isClosed = false
@@ -85,6 +86,7 @@ export const createHub = (parts: HubParts): Hub => {
         ...startOf(page, subscription),
         read: (after, limit) => read(sessionId, after, limit),
         sign: async (event) => sign({ core: await coreOf(), sessionId, stream }, event),
+        schedule,
         heartbeatMs: isPoll ? subscription.waitMs : heartbeatMs,
         isOnce: isPoll,
         stalledMs,

@@ -6,16 +6,19 @@ import type { Sealer } from '../answer.ts'
 import type { GatewayClock } from '../clock.ts'
 import type { Metrics } from '../metrics.ts'
 import type { Settings } from '../options.ts'
-import type { Gateway, Handler } from '../types.ts'
+import type { Gateway, Handler, Inbound } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
 import { createHub } from './hub.ts'
 import { createPublish } from './publish.ts'
+import { judgeUpgrade } from './upgrade.ts'
 
 /** Events is the part of a gateway that pushes. */
 export type Events = {
   /** None where there is no store of events: the types are unknown then. */
   handlers: { readonly [type: string]: Handler }
   publish: Gateway['publish']
+  /** The status of a WebSocket upgrade. */
+  judgeUpgrade(inbound: Inbound): number
   close(): void
 }
 
@@ -29,9 +32,14 @@ export const createEvents = (parts: {
   isClosed: () => boolean
 }): Events => {
   const { settings, metrics, isClosed } = parts
-  const { sessions, events, limits } = settings
+  const { sessions, events, limits, endpoint, origins } = settings
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
-  if (!events) return { handlers: {}, publish, close() {} }
+  if (!events) return { handlers: {}, publish, judgeUpgrade: () => 404, close() {} }
   const hub = createHub({ ...settings, ...parts, events })
-  return { handlers: createEventHandlers({ hub, ...parts }), publish, close: hub.close }
+  return {
+    handlers: createEventHandlers({ hub, ...parts }),
+    publish,
+    judgeUpgrade: (inbound) => judgeUpgrade(inbound, { endpoint, origins, isClosed: isClosed() }),
+    close: hub.close
+  }
 }

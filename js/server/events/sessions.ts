@@ -4,16 +4,17 @@
 
 import { within } from '../deadline.ts'
 import type { SessionStore } from '../types.ts'
-import type { Feed } from './feed.ts'
+import type { Feed, Schedule } from './feed.ts'
 
 /** With a store that tells of changes, looking again is only a net under it. */
 const LOOK_MS = { told: 2000, untold: 500 }
 /** A store that cannot be asked for so long may have revoked without anybody hearing. */
-const BLIND_MS = 5000
+const BLIND_MS = 4000
 const TOUCH_EVERY_MS = 60_000
-const LOOKS_AT_ONCE = 32
+const LOOKS_AT_ONCE = 128
 
-type Watched = { feeds: Set<Feed>; seenAt: number; touchedAt: number }
+/** `unseen` counts the rounds since it was last seen to be active. */
+type Watched = { feeds: Set<Feed>; unseen: number; touchedMs: number }
 
 /** Watching follows the sessions of open streams. */
 export type Watching = {
@@ -30,24 +31,27 @@ export type Watching = {
 export const watchSessions = (options: {
   sessions: SessionStore
   storeMs: number
+  schedule: Schedule
+  /** Unix milliseconds that never go back. */
   now: () => number
   onFault: (reason: string) => void
 }): Watching => {
-  const { sessions, storeMs, now, onFault } = options
+  const { sessions, storeMs, schedule, now, onFault } = options
   const open = new Map<string, Watched>()
   const everyMs = sessions.watch ? LOOK_MS.told : LOOK_MS.untold
-  let timer: NodeJS.Timeout | undefined
+  let cancelRound: (() => void) | undefined
   let unwatch: (() => void) | undefined
   let isLooking = false
   let isDue = false
+  let isClosed = false
 
   const endAll = (watched: Watched, reason: 'revoked' | 'store'): void => {
     for (const feed of [...watched.feeds]) feed.end(reason)
   }
 
   const touch = (sessionId: string, watched: Watched): void => {
-    if (performance.now() - watched.touchedAt < TOUCH_EVERY_MS) return
-    watched.touchedAt = performance.now()
+    if (now() - watched.touchedMs < TOUCH_EVERY_MS) return
+    watched.touchedMs = now()
     // Nobody waits for it and nothing depends on it.
     const touching = (async () => sessions.touch(sessionId, now()))()
     touching.catch(() => onFault('touch'))
@@ -56,15 +60,13 @@ export const watchSessions = (options: {
   const lookAt = async (sessionId: string): Promise<void> => {
     const watched = open.get(sessionId)
     if (!watched) return
-    const askedAt = performance.now()
     try {
       const session = await within(storeMs, 'the session store', () => sessions.get(sessionId))
       if (session?.status !== 'active') return endAll(watched, 'revoked')
-      watched.seenAt = askedAt
+      watched.unseen = 0
       touch(sessionId, watched)
     } catch {
       onFault('sessions')
-      if (askedAt - watched.seenAt > BLIND_MS) endAll(watched, 'store')
     }
   }
 
@@ -83,16 +85,24 @@ export const watchSessions = (options: {
     isLooking = false
   }
 
+  const round = (): void => {
+    for (const watched of [...open.values()]) {
+      watched.unseen += 1
+      if (watched.unseen * everyMs >= BLIND_MS) endAll(watched, 'store')
+    }
+    void lookAtAll()
+    cancelRound = open.size === 0 || isClosed ? undefined : schedule(round, everyMs)
+  }
+
   const start = (): void => {
     unwatch ??= sessions.watch?.((id) => void (id === undefined ? lookAtAll() : lookAt(id)))
-    timer ??= setInterval(lookAtAll, everyMs).unref()
+    cancelRound ??= schedule(round, everyMs)
   }
 
   return {
     add(sessionId, feed) {
       start()
-      const nowMs = performance.now()
-      const watched = open.get(sessionId) ?? { feeds: new Set(), seenAt: nowMs, touchedAt: nowMs }
+      const watched = open.get(sessionId) ?? { feeds: new Set(), unseen: 0, touchedMs: now() }
       open.set(sessionId, watched)
       watched.feeds.add(feed)
       // Revoked between the last look of its request and now.
@@ -109,7 +119,8 @@ export const watchSessions = (options: {
       for (const { feeds } of [...open.values()]) yield* [...feeds]
     },
     close() {
-      clearInterval(timer)
+      isClosed = true
+      cancelRound?.()
       unwatch?.()
     }
   }

@@ -13,6 +13,7 @@ import {
 } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { type RedisStores, redisStores } from 'countersign/server/redis'
+import { webSocketHandler } from 'countersign/server/websocket'
 import { createStats, type DistributionHook, memoryStatsStore, statsRoutes } from 'countersign/stats-event/server'
 
 const sessions: SessionStore = memorySessionStore()
@@ -36,7 +37,9 @@ export const start = async (): Promise<void> => {
     },
     enrollment: enrollment({ ...shared, mailer: async (mail) => console.log(mail.code) })
   })
-  createServer(nodeHandler(gateway)).listen(0)
+  createServer(nodeHandler(gateway)).on('upgrade', webSocketHandler(gateway)).listen(0)
+  const told: number = await gateway.publish({ userId: 'a@b.example' }, 'order.sent', '{}')
+  console.log(told)
   const answer: Response = await gateway.handle(new Request('https://a.example/exchange'), { remoteAddress: '::1' })
   console.log(answer.status, sessions, replay)
 }

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+// Streams of events over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110): the first message is the signed
+// subscription, everything else goes the other way.
+
+import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { type WebSocket, WebSocketServer } from 'ws'
+import { optionsOf } from '../core-args.ts'
+import { FRAME_TYPE, MAX_ENVELOPE } from './bindings/frame.ts'
+import { functionOf, partOf } from './checks.ts'
+import { createBell } from './deadline.ts'
+import { SUBPROTOCOL } from './events/upgrade.ts'
+import { hasDuplicates } from './node-handler.ts'
+import type { Gateway, Inbound, Outbound, OutboundStream } from './types.ts'
+
+/** A listener for the `upgrade` event of a server of node:http. */
+export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
+const OPEN = 1
+const FIRST_MESSAGE_MS = 5000
+/** A subscription's payload is a handful of members. */
+const MAX_MESSAGE = MAX_ENVELOPE + 1024
+/** Connections of one source, and of all, that have not said yet who they are. */
+const MAX_WAITING = { perSource: 64, total: 4096 }
+const PING_MS = 15_000
+/** What a refused client may take to hear it out. */
+const LINGER_MS = 1000
+const CLOSE = { ended: 1000, goingAway: 1001, malformed: 4400, refused: 4401, tooSlow: 4408, unsigned: 4000 }
+
+/** Headers of the upgrade that would speak of the message; the message speaks for itself. */
+const OWN_HEADERS: { readonly [name: string]: string | null } = {
+  'content-type': FRAME_TYPE,
+  'content-encoding': null,
+  'content-length': null,
+  'transfer-encoding': null,
+  countersign: null
+}
+
+const headerOf = (request: IncomingMessage, name: string): string | null => {
+  const value = request.headers[name]
+  return value === undefined ? null : String(value)
+}
+
+const refuse = (socket: Duplex, status: number): void => {
+  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
+  socket.end(head, () => socket.destroy())
+}
+
+/** A bound on connections that are waiting for their first message. */
+const createWaiting = () => {
+  const bySource = new Map<string, number>()
+  let total = 0
+  return {
+    isFull: (source: string): boolean =>
+      total >= MAX_WAITING.total || (bySource.get(source) ?? 0) >= MAX_WAITING.perSource,
+    enter(source: string): () => void {
+      let isIn = true
+      total += 1
+      bySource.set(source, (bySource.get(source) ?? 0) + 1)
+      return () => {
+        if (!isIn) return
+        isIn = false
+        total -= 1
+        const left = (bySource.get(source) ?? 1) - 1
+        if (left > 0) bySource.set(source, left)
+        else bySource.delete(source)
+      }
+    }
+  }
+}
+
+const closeSoon = (socket: WebSocket, code: number): void => {
+  socket.close(code)
+  setTimeout(() => socket.terminate(), LINGER_MS).unref()
+}
+
+const send = (socket: WebSocket, frame: Uint8Array): Promise<boolean> =>
+  new Promise((resolve) => {
+    if (socket.readyState !== OPEN) resolve(false)
+    else socket.send(frame, { binary: true }, (error) => resolve(!error))
+  })
+
+// A peer that vanished without a word answers no ping; TCP alone would take a quarter of an hour to notice.
+const watchPeer = (socket: WebSocket): void => {
+  let isThere = true
+  const timer = setInterval(() => {
+    if (!isThere) return socket.terminate()
+    isThere = false
+    socket.ping()
+  }, PING_MS).unref()
+  socket.on('pong', () => {
+    isThere = true
+  })
+  socket.on('close', () => clearInterval(timer))
+}
+
+const codeOf = ({ reason }: OutboundStream): number => {
+  if (reason === 'revoked') return CLOSE.refused
+  return reason === 'closed' ? CLOSE.goingAway : CLOSE.ended
+}
+
+const sendAll = async (socket: WebSocket, first: Uint8Array, stream: OutboundStream): Promise<void> => {
+  stream.onOver(() => socket.terminate())
+  let frame: Uint8Array | null = first
+  while (frame && (await send(socket, frame))) frame = await stream.next()
+  if (frame === null) socket.close(codeOf(stream))
+  else stream.leave()
+}
+
+const answer = async (socket: WebSocket, { status, body, stream }: Outbound): Promise<void> => {
+  if (stream) {
+    watchPeer(socket)
+    return sendAll(socket, body, stream)
+  }
+  const isSigned = body.length > 0
+  if (isSigned) await send(socket, body)
+  closeSoon(socket, isSigned ? CLOSE.refused : CLOSE.unsigned + status)
+}
+
+/**
+ * webSocketHandler makes a listener for a server's `upgrade` event: streams of events over WebSocket, at the gateway's
+ * endpoint. The gateway's `origins` and its own host may connect from a page. It throws ERR_INVALID_ARGUMENT for what is no
+ * gateway. A server that ends lets go of these connections by `gateway.close()`.
+ *
+ * @example
+ * ```ts
+ * const server = createServer(nodeHandler(gateway))
+ * server.on('upgrade', webSocketHandler(gateway)).listen(8787)
+ * ```
+ */
+export const webSocketHandler = (
+  gateway: Pick<Gateway, 'exchange' | 'upgrade'>,
+  options: { remoteAddress?: (request: IncomingMessage) => string } = {}
+): UpgradeListener => {
+  partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler takes a gateway; createGateway makes one')
+  functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
+  const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
+  const waiting = createWaiting()
+  const server = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // A frame is mostly hash and signature: little to gain, and a compressor costs memory for each connection.
+    perMessageDeflate: false,
+    maxPayload: MAX_MESSAGE,
+    autoPong: false,
+    handleProtocols: () => SUBPROTOCOL
+  })
+
+  const serve = (socket: WebSocket, base: Inbound, leave: () => void): void => {
+    const gone = createBell()
+    let hasAsked = false
+    const late = setTimeout(() => closeSoon(socket, CLOSE.tooSlow), FIRST_MESSAGE_MS)
+    const inboundOf = (message: Uint8Array): Inbound => {
+      let left: Uint8Array | null = message
+      return {
+        ...base,
+        method: 'POST',
+        header: (name) => (name in OWN_HEADERS ? (OWN_HEADERS[name] ?? null) : base.header(name)),
+        async read() {
+          const piece = left
+          left = null
+          return piece
+        },
+        onGone: gone.listen,
+        carrier: 'websocket'
+      }
+    }
+    socket.on('message', async (data, isBinary) => {
+      clearTimeout(late)
+      leave()
+      if (hasAsked || !isBinary) return closeSoon(socket, CLOSE.malformed)
+      hasAsked = true
+      await answer(socket, await gateway.exchange(inboundOf(data)))
+    })
+    // Answered only while the peer reads: pongs must not pile up.
+    socket.on('ping', (data) => {
+      if (socket.readyState === OPEN && socket.bufferedAmount === 0) socket.pong(data)
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      clearTimeout(late)
+      leave()
+      gone.ring()
+    })
+  }
+
+  return (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    const base: Inbound = {
+      method: request.method ?? '',
+      target: request.url ?? '',
+      header: (name) => headerOf(request, name),
+      read: async () => null,
+      onGone: () => () => {},
+      remoteAddress: addressOf(request),
+      isAmbiguous: hasDuplicates(request)
+    }
+    const { status, source } = gateway.upgrade(base)
+    if (status !== 101) return refuse(socket, status)
+    if (waiting.isFull(source)) return refuse(socket, 429)
+    const leave = waiting.enter(source)
+    socket.once('close', leave)
+    server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
+  }
+}

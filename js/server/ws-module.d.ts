@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What is used of npm's `ws`, which brings no types of its own.
+
+declare module 'ws' {
+  import type { IncomingMessage } from 'node:http'
+  import type { Duplex } from 'node:stream'
+
+  export interface WebSocket {
+    readonly readyState: number
+    readonly bufferedAmount: number
+    send(data: Uint8Array, options: { binary: boolean }, done: (error?: Error) => void): void
+    ping(): void
+    pong(data: Uint8Array): void
+    close(code: number): void
+    terminate(): void
+    on(event: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): this
+    on(event: 'ping' | 'pong', listener: (data: Uint8Array) => void): this
+    on(event: 'close' | 'error', listener: () => void): this
+  }
+
+  export class WebSocketServer {
+    constructor(options: {
+      noServer: true
+      clientTracking: boolean
+      perMessageDeflate: boolean
+      maxPayload: number
+      autoPong: boolean
+      handleProtocols(protocols: Set<string>): string | false
+    })
+    handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, done: (socket: WebSocket) => void): void
+  }
+}

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT
+// Streams over WebSocket (PROTOCOL.md, R110): what opens one, what ends it, and what hostile clients do.
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { test } from 'node:test'
+import { nodeHandler } from 'countersign/server'
+import { webSocketHandler } from 'countersign/server/websocket'
+import WebSocket from 'ws'
+import { createEventWorld, createReader, openFirst, subscriptionOf } from './events-kit.mjs'
+import { createWorld, enrol, serve, signRequest } from './kit.mjs'
+import { until } from './socket-kit.mjs'
+
+const dialled = new Set()
+
+const createServed = async (t, options = {}) => {
+  const world = await createEventWorld({ endpoint: '/exchange', ...options })
+  // Upgraded sockets are no longer the server's to close: let go of before it waits for them.
+  t.after(() => {
+    for (const socket of dialled) socket.terminate()
+    return world.gateway.close()
+  })
+  const served = await serve(t, nodeHandler(world.gateway))
+  served.server.on('upgrade', webSocketHandler(world.gateway))
+  return { ...world, ...served }
+}
+
+const metric = ({ gateway }, series) => {
+  const line = gateway
+    .metrics()
+    .split('\n')
+    .find((text) => text.startsWith(`${series} `))
+  return line && Number(line.slice(series.length + 1))
+}
+
+/** A socket, its messages one at a time (null at the end), and how it was closed. */
+const dial = (port, { path = '/exchange', protocol = 'countersign.v1', ...options } = {}) => {
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocol, options)
+  dialled.add(socket)
+  const queue = []
+  let wake = () => {}
+  let code
+  let status
+  socket.on('message', (data, isBinary) => {
+    assert.ok(isBinary)
+    queue.push(data)
+    wake()
+  })
+  socket.on('unexpected-response', (_request, response) => {
+    status = response.statusCode
+    code ??= 1006
+    wake()
+  })
+  socket.on('error', () => wake())
+  socket.on('close', (given) => {
+    code = given
+    wake()
+  })
+  const pull = async () => {
+    while (queue.length === 0 && code === undefined) {
+      await new Promise((resolve) => {
+        wake = resolve
+      })
+    }
+    return queue.shift() ?? null
+  }
+  return {
+    socket,
+    pull,
+    opened: () => once(socket, 'open'),
+    closed: async () => {
+      await until(() => code !== undefined)
+      return code
+    },
+    refused: async () => {
+      await until(() => status !== undefined)
+      return status
+    }
+  }
+}
+
+const subscribeBy = async (world, options = {}) => {
+  const opened = dial(world.port, options)
+  await opened.opened()
+  const request = subscriptionOf(world, options)
+  opened.socket.send(request.frame)
+  return { ...opened, ...(await createReader(world, request, opened.pull, options)) }
+}
+
+test('R110 the same frames in the same order, resumed like any stream', async (t) => {
+  const world = await createServed(t)
+  const stream = await subscribeBy(world)
+  for (let number = 1; number <= 50; number++) await world.gateway.publish(world.device.id, 'demo.note', String(number))
+  const events = await stream.take(50)
+  assert.deepEqual(
+    events.map(({ text }) => text),
+    Array.from({ length: 50 }, (_, at) => String(at + 1))
+  )
+  assert.equal(metric(world, 'countersign_streams{carrier="websocket"}'), 1)
+  stream.socket.terminate()
+  await until(() => metric(world, 'countersign_streams{carrier="websocket"}') === 0)
+  const resumed = await subscribeBy(world, { after: 48, stream: stream.first.stream })
+  assert.deepEqual(
+    (await resumed.take(2)).map(({ text }) => text),
+    ['49', '50']
+  )
+  assert.equal(resumed.socket.protocol, 'countersign.v1')
+  assert.equal(resumed.socket.extensions, '')
+})
+
+test('R107 heartbeats, R108 a revocation within 1 s and 4401', async (t) => {
+  const world = await createServed(t, { limits: { heartbeatMs: 40 } })
+  const stream = await subscribeBy(world)
+  assert.equal((await stream.next()).type, 'cs.time')
+  const beganMs = performance.now()
+  await world.sessions.revoke(world.device.id, 'user')
+  assert.equal((await stream.rest()).at(-1).type, 'cs.revoked')
+  assert.equal(await stream.closed(), 4401)
+  assert.ok(performance.now() - beganMs < 1000)
+})
+
+test('R112 a gateway that closes says going away, never revoked', async (t) => {
+  const world = await createServed(t)
+  const stream = await subscribeBy(world)
+  await world.gateway.close()
+  assert.deepEqual(await stream.rest(), [])
+  assert.equal(await stream.closed(), 1001)
+})
+
+test('R110 a refusal is the signed answer, then 4401', async (t) => {
+  const world = await createServed(t, { limits: { sessionStreams: 1 } })
+  const held = await subscribeBy(world)
+  const stranger = await enrol(world.sessions)
+  const ask = async (request) => {
+    const opened = dial(world.port)
+    await opened.opened()
+    opened.socket.send(request.frame)
+    const { resultCode } = openFirst(world, await opened.pull(), request.requestId)
+    assert.equal(await opened.pull(), null)
+    assert.equal(await opened.closed(), 4401)
+    return [world.stages.at(-1).stage, resultCode]
+  }
+  assert.deepEqual(await ask(subscriptionOf(world)), ['rate', 'cs.rate_limited'])
+  assert.deepEqual(await ask(subscriptionOf(world, { sessionId: stranger.id })), ['signature', 'cs.unauthenticated'])
+  assert.deepEqual(await ask(subscriptionOf(world, { nowMs: Date.now() - 61_000 })), ['freshness', 'cs.stale'])
+  assert.deepEqual(await ask(subscriptionOf(world, { payload: '{"after":"1"}' })), ['handler', 'invalid_payload'])
+  const other = (type) => signRequest(world.device, { type, nowMs: Date.now(), payload: '{}' })
+  // Nothing but a subscription is taken here, so nothing else has an effect.
+  for (const type of ['demo.echo', 'cs.poll', 'cs.revoke'])
+    assert.deepEqual(await ask(other(type)), ['handler', 'unknown_type'])
+  assert.equal(world.handled.length, 0)
+  const used = subscriptionOf(world, { device: stranger })
+  const first = dial(world.port)
+  await first.opened()
+  first.socket.send(used.frame)
+  await first.pull()
+  assert.deepEqual(await ask(used), ['replay', 'cs.replayed'])
+  held.socket.terminate()
+})
+
+test('R110 only the endpoint, the subprotocol and an allowed origin are upgraded', async (t) => {
+  const world = await createServed(t, { origins: ['https://app.example'] })
+  const statusOf = (options) => dial(world.port, options).refused()
+  assert.equal(await statusOf({ path: '/other' }), 404)
+  assert.equal(await statusOf({ protocol: 'chat' }), 400)
+  assert.equal(await statusOf({ protocol: [] }), 400)
+  assert.equal(await statusOf({ origin: 'https://evil.example' }), 403)
+  assert.equal(await statusOf({ origin: 'null' }), 403)
+  assert.equal(await statusOf({ origin: 'https://app.example.evil' }), 403)
+  for (const origin of [undefined, 'https://app.example', `http://127.0.0.1:${world.port}`]) {
+    const opened = dial(world.port, origin ? { origin } : {})
+    await opened.opened()
+    opened.socket.terminate()
+  }
+  await world.gateway.close()
+  assert.equal(await statusOf({}), 503)
+  const without = await createWorld()
+  const served = await serve(t, nodeHandler(without.gateway))
+  served.server.on('upgrade', webSocketHandler(without.gateway))
+  assert.equal(await dial(served.port).refused(), 404)
+})
+
+test('R110 a hostile first message ends the connection: garbage, text, too long, none, two', async (t) => {
+  const world = await createServed(t)
+  const send = async (...messages) => {
+    const opened = dial(world.port)
+    await opened.opened()
+    for (const message of messages) opened.socket.send(message)
+    return opened.closed()
+  }
+  const good = () => subscriptionOf(world).frame
+  assert.equal(await send(Buffer.from('garbage')), 4400)
+  assert.equal(await send(Buffer.alloc(0)), 4400)
+  assert.equal(await send(Buffer.alloc(1500)), 4400)
+  assert.equal(await send(good().subarray(0, 100)), 4400)
+  assert.equal(await send(Buffer.from(good()).toString('latin1')), 4400)
+  assert.equal(await send('{}'), 4400)
+  assert.equal(await send(Buffer.alloc(4096)), 1009)
+  const twice = good()
+  assert.equal(await send(twice, twice), 4400)
+  await until(() => metric(world, 'countersign_streams{carrier="websocket"}') === 0)
+  const beganMs = performance.now()
+  assert.equal(await send(), 4408)
+  const tookMs = performance.now() - beganMs
+  assert.ok(tookMs > 4900, `${tookMs} ms`)
+  assert.equal((await world.call()).resultCode, 'ok')
+})
+
+test('R110 one source may have so many connections that have not said who they are', async (t) => {
+  const world = await createServed(t)
+  const crowd = Array.from({ length: 64 }, () => dial(world.port))
+  await Promise.all(crowd.map(({ opened }) => opened()))
+  assert.equal(await dial(world.port).refused(), 429)
+  crowd[0].socket.terminate()
+  await until(async () => {
+    const again = dial(world.port)
+    const isOpen = await Promise.race([again.opened().then(() => true), again.pull().then(() => false)])
+    return isOpen
+  })
+})
+
+test('R56 upgrades count against the rate of their source', async (t) => {
+  const world = await createServed(t, { rates: { perSource: { perSecond: 0.001, burst: 2 } } })
+  await dial(world.port).opened()
+  await dial(world.port).opened()
+  assert.equal(await dial(world.port).refused(), 429)
+})
+
+test('R110 pings are answered, but a peer that never reads collects no pongs, and raw nonsense ends', async (t) => {
+  const world = await createServed(t)
+  const stream = await subscribeBy(world)
+  stream.socket.ping(Buffer.from('x'))
+  const [pong] = await once(stream.socket, 'pong')
+  assert.equal(String(pong), 'x')
+  const raw = connect(world.port, '127.0.0.1')
+  raw.on('error', () => {})
+  raw.write(
+    'GET /exchange HTTP/1.1\r\nhost: gateway\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n' +
+      'sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\nsec-websocket-protocol: countersign.v1\r\n\r\n'
+  )
+  await once(raw, 'data')
+  // Unmasked, reserved bits set.
+  raw.write(Buffer.from([0xff, 0x7f, 1, 2, 3]))
+  await once(raw, 'close')
+  const again = await subscribeBy(world)
+  again.socket.terminate()
+})
