@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The three modes against each other: what each one protects, what it refuses, and the hole of the compatible one.
 
+import { proofMessage } from 'countersign/action-proof'
 import { loadCore } from 'countersign/core'
 import {
   compatibleMessage,
@@ -124,12 +125,13 @@ export const suite = (test, assert) => {
     assert.deepEqual(await verifyEvent(padded, key), MISMATCH)
   })
 
-  test('A16 no signature of one domain is one of another: events of each mode, exchange messages', async () => {
+  test('A16 no signature of one domain is one of another: events of each mode, action proofs, exchange messages', async () => {
     const core = await loadCore()
     const [one, other] = ['AAAAAAAAAAAAAAAAAAAAAA', 'BBBBBBBBBBBBBBBBBBBBBB']
     const { event } = await made('strict')
     const secret = utf8(KEY)
     const hash = core.sha256(utf8('x'))
+    const time = '2026-01-28T12:00:00.000Z'
     const common = { label: 'stats-event-v2', deviceSessionId: one, timestampMs: 1, payloadHash: hash }
     const requestId = core.bindRequestId({ ...common, messageType: 'x', requestId: other })
     const messages = [
@@ -137,6 +139,7 @@ export const suite = (test, assert) => {
       strictMessage(event),
       core.requestSigningInput({ ...common, messageType: 'x', requestId }),
       core.eventSigningInput({ ...common, eventType: 'x', sequence: 1, eventId: one }),
+      utf8(proofMessage({ actionType: 'session', timestamp: time, actionData: {}, expectedPoints: 1, nonce: one })),
       core.responseSigningInput({ label: common.label, requestId, timestampMs: 1, resultCode: 'ok', payloadHash: hash })
     ]
     for (const mode of MODES) {

@@ -2,6 +2,7 @@
 // Reading a sync: its JSON, its members, and what its events say of sessions and interactions.
 
 import { isJsonObject, type Json, type JsonObject } from '../../json.ts'
+import { scanJson } from '../../raw-json.ts'
 import { roundHours, type Totals } from '../sync.ts'
 import type { SeenInteraction, SeenSession } from './types.ts'
 
@@ -14,10 +15,15 @@ export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] 
 const textOf = (body: Uint8Array | string): string =>
   typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
 
-const parse = (body: Uint8Array | string): unknown => {
+/** parseObject reads a JSON object, each name in it once; undefined for anything else. */
+export const parseObject = (body: Uint8Array | string): JsonObject | undefined => {
   if (body.length > MAX_BODY_CHARACTERS) return undefined
   try {
-    return JSON.parse(textOf(body))
+    const text = textOf(body)
+    // JSON.parse keeps the last of two equal names, and a reader in front of this one may have gone by the first.
+    scanJson(text, 0)
+    const value: unknown = JSON.parse(text)
+    return isJsonObject(value) ? value : undefined
   } catch {
     return undefined
   }
@@ -27,8 +33,8 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 /** readSync reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
 export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
-  const given = parse(body)
-  if (!isJsonObject(given)) return undefined
+  const given = parseObject(body)
+  if (!given) return undefined
   const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
   if (!Number.isFinite(totalHours) || (totalHours as number) < 0) return undefined
   if (!isCount(totalSessions) || !isCount(totalInteractions)) return undefined

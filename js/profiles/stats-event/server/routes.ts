@@ -4,8 +4,8 @@
 import { isCountersignError } from '../../../errors.ts'
 import { partOf } from '../../../server/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
-import { isJsonObject, type JsonObject } from '../../json.ts'
 import type { EventMode } from '../types.ts'
+import { parseObject } from './read.ts'
 import type { Stats } from './stats.ts'
 import type { EnrolOutcome } from './types.ts'
 
@@ -14,15 +14,6 @@ const json = (status: number, value: unknown): HandlerResult => ({
   contentType: 'application/json',
   payload: JSON.stringify(value)
 })
-
-const parse = (payload: Uint8Array): JsonObject | undefined => {
-  try {
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
 
 const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
   enrolled: 200,
@@ -50,7 +41,7 @@ export const statsRoutes = (
       return json(status, answer)
     },
     'POST /api/stats/device': async ({ userId, session, payload }) => {
-      const { deviceKey, lowestMode, deviceId } = parse(payload) ?? {}
+      const { deviceKey, lowestMode, deviceId } = parseObject(payload) ?? {}
       const verifiedMs = session.createdMs
       try {
         const outcome =
