@@ -53,7 +53,13 @@ const createParts = (session, run) => {
     }
   })
   const keyCard = createKeyCard({ client, core, label: description.label })
-  return { show, wire, keyCard, bench: createBench(attacks, run), scenes: createScenes(session) }
+  return {
+    show,
+    wire,
+    keyCard,
+    bench: createBench(attacks, run),
+    scenes: createScenes(session)
+  }
 }
 
 /** leave ends this page's session by `work` and starts afresh; where that fails it stays and says why. */
@@ -103,9 +109,6 @@ const bind = ({ client, keyCard, runner, tour, visit }) => {
     tour.start()
   })
   addEventListener('hashchange', visit)
-  client.on('state', (state) => {
-    byId('chip-text').textContent = state
-  })
 }
 
 /** createApp wires one open session to the page. */
@@ -145,6 +148,11 @@ const createApp = (session) => {
     byId('send-button').focus({ preventScroll: true })
     await visit()
   }
+  // The end of a session may come by its stream, while nobody is sending.
+  client.on('state', (state) => {
+    byId('chip-text').textContent = state
+    if (state === 'revoked' && !runner.isRunning()) refresh()
+  })
   bind({ client, runner, tour, visit, ...parts })
   if (!location.hash && !isStill()) whenUntouched(UNTOUCHED_MS, () => tour.start())
   return { refresh, visit }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What the page asks its gateway without a signature: the public description, and the development endpoints.
 
-const json = async (path) => {
+const json = async (path, headers = {}) => {
   try {
-    const response = await fetch(path, { cache: 'no-store', credentials: 'omit' })
+    const response = await fetch(path, { cache: 'no-store', credentials: 'omit', headers })
     return response.ok ? await response.json() : undefined
   } catch {
     return undefined
@@ -40,3 +40,15 @@ export const readCode = async (email, challengeId) => {
 /** readTrace returns the stages the gateway reported for a request id, or undefined where it shows none. */
 export const readTrace = async (requestId) =>
   (await json(`/dev/trace?request_id=${encodeURIComponent(requestId)}`))?.stages
+
+// A header of its own, which no page of another origin can send without being asked first.
+const develop = (path) => json(path, { 'x-countersign-dev': 'yes' })
+
+/** restartGateway asks the gateway to restart in its place, and says whether it will. */
+export const restartGateway = async () => (await develop('/dev/restart')) !== undefined
+
+/**
+ * serverKeyStep takes a step in the change of the server's key, or none, and returns where it stands: `{ phase, signer, next,
+ * previous }`, or undefined where the gateway does not let this reader.
+ */
+export const serverKeyStep = (step = '') => develop(`/dev/server-key${step && `?step=${step}`}`)

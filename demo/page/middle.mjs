@@ -24,20 +24,21 @@ const frameInit = (frame, signal) => ({
 })
 
 /**
- * createMiddle returns `{ fetch, post, resend, arm, disarm, watch }`. While armed with an attack, the next requests of `type` go through
+ * createMiddle returns `{ fetch, post, resend, arm, disarm, watch }` over `line`, the real fetch. While armed with an attack, the next requests of `type` go through
  * it; what passed is kept in the tap that `arm` returns: the frame as the client sent it, each frame that went on with the
  * gateway's answer to it, and what was delivered in the end.
  */
-export const createMiddle = ({ core, type }) => {
+export const createMiddle = ({ core, type, line }) => {
   const watchers = new Set()
   let armed
 
   const report = (frame, fields, bytes) => {
-    const resultCode = fieldsIn(core, bytes)?.resultCode
-    for (const watcher of watchers) watcher({ frame, fields, resultCode })
+    const answer = fieldsIn(core, bytes)
+    const keyId = answer && core.parseFrame(bytes).keyId
+    for (const watcher of watchers) watcher({ frame, fields, resultCode: answer?.resultCode, keyId })
   }
   const pass = async (url, init, fields) => {
-    const response = await fetch(url, init)
+    const response = await line(url, init)
     // A copy, read aside: whoever waits for the answer does not wait for this.
     if (fields && response.headers.get('content-type') === FRAME_TYPE) {
       const copy = response.clone()
@@ -84,7 +85,7 @@ export const createMiddle = ({ core, type }) => {
       const response = await pass(exchangeUrl(), frameInit(frame), fieldsIn(core, frame))
       return fieldsIn(core, new Uint8Array(await response.arrayBuffer()))?.resultCode
     },
-    /** watch calls back for every request frame that was answered by a frame, as `{ frame, fields, resultCode }`. */
+    /** watch calls back for every request frame that was answered by a frame, as `{ frame, fields, resultCode, keyId }`. */
     watch(watcher) {
       watchers.add(watcher)
     }

@@ -14,7 +14,7 @@ const encoder = new TextEncoder()
 const hintFor = ({ tap, gateway }) =>
   tap.passes.length > 0 && gateway.length === 0 ? 'lights are shown on loopback only' : ''
 
-/** createRunner returns `{ run, stop, hasRun }`; `onSettled(exchange)` hears of every exchange that was not overtaken. */
+/** createRunner returns `{ run, stop, isRunning, hasRun }`; `onSettled(exchange)` hears of every exchange that was not overtaken. */
 export const createRunner = ({ session, show, bench, wire, onSettled }) => {
   let running
   let hasRun = false
@@ -67,8 +67,11 @@ export const createRunner = ({ session, show, bench, wire, onSettled }) => {
       } catch (error) {
         if (!own.signal.aborted) throw error
         return undefined
+      } finally {
+        if (running === own) running = undefined
       }
     },
+    isRunning: () => running !== undefined,
     stop() {
       running?.abort()
     },

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The scenes below the board. Each has `setReady(isReady)` and `visit(rest)`, which shows what its part of the address says.
 import { createClocks } from './clocks.mjs'
+import { createPush } from './push.mjs'
+import { createTabs } from './tabs.mjs'
 import { createUsedIds } from './used-ids.mjs'
 
 /** SECTIONS says where in the page a scene of the address is. */
@@ -10,8 +12,15 @@ export const SECTIONS = {
   tamper: 'board',
   clocks: 'scene-clocks',
   replay: 'scene-replay',
+  push: 'scene-push',
+  tabs: 'scene-tabs',
   key: 'scene-key'
 }
 
 /** createScenes makes every scene over one open session, by its name in the address. */
-export const createScenes = (session) => ({ clocks: createClocks(session), replay: createUsedIds(session) })
+export const createScenes = (session) => ({
+  clocks: createClocks(session),
+  replay: createUsedIds(session),
+  push: createPush(session),
+  tabs: createTabs(session)
+})

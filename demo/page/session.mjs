@@ -5,15 +5,18 @@ import { loadCore } from 'countersign/core'
 import { createDeviceClock } from './device-clock.mjs'
 import { describe } from './gateway.mjs'
 import { createMiddle } from './middle.mjs'
+import { createNetwork } from './network.mjs'
+import { createStream } from './stream.mjs'
 
 /**
- * openSession connects and resolves to `{ client, core, middle, clock, description, another }`; `another(options)` connects
+ * openSession connects and resolves to `{ client, core, network, middle, clock, stream, description, another }`; `another(options)` connects
  * one more client of the same key, clock and line. It rejects with a CountersignError.
  */
 export const openSession = async ({ allowMemoryKey = false } = {}) => {
   const core = await loadCore()
   const description = await describe()
-  const middle = createMiddle({ core, type: 'demo.echo' })
+  const network = createNetwork()
+  const middle = createMiddle({ core, type: 'demo.echo', line: network.fetch })
   const clock = createDeviceClock()
   const { label, serverKeys, pastMs, futureMs } = description
   const another = (options) =>
@@ -28,7 +31,8 @@ export const openSession = async ({ allowMemoryKey = false } = {}) => {
       now: clock.now,
       ...options
     })
-  return { client: await another({ allowMemoryKey }), core, middle, clock, description, another }
+  const client = await another({ allowMemoryKey })
+  return { client, core, network, middle, clock, stream: createStream({ client }), description, another }
 }
 
 /** enroll asks for a code, waits for `askCode(challengeId)`, and resolves when the gateway has registered the new key. */

@@ -14,6 +14,8 @@ const wordsOf = (exchange, client) => {
 /** tourScenes lists the scenes over an open session and the parts of the page. */
 export const tourScenes = ({ session, runner, scenes }) => {
   const { client } = session
+  // The client that one scene has started and is to end.
+  let shown
   const onBoard = (id, caption, attack) => ({
     id,
     caption,
@@ -60,6 +62,17 @@ export const tourScenes = ({ session, runner, scenes }) => {
           await spare.session.client.close()
         }
       }
+    },
+    {
+      id: 'tabs',
+      caption: 'Two clients share one stream, and the leader steps down',
+      place: ['tabs'],
+      section: 'scene-tabs',
+      async run() {
+        shown = await scenes.tabs.showHandOver()
+        return shown
+      },
+      undo: () => shown?.end()
     }
   ]
 }

@@ -45,7 +45,8 @@ const expected = {
   revoked: {
     proof: /^Stopped by session · gateway · ERR_SESSION_REVOKED · revoked$/,
     lamps: { ...passed, gateway: ladder(GATEWAY, 'session') }
-  }
+  },
+  tabs: { proof: /^tab 1: follower · a client beside it: leader$/ }
 }
 
 /** tour goes through every scene by Skip, as where nothing moves by itself; then lets it play, and touches the page. */
