@@ -7,6 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
 import { createGateway, enrollment, nodeHandler } from 'countersign/server'
+import { webSocketHandler } from 'countersign/server/websocket'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
@@ -52,6 +53,7 @@ const description = ({ label, window }, ring) => ({
     public_key: Buffer.from(publicKey).toString('base64')
   })),
   bindings: ['frame', 'header', 'json'],
+  carriers: ['sse', 'websocket', 'poll'],
   past_ms: window.pastMs,
   future_ms: window.futureMs
 })
@@ -188,6 +190,7 @@ const serve = async (config, log, actions) => {
   const dispatch = await createDispatch(config, parts, state, actions)
   // A body that waits for `100 Continue` is asked for once its envelope was accepted.
   server.on('request', dispatch).on('checkContinue', dispatch)
+  server.on('upgrade', webSocketHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) }))
   const unused = new Set()
   server.on('connection', (socket) => {
     unused.add(socket)

@@ -32,9 +32,10 @@ test('no key, no data and nothing installed gets into an image', async () => {
   for (const path of ['data', 'build', 'dist', '.git', '**/node_modules']) assert.ok(ignored.includes(path), path)
 })
 
-test('the nginx example denies /dev, names the source itself and leaves the target alone', async () => {
+test('the nginx example denies /dev, names the source itself, lets WebSockets through and leaves the target alone', async () => {
   const text = await read('demo/gateway/nginx.conf')
   assert.match(text, /location \/dev \{\s*deny all;/)
   assert.match(text, /proxy_set_header X-Forwarded-For \$remote_addr;/)
+  assert.match(text, /proxy_set_header Upgrade \$http_upgrade;\s*proxy_set_header Connection \$countersign_connection;/)
   assert.doesNotMatch(text, /proxy_pass http:\/\/[^/\s]+\//)
 })

@@ -118,7 +118,13 @@ test('LABEL, PAST_MS and FUTURE_MS reach the public description', async (t) => {
 test('the defaults are label demo, 60 s and 10 s, on 127.0.0.1', async (t) => {
   const { url, output } = await startGateway(t)
   const { server_keys: keys, ...found } = await getJson(`${url}/.well-known/countersign.json`)
-  assert.deepEqual(found, { label: 'demo', bindings: ['frame', 'header', 'json'], past_ms: 60_000, future_ms: 10_000 })
+  assert.deepEqual(found, {
+    label: 'demo',
+    bindings: ['frame', 'header', 'json'],
+    carriers: ['sse', 'websocket', 'poll'],
+    past_ms: 60_000,
+    future_ms: 10_000
+  })
   assert.equal(keys.length, 1)
   assert.equal(keys[0].algorithm, 'ed25519')
   assert.match(keys[0].id, /^.{1,128}$/)
