@@ -86,7 +86,7 @@ const owners = [
     what: 'Node',
     pattern: /from 'node:/,
     within: /^js\//,
-    only: /^js\/(server\/|testing\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash|knock)-source\.node\.ts)/
+    only: /^js\/(server\/|testing\/|cli\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash|knock)-source\.node\.ts)/
   },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {
@@ -167,6 +167,18 @@ const profileProblem = (path, target) => {
     : `a profile may not import ${target}`
 }
 
+/** The command stands above everything, the explainer beside the profiles; nothing of the package uses the command. */
+const commandProblem = (path, target) => {
+  if (path.startsWith('js/cli/')) {
+    return target.startsWith('js/') || target.startsWith('node:')
+      ? undefined
+      : `the command may not depend on ${target}`
+  }
+  return target.startsWith('js/explain/') || profileMayUse.some((name) => target.startsWith(name))
+    ? undefined
+    : `the explainer may not import ${target}`
+}
+
 const linkProblem = (path, target) => {
   if (/^(src|include|wasm|tests\/native|tests\/fuzz|examples)\//.test(path)) {
     if (!target.startsWith('include/')) return undefined
@@ -181,6 +193,8 @@ const linkProblem = (path, target) => {
   }
   if (path.startsWith(testing)) return undefined
   if (path.startsWith('js/') && target.startsWith(testing)) return 'only tests use countersign/testing'
+  if (path.startsWith('js/cli/') || path.startsWith('js/explain/')) return commandProblem(path, target)
+  if (target.startsWith('js/cli/')) return 'nothing may import the command'
   if (path.startsWith('js/profiles/')) return profileProblem(path, target)
   if (target.startsWith('js/profiles/')) return `only a profile may import ${target}`
   if (path.startsWith('js/server/')) {

@@ -92,6 +92,7 @@ const steps = {
   testing: nodeTests('tests/testing'),
   interop: nodeTests('tests/interop'),
   knock: nodeTests('tests/knock'),
+  cli: nodeTests('tests/cli'),
   demo: nodeTests('tests/demo'),
   browsers: nodeTests('tests/browsers'),
   ...(options.long && style)

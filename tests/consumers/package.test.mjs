@@ -154,7 +154,7 @@ test('an application without the server part carries none of it, and importing n
   const { outputFiles } = await build({
     stdin: {
       contents:
-        "import 'countersign'; import 'countersign/core'; import 'countersign/stats-event'; import 'countersign/knock'; import 'countersign/action-proof'",
+        "import 'countersign'; import 'countersign/core'; import 'countersign/stats-event'; import 'countersign/knock'; import 'countersign/action-proof'; import 'countersign/explain'",
       resolveDir: project
     },
     bundle: true,

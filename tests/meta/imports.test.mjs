@@ -70,6 +70,7 @@ test('the entries are known', () => {
     'countersign/stats-event/server/lmdb',
     'countersign/action-proof',
     'countersign/action-proof/server',
+    'countersign/explain',
     'countersign/testing',
     'countersign/knock',
     'countersign/knock/node',

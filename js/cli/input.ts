@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+// What a person hands to the command: a file, standard input, or the text itself, in whatever spelling it was copied.
+
+import { readFile } from 'node:fs/promises'
+import { CountersignError } from '../errors.ts'
+import type { Bytes } from '../types.ts'
+
+/** CliError is a mistake of the person at the command line; its message is the one line they read. */
+export class CliError extends Error {
+  override name = 'CliError'
+}
+
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+const readStdin = async (): Promise<Bytes> => {
+  const chunks: Buffer[] = []
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  return new Uint8Array(Buffer.concat(chunks))
+}
+
+/** readSource reads `-` as standard input, `@FILE` or the name of a file there is as a file, and anything else as the text it is. */
+export const readSource = async (argument: string): Promise<Bytes> => {
+  if (argument === '-') return readStdin()
+  const path = argument.startsWith('@') ? argument.slice(1) : argument
+  try {
+    return new Uint8Array(await readFile(path))
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    const isNoFile =
+      code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR' || code === 'ERR_INVALID_ARG_VALUE'
+    if (!isNoFile || argument.startsWith('@')) throw new CliError(`cannot read ${path} (${code})`)
+    return new TextEncoder().encode(argument)
+  }
+}
+
+/** textOf reads bytes as text, or undefined. */
+export const textOf = (bytes: Uint8Array): string | undefined => {
+  try {
+    return decoder.decode(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** spellings gives the bytes that an input may stand for: as they are, and decoded from an event's line, hex or base64. */
+export const spellings = (bytes: Bytes): Bytes[] => {
+  const text = textOf(bytes)
+    ?.trim()
+    .replace(/^(?:data|countersign):\s*/i, '')
+  if (text === undefined || text === '') return [bytes]
+  const all = [bytes]
+  const digits = text.replace(/\s+/g, '')
+  if (/^(?:[0-9a-fA-F]{2})+$/.test(digits)) all.push(new Uint8Array(Buffer.from(digits, 'hex')))
+  if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(digits))
+    all.push(new Uint8Array(Buffer.from(digits.replaceAll('-', '+').replaceAll('_', '/'), 'base64')))
+  return all
+}
+
+/** printable shows text with everything outside printable ASCII escaped. */
+export const printable = (text: string): string =>
+  text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
+/** hexOf writes bytes in hex, long ones cut. */
+export const hexOf = (bytes: Uint8Array, most = 64): string => {
+  const hex = Buffer.from(bytes.subarray(0, most)).toString('hex')
+  return bytes.length > most ? `${hex}… (${bytes.length} bytes)` : hex
+}
+
+/** lineOf says what went wrong in one line. */
+export const lineOf = (error: unknown): string => {
+  if (error instanceof CliError) return error.message
+  if (error instanceof CountersignError) return `${error.code}: ${error.message}`
+  return String((error as Error | undefined)?.message ?? error)
+}

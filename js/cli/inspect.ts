@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+// What a piece of data is, and what it says. Nothing here is verified, and the output says so.
+
+import { createHash } from 'node:crypto'
+import { loadCore } from '../core.ts'
+import { loadKnockCore } from '../profiles/knock/core.ts'
+import type { Bytes, Core } from '../types.ts'
+import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
+
+/** A thing that was recognised: its kind, and what it says as rows of name and value. */
+export type Found = {
+  kind:
+    | 'frame'
+    | 'signing input'
+    | 'json request'
+    | 'json answer'
+    | 'stats event'
+    | 'action proof'
+    | 'knock packet'
+    | 'knock datagram'
+  rows: [name: string, value: string][]
+  /** The bytes it was read from. */
+  bytes: Bytes
+  /** What it says, for whoever verifies it. */
+  value: unknown
+}
+
+type Try = (core: Core, bytes: Bytes) => Found | undefined | Promise<Found | undefined>
+
+const orUndefined = <T>(read: () => T): T | undefined => {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+const timeRow = (name: string, ms: number): [string, string] => {
+  const date = orUndefined(() => new Date(ms).toISOString())
+  return [name, date ? `${ms} (${date})` : String(ms)]
+}
+
+const rowsOf = (fields: object): [string, string][] =>
+  Object.entries(fields).map(([name, value]) => {
+    if (value instanceof Uint8Array) return [name, hexOf(value)]
+    if (name === 'timestampMs') return timeRow(name, value as number)
+    return [name, printable(typeof value === 'object' ? JSON.stringify(value) : String(value))]
+  })
+
+const payloadRows = (payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] => {
+  const text = textOf(payload)
+  const shown = text === undefined ? hexOf(payload) : printable(text.length > 400 ? `${text.slice(0, 400)}…` : text)
+  const made = createHash('sha256').update(payload).digest()
+  const fits =
+    hash === undefined ? [] : [['payload hash', made.equals(hash) ? 'fits' : `does NOT fit: ${made.toString('hex')}`]]
+  return [
+    ['payload', `${payload.length} bytes${payload.length > 0 ? `: ${shown}` : ''}`],
+    ...(fits as [string, string][])
+  ]
+}
+
+const frame: Try = (core, bytes) => {
+  const parts = orUndefined(() => core.parseFrame(bytes))
+  const fields = parts && orUndefined(() => core.parseSigningInput(parts.signingInput))
+  if (!parts || !fields) return undefined
+  const hash = 'payloadHash' in fields ? fields.payloadHash : undefined
+  const rows: [string, string][] = [
+    ...rowsOf(fields),
+    ['keyId', parts.keyId === '' ? '(none: a request)' : printable(parts.keyId)],
+    ['signature', hexOf(parts.signature)],
+    ['signing input', hexOf(parts.signingInput, 1024)],
+    ...payloadRows(parts.payload, hash)
+  ]
+  return { kind: 'frame', rows, bytes, value: { parts, fields } }
+}
+
+const signingInput: Try = (core, bytes) => {
+  const fields = orUndefined(() => core.parseSigningInput(bytes))
+  return fields && { kind: 'signing input', rows: rowsOf(fields), bytes, value: fields }
+}
+
+const json: Try = (_core, bytes) => {
+  const text = textOf(bytes)
+  const value = text === undefined ? undefined : orUndefined(() => JSON.parse(text) as unknown)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const has = (...names: string[]): boolean => names.every((name) => Object.hasOwn(value, name))
+  const found = (kind: Found['kind'], of: object = value): Found => ({ kind, rows: rowsOf(of), bytes, value })
+  if (has('action_proof')) return found('action proof', (value as { action_proof: object }).action_proof)
+  if (has('type', 'deviceId', 'nonce')) return found('stats event')
+  if (has('protocolVersion', 'deviceSessionId', 'signature')) return found('json request')
+  if (has('protocolVersion', 'resultCode', 'signature')) return found('json answer')
+  return undefined
+}
+
+const knock: Try = async (_core, bytes) => {
+  const looksSo = bytes.length === 245 || (bytes.length >= 47 && bytes.length <= 600)
+  if (!looksSo) return undefined
+  const core = await loadKnockCore()
+  const datagram = orUndefined(() => core.datagram(bytes))
+  if (datagram) return { kind: 'knock datagram', rows: rowsOf(datagram), bytes, value: datagram }
+  const packet = bytes.length === 245 ? orUndefined(() => core.read(0, bytes)) : undefined
+  if (!packet) return undefined
+  const { payload, ...fields } = packet.knock
+  const rows = [...rowsOf({ ...fields, tag: packet.tag, digest: packet.digest }), ...payloadRows(payload, undefined)]
+  return { kind: 'knock packet', rows, bytes, value: packet }
+}
+
+const TRIES: readonly Try[] = [frame, signingInput, json, knock]
+
+/** inspect finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
+export const inspect = async (bytes: Bytes): Promise<Found> => {
+  const core = await loadCore()
+  for (const spelling of spellings(bytes)) {
+    for (const attempt of TRIES) {
+      const found = await attempt(core, spelling)
+      if (found) return found
+    }
+  }
+  throw new CliError('this is no frame, signing input, JSON message, event, proof or knock packet')
+}
+
+/** show writes what was found as lines. */
+export const show = ({ kind, rows }: Found): string => {
+  const width = Math.max(...rows.map(([name]) => name.length))
+  return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')
+}

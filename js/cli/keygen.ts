@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// New keys: of a server, of a StatsCode device, of a knock, of action secrets. Files are made once, 0600, never written over.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { open } from 'node:fs/promises'
+import { serverKeyFile } from '../server/server-key.ts'
+import { CliError } from './input.ts'
+
+export const KEY_KINDS = ['server', 'stats', 'knock', 'action'] as const
+export type KeyKind = (typeof KEY_KINDS)[number]
+
+const contents: { readonly [Kind in Exclude<KeyKind, 'server'>]: () => string | Buffer } = {
+  stats: () => `${randomBytes(32).toString('hex')}\n`,
+  knock: () => `${randomBytes(32).toString('hex')}\n`,
+  action: () => randomBytes(32)
+}
+
+const writeNew = async (path: string, content: string | Buffer): Promise<void> => {
+  let file: Awaited<ReturnType<typeof open>>
+  try {
+    file = await open(path, 'wx', 0o600)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    throw new CliError(
+      code === 'EEXIST' ? `${path} exists: keys are never written over` : `cannot write ${path} (${code})`
+    )
+  }
+  try {
+    await file.writeFile(content)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** keygen makes a key file and gives the lines that say what is public about it. */
+export const keygen = async (kind: string, path: string): Promise<string> => {
+  if (kind === 'server') {
+    if (existsSync(path)) throw new CliError(`${path} exists: keys are never written over`)
+    const { keyId, publicKey } = await serverKeyFile(path)
+    return `id         ${keyId}\npublic key ${Buffer.from(publicKey).toString('base64')}\n`
+  }
+  if (!Object.hasOwn(contents, kind)) throw new CliError(`keygen makes ${KEY_KINDS.join(', ')}, not ${kind}`)
+  await writeNew(path, contents[kind as 'stats']())
+  return `${path}: the key itself; nothing of it is public\n`
+}

@@ -1,0 +1,206 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+// The command `countersign`: look at messages, verify them, explain why two differ, make keys, knock.
+
+import { readFile } from 'node:fs/promises'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { loadCore } from '../core.ts'
+import { explain, explainKey } from '../explain/index.ts'
+import { errorTable } from '../generated/errors.ts'
+import { importKnockKey } from '../profiles/knock/keys.ts'
+import { sendKnock } from '../profiles/knock/node/send.ts'
+import { randomChallenge } from '../profiles/knock/relay.ts'
+import type { KnockVersion } from '../profiles/knock/types.ts'
+import { refusalOf } from '../transport/answers.ts'
+import { CliError, hexOf, lineOf, printable, readSource, spellings, textOf } from './input.ts'
+import { inspect, show } from './inspect.ts'
+import { keygen } from './keygen.ts'
+import { verify } from './verify.ts'
+
+const USAGE = `countersign inspect INPUT              what it is and what it says; nothing is verified
+countersign verify INPUT KEY           exit code 0 where it verifies, 1 where not
+    frames --public-key BASE64 · stats events --device-key FILE [--mode strict|covered|compatible]
+    action proofs --secret FILE [--mode slices|excise] [--now MS] · knock packets --knock-key FILE [--now MS]
+countersign explain SIGNED RECEIVED    the first field and byte that differ, and the likely cause
+countersign explain CODE               what an error (ERR_STALE) or a refusal (cs.stale) means and what to do
+countersign explain --secret FILE --tag HEX MESSAGE    which reading of the key's text made the tag
+countersign keygen server|stats|knock|action FILE
+countersign knock --host HOST --port PORT --user ID --action ID --key FILE --server-key FILE
+    [--payload TEXT] [--protocol 1|2|3|4] [--reply-key FILE]
+
+INPUT is a file, - for standard input, or the text itself; hex, base64 and lines of an event stream are decoded.
+`
+
+const parse = <const Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) => {
+  try {
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (error) {
+    throw new CliError((error as Error).message)
+  }
+}
+
+const text = { type: 'string' } as const
+
+const one = (positionals: string[], what: string): string => {
+  const [first] = positionals
+  if (first === undefined || positionals.length > 1)
+    throw new CliError(`${what} takes one INPUT; see countersign --help`)
+  return first
+}
+
+type Command = (args: string[]) => Promise<number>
+
+const write = (value: string): void => void process.stdout.write(value)
+
+const runInspect: Command = async (args) => {
+  const { positionals } = parse(args, {})
+  write(show(await inspect(await readSource(one(positionals, 'inspect')))))
+  return 0
+}
+
+const KEY_OPTIONS = { 'public-key': text, 'device-key': text, secret: text, 'knock-key': text, mode: text, now: text }
+
+const runVerify: Command = async (args) => {
+  const { positionals, values } = parse(args, KEY_OPTIONS)
+  const found = await inspect(await readSource(one(positionals, 'verify')))
+  const { ok, reason } = await verify(found, values)
+  write(ok ? `${found.kind}: verified\n` : `${found.kind}: REFUSED${reason === undefined ? '' : `, ${reason}`}\n`)
+  return ok ? 0 : 1
+}
+
+const around = (bytes: Uint8Array, offset: number): string => {
+  const part = bytes.subarray(Math.max(0, offset - 16), offset + 16)
+  const shown = textOf(part)
+  return `${hexOf(part)}${shown === undefined ? '' : `  ${printable(shown)}`}`
+}
+
+const explainTag = async (message: string, secretFile: string, tag: string): Promise<number> => {
+  const core = await loadCore()
+  const bytes = await readSource(message)
+  const secret = new TextDecoder().decode(
+    await readFile(secretFile).catch(() => Promise.reject(new CliError(`cannot read ${secretFile}`)))
+  )
+  if (!/^[0-9a-fA-F]{64}$/.test(tag)) throw new CliError('--tag is 64 hex digits')
+  const cause = await explainKey(secret, new Uint8Array(Buffer.from(tag, 'hex')), (key) => core.hmacSha256(key, bytes))
+  write(cause ? `${cause.name}: ${cause.text}\n` : 'no reading of this key makes that tag, or the text itself does\n')
+  return cause ? 0 : 1
+}
+
+/** Says what a code means; false for what is none. */
+const explainCode = (code: string): boolean => {
+  const name = code.startsWith('cs.') ? refusalOf(code, new Uint8Array(0)).code : code
+  if (!Object.hasOwn(errorTable, name)) return false
+  const [, , stage, retry, message] = errorTable[name as keyof typeof errorTable]
+  const again = {
+    never: 'do not repeat it as it is',
+    after: 'repeat it after the given time',
+    safe: 'it may be repeated'
+  }
+  write(`${code}: ${message}\n  check: ${stage || 'none'}\n  again: ${again[retry]}\n  more:  docs/errors/${name}.md\n`)
+  return true
+}
+
+const runExplain: Command = async (args) => {
+  const { positionals, values } = parse(args, { secret: text, tag: text })
+  if (values.secret !== undefined && values.tag !== undefined) {
+    return explainTag(one(positionals, 'explain --secret --tag'), values.secret, values.tag)
+  }
+  const [left, right] = positionals
+  if (left !== undefined && right === undefined && explainCode(left)) return 0
+  if (left === undefined || right === undefined || positionals.length > 2)
+    throw new CliError('explain takes SIGNED and RECEIVED')
+  const core = await loadCore()
+  const isFrame = (bytes: Uint8Array): boolean => bytes[0] === 0x43 && bytes[1] === 0x53 && bytes[2] === 1
+  const [signed, received] = (await Promise.all([left, right].map(readSource))).map(
+    (bytes) => spellings(bytes).find(isFrame) ?? bytes
+  ) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
+  const { isSame, part, offset = 0, cause, left: one_, right: other } = explain(core, signed, received)
+  if (isSame) {
+    write('the same\n')
+    return 0
+  }
+  write(
+    `differs in ${part}, byte ${offset}\n  signed    ${around(one_ as Uint8Array, offset)}\n  received  ${around(other as Uint8Array, offset)}\n`
+  )
+  write(cause ? `likely cause: ${cause.name}: ${cause.text}\n` : 'no known cause: other bytes\n')
+  return 1
+}
+
+const runKeygen: Command = async (args) => {
+  const { positionals } = parse(args, {})
+  const [kind, path] = positionals
+  if (kind === undefined || path === undefined || positionals.length > 2)
+    throw new CliError('keygen takes a kind and a FILE')
+  write(await keygen(kind, path))
+  return 0
+}
+
+const numberOf = (value: string | undefined, name: string): number => {
+  if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} is a number`)
+  return Number(value)
+}
+
+const KNOCK_OPTIONS = {
+  host: text,
+  port: text,
+  user: text,
+  action: text,
+  key: text,
+  'server-key': text,
+  payload: text,
+  protocol: text,
+  'reply-key': text
+}
+
+const runKnock: Command = async (args) => {
+  const { values } = parse(args, KNOCK_OPTIONS)
+  const { host, key, 'server-key': serverKey, 'reply-key': replyKey, payload = '' } = values
+  if (host === undefined || key === undefined || serverKey === undefined)
+    throw new CliError('knock: --host, --key and --server-key are needed')
+  const fields = {
+    version: numberOf(values.protocol ?? '1', 'protocol') as KnockVersion,
+    timestamp: Math.floor(Date.now() / 1000),
+    userId: numberOf(values.user, 'user'),
+    actionId: numberOf(values.action, 'action'),
+    challenge: randomChallenge(),
+    payload
+  }
+  const reply = await sendKnock(fields, {
+    host,
+    port: numberOf(values.port, 'port'),
+    key: await importKnockKey(await readFile(key)),
+    serverPublicKeyPem: await readFile(serverKey, 'utf8'),
+    ...(replyKey === undefined ? {} : { userPrivateKeyPem: await readFile(replyKey, 'utf8') })
+  })
+  if (replyKey === undefined) write('sent; without --reply-key no reply can be read\n')
+  else write(reply ? `status ${reply.status}: ${printable(reply.text)}\n` : 'sent; no reply: refused, or lost\n')
+  return reply?.status === 2 ? 1 : 0
+}
+
+const commands: { readonly [name: string]: Command } = {
+  inspect: runInspect,
+  verify: runVerify,
+  explain: runExplain,
+  keygen: runKeygen,
+  knock: runKnock
+}
+
+const main = async ([name, ...args]: string[]): Promise<number> => {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    write(USAGE)
+    return name === undefined ? 2 : 0
+  }
+  const command = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!command) throw new CliError(`there is no command ${name}; see countersign --help`)
+  return command(args)
+}
+
+main(process.argv.slice(2)).then(
+  (status) => {
+    process.exitCode = status
+  },
+  (error) => {
+    process.stderr.write(`countersign: ${lineOf(error).replaceAll(/\s+/g, ' ')}\n`)
+    process.exitCode = 2
+  }
+)

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// Verification of what `inspect` finds, with the key that its kind asks for.
+
+import { readFile } from 'node:fs/promises'
+import { decodeBase64 } from '../base64.ts'
+import { loadCore } from '../core.ts'
+import { importSecret } from '../profiles/action-proof/create.ts'
+import { verifyProof } from '../profiles/action-proof/verify.ts'
+import { importKnockKey } from '../profiles/knock/keys.ts'
+import { verifyKnock } from '../profiles/knock/packet.ts'
+import { importDeviceKey } from '../profiles/stats-event/keys.ts'
+import { verifyEvent } from '../profiles/stats-event/verify.ts'
+import type { FrameParts, SigningFields } from '../types.ts'
+import { CliError } from './input.ts'
+import type { Found } from './inspect.ts'
+
+/** The keys a person may hand in; each is asked for by one kind. */
+export type Keys = {
+  'public-key'?: string | undefined
+  'device-key'?: string | undefined
+  secret?: string | undefined
+  'knock-key'?: string | undefined
+  mode?: string | undefined
+  now?: string | undefined
+}
+
+export type Verdict = { ok: boolean; reason?: string }
+
+const needed = (keys: Keys, name: keyof Keys, what: string): string => {
+  const value = keys[name]
+  if (value === undefined) throw new CliError(`${what} is verified with --${name}`)
+  return value
+}
+
+const fileOf = async (path: string): Promise<Uint8Array> => {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    throw new CliError(`cannot read ${path} (${(error as NodeJS.ErrnoException).code})`)
+  }
+}
+
+const nowOf = ({ now }: Keys): number => {
+  if (now === undefined) return Date.now()
+  const ms = Number(now)
+  if (!Number.isSafeInteger(ms) || ms < 0) throw new CliError('--now is a time in Unix milliseconds')
+  return ms
+}
+
+const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
+  const { parts, fields } = value as { parts: FrameParts; fields: SigningFields }
+  const publicKey = decodeBase64(needed(keys, 'public-key', 'a frame'))
+  if (publicKey?.length !== 32) throw new CliError('--public-key is the standard base64 of a 32-byte Ed25519 key')
+  const core = await loadCore()
+  if (!core.verifyEd25519(publicKey, parts.signingInput, parts.signature)) return { ok: false, reason: 'signature' }
+  const hash = 'payloadHash' in fields ? fields.payloadHash : undefined
+  const made = core.sha256(parts.payload)
+  if (hash && !hash.every((byte, at) => byte === made[at])) return { ok: false, reason: 'payload_hash' }
+  return { ok: true }
+}
+
+const verifiers: { readonly [Kind in Found['kind']]?: (found: Found, keys: Keys) => Promise<Verdict> } = {
+  frame: verifyFrame,
+  async 'stats event'({ value }, keys) {
+    const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
+    const mode = (keys.mode ?? 'strict') as 'strict'
+    return verifyEvent(value as never, key, { mode })
+  },
+  async 'action proof'({ bytes }, keys) {
+    const text = new TextDecoder().decode(await fileOf(needed(keys, 'secret', 'an action proof')))
+    const secret = await importSecret(text.replace(/\r?\n$/, ''))
+    const { ok, ...rest } = await verifyProof(bytes, {
+      secret,
+      nowMs: nowOf(keys),
+      mode: (keys.mode ?? 'slices') as 'slices'
+    })
+    return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
+  },
+  async 'knock packet'({ bytes }, keys) {
+    const key = await importKnockKey(await fileOf(needed(keys, 'knock-key', 'a knock packet')))
+    const { ok, ...rest } = await verifyKnock(bytes, key, { nowSeconds: Math.floor(nowOf(keys) / 1000) })
+    return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
+  }
+}
+
+/** verify judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
+export const verify = async (found: Found, keys: Keys): Promise<Verdict> => {
+  const run = verifiers[found.kind]
+  if (!run) throw new CliError(`a ${found.kind} cannot be verified by itself`)
+  return run(found, keys)
+}

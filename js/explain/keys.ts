@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// A MAC that does not fit: whether another reading of the same key text would have made it.
+
+import type { Cause } from './causes.ts'
+import { causes } from './causes.ts'
+
+const encoder = new TextEncoder()
+
+const hexBytes = (text: string): Uint8Array | undefined =>
+  /^(?:[0-9a-fA-F]{2})+$/.test(text)
+    ? Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16))
+    : undefined
+
+const base64Bytes = (text: string): Uint8Array | undefined => {
+  try {
+    const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
+    return Uint8Array.from(plain, (char) => char.charCodeAt(0))
+  } catch {
+    return undefined
+  }
+}
+
+/** Readings of a key's text, each with what it is called. */
+export const keyReadings = (text: string): readonly (readonly [string, Uint8Array])[] => {
+  const trimmed = text.trim()
+  const all: readonly (readonly [string, Uint8Array | undefined])[] = [
+    ['the text itself', encoder.encode(text)],
+    ['the text without white space around it', encoder.encode(trimmed)],
+    ['the text with a new line behind it', encoder.encode(`${trimmed}\n`)],
+    ['the text in lower case', encoder.encode(trimmed.toLowerCase())],
+    ['the text in upper case', encoder.encode(trimmed.toUpperCase())],
+    ['the bytes its hexadecimal stands for', hexBytes(trimmed)],
+    ['the bytes its base64 stands for', base64Bytes(trimmed)]
+  ]
+  return all.flatMap(([name, bytes]) => (bytes && bytes.length > 0 ? [[name, bytes] as const] : []))
+}
+
+/**
+ * explainKey finds the reading of a key's text under which `hmac` gives the tag; undefined where none does, and where the text
+ * itself does.
+ */
+export const explainKey = async (
+  text: string,
+  tag: Uint8Array,
+  hmac: (key: Uint8Array) => Uint8Array | Promise<Uint8Array>
+): Promise<Cause | undefined> => {
+  for (const [name, key] of keyReadings(text)) {
+    const made = await hmac(key)
+    if (made.length !== tag.length || !made.every((byte, at) => byte === tag[at])) continue
+    return name === 'the text itself'
+      ? undefined
+      : { name: 'key_text', text: `${causes.key_text}: the tag was made with ${name}` }
+  }
+  return undefined
+}
