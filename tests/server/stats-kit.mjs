@@ -53,3 +53,12 @@ export const createDevice = async (
   if (enrolled) assert.equal(await world.stats.enrol({ userId, key: text, lowestMode }), 'enrolled')
   return device
 }
+
+/** setUp gives a world, an enrolled device, and the reasons that sessions of `[startMs, durationMs, more]` leave. */
+export const setUp = async (options) => {
+  const world = createWorld(options)
+  const device = await createDevice(world)
+  const sessions = (...list) => Promise.all(list.map((one) => device.session(...one)))
+  const reasonsOf = async (...list) => world.reasons(device, await sessions(...list))
+  return { world, device, sessions, reasonsOf }
+}

@@ -8,6 +8,8 @@ import type { SeenInteraction, SeenSession } from './types.ts'
 
 const MAX_BODY_CHARACTERS = 1024 * 1024
 const MAX_EVENTS = 1000
+/** Two clock readings of one program. */
+export const ROUNDING_MS = 1000
 
 /** A sync whose members have the right shapes; nothing of it is verified. The outer signature is not even read. */
 export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] }
@@ -49,8 +51,13 @@ const numberOf = (value: unknown): number | undefined => (Number.isFinite(value)
 const idOf = (value: unknown): string | undefined =>
   typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
 
-/** A session as its event tells it; `durationMs` is what it claims, the other two what its times say. */
-export type ToldSession = { seen: SeenSession; durationMs: number }
+/** A session as its event tells it; `durationMs` is what it claims, `seen` what its times say. */
+export type ToldSession = {
+  seen: SeenSession
+  durationMs: number
+  /** Whether it ends before it starts, or its times and its duration differ. */
+  isOff: boolean
+}
 
 /** sessionOf reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
 export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | undefined => {
@@ -60,7 +67,10 @@ export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | un
   if (startMs === undefined || id === undefined) return undefined
   const claimed = numberOf(data.duration_ms)
   const endMs = numberOf(data.end_time) ?? startMs + (claimed ?? 0)
-  return { seen: [id, startMs, endMs, deviceId], durationMs: claimed ?? endMs - startMs }
+  const durationMs = claimed ?? endMs - startMs
+  const isOff = endMs < startMs || (endMs > startMs && Math.abs(endMs - startMs - durationMs) > ROUNDING_MS)
+  // What is remembered never ends before it starts: it would hide other sessions from the sums.
+  return { seen: [id, startMs, Math.max(startMs, endMs), deviceId], durationMs, isOff }
 }
 
 /** interactionOf reads an interaction of an event; undefined where it has no time or no nonce. */

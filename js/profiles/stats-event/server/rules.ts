@@ -3,13 +3,13 @@
 
 import type { StatsLimits } from '../limits.ts'
 import { type Merged, WEEK_MS } from './history.ts'
+import { ROUNDING_MS } from './read.ts'
 import type { Claim, SeenSession, StatsReason, UserRecord } from './types.ts'
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 const MINUTE_MS = 60_000
-/** Two clock readings of one program, and hours of two digits. */
-const ROUNDING_MS = 1000
+/** Hours have two digits. */
 const ROUNDING_HOURS = 0.01
 /** How much of what could have been sent may be missing as anomalous, where it is more than a handful. */
 const MISSING_SHARE = 0.5
@@ -102,12 +102,6 @@ const isMismatch = ({ claim, merged: { sent, sentSessions, sentInteractions }, l
   return claim.totalHours < shownHours - ROUNDING_HOURS || claim.totalHours > possibleHours + ROUNDING_HOURS
 }
 
-const isOff = ({ merged: { sent } }: Look): boolean =>
-  sent.some(
-    ({ seen: [, startMs, endMs], durationMs }) =>
-      endMs < startMs || (endMs > startMs && Math.abs(endMs - startMs - durationMs) > ROUNDING_MS)
-  )
-
 const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }[] = [
   { reason: 'hours_per_day', isBroken: ({ sessions, limits }) => mostWithin(sessions, DAY_MS) > limits.dayMs },
   {
@@ -127,7 +121,7 @@ const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }
   { reason: 'totals_decreased', isBroken: isLess },
   { reason: 'totals_mismatch', isBroken: isMismatch },
   { reason: 'timestamp_discontinuity', isBroken: ({ merged }) => merged.isDiscontinuous },
-  { reason: 'duration_mismatch', isBroken: isOff },
+  { reason: 'duration_mismatch', isBroken: ({ merged }) => merged.sent.some(({ isOff }) => isOff) },
   { reason: 'session_overlap', isBroken: ({ sessions }) => hasOverlap(sessions) },
   {
     reason: 'session_in_future',
