@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
+// The store is the truth: a message of another tab says no more than that it is worth reading again.
 
 import { CountersignError, type ErrorCode } from './errors.ts'
+import { isSameKey } from './keys.ts'
 import type { Settings } from './options.ts'
-import type { Found, Keeper, Notes, Session } from './session.ts'
+import type { Found, Notes, Session } from './record.ts'
+import type { Keeper } from './session.ts'
 import { openTabs, type Tabs } from './tabs.ts'
-import type { Stored } from './types.ts'
+import { withinLimits } from './transport/limits.ts'
 
 /** Whether and why a client can or cannot send. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
@@ -20,89 +23,165 @@ const refusalByState: { readonly [State in ClientState]: ErrorCode } = {
 
 const stateOf = { none: 'no-session', new: 'no-session', lost: 'key-lost', ready: 'ready', revoked: 'revoked' } as const
 
+// A cleared store is noticed by the next call after this; a read for every call would cost more than its signature.
+const LOOK_EVERY_MS = 1000
+const LOOK_LIMIT_MS = 1000
+const LOOK_PAUSE_MS = 60_000
+
 export class Account {
   readonly keeper: Keeper
+  readonly tabs: Tabs
   session: Session | undefined
   readonly #settings: Settings
   readonly #onState: (state: ClientState) => void
   #state: ClientState
-  #tabs: Tabs | undefined
+  #cause: CountersignError | undefined
+  /** Counts changes, so that what was read before one is not taken for news after it. */
+  #changes = 0
+  #lookedMs: number
+  #looking: Promise<void> | undefined
+  #isClosed = false
   #background: Promise<unknown> = Promise.resolve()
 
   constructor(settings: Settings, keeper: Keeper, found: Found, onState: (state: ClientState) => void) {
     this.#settings = settings
     this.keeper = keeper
     this.#onState = onState
-    this.session = 'session' in found ? found.session : undefined
     this.#state = stateOf[found.is]
+    this.session = 'session' in found ? found.session : undefined
+    this.#cause = 'cause' in found ? found.cause : undefined
+    this.#lookedMs = settings.monotonicNow()
+    this.tabs = openTabs(settings.name, settings.store?.scope)
+    this.tabs.listen('record', ({ is }) =>
+      this.later('what another tab did is not known', this.reload(is === 'signed-out'))
+    )
   }
 
   get state(): ClientState {
     return this.#state
   }
 
-  /** The tabs that share this account's record, joined when somebody first has something to tell or to hear. */
-  get tabs(): Tabs {
-    this.#tabs ??= openTabs(this.#settings.name)
-    return this.#tabs
-  }
-
   /** ready gives the session to sign for; throws the usage error that says why there is none. */
   ready(): Session {
     const { session } = this
-    if (this.#state !== 'ready' || !session) throw new CountersignError(refusalByState[this.#state])
-    return session
+    if (this.#state === 'ready' && session) return session
+    const cause = this.#cause
+    throw new CountersignError(refusalByState[this.#state], cause ? { cause } : {})
   }
 
-  /** enter takes a session, or none, and tells the new state. */
-  enter(state: ClientState, session: Session | undefined): void {
+  #enter(state: ClientState, session: Session | undefined, cause?: CountersignError): void {
+    this.#changes++
     this.session = session
+    this.#cause = cause
     if (this.#state === state) return
     this.#state = state
     this.#onState(state)
   }
 
-  /** revoked ends a session by the server's signed word; a later session of this client is not meant by it. */
-  revoked(session: Session): void {
-    if (this.session !== session || this.#state !== 'ready') return
-    this.enter('revoked', session)
-    this.note({ revoked: true }, 'the revocation could not be stored')
+  /** tell lets the other tabs know that the record has changed. */
+  tell(): void {
+    if (!this.#isClosed) this.tabs.post({ about: 'record', is: this.#state })
   }
 
-  /** note adds to the session's record; nobody waits for it but close(), and a failure is logged. */
-  note(notes: Notes & Pick<Stored, 'revoked'>, failure: string): void {
-    if (!this.session) return
-    const done = this.keeper.note(this.session, notes).catch((error) => this.#settings.logger?.warn(failure, error))
-    this.#background = Promise.all([this.#background, done])
+  /** look reads the record again where that is due, so that a cleared store is noticed; nothing to wait for where it is not. */
+  look(): Promise<void> | undefined {
+    const nowMs = this.#settings.monotonicNow()
+    if (this.#state === 'ready' && nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
+      this.#lookedMs = nowMs
+      this.#looking ??= this.#look().finally(() => {
+        this.#looking = undefined
+      })
+    }
+    return this.#looking
   }
 
-  /** prepare gives the key to enrol, as Keeper.prepare does. */
-  async prepare() {
+  async #look(): Promise<void> {
+    const { session, keeper } = this
+    const { schedule, logger } = this.#settings
+    const limits = { signal: undefined, timeoutMs: LOOK_LIMIT_MS, schedule, ends: new Set<never>() }
     try {
-      return await this.keeper.prepare()
+      const isHeld = await withinLimits(limits, () => keeper.holds(session as Session))
+      if (!isHeld && this.session === session) await this.reload()
     } catch (error) {
-      // Another tab was faster: its session is this client's too, but perhaps not the account the caller means.
-      if ((error as CountersignError).code === 'ERR_ALREADY_ENROLLED') {
-        const found = await this.keeper.load()
-        if (found.is === 'ready') this.enter('ready', found.session)
-      }
-      throw error
+      // A key in hand signs as well while its store is out of order.
+      this.#lookedMs += LOOK_PAUSE_MS
+      logger?.warn('the record could not be read again', error)
     }
   }
 
-  async enrolled(session: Session, notes: Notes): Promise<void> {
-    await this.keeper.save(session, notes)
-    this.enter('ready', session)
+  /** reload takes what the store has now for this client's session and state; rejects as the store does. */
+  async reload(isSignOut = false): Promise<Found> {
+    for (;;) {
+      const changes = this.#changes
+      const found = await this.keeper.load(false)
+      if (changes !== this.#changes) continue
+      this.#take(found, isSignOut)
+      return found
+    }
+  }
+
+  #take(found: Found, isSignOut: boolean): void {
+    if (found.is === 'lost') this.#enter('key-lost', undefined, found.cause)
+    else if ('session' in found) this.#follow(found.is, found.session)
+    // Whoever makes a new key has signed out before.
+    else if (this.session && (isSignOut || found.is === 'new')) this.#enter('signed-out', undefined)
+    else if (this.session)
+      this.#enter('key-lost', undefined, new CountersignError('ERR_STORAGE_EMPTY', { detail: 'the record is gone' }))
+  }
+
+  #follow(state: ClientState, found: Session): void {
+    const { session } = this
+    const isOther = found.id !== session?.id
+    // The server's word on a session is not taken back by a record that has not heard it yet.
+    if (!isOther && this.#state === 'revoked') return
+    if (isOther && this.#state === 'ready') this.#enter('signed-out', undefined)
+    this.#enter(state, !isOther && isSameKey(found.key, session.key) ? session : found)
+  }
+
+  /** revoked ends a session by the server's signed word; a later session of this client is not meant by it. */
+  revoked({ id }: Session): void {
+    const { session } = this
+    if (session?.id !== id || this.#state !== 'ready') return
+    this.#enter('revoked', session)
+    const noting = this.keeper.note(session, { revoked: true }).then(() => this.tell())
+    this.later('the revocation could not be stored', noting)
+  }
+
+  /** note adds to the session's record; nobody waits for it but close(), and a failure is logged. */
+  note(notes: Notes, failure: string): void {
+    if (this.session) this.later(failure, this.keeper.note(this.session, notes))
+  }
+
+  /** later lets work go on that nobody waits for but close(); its failure is logged. */
+  later(failure: string, work: Promise<unknown>): void {
+    const done = work.catch((error) => this.#settings.logger?.warn(failure, error))
+    this.#background = Promise.all([this.#background, done])
+  }
+
+  /** begin takes a session that has been enrolled and stored. */
+  begin(session: Session): void {
+    this.#enter('ready', session)
+    this.tell()
+  }
+
+  /** replace goes on with another key of the session, or with two of which the server has one; says whether it is still ours. */
+  replace(session: Session): boolean {
+    if (this.session?.id !== session.id) return false
+    this.#changes++
+    this.session = session
+    return true
   }
 
   /** forget deletes the key and ends the session on this device. */
   async forget(): Promise<void> {
     await this.keeper.forget()
-    this.enter('signed-out', undefined)
+    this.#enter('signed-out', undefined)
+    this.tell()
   }
 
   async close(): Promise<void> {
-    this.#tabs?.close()
+    this.#isClosed = true
+    this.tabs.close()
     await this.#background
   }
 }

@@ -7,26 +7,23 @@ import { type ClientEvents, Engine, type Opened } from './engine.ts'
 import type { Register } from './enrollment.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import type { ClientEvent, ConnectionView, EventsOptions } from './events/types.ts'
+import { describeKey, type KeyInfo, type KeyLevel, levelOf } from './key-info.ts'
 import { canSign } from './keys.ts'
+import { loadChanges, loadHeader } from './later.ts'
 import { type ConnectOptions, functionOf, readOptions } from './options.ts'
-import { checkType, encodeJson, idempotencyKeyOf, payloadOf, type RequestOptions, readRequest } from './requests.ts'
-import type { Session } from './session.ts'
-import { readSessions, type SessionInfo } from './sessions.ts'
+import type { StorageReport } from './persistence.ts'
+import type { Session } from './record.ts'
+import { checkType, idempotencyKeyOf, ownCall, payloadOf, type RequestOptions, readRequest } from './requests.ts'
+import type { SessionInfo } from './sessions.ts'
+import { storageReport } from './storage.ts'
 import { type Answer, type Call, exchange, signRequest, takeTime } from './transport/exchange.ts'
+import { readTarget, type SignedFetchInit } from './transport/fetch-target.ts'
 import { splitFrame } from './transport/frame.ts'
-import * as http from './transport/header.ts'
-import type { Algorithm, Bytes, BytesLike } from './types.ts'
+import { withinLimits } from './transport/limits.ts'
+import type { Bytes, BytesLike } from './types.ts'
 
 /** A verified answer of the application. */
 export type Reply = Omit<Answer, 'response'>
-
-/** The public half of a client's device key and where the private half lies. */
-export type KeyInfo = {
-  readonly algorithm: Algorithm
-  readonly publicKey: Bytes
-  /** `memory` where the store failed and the caller allowed that: lost with the page. */
-  readonly storage: 'store' | 'memory'
-}
 
 // Nobody who signs out should wait long for a gateway that cannot be reached.
 const SIGN_OUT_MS = 5000
@@ -52,10 +49,8 @@ export class Client {
 
   /** key describes the device key, null without a session. */
   get key(): KeyInfo | null {
-    const { session, account } = this.#engine
-    if (!session) return null
-    const { algorithm, publicKey } = session.key
-    return Object.freeze({ algorithm, publicKey: publicKey.slice(), storage: account.keeper.storage })
+    const { session, account, core } = this.#engine
+    return session ? describeKey(core, account.keeper, session.key) : null
   }
 
   /** clock is what is known of the server's time now, a snapshot. */
@@ -105,12 +100,13 @@ export class Client {
    * @example
    * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
    */
-  async fetch(input: string | URL | Request, init: http.SignedFetchInit = {}): Promise<Response> {
+  async fetch(input: string | URL | Request, init: SignedFetchInit = {}): Promise<Response> {
     const { settings, core } = this.#engine
-    const target = http.readTarget(settings.origin, input, init)
+    const target = readTarget(settings.origin, input, init)
     if (!settings.allowTypes(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
     const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
     const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)
+    const http = await loadHeader()
     const line = await this.#engine.line()
     return this.#engine.run(line, { ...limits, isSafe, signal }, async (inner, state) => {
       const payload = await http.readRequestBody(target, settings.maxPayload, inner)
@@ -146,7 +142,7 @@ export class Client {
     const stampMs = typeof time === 'number' ? time : await time
     const request = await signRequest(line, { type, payload: bytes, idempotencyKey }, hash, stampMs)
     const { requestId, signingInput, signature } = request
-    this.#engine.outstanding.add(requestId, line.clock.monotonic())
+    this.#engine.outstanding.add(requestId, line.clock.monotonic(), line.session)
     return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload: bytes }), requestId }
   }
 
@@ -181,7 +177,16 @@ export class Client {
 
   /** sessions lists the sessions of this client's user; rejects as request does. */
   async sessions(): Promise<SessionInfo[]> {
-    return readSessions((await this.#sendOwn('cs.sessions', new Uint8Array(0))).payload)
+    const { payload } = await this.#ask('cs.sessions')
+    return (await loadChanges()).readSessions(payload)
+  }
+
+  /** rename names a session of this client's user, for lists of devices; rejects as request does. */
+  async rename(deviceSessionId: string, name: string): Promise<void> {
+    await this.#ask('cs.rename', {
+      device_session_id: textOf(deviceSessionId, 'deviceSessionId'),
+      name: textOf(name, 'name')
+    })
   }
 
   /** revoke ends a session of this client's user, its own included; rejects as request does. */
@@ -189,6 +194,26 @@ export class Client {
     const { session } = this.#engine
     await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
     if (session?.id === deviceSessionId) this.#engine.account.revoked(session)
+  }
+
+  /**
+   * rotateKey replaces the device key by a new one, the best that can be made and kept here: the old one signs the change, the
+   * new one proves that it is there. It rejects with ERR_ROTATION_REFUSED, a key or a storage error, or as request does; one
+   * working key is left whatever happens, and repeating it is safe. Where another tab rotates at the same time, one key comes of it.
+   *
+   * @example
+   * await client.rotateKey()
+   */
+  async rotateKey(): Promise<void> {
+    const { session } = await this.#engine.line()
+    return (await loadChanges()).rotate(this.#engine, session)
+  }
+
+  /** storage tells where the key lies, why not in a better place, and what the browser says about keeping it. */
+  async storage(): Promise<(KeyLevel | { level: null; reason: null }) & StorageReport> {
+    const { session, account } = this.#engine
+    const level = session ? levelOf(account.keeper, session.key) : { level: null, reason: null }
+    return { ...level, ...(await storageReport()) }
   }
 
   /**
@@ -208,24 +233,25 @@ export class Client {
     return this.#engine.close()
   }
 
-  #revoke(id: string, options?: RequestOptions): Promise<Reply> {
-    return this.#sendOwn('cs.revoke', encodeJson({ device_session_id: id }), options)
+  #revoke(id: string): Promise<Answer> {
+    return this.#ask('cs.revoke', { device_session_id: id })
   }
 
   async #hasRevoked({ id }: Session): Promise<boolean> {
+    const { settings, ends } = this.#engine
+    const timeoutMs = Math.min(settings.timeoutMs, SIGN_OUT_MS)
     try {
-      await this.#revoke(id, { timeoutMs: Math.min(this.#engine.settings.timeoutMs, SIGN_OUT_MS) })
+      await withinLimits({ signal: undefined, timeoutMs, schedule: settings.schedule, ends }, () => this.#revoke(id))
       return true
     } catch (error) {
       return isCountersignError(error) && error.code === 'ERR_SESSION_REVOKED'
     }
   }
 
-  // The protocol's own types: repeating any of them changes nothing.
-  async #sendOwn(type: string, payload: Bytes, options: RequestOptions = {}): Promise<Reply> {
-    const reply = await this.#send(type, payload, true, options)
-    if (reply.resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode: reply.resultCode })
-    return reply
+  async #ask(type: string, members?: object): Promise<Answer> {
+    const answer = await this.#engine.call(await this.#engine.line(), ownCall(this.#engine, type, members))
+    if (answer.resultCode === 'ok') return answer
+    throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode: answer.resultCode })
   }
 
   async #send(type: string, payload: Bytes, isSafe: boolean, options: RequestOptions): Promise<Reply> {

@@ -5,16 +5,18 @@ import { Account, type ClientState } from './account.ts'
 import { type StageEvent, stagesOf } from './checks.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { type ClientCore, loadClientCore } from './core-client.ts'
-import { enrollKey, type Register } from './enrollment.ts'
-import { CountersignError, isCountersignError } from './errors.ts'
+import type { Register } from './enrollment.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from './errors.ts'
 import { EventStreams } from './event-streams.ts'
 import type { ConnectionView, Host } from './events/types.ts'
+import { loadChanges } from './later.ts'
 import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { probe, probeCall } from './probe.ts'
+import type { Found, Session } from './record.ts'
 import { ServerKeys } from './server-keys.ts'
-import { type Found, Keeper, type Session } from './session.ts'
+import { Keeper } from './session.ts'
 import type { Tabs } from './tabs.ts'
 import { isRefusal, refusalOf } from './transport/answers.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'
@@ -51,12 +53,13 @@ export class Engine implements Host {
   /** How `request` travels. */
   readonly binding: Binding
   readonly ends = new Set<(error: CountersignError) => void>()
-  readonly outstanding: Outstanding
+  readonly outstanding: Outstanding<Session>
   readonly events = new EventStreams(this)
   core: ClientCore
   clock: ServerClock
   readonly trust: ServerKeys
   #sync: Promise<void> | undefined
+  #settling: Promise<void> | undefined
   #isEnrolling = false
   #isTrapped = false
   #isClosed = false
@@ -64,9 +67,9 @@ export class Engine implements Host {
   private constructor(settings: Settings, core: ClientCore, binding: Binding, keeper: Keeper, found: Found) {
     this.settings = settings
     this.core = core
-    this.account = new Account(settings, keeper, found, (state) => this.listeners.tell('state', state))
+    this.account = new Account(settings, keeper, found, (state) => this.#stateChanged(state))
     this.binding = binding
-    this.outstanding = new Outstanding(settings.pastMs + settings.futureMs)
+    this.outstanding = new Outstanding<Session>(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
     this.clock = this.#createClock('notes' in found ? found.notes : {})
     this.trust = new ServerKeys(this)
@@ -102,7 +105,15 @@ export class Engine implements Host {
   async line(): Promise<Line> {
     this.checkOpen()
     if (this.#isTrapped) await this.#revive()
+    const looking = this.account.look()
+    if (looking) await looking
+    if (this.account.ready().next) await this.#settle()
     const session = this.account.ready()
+    return { ...this.lineOf(session), renew: async () => (await loadChanges()).renew(this, session) }
+  }
+
+  /** A line for calls of a session whose key is not looked up anew. */
+  lineOf(session: Session): Line {
     const { settings, core, clock, trust, report } = this
     return { settings, core, clock, session, trust, report, synchronise: () => this.#synchronise() }
   }
@@ -176,23 +187,23 @@ export class Engine implements Host {
 
   /** open runs the checks of an answer the caller brought; its id is used once and then forgotten. */
   async open(raw: RawAnswer, requestId: string): Promise<Opened> {
-    const { settings, core, clock, session, trust, report } = this
+    const { settings, core, clock, trust, report } = this
     this.checkOpen()
-    const sentMs = this.outstanding.signedMs(requestId)
+    const signed = this.outstanding.find(requestId)
     // An id that is not ours is compared with one that nobody has: the checks before it are made all the same.
-    const expected = sentMs === undefined ? settings.random.id() : requestId
+    const expected = signed === undefined ? settings.random.id() : requestId
     const line = { settings, core, clock, trust, report: (_: string, failure?: unknown) => report(requestId, failure) }
     const { resultCode, timestampMs } = await openAnswer(line, expected, raw, isApplicationResult)
-    if (!this.outstanding.take(requestId)) throw new CountersignError('ERR_WRONG_REQUEST_ID')
+    if (!signed || !this.outstanding.take(requestId)) throw new CountersignError('ERR_WRONG_REQUEST_ID')
     clock.sample({
-      sentMs: sentMs as number,
+      sentMs: signed.atMs,
       receivedMs: clock.monotonic(),
       serverMs: timestampMs,
       replace: resultCode === 'cs.stale'
     })
     if (!isRefusal(resultCode)) return { resultCode, payload: raw.payload, requestId, serverTimeMs: timestampMs }
     const refusal = refusalOf(resultCode, raw.payload)
-    this.learn(refusal, { core, session })
+    this.learn(refusal, { core, session: signed.by })
     throw refusal
   }
 
@@ -202,12 +213,7 @@ export class Engine implements Host {
     this.#isEnrolling = true
     try {
       if (this.#isTrapped) await this.#revive()
-      const key = await this.account.prepare()
-      const { core, clock, settings, ends, trust, report } = this
-      const { sessionId, sample } = await enrollKey({ core, clock, settings, ends, trust, report }, key, register)
-      this.checkOpen()
-      clock.sample(sample)
-      await this.account.enrolled({ id: sessionId, key }, { ...clock.notes(), ...trust.notes() })
+      await (await loadChanges()).enroll(this, register)
     } catch (error) {
       this.learn(error, { core: this.core })
       throw error
@@ -219,9 +225,28 @@ export class Engine implements Host {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    for (const end of [...this.ends]) end(new CountersignError('ERR_CLOSED'))
+    this.#end('ERR_CLOSED')
     await this.account.close()
     this.clock.close()
+  }
+
+  #end(code: ErrorCode): void {
+    for (const end of [...this.ends]) end(new CountersignError(code))
+  }
+
+  #stateChanged(state: ClientState): void {
+    // What is in flight belongs to a session that is no more.
+    if (state === 'signed-out') this.#end('ERR_NO_SESSION')
+    this.listeners.tell('state', state)
+  }
+
+  #settle(): Promise<void> {
+    this.#settling ??= loadChanges()
+      .then(({ settle }) => settle(this))
+      .finally(() => {
+        this.#settling = undefined
+      })
+    return this.#settling
   }
 
   // Concurrent calls share one request for the time; each gives up on it by its own limits.

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT
 // From a key to a session (R82 to R86).
 
-import { encodeBase64, encodeBase64Url } from './base64.ts'
-import { badArgument, optionsOf, textOf } from './core-args.ts'
+import type { Account } from './account.ts'
+import { encodeBase64Url } from './base64.ts'
+import { badArgument } from './core-args.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import type { DeviceKey } from './keys.ts'
-import { functionOf, resolveUrl } from './options.ts'
-import { isSessionId } from './session.ts'
-import { type Line, openAnswer } from './transport/exchange.ts'
+import { resolveUrl } from './options.ts'
+import { persistStorage } from './persistence.ts'
+import { prepareKey, saveSession } from './provision.ts'
+import { isSessionId, type Session } from './record.ts'
+import { ownCall } from './requests.ts'
+import type { Binding } from './transport/binding.ts'
+import { type Answer, type Call, type Line, openAnswer } from './transport/exchange.ts'
 import { isHttpResult, readEnvelope } from './transport/header.ts'
 import { essence, readBody, send, unsignedAnswer } from './transport/http.ts'
 import { type Limits, withinLimits } from './transport/limits.ts'
-import type { Algorithm, Bytes, RoundTrip } from './types.ts'
+import type { Algorithm, Bytes, RoundTrip, Stored } from './types.ts'
 
 /** What `client.enroll` hands to its caller, who takes it to the gateway's enrolment by whatever login there is. */
 export type Registration = {
@@ -33,7 +38,17 @@ export type Enrolled = { sessionId: string; sample: RoundTrip }
 
 type EnrollLine = Omit<Line, 'session' | 'synchronise'> & { readonly ends: Limits['ends'] }
 
-const BODY_BYTES = 16 * 1024
+/** What an enrolment needs of its client. */
+export type EnrollHost = EnrollLine & {
+  readonly trust: { notes(): Pick<Stored, 'serverKeys'> }
+  readonly account: Account
+  readonly binding: Binding
+  checkOpen(): void
+  lineOf(session: Session): Line
+  call(line: Line, call: Call): Promise<Answer>
+}
+
+export const BODY_BYTES = 16 * 1024
 
 const limitsOf = ({ settings, ends }: EnrollLine, signal?: AbortSignal): Limits => {
   const { timeoutMs, schedule } = settings
@@ -48,7 +63,7 @@ const post = (line: EnrollLine, path: string, body: unknown, signal?: AbortSigna
 }
 
 /** enrollKey has a key registered and gives the session id from the verified answer alone. */
-export const enrollKey = async (line: EnrollLine, key: DeviceKey, register: Register): Promise<Enrolled> => {
+const enrollKey = async (line: EnrollLine, key: DeviceKey, register: Register): Promise<Enrolled> => {
   const { settings, core, clock } = line
   const { algorithm, publicKey } = key
   let proved: Proved | undefined
@@ -72,6 +87,36 @@ export const enrollKey = async (line: EnrollLine, key: DeviceKey, register: Regi
   )
 }
 
+/** enroll makes or finds the key, has it registered and keeps the session (R82 to R86). */
+export const enroll = async (host: EnrollHost, register: Register): Promise<void> => {
+  const { account, clock, settings } = host
+  const { keeper } = account
+  try {
+    const key = await prepareKey(keeper)
+    const { sessionId, sample } = await enrollKey(host, key, register)
+    host.checkOpen()
+    const session = { id: sessionId, key }
+    clock.sample(sample)
+    const notes = { ...clock.notes(), ...host.trust.notes() }
+    await saveSession(keeper, session, notes).catch((error) => withdraw(host, session, error))
+    account.begin(session)
+    if (settings.persist && !settings.store) persistStorage()
+  } catch (error) {
+    // Another tab was faster: its session is this client's too, but perhaps not the account the caller means.
+    if (isCountersignError(error) && error.code === 'ERR_ALREADY_ENROLLED') await account.reload()
+    throw error
+  }
+}
+
+// There is to be one session of this device, not two.
+const withdraw = (host: EnrollHost, session: Session, error: unknown): never => {
+  if (isCountersignError(error) && error.code === 'ERR_ALREADY_ENROLLED') {
+    const call = ownCall(host, 'cs.revoke', { device_session_id: session.id })
+    host.account.later('a second session could not be ended', host.call(host.lineOf(session), call))
+  }
+  throw error
+}
+
 const readConfirmation = async (
   line: EnrollLine,
   response: Response,
@@ -92,7 +137,8 @@ const readConfirmation = async (
   return { sessionId, sample: { sentMs, receivedMs, serverMs: timestampMs } }
 }
 
-const memberOf = (body: Bytes, name: string): unknown => {
+/** memberOf reads one member of a JSON body; undefined where there is none. */
+export const memberOf = (body: Bytes, name: string): unknown => {
   try {
     return JSON.parse(new TextDecoder().decode(body))?.[name]
   } catch {
@@ -100,8 +146,8 @@ const memberOf = (body: Bytes, name: string): unknown => {
   }
 }
 
-/** The gateway's problem, or the plain fact that no gateway wrote this; either way a hint, for it is not signed. */
-const enrollmentRefused = async (response: Response, signal: AbortSignal): Promise<CountersignError> => {
+/** enrollmentRefused makes the gateway's problem, or the plain fact that no gateway wrote this; either way a hint, for it is not signed. */
+export const enrollmentRefused = async (response: Response, signal: AbortSignal): Promise<CountersignError> => {
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
   let problem: unknown
@@ -112,69 +158,4 @@ const enrollmentRefused = async (response: Response, signal: AbortSignal): Promi
     if (isCountersignError(error)) throw error
   }
   return new CountersignError('ERR_ENROLLMENT_REFUSED', { cause: { status, problem }, detail: `HTTP status ${status}` })
-}
-
-/** What emailEnrollment needs of a client. */
-export type Enrollable = { enroll(register: Register): Promise<void> }
-
-/** What was typed in; null or undefined where the person gave up. */
-export type Code = string | null | undefined
-
-export type EmailEnrollmentOptions = {
-  /** The address, signed into the proof exactly as it stands here. */
-  email: string
-  /** The code from the mail, or the function that asks for it once the mail is on its way. */
-  code: string | ((challengeId: string) => Code | Promise<Code>)
-  /** Of an earlier attempt: no new mail is sent. */
-  challengeId?: string
-  signal?: AbortSignal
-  sendPath?: string
-  confirmPath?: string
-}
-
-const AUTH = '/api/v1/public/auth'
-
-const askForCode = async ({ post }: Registration, path: string, email: string, signal?: AbortSignal) => {
-  const response = await post(path, { email }, signal)
-  const within = signal ?? new AbortController().signal
-  if (!response.ok) throw await enrollmentRefused(response, within)
-  const body = await readBody(response, { cap: BODY_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal: within })
-  const challengeId = memberOf(body, 'challenge_id')
-  if (typeof challengeId !== 'string') throw unsignedAnswer(response)
-  return textOf(challengeId, 'challenge_id')
-}
-
-/**
- * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It
- * rejects with ERR_ENROLLMENT_REFUSED, the gateway's problem as its cause, and may then be called again; with ERR_ABORTED
- * where `code` gives null.
- *
- * @example
- * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') })
- */
-export const emailEnrollment = async (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> => {
-  const { email, code, challengeId, signal } = optionsOf(options, 'options')
-  const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
-  functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
-  textOf(email, 'email')
-  const ask = typeof code === 'string' ? () => code : functionOf(code, 'code')
-  return client.enroll(async (registration) => {
-    const { publicKey, algorithm, prove, post } = registration
-    const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
-    const given: unknown = await ask(challenge)
-    if (given === null || given === undefined)
-      throw new CountersignError('ERR_ABORTED', { detail: 'no code was given' })
-    if (typeof given !== 'string' || given === '') throw badArgument('code has to be text')
-    const body = {
-      challenge_id: challenge,
-      code: given,
-      client_public_key: encodeBase64(publicKey),
-      algorithm,
-      proof: encodeBase64(await prove(challenge, email)),
-      time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone
-    }
-    const confirm = (): Promise<Response> => post(confirmPath, body, signal)
-    // The identical confirm gives the same session again (R85), so a lost answer may be asked for once more.
-    return confirm().catch((error) => (error?.code === 'ERR_NETWORK' ? confirm() : Promise.reject(error)))
-  })
 }

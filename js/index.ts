@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
 export type { ClientState } from './account.ts'
 export type { StageEvent } from './checks.ts'
-export { type Client, connect, type KeyInfo, type Reply } from './client.ts'
+export { type Client, connect, type Reply } from './client.ts'
 export type { ClockCorrection, ClockView } from './clock.ts'
 export type { WasmSource } from './core-load.ts'
+export { emailEnrollment } from './email.ts'
+export type { Code, EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
 export type { ClientEvents, Opened } from './engine.ts'
-export {
-  type Code,
-  type EmailEnrollmentOptions,
-  type Enrollable,
-  emailEnrollment,
-  type Register,
-  type Registration
-} from './enrollment.ts'
+export type { Register, Registration } from './enrollment.ts'
 export {
   CountersignError,
   type CountersignErrorInit,
@@ -30,13 +25,16 @@ export type {
   EventsOptions,
   StreamRole
 } from './events/types.ts'
+export type { KeyInfo, KeyLevel } from './key-info.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-store.ts'
 export type { ConnectOptions, Logger } from './options.ts'
+export type { StorageReport } from './persistence.ts'
 export type { FillRandom, Schedule } from './platform.ts'
 export type { RequestOptions } from './requests.ts'
 export type { SessionInfo } from './sessions.ts'
+export { storageReport } from './storage.ts'
 export type { Timings } from './transport/exchange.ts'
-export type { SignedFetchInit } from './transport/header.ts'
+export type { SignedFetchInit } from './transport/fetch-target.ts'
 export type { Progress } from './transport/http.ts'
 export type {
   Algorithm,

@@ -7,6 +7,10 @@ import type { KeyStore, Stored } from './types.ts'
 
 export type { IndexedDbStoreOptions } from './indexed-db.ts'
 
+let stores = 0
+// This page's or process's own, in all likelihood: whoever shares it hears what does not concern it, and finds nothing changed.
+const ownScope = (): string => `${globalThis.performance.timeOrigin}/${++stores}`
+
 /**
  * indexedDbStore keeps keys in the browser's IndexedDB, where a CryptoKey stays non-extractable. Its calls reject with
  * ERR_STORAGE_MISSING, _BLOCKED, _FULL or _FAILED. Key bytes lie readable in the browser's profile on disk.
@@ -18,6 +22,7 @@ export const indexedDbStore = (options: IndexedDbStoreOptions = {}): KeyStore =>
   const database = new Database({ ...options }, { database: 'countersign', table: 'keys' })
   const queue = createQueues()
   return {
+    scope: options.factory ? ownScope() : (options.database ?? ''),
     get: async (name) => (await database.run<Stored | undefined>('readonly', (table) => table.get(name))) ?? null,
     async add(name, stored) {
       try {
@@ -49,6 +54,7 @@ export const indexedDbStore = (options: IndexedDbStoreOptions = {}): KeyStore =>
 export const memoryStore = (): KeyStore => {
   const records = new Map<string, Stored>()
   return {
+    scope: ownScope(),
     get: async (name) => {
       const stored = records.get(name)
       return stored ? { ...stored } : null

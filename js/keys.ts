@@ -3,6 +3,7 @@
 // from no public property of this package. The subtle functions are taken once, when the module loads.
 
 import { algorithms, isAlgorithm, SIGNATURE_BYTES } from './algorithms.ts'
+import { encodeBase64Url } from './base64.ts'
 import type { ClientCore } from './core-client.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import type { Algorithm, Bytes, Signer, Stored } from './types.ts'
@@ -16,9 +17,6 @@ const subtleVerify = subtle?.verify.bind(subtle)
 
 /** Whether this environment has WebCrypto. */
 export const canSign = subtle !== undefined
-
-// WebKitGTK fails to make an Ed25519 key in about 0.6 % of calls; the next call succeeds.
-const GENERATE_TRIES = 3
 
 // No signing input begins like this: its first byte would be the length of a label no longer than 47 bytes.
 const PROBE = new TextEncoder().encode('countersign: does this key sign?')
@@ -71,20 +69,10 @@ const signWithSigner = async (signer: Signer, bytes: Bytes): Promise<Bytes> => {
   }
 }
 
-/** makeKey makes a key pair of one algorithm, none of it stored; rejects with ERR_KEY_GENERATION_FAILED. */
-export const makeKey = async (algorithm: Algorithm): Promise<DeviceKey> => {
-  const facts = algorithms[algorithm]
-  let cause: unknown
-  for (let tries = 0; tries < GENERATE_TRIES; tries++) {
-    try {
-      const pair = (await generateKey(facts.key, false, ['sign', 'verify'])) as CryptoKeyPair
-      return new DeviceKey(pair.privateKey, algorithm, new Uint8Array(await exportKey('raw', pair.publicKey)))
-    } catch (error) {
-      cause = error
-      if ((error as Error)?.name === 'NotSupportedError') break
-    }
-  }
-  throw new CountersignError('ERR_KEY_GENERATION_FAILED', { cause, detail: algorithm })
+/** newPair makes one key pair of the platform, its private half not to be exported; rejects as the platform does. */
+export const newPair = async (algorithm: Algorithm): Promise<DeviceKey> => {
+  const pair = (await generateKey(algorithms[algorithm].key, false, ['sign', 'verify'])) as CryptoKeyPair
+  return new DeviceKey(pair.privateKey, algorithm, new Uint8Array(await exportKey('raw', pair.publicKey)))
 }
 
 const isPublicKey = (algorithm: Algorithm, bytes: Uint8Array): boolean =>
@@ -95,8 +83,23 @@ const isPrivateKey = (key: unknown, algorithm: Algorithm): key is CryptoKey | Si
     ? key.type === 'private' && !key.extractable && key.algorithm.name === algorithms[algorithm].key.name
     : typeof (key as Signer | null | undefined)?.sign === 'function'
 
+/** isSameKey tells whether two keys have one public half. */
+export const isSameKey = ({ publicKey }: Pick<Stored, 'publicKey'>, other: Pick<Stored, 'publicKey'>): boolean =>
+  publicKey.length === other.publicKey.length && publicKey.every((byte, index) => byte === other.publicKey[index])
+
+/** thumbprintOf gives a public key's JWK thumbprint (RFC 7638), the base64url of a SHA-256. */
+export const thumbprintOf = (core: ClientCore, { algorithm, publicKey }: DeviceKey): string => {
+  const part = (from: number, to?: number): string => encodeBase64Url(publicKey.slice(from, to))
+  // Members in the order of their names, without white space: these bytes and no others are hashed.
+  const jwk =
+    algorithm === 'ed25519'
+      ? { crv: 'Ed25519', kty: 'OKP', x: part(0) }
+      : { crv: 'P-256', kty: 'EC', x: part(1, 33), y: part(33) }
+  return encodeBase64Url(core.sha256(new TextEncoder().encode(JSON.stringify(jwk))))
+}
+
 /** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */
-export const keyOfRecord = (record: Stored): DeviceKey | undefined => {
+export const keyOfRecord = (record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined => {
   const { key, publicKey, algorithm } = record
   if (!isAlgorithm(algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm)) return undefined
   const bytes = new Uint8Array(publicKey)

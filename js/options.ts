@@ -30,6 +30,8 @@ export type ConnectOptions = {
   namespace?: string
   /** Goes on with a key in memory, lost with the page, where the store fails; false unless told. */
   allowMemoryKey?: boolean
+  /** Asks the browser, once after an enrolment, to keep this origin's storage; true unless told. */
+  persist?: boolean
   /** Key algorithms to try, best first; `ed25519`, then `es256` unless told (`ed25519` alone where `compatible`). */
   algorithms?: readonly Algorithm[]
   /** How long an unopened `sign` stays open, in milliseconds: the gateway's window, 60000 and 10000 unless told. */
@@ -165,7 +167,7 @@ const namespaceOf = (value: unknown): string => {
 const storeOf = (value: KeyStore): KeyStore => {
   const names = ['get', 'add', 'put', 'delete', 'lock'] as const
   const methods = names.map((name) => [name, functionOf(optionsOf(value, 'store')[name], `store.${name}`).bind(value)])
-  return Object.fromEntries(methods) as KeyStore
+  return { ...Object.fromEntries(methods), scope: value.scope } as KeyStore
 }
 
 const flagOf = (value: unknown, name: string): boolean => {
@@ -227,6 +229,7 @@ const readers = {
   store: or<KeyStore | undefined>(undefined, storeOf),
   namespace: or<string | undefined>(undefined, namespaceOf),
   allowMemoryKey: or(false, flagOf),
+  persist: or(true, flagOf),
   compatible: or(false, flagOf),
   algorithms: or<readonly Algorithm[] | undefined>(undefined, algorithmsOf),
   pastMs: or(60_000, timeOf),

@@ -4,6 +4,8 @@
 import { badArgument, copyOf, textOf } from './core-args.ts'
 import { CountersignError } from './errors.ts'
 import { functionOf, type Settings, timeoutOf } from './options.ts'
+import type { Binding } from './transport/binding.ts'
+import type { Call } from './transport/exchange.ts'
 import type { Progress } from './transport/http.ts'
 import type { Bytes, BytesLike } from './types.ts'
 
@@ -42,6 +44,20 @@ export const payloadOf = ({ maxPayload }: Settings, payload: BytesLike | string 
 }
 
 export const encodeJson = (value: unknown): Bytes => encoder.encode(JSON.stringify(value))
+
+/** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
+export const ownCall = (
+  { settings, binding }: { readonly settings: Settings; readonly binding: Binding },
+  type: string,
+  members?: object
+): Call => ({
+  type,
+  payload: members ? encodeJson(members) : new Uint8Array(0),
+  binding,
+  idempotencyKey: undefined,
+  isSafe: true,
+  timeoutMs: settings.timeoutMs
+})
 
 export const idempotencyKeyOf = (key: unknown): string | undefined => {
   if (key === undefined || (typeof key === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(key))) return key

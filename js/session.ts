@@ -1,59 +1,18 @@
 // SPDX-License-Identifier: MIT
 // One device key's record in the store: made, proved and read back before anybody hears of it, and never replaced in silence.
 
-import type { ClockNotes } from './clock.ts'
-import { textOf } from './core-args.ts'
 import type { ClientCore } from './core-client.ts'
 import { CountersignError, isCountersignError } from './errors.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
-import { type DeviceKey, doesKeySign, keyOfRecord, makeKey } from './keys.ts'
+import { type DeviceKey, isSameKey, keyOfRecord, thumbprintOf } from './keys.ts'
 import type { Settings } from './options.ts'
 import type { Schedule } from './platform.ts'
+import { type Found, judge, type Notes, type Session } from './record.ts'
 import { withinLimits } from './transport/limits.ts'
 import type { Algorithm, KeyStore, Stored } from './types.ts'
 
-/** An enrolled key and the session it signs for. */
-export type Session = { readonly id: string; readonly key: DeviceKey }
-
-/** What a record has beside its key. */
-export type Notes = ClockNotes & Pick<Stored, 'serverKeys'>
-
-/** What a record turned out to be; `new` is a key that was stored and not enrolled yet. */
-export type Found =
-  | { readonly is: 'none' | 'lost' }
-  | { readonly is: 'new'; readonly key: DeviceKey }
-  | { readonly is: 'ready' | 'revoked'; readonly session: Session; readonly notes: Notes }
-
-/** isSessionId tells whether a value is a session id: 22 base64url characters, any text with an existing galaxy gateway. */
-export const isSessionId = (value: unknown, compatible: boolean): value is string => {
-  if (!compatible) return typeof value === 'string' && /^[A-Za-z0-9_-]{22}$/.test(value)
-  try {
-    return textOf(value, 'device_session_id') === value
-  } catch {
-    return false
-  }
-}
-
 const isStorageFailure = ({ category, code }: CountersignError): boolean =>
   category === 'storage' || code === 'ERR_KEY_UNUSABLE'
-
-// Another algorithm's key may be made or kept where this one's was not; a full or blocked store stays so.
-const mayNextAlgorithmHelp = (error: unknown): boolean => {
-  if (!isCountersignError(error)) return false
-  const { code, cause } = error
-  return (
-    code === 'ERR_KEY_GENERATION_FAILED' ||
-    code === 'ERR_KEY_UNUSABLE' ||
-    code === 'ERR_STORAGE_EMPTY' ||
-    (code === 'ERR_STORAGE_FAILED' && (cause as Error | undefined)?.name === 'DataCloneError')
-  )
-}
-
-const isSameKey = (record: Stored | null, { id, key }: Session): record is Stored =>
-  record !== null &&
-  record.sessionId === id &&
-  record.publicKey.length === key.publicKey.length &&
-  record.publicKey.every((byte, index) => byte === key.publicKey[index])
 
 const STORE_MS = 10_000
 
@@ -74,106 +33,101 @@ const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
   }
 }
 
-type Work<T> = (store: KeyStore, name: string) => Promise<T>
+/** Work on the record `name` of a store. */
+export type Work<T> = (store: KeyStore, name: string) => Promise<T>
+
+/** A client's way down from the best kind of key to the one it could make and keep. */
+export type Rungs = { readonly [rung: string]: string }
 
 export class Keeper {
   /** Replaced when it has trapped. */
   core: ClientCore
-  readonly #settings: Settings
+  readonly settings: Settings
   #store: KeyStore
   /** Where the key is: `memory` once a failing store made a client that may go on without it. */
   storage: 'store' | 'memory' = 'store'
+  /** The rungs above the present key's, each with the code of its failure. */
+  skipped: Rungs = {}
 
   constructor(core: ClientCore, settings: Settings) {
     this.core = core
-    this.#settings = settings
+    this.settings = settings
     this.#store = settings.store ? bounded(settings.store, settings.schedule) : indexedDbStore()
   }
 
-  /** load says what the store has; a corrupt record is a lost key, never a reason to make a new one. */
-  load(): Promise<Found> {
-    return this.#withStore(async (store, name) => this.#judge(await store.get(name)))
+  /** rungOf names where on the ladder a key of one algorithm stands. */
+  rungOf(algorithm: Algorithm): string {
+    if (this.storage === 'memory') return 'memory'
+    return this.settings.store ? 'store' : `${algorithm}-indexeddb`
   }
 
-  /**
-   * prepare gives the key to enrol, an earlier one that was never enrolled or a new one: stored, read back, signed with and
-   * verified. It rejects with ERR_ALREADY_ENROLLED where another tab has enrolled in the meantime.
-   */
-  prepare(): Promise<DeviceKey> {
-    return this.#withLock(async (store, name) => {
-      const found = await this.#judge(await store.get(name))
-      if (found.is === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
-      if (found.is === 'new') return found.key
-      if (found.is !== 'none') await store.delete(name)
-      return this.#create(store, name)
-    })
+  /** load says what the store has. */
+  load(mayMove = this.settings.allowMemoryKey): Promise<Found> {
+    return this.#withStore((store, name) => this.read(store, name), mayMove)
   }
 
-  /** save keeps an enrolled session and reads it back. */
-  save(session: Session, notes: Notes): Promise<void> {
-    return this.#withLock(async (store, name) => {
-      await store.put(name, { ...session.key.stored(), sessionId: session.id, ...notes })
-      if ((await store.get(name))?.sessionId !== session.id) throw new CountersignError('ERR_STORAGE_EMPTY')
-    })
+  /** holds tells whether the record is still that of a session, of its key, and not revoked. */
+  holds({ id, key }: Session): Promise<boolean> {
+    return this.#withStore(async (store, name) => {
+      const record = await store.get(name)
+      const kept = record && keyOfRecord(record)
+      return record?.sessionId === id && !record.revoked && kept !== undefined && isSameKey(kept as DeviceKey, key)
+    }, false)
   }
 
   /** note adds to a session's record, if it is still that session's: another tab may have signed out or enrolled. */
   note(session: Session, notes: Notes & Pick<Stored, 'revoked'>): Promise<void> {
-    return this.#withLock(async (store, name) => {
-      const record = await store.get(name)
-      if (isSameKey(record, session)) await store.put(name, { ...record, ...notes })
-    }, false)
+    return this.change(session, async (record, put) => put({ ...record, ...notes }))
   }
 
   /** forget deletes the key; a store that will not let go of it is told, never passed over. */
   forget(): Promise<void> {
-    return this.#withLock((store, name) => store.delete(name), false)
+    return this.locked((store, name) => store.delete(name), false)
   }
 
-  async #judge(record: Stored | null): Promise<Found> {
-    if (record === null || record === undefined) return { is: 'none' }
-    const key = keyOfRecord(record)
-    if (!key || !(await doesKeySign(this.core, key))) return { is: 'lost' }
-    const { sessionId, revoked, clock, timeFloorMs, serverKeys } = record
-    if (sessionId === undefined) return { is: 'new', key }
-    if (!isSessionId(sessionId, this.#settings.compatible)) return { is: 'lost' }
-    const notes = {
-      ...(clock ? { clock } : {}),
-      ...(timeFloorMs === undefined ? {} : { timeFloorMs }),
-      ...(serverKeys ? { serverKeys } : {})
-    }
-    return { is: revoked ? 'revoked' : 'ready', session: { id: sessionId, key }, notes }
+  /** alone runs work while no other tab changes keys. The record itself stays free for everybody meanwhile. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.locked(work, false, ':rotate')
   }
 
-  async #create(store: KeyStore, name: string): Promise<DeviceKey> {
-    let failure: unknown
-    for (const algorithm of this.#settings.algorithms) {
-      try {
-        return await this.#createOne(store, name, algorithm)
-      } catch (error) {
-        failure = error
-        if (!mayNextAlgorithmHelp(error)) break
-      }
-    }
-    throw failure
-  }
-
-  // Some stores take a CryptoKey and lose it, some give back one that no longer signs: only what came back counts.
-  async #createOne(store: KeyStore, name: string, algorithm: Algorithm): Promise<DeviceKey> {
-    await store.add(name, (await makeKey(algorithm)).stored())
+  /** read judges the record; for work under the lock. */
+  async read(store: KeyStore, name: string): Promise<Found> {
     const record = await store.get(name)
-    if (!record) throw new CountersignError('ERR_STORAGE_EMPTY', { detail: algorithm })
-    const key = keyOfRecord(record)
-    if (key && (await doesKeySign(this.core, key))) return key
-    await store.delete(name)
-    throw new CountersignError('ERR_KEY_UNUSABLE', { detail: algorithm })
+    const found = await judge(this.core, record, this.settings.compatible)
+    if (found.is !== 'none' && found.is !== 'lost') this.skipped = record?.skipped ?? {}
+    return found
   }
 
-  #withLock<T>(work: Work<T>, mayMove = this.#settings.allowMemoryKey): Promise<T> {
+  /** recordOf gives what is stored of a key. */
+  recordOf(key: DeviceKey): Stored {
+    const { skipped } = this
+    const rungs = Object.keys(skipped).length > 0 ? { skipped } : {}
+    return { ...key.stored(), thumbprint: thumbprintOf(this.core, key), ...rungs }
+  }
+
+  /** skip notes that a rung of the ladder failed. */
+  skip(algorithm: Algorithm, { code }: CountersignError): void {
+    this.skipped = { [`${algorithm}-${this.settings.store ? 'store' : 'indexeddb'}`]: code, ...this.skipped }
+  }
+
+  /** change works on a session's record where it is still there; what hangs on a key in the store never moves into memory. */
+  change<T>(
+    { id }: Session,
+    work: (record: Stored, put: (record: Stored) => Promise<void>, get: () => Promise<Stored | null>) => Promise<T>
+  ): Promise<T | undefined> {
+    return this.locked(async (store, name) => {
+      const get = (): Promise<Stored | null> => store.get(name)
+      const record = await get()
+      return record?.sessionId === id ? work(record, (changed) => store.put(name, changed), get) : undefined
+    }, false)
+  }
+
+  /** locked runs work while no other tab changes the record. */
+  locked<T>(work: Work<T>, mayMove = this.settings.allowMemoryKey, suffix = ''): Promise<T> {
     return this.#withStore(async (store, name) => {
       // What work came to is not left to a store to hand back.
       const done: Promise<T>[] = []
-      await store.lock(name, () => {
+      await store.lock(name + suffix, () => {
         done[0] ??= work(store, name)
         return done[0]
       })
@@ -183,8 +137,8 @@ export class Keeper {
   }
 
   // The caller's wish to go on in memory is asked here alone. What a key in the store depends on never moves there.
-  async #withStore<T>(work: Work<T>, mayMove = this.#settings.allowMemoryKey): Promise<T> {
-    const { name, logger } = this.#settings
+  async #withStore<T>(work: Work<T>, mayMove = this.settings.allowMemoryKey): Promise<T> {
+    const { name, logger, algorithms } = this.settings
     try {
       return await work(this.#store, name)
     } catch (cause) {
@@ -192,6 +146,7 @@ export class Keeper {
       const error = isCountersignError(cause) ? cause : new CountersignError('ERR_STORAGE_FAILED', { cause })
       if (!mayMove || this.storage === 'memory' || !isStorageFailure(error)) throw error
       logger?.warn('the store failed; the key is kept in memory', error)
+      for (const algorithm of algorithms) this.skip(algorithm, error)
       this.#store = memoryStore()
       this.storage = 'memory'
       return work(this.#store, name)

@@ -5,6 +5,8 @@ import type { Algorithm, Bytes } from './types.ts'
 /** One of the user's sessions, as the gateway lists them. Times are Unix milliseconds. */
 export type SessionInfo = {
   deviceSessionId: string
+  /** What the user calls the device; absent until it has a name. */
+  name?: string
   algorithm: Algorithm
   status: 'active' | 'revoked'
   createdMs: number
@@ -16,6 +18,7 @@ export type SessionInfo = {
 
 type Listed = {
   device_session_id: string
+  name?: string
   algorithm: Algorithm
   status: SessionInfo['status']
   created_ms: number
@@ -28,14 +31,15 @@ type Listed = {
 export const readSessions = (payload: Bytes): SessionInfo[] => {
   try {
     const { sessions } = JSON.parse(new TextDecoder().decode(payload)) as { sessions: Listed[] }
-    return sessions.map(({ device_session_id, algorithm, status, created_ms, last_seen_ms, revoked_ms, current }) => ({
-      deviceSessionId: device_session_id,
-      algorithm,
-      status,
-      createdMs: created_ms,
-      lastSeenMs: last_seen_ms,
-      ...(revoked_ms === undefined ? {} : { revokedMs: revoked_ms }),
-      isCurrent: current
+    return sessions.map((listed) => ({
+      deviceSessionId: listed.device_session_id,
+      ...(listed.name === undefined ? {} : { name: listed.name }),
+      algorithm: listed.algorithm,
+      status: listed.status,
+      createdMs: listed.created_ms,
+      lastSeenMs: listed.last_seen_ms,
+      ...(listed.revoked_ms === undefined ? {} : { revokedMs: listed.revoked_ms }),
+      isCurrent: listed.current
     }))
   } catch (cause) {
     throw new CountersignError('ERR_BAD_JSON', { cause, detail: 'the list of sessions' })

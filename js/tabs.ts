@@ -15,11 +15,11 @@ export type Tabs = {
 
 const ALONE: Tabs = { post() {}, listen: () => () => {}, close() {} }
 
-/** openTabs joins the tabs that share the record `name`; alone where the platform has no BroadcastChannel. */
-export const openTabs = (name: string): Tabs => {
+/** openTabs joins the tabs that share the record `name` of one scope; alone where the platform has no BroadcastChannel. */
+export const openTabs = (name: string, scope = ''): Tabs => {
   const { BroadcastChannel: Channel } = globalThis
   if (typeof Channel !== 'function') return ALONE
-  const channel = new Channel(`countersign:${name}`)
+  const channel = new Channel(`countersign:${name}:${scope}`)
   // Node would wait for it before it exits.
   ;(channel as { unref?: () => void }).unref?.()
   const listeners = new Set<readonly [TabMessage['about'], (message: TabMessage) => void]>()

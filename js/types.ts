@@ -269,6 +269,15 @@ export type Stored = {
   timeFloorMs?: number
   /** Server time minus wall clock, as last verified. */
   clock?: { offsetMs: number; errorMs: number; wallMs: number }
+  /** The public key's thumbprint (RFC 7638), kept beside the session that it is registered for. */
+  thumbprint?: string
+  /** The better rungs of the ladder that failed when this key was made, each with its error's code. */
+  skipped?: { readonly [rung: string]: string }
+  /** A key on its way to replace this one: the server has one of the two. */
+  next?: Pick<Stored, 'key' | 'publicKey' | 'algorithm' | 'thumbprint' | 'skipped'> & {
+    /** The server's time when it was first seen to have the old key still. */
+    heldMs?: number
+  }
 }
 
 /** Where a device key lives. Calls of one name are serialised by `lock`, across tabs where the platform can. */
@@ -279,4 +288,6 @@ export interface KeyStore {
   put(name: string, stored: Stored): Promise<void>
   delete(name: string): Promise<void>
   lock<T>(name: string, work: () => Promise<T>): Promise<T>
+  /** What tells records of one name apart: clients over stores of one scope tell each other of changes. Absent: the whole origin. */
+  readonly scope?: string
 }

@@ -116,13 +116,28 @@ const built = [
   ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
 ]
 
+// Emscripten's ways to find and fetch a file, none of which is ever taken: js/core-load.ts supplies the module.
+const UNUSED = [
+  /if\(ENVIRONMENT_IS_WEB\|\|ENVIRONMENT_IS_WORKER\)\{.*?\}else\{\}(?=var out=)/s,
+  /var ENVIRONMENT_IS_WEB=.*?(?=var out=)/s,
+  /Module\["preloadedImages"\]=\{\};Module\["preloadedAudios"\]=\{\};/,
+  /var dataURIPrefix=.*?(?=function getBinary\()/s,
+  /function getBinary\(.*?(?=function createWasm\()/s,
+  /function receiveInstantiationResult\(.*?(?=if\(Module\["instantiateWasm"\]\))/s,
+  /instantiateAsync\(\)\.catch\(readyPromiseReject\);/
+]
+
+/** slim cuts out what is not used; glue of an Emscripten that writes it otherwise stays whole. */
+const slim = (glue) =>
+  UNUSED.every((part) => part.test(glue)) ? UNUSED.reduce((text, part) => text.replace(part, ''), glue) : glue
+
 /** buildGlue makes the one glue of all cores: they differ in what they can be asked, not in how they are loaded. */
 const buildGlue = () => {
   const [glue, ...others] = wasms.map((name) =>
     readFileSync(`build/wasm/${name}.mjs`, 'utf8').replaceAll(name, 'countersign')
   )
   if (others.some((other) => other !== glue)) fail(`one of ${wasms.join(', ')} has come to need glue of its own`)
-  const { code } = transformSync(glue, { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
+  const { code } = transformSync(slim(glue), { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
   mkdirSync('dist', { recursive: true })
   writeFileSync('dist/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
   for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/${name}.wasm`)

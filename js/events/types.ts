@@ -4,7 +4,7 @@
 import type { StageEvent } from '../checks.ts'
 import type { CountersignError } from '../errors.ts'
 import type { Settings } from '../options.ts'
-import type { Session } from '../session.ts'
+import type { Session } from '../record.ts'
 import type { Tabs } from '../tabs.ts'
 import type { Answer, Call, Line } from '../transport/exchange.ts'
 import type { Bytes } from '../types.ts'

@@ -6,7 +6,7 @@ import type { ClientCore } from '../core-client.ts'
 import { digest } from '../digest.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
 import type { ServerKey, Settings } from '../options.ts'
-import type { Session } from '../session.ts'
+import type { Session } from '../record.ts'
 import type { Bytes } from '../types.ts'
 import { isRefusal, refusalOf } from './answers.ts'
 import type { Binding, RawAnswer, SignedRequest } from './binding.ts'
@@ -37,6 +37,8 @@ export type Answer = {
 export type Call = {
   readonly type: string
   readonly payload: Bytes
+  /** Stands in for signRequest, where the payload of a try depends on its id. */
+  readonly sign?: typeof signRequest
   readonly binding: Binding
   readonly idempotencyKey: string | undefined
   /** Declared safe: without effect. */
@@ -58,6 +60,8 @@ export type Line = {
   readonly session: Session
   readonly trust: Trust
   synchronise(): Promise<void>
+  /** Gives the session with another key than the one that was refused, where there is one by now. */
+  renew?(): Promise<Session | undefined>
   report(requestId: string, failure?: unknown): void
 }
 
@@ -65,7 +69,7 @@ export type Line = {
 export const isRetriableCall = ({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean =>
   isSafe || idempotencyKey !== undefined
 
-const isSignedStale = (error: unknown): boolean => isCountersignError(error) && error.resultCode === 'cs.stale'
+const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
 /** How far a call has come; it outlives the call's own promise, which an abort settles early. */
 export type CallState = { isSent: boolean }
@@ -85,9 +89,9 @@ export const signRequest = async (
   { settings, core, session }: Line,
   { type, payload, idempotencyKey }: Pick<Call, 'type' | 'payload' | 'idempotencyKey'>,
   payloadHash: Bytes,
-  timestampMs: number
+  timestampMs: number,
+  random = settings.random.id()
 ): Promise<SignedRequest> => {
-  const random = settings.random.id()
   const { id: deviceSessionId, key } = session
   const { requestId, signingInput } = core.beginRequest({
     label: settings.label,
@@ -134,7 +138,7 @@ type Attempt = { line: Line; call: Call; hash: Bytes; signal: AbortSignal; state
 const attempt = async ({ line, call, hash, signal, state }: Attempt, timestampMs: number): Promise<Answer> => {
   const { settings, core, clock } = line
   const stampedMs = clock.monotonic()
-  const request = await signRequest(line, call, hash, timestampMs)
+  const request = await (call.sign ?? signRequest)(line, call, hash, timestampMs)
   const { requestId } = request
   const { url, init } = call.binding.write(core, request)
   signal.throwIfAborted()
@@ -171,7 +175,8 @@ const attempt = async ({ line, call, hash, signal, state }: Attempt, timestampMs
 }
 
 /** exchange makes a call and gives its verified answer; it rejects with the error of its last try. */
-export const exchange = async (line: Line, call: Call, signal: AbortSignal, state: CallState): Promise<Answer> => {
+export const exchange = async (from: Line, call: Call, signal: AbortSignal, state: CallState): Promise<Answer> => {
+  let line = from
   const { settings, core, clock } = line
   const { retries, random, schedule } = settings
   const isRetriable = isRetriableCall(call)
@@ -180,18 +185,30 @@ export const exchange = async (line: Line, call: Call, signal: AbortSignal, stat
   const hash = hashed instanceof Promise ? await hashed : hashed
   const hashMs = clock.monotonic() - startMs
   let isResigned = false
+  let isRenewed = false
+  let sent = 0
   for (let tries = 1; ; tries++) {
     const time = call.isProbe ? clock.probeStamp() : takeTime(line, isRetriable)
     const timestampMs = typeof time === 'number' ? time : await time
+    sent++
     try {
       const answer = await attempt({ line, call, hash, signal, state }, timestampMs)
-      Object.assign(answer.timings, { hashMs, totalMs: clock.monotonic() - startMs, tries: tries + Number(isResigned) })
+      Object.assign(answer.timings, { hashMs, totalMs: clock.monotonic() - startMs, tries: sent })
       return answer
     } catch (error) {
       signal.throwIfAborted()
       if (isUntouched(error)) state.isSent = false
-      if (isSignedStale(error) && !isResigned && !call.isProbe) {
+      if (isSigned(error, 'cs.stale') && !isResigned && !call.isProbe) {
         isResigned = true
+        tries--
+        continue
+      }
+      const renewed =
+        isRenewed || !isSigned(error, 'cs.unauthenticated') ? undefined : await line.renew?.().catch(() => undefined)
+      if (renewed) {
+        signal.throwIfAborted()
+        line = { ...line, session: renewed }
+        isRenewed = true
         tries--
         continue
       }

@@ -11,13 +11,14 @@ const GATEWAY_STATUSES: ReadonlySet<unknown> = new Set([429, 502, 503, 504])
 // Node names the cause of a failed fetch; a browser does not, and then something may have left.
 const UNSENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH'])
 
+const UNTOUCHED: ReadonlySet<unknown> = new Set(['cs.stale', 'cs.rate_limited', 'cs.unauthenticated'])
+
 const isUnsent = ({ code, cause }: CountersignError): boolean =>
   code === 'ERR_NETWORK' && UNSENT.has((cause as { cause?: { code?: unknown } } | undefined)?.cause?.code)
 
 /** isUntouched tells whether a failed try surely had no effect: nothing left, or the gateway's signed word says so. */
 export const isUntouched = (error: unknown): boolean =>
-  isCountersignError(error) &&
-  (error.resultCode === 'cs.stale' || error.resultCode === 'cs.rate_limited' || isUnsent(error))
+  isCountersignError(error) && (UNTOUCHED.has(error.resultCode) || isUnsent(error))
 
 const statusOf = ({ cause }: CountersignError): unknown => (cause as { status?: unknown } | undefined)?.status
 

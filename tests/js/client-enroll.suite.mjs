@@ -73,21 +73,25 @@ export const suite = (test, assert) => {
 
   test('the word that an earlier session is over does not end the one that came after it', async () => {
     const { client, gateway } = await enrolled()
-    let release
-    faults(gateway, [
-      (_, answer) =>
-        new Promise((resolve) => {
-          release = () => resolve(answer({ resultCode: 'cs.session_revoked', payload: '{}' }))
-        })
-    ])
-    const old = client.request('demo.echo')
-    const settled = assert.rejects(old, { code: 'ERR_SESSION_REVOKED' })
-    while (!release) await new Promise((resolve) => setTimeout(resolve, 1))
+    const { frame, requestId } = await client.sign('demo.echo')
     await client.signOut()
     await enrol(client, gateway)
-    release()
-    await settled
+    faults(gateway, [(_, answer) => answer({ resultCode: 'cs.session_revoked', payload: '{}' })])
+    const headers = { 'content-type': 'application/vnd.countersign.v1' }
+    const response = await gateway.fetch(`${gateway.origin}/exchange`, { method: 'POST', headers, body: frame })
+    const answer = new Uint8Array(await response.arrayBuffer())
+    await assert.rejects(client.open(answer, { requestId }), { code: 'ERR_SESSION_REVOKED' })
     assert.equal(client.state, 'ready')
+  })
+
+  test('a call in flight when the client signs out ends at once, with ERR_NO_SESSION', async () => {
+    const { client, gateway } = await enrolled()
+    faults(gateway, [() => new Promise(() => {})])
+    const call = assert.rejects(client.request('demo.echo'), { code: 'ERR_NO_SESSION' })
+    while (!gateway.seen.some(({ messageType }) => messageType === 'demo.echo'))
+      await new Promise((go) => setTimeout(go, 1))
+    assert.deepEqual(await client.signOut(), { revoked: true })
+    await call
   })
 
   const corruptions = {
@@ -252,39 +256,5 @@ export const suite = (test, assert) => {
     for (const none of [null, undefined, {}, { enroll: 7 }]) {
       await assert.rejects(emailEnrollment(none, { email: 'a@b', code: '1' }), { code: 'ERR_INVALID_ARGUMENT' })
     }
-  })
-
-  test('F-7 two clients of one store that enrol at once share one key; the later login is the one that stays', async () => {
-    for (let round = 0; round < 20; round++) {
-      const gateway = await fakeGateway()
-      const options = optionsFor(gateway)
-      const [one, two] = await Promise.all([connect(options), connect(options)])
-      await Promise.all([enrol(one, gateway), enrol(two, gateway)])
-      assert.deepEqual(one.key.publicKey, two.key.publicKey)
-      await Promise.all([one.request('demo.echo'), two.request('demo.echo')])
-      const third = await connect(options)
-      assert.ok([one.sessionId, two.sessionId].includes(third.sessionId))
-      await third.request('demo.echo')
-    }
-  })
-
-  test('F-7 a client whose store another one filled meanwhile takes over that session and says so', async () => {
-    const gateway = await fakeGateway()
-    const options = optionsFor(gateway)
-    const [one, two] = await Promise.all([connect(options), connect(options)])
-    await enrol(one, gateway)
-    await assert.rejects(enrol(two, gateway), { code: 'ERR_ALREADY_ENROLLED' })
-    assert.equal(two.state, 'ready')
-    assert.equal(two.sessionId, one.sessionId)
-    await two.request('demo.echo')
-  })
-
-  test('a client that signs out while another saves the time does not find its key again', async () => {
-    const { client, gateway, options, store } = await enrolled()
-    const other = await connect(options)
-    await Promise.all([client.signOut(), other.request('demo.echo').catch(() => {})])
-    await other.close()
-    assert.equal(await store.get('demo'), null)
-    assert.ok(gateway.seen.length > 0)
   })
 }

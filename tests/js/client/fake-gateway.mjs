@@ -106,6 +106,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     calls: [],
     challenges: new Map(),
     code: '123456',
+    rotations: 0,
     intercept: undefined
   }
   const ids = new Set()
@@ -135,10 +136,33 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     return crypto.subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, imported, signature, input)
   }
 
+  // The key before a rotation counts for a minute, for what was stamped before.
+  const signerOf = async (session, { signingInput, timestampMs }, signature) => {
+    if (await verify(session, signingInput, signature)) return session
+    const { previous } = session
+    const isTimely = previous && timestampMs <= previous.replacedMs && gateway.now() <= previous.replacedMs + 60_000
+    return isTimely && (await verify(previous, signingInput, signature)) ? previous : undefined
+  }
+
+  const rotate = async ({ deviceSessionId, requestId, payload, signer }) => {
+    const { algorithm, public_key, proof } = JSON.parse(text(payload))
+    const publicKey = fromBase64(public_key)
+    const head = requestId.slice(0, requestId.lastIndexOf('.'))
+    const input = core.rotateSigningInput({ label, deviceSessionId, requestId: head, algorithm, publicKey })
+    if (!(await verify({ algorithm, publicKey }, input, fromBase64(proof)))) return { resultCode: 'invalid_proof' }
+    const session = gateway.sessions.get(deviceSessionId)
+    if (session !== signer) return { resultCode: 'conflict' }
+    const previous = { algorithm: session.algorithm, publicKey: session.publicKey, replacedMs: gateway.now() }
+    gateway.sessions.set(deviceSessionId, { ...session, algorithm, publicKey, previous })
+    gateway.rotations++
+    return {}
+  }
+
   const judge = async (exchange, signature) => {
     const { deviceSessionId, timestampMs, requestId, payload, payloadHash } = exchange
     const session = gateway.sessions.get(deviceSessionId)
-    if (!session || !(await verify(session, exchange.signingInput, signature))) return 'cs.unauthenticated'
+    exchange.signer = session && (await signerOf(session, exchange, signature))
+    if (!exchange.signer) return 'cs.unauthenticated'
     gateway.seen.push(exchange)
     if (session.isRevoked) return 'cs.session_revoked'
     const nowMs = gateway.now()
@@ -148,14 +172,23 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     return base64(core.sha256(payload)) === base64(payloadHash) ? undefined : 'cs.payload_mismatch'
   }
 
-  const handle = ({ binding, messageType, deviceSessionId, payload }) => {
+  const handle = (exchange) => {
+    const { binding, messageType, deviceSessionId, payload } = exchange
+    if (messageType === 'cs.rotate_key') return rotate(exchange)
     if (binding === 'header') return { resultCode: 'http.200', payload }
     if (messageType === 'cs.time') return {}
     if (messageType === 'cs.sessions') {
-      const sessions = [{ device_session_id: deviceSessionId, algorithm: 'ed25519', status: 'active', created_ms: 1 }]
+      const { name } = gateway.sessions.get(deviceSessionId)
+      const sessions = [
+        { device_session_id: deviceSessionId, name, algorithm: 'ed25519', status: 'active', created_ms: 1 }
+      ]
       return {
         payload: JSON.stringify({ sessions: sessions.map((one) => ({ ...one, last_seen_ms: 2, current: true })) })
       }
+    }
+    if (messageType === 'cs.rename') {
+      const { device_session_id: id, name } = JSON.parse(text(payload))
+      gateway.sessions.get(id).name = name
     }
     if (messageType === 'cs.revoke') gateway.sessions.get(JSON.parse(text(payload)).device_session_id).isRevoked = true
     return messageType === 'demo.fail' ? { resultCode: 'refused', payload } : { payload }
@@ -167,7 +200,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     const exchange = { binding, kind, ...fields, signingInput, signature, payload, url: request.url, request }
     const refusal = await judge(exchange, signature)
     const refused = { resultCode: refusal, payload: binding === 'header' && request.method === 'HEAD' ? '' : '{}' }
-    exchange.result = refusal ? refused : handle(exchange)
+    exchange.result = refusal ? refused : await handle(exchange)
     const answer = (overrides) => answerWith(exchange, overrides)
     return (await gateway.intercept?.(exchange, answer)) ?? answer()
   }

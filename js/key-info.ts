@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// What a client tells about its key.
+
+import type { ClientCore } from './core-client.ts'
+import { type DeviceKey, thumbprintOf } from './keys.ts'
+import type { Keeper } from './session.ts'
+import type { Algorithm, Bytes } from './types.ts'
+
+/** The public half of a client's device key and where the private half lies. */
+export type KeyInfo = {
+  readonly algorithm: Algorithm
+  readonly publicKey: Bytes
+  /** The public key's name: its JWK thumbprint (RFC 7638). */
+  readonly thumbprint: string
+  /** `memory` where the store failed and the caller allowed that: lost with the page. */
+  readonly storage: 'store' | 'memory'
+} & KeyLevel
+
+/** Where on the ladder a key stands. */
+export type KeyLevel = {
+  /** `store` is one of the application's own. */
+  readonly level: 'ed25519-indexeddb' | 'es256-indexeddb' | 'store' | 'memory'
+  /** Why it is no better one: each better rung with the code of the error that ruled it out. */
+  readonly reason: { readonly [rung: string]: string }
+}
+
+/** levelOf tells where on the ladder a key stands. */
+export const levelOf = (keeper: Keeper, { algorithm }: DeviceKey): KeyLevel => ({
+  level: keeper.rungOf(algorithm) as KeyLevel['level'],
+  reason: keeper.skipped
+})
+
+/** describeKey tells all there is to tell about a key. */
+export const describeKey = (core: ClientCore, keeper: Keeper, key: DeviceKey): KeyInfo => {
+  const { algorithm, publicKey } = key
+  const thumbprint = thumbprintOf(core, key)
+  const { storage } = keeper
+  return Object.freeze({ algorithm, publicKey: publicKey.slice(), thumbprint, storage, ...levelOf(keeper, key) })
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// Making keys and writing them to a record: for a session that begins, and for one that changes its key.
+
+import { CountersignError, isCountersignError } from './errors.ts'
+import { type DeviceKey, isSameKey, newPair } from './keys.ts'
+import { type Notes, type Session, usableKey } from './record.ts'
+import type { Keeper } from './session.ts'
+import type { Algorithm, Stored } from './types.ts'
+
+/** Where a new key goes to be tried. */
+type Place = {
+  put(stored: Stored): Promise<unknown>
+  get(): Promise<Stored['next'] | null>
+  clear(): Promise<unknown>
+}
+
+// WebKitGTK fails to make an Ed25519 key in about 0.6 % of calls; the next call succeeds.
+const GENERATE_TRIES = 3
+
+/** makeKey makes a key pair of one algorithm, none of it stored; rejects with ERR_KEY_GENERATION_FAILED. */
+const makeKey = async (algorithm: Algorithm): Promise<DeviceKey> => {
+  let cause: unknown
+  for (let tries = 0; tries < GENERATE_TRIES; tries++) {
+    try {
+      return await newPair(algorithm)
+    } catch (error) {
+      cause = error
+      if ((error as Error)?.name === 'NotSupportedError') break
+    }
+  }
+  throw new CountersignError('ERR_KEY_GENERATION_FAILED', { cause, detail: algorithm })
+}
+
+// Another algorithm's key may be made or kept where this one's was not; a full or blocked store stays so.
+const mayNextAlgorithmHelp = ({ code, cause }: CountersignError): boolean =>
+  code === 'ERR_KEY_GENERATION_FAILED' ||
+  code === 'ERR_KEY_UNUSABLE' ||
+  code === 'ERR_STORAGE_EMPTY' ||
+  (code === 'ERR_STORAGE_FAILED' && (cause as Error | undefined)?.name === 'DataCloneError')
+
+// Some stores take a CryptoKey and lose it, some give back one that no longer signs: only what came back counts.
+const createOne = async (keeper: Keeper, place: Place, algorithm: Algorithm): Promise<DeviceKey> => {
+  await place.put(keeper.recordOf(await makeKey(algorithm)))
+  const record = await place.get()
+  if (!record) throw new CountersignError('ERR_STORAGE_EMPTY', { detail: algorithm })
+  const key = await usableKey(keeper.core, record)
+  if (key) return key
+  await place.clear()
+  throw new CountersignError('ERR_KEY_UNUSABLE', { detail: algorithm })
+}
+
+const create = async (keeper: Keeper, place: Place): Promise<DeviceKey> => {
+  if (keeper.storage === 'store') keeper.skipped = {}
+  let failure: unknown
+  for (const algorithm of keeper.settings.algorithms) {
+    try {
+      return await createOne(keeper, place, algorithm)
+    } catch (error) {
+      failure = error
+      if (!isCountersignError(error)) break
+      keeper.skip(algorithm, error)
+      if (!mayNextAlgorithmHelp(error)) break
+    }
+  }
+  throw failure
+}
+
+/**
+ * prepareKey gives the key to enrol, an earlier one that was never enrolled or a new one: stored, read back, signed with and
+ * verified. It rejects with ERR_ALREADY_ENROLLED where another tab has enrolled in the meantime.
+ */
+export const prepareKey = (keeper: Keeper): Promise<DeviceKey> =>
+  keeper.locked(async (store, name) => {
+    const found = await keeper.read(store, name)
+    if (found.is === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
+    if (found.is === 'new') return found.key
+    if (found.is !== 'none') await store.delete(name)
+    return create(keeper, {
+      put: (stored) => store.add(name, stored),
+      get: () => store.get(name),
+      clear: () => store.delete(name)
+    })
+  })
+
+/** saveSession keeps an enrolled session and reads it back; rejects with ERR_ALREADY_ENROLLED where another tab was faster. */
+export const saveSession = (keeper: Keeper, { id, key }: Session, notes: Notes): Promise<void> =>
+  keeper.locked(async (store, name) => {
+    const { sessionId = id, revoked } = (await store.get(name)) ?? {}
+    if (sessionId !== id && !revoked) throw new CountersignError('ERR_ALREADY_ENROLLED')
+    await store.put(name, { ...keeper.recordOf(key), sessionId: id, ...notes })
+    if ((await store.get(name))?.sessionId !== id) throw new CountersignError('ERR_STORAGE_EMPTY')
+  })
+
+/**
+ * stageKey makes a new key and stores it beside the session's own, tried as at enrolment; one that waits there already goes on
+ * waiting, for the server may have it. It gives undefined where the record is no longer this session's.
+ */
+export const stageKey = (keeper: Keeper, session: Session): Promise<DeviceKey | undefined> =>
+  keeper.change(session, async ({ next, ...record }, put, get) => {
+    const { skipped } = keeper
+    const place = { put: (stored: Stored) => put({ ...record, next: stored }), get: async () => (await get())?.next }
+    try {
+      return (await usableKey(keeper.core, next)) ?? (await create(keeper, { ...place, clear: () => put(record) }))
+    } finally {
+      keeper.skipped = skipped
+    }
+  })
+
+/** promoteKey makes the next key the session's own and reads it back. */
+export const promoteKey = (keeper: Keeper, session: Session, key: DeviceKey): Promise<void> =>
+  keeper.change(session, async ({ next, skipped: _, ...record }, put, get) => {
+    keeper.skipped = next?.skipped ?? {}
+    await put({ ...record, ...keeper.recordOf(key) })
+    if (!isSameKey((await get()) ?? session.key, key)) throw new CountersignError('ERR_STORAGE_EMPTY')
+  })
+
+/**
+ * retainKey goes on with the session's own key, which the server had at `serverMs`. A rotation that is still on its way may
+ * change that: the next key is dropped once no request of that time can be accepted any more, or at once without a time.
+ */
+export const retainKey = (keeper: Keeper, session: Session, serverMs?: number): Promise<void> =>
+  keeper.change(session, async ({ next, ...record }, put) => {
+    if (!next) return
+    const { pastMs, futureMs } = keeper.settings
+    const { heldMs = serverMs } = next
+    const isOver = serverMs === undefined || heldMs === undefined || serverMs > heldMs + pastMs + futureMs
+    await put(isOver ? record : { ...record, next: { ...next, heldMs } })
+  })

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: MIT
+// A session gets a new key (R120 to R123). Both keys are in the record until the server has confirmed one of them, so that
+// whatever breaks on the way leaves one that works.
+
+import type { Account } from './account.ts'
+import { encodeBase64 } from './base64.ts'
+import type { ClientCore } from './core-client.ts'
+import { CountersignError, isCountersignError } from './errors.ts'
+import { type DeviceKey, isSameKey } from './keys.ts'
+import type { Settings } from './options.ts'
+import { probeCall } from './probe.ts'
+import { promoteKey, retainKey, stageKey } from './provision.ts'
+import type { Session } from './record.ts'
+import { encodeJson, ownCall } from './requests.ts'
+import type { Binding } from './transport/binding.ts'
+import { type Answer, type Call, type Line, signRequest } from './transport/exchange.ts'
+
+/** What a change of keys needs of its client. */
+export type Host = {
+  readonly settings: Settings
+  readonly account: Account
+  readonly binding: Binding
+  readonly core: ClientCore
+  lineOf(session: Session): Line
+  call(line: Line, call: Call): Promise<Answer>
+}
+
+const TRIES = 2
+
+const resultOf = (error: unknown): string | undefined => (isCountersignError(error) ? error.resultCode : undefined)
+
+/** use goes on with the key that the server has confirmed, and stores that. */
+const use = async ({ account }: Host, session: Session, key: DeviceKey, serverMs?: number): Promise<void> => {
+  if (!account.replace({ id: session.id, key })) return
+  const { keeper } = account
+  if (isSameKey(key, session.key)) return retainKey(keeper, session, serverMs)
+  await promoteKey(keeper, session, key)
+  account.tell()
+}
+
+/** ask gives the server's time where it has `key` for the session; undefined where it says, signed, that it has not. */
+const ask = async (host: Host, { id }: Session, key: DeviceKey): Promise<number | undefined> => {
+  const { binding, settings } = host
+  const call = probeCall(binding, settings.timeoutMs)
+  for (let tries = 1; ; tries++) {
+    try {
+      return (await host.call(host.lineOf({ id, key }), call)).serverTimeMs
+    } catch (error) {
+      if (resultOf(error) === 'cs.unauthenticated') return undefined
+      // Judged after the signature, and it brings the time.
+      if (resultOf(error) !== 'cs.stale' || tries === TRIES) throw error
+    }
+  }
+}
+
+/** resolve finds out which key the server has; the new one is asked once more, for its rotation may arrive in between. */
+const resolve = async (host: Host, session: Session, next: DeviceKey): Promise<void> => {
+  for (const key of [next, session.key, next]) {
+    const serverMs = await ask(host, session, key)
+    if (serverMs !== undefined) return use(host, session, key, serverMs)
+  }
+  throw new CountersignError('ERR_UNAUTHENTICATED', { detail: 'neither the old nor the new key' })
+}
+
+/** settle finds out which key the server has, where the record has two; rejects as a request does. */
+export const settle = (host: Host): Promise<void> =>
+  host.account.keeper.alone(async () => {
+    const { account } = host
+    const found = await account.reload()
+    if (found.is !== 'ready') return
+    const { session } = found
+    if (session.next) await resolve(host, session, session.next)
+    else await use(host, session, session.key)
+  })
+
+/**
+ * renew gives a session whose key the server has refused with its present key, where the record has another one by now;
+ * undefined where it has none, or where the session is no longer this client's.
+ */
+export const renew = async (host: Host, { id, key }: Session): Promise<Session | undefined> => {
+  const { account } = host
+  const current = (): Session | undefined => {
+    const { session, state } = account
+    return state === 'ready' && session?.id === id && !isSameKey(session.key, key) ? session : undefined
+  }
+  const found = await account.reload()
+  if (found.is === 'ready' && found.session.next && !current()) await settle(host)
+  return current()
+}
+
+const send = async (host: Host, session: Session, next: DeviceKey): Promise<void> => {
+  const { core, settings } = host
+  const { algorithm, publicKey } = next
+  // The proof names the request it goes in, so each try has one of its own.
+  const sign: Call['sign'] = async (line, call, _, timestampMs) => {
+    const requestId = settings.random.id()
+    const fields = { label: settings.label, deviceSessionId: session.id, requestId, algorithm, publicKey }
+    const proof = encodeBase64(await next.sign(core.rotateSigningInput(fields)))
+    const payload = encodeJson({ algorithm, public_key: encodeBase64(publicKey), proof })
+    return signRequest(line, { ...call, payload }, core.sha256(payload), timestampMs, requestId)
+  }
+  // A second try after a first that came through is refused, and then it is asked which key counts.
+  const { resultCode } = await host.call(host.lineOf(session), { ...ownCall(host, 'cs.rotate_key'), sign })
+  if (resultCode !== 'ok') throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode })
+}
+
+/**
+ * rotate replaces the key of a session, unless another tab has done so meanwhile. It rejects with ERR_ROTATION_REFUSED, a key
+ * or a storage error, or as a request does; the session then works on with whichever key the server has.
+ */
+export const rotate = (host: Host, asked: Session): Promise<void> =>
+  host.account.keeper.alone(async () => {
+    const { account } = host
+    await account.reload()
+    const session = account.ready()
+    if (session.id !== asked.id) throw new CountersignError('ERR_NO_SESSION')
+    if (!isSameKey(session.key, asked.key)) return
+    const next = await stageKey(account.keeper, session)
+    if (!next) throw new CountersignError('ERR_NO_SESSION')
+    try {
+      await send(host, session, next)
+    } catch (error) {
+      return failed(host, session, next, error)
+    }
+    await use(host, session, next)
+  })
+
+const failed = async (host: Host, session: Session, next: DeviceKey, error: unknown): Promise<void> => {
+  const { account } = host
+  const code = resultOf(error)
+  const isRefused = isCountersignError(error) && error.code === 'ERR_ROTATION_REFUSED'
+  // Refused for what it is, it would be refused again.
+  if (isRefused && code !== 'conflict') await use(host, session, session.key)
+  else {
+    account.replace({ ...session, next })
+    if (isRefused || code === 'cs.unauthenticated') await resolve(host, session, next)
+  }
+  if (!account.session || !isSameKey(account.session.key, next)) throw error
+}
