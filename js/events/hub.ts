@@ -137,6 +137,7 @@ export class Hub {
   tell(state: ConnectionState, reason?: CountersignError, carrier = this.choice.carrier): void {
     const isOn = state !== 'idle' && state !== 'refused'
     const view: ConnectionView = { state, role: this.role, carrier: isOn ? carrier : undefined, reason }
+    if ((Object.keys(view) as (keyof ConnectionView)[]).every((name) => view[name] === this.view[name])) return
     this.view = Object.freeze(view)
     this.host.tell(view)
     this.onTell?.(view)

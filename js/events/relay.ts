@@ -26,8 +26,11 @@ class Follower {
   /** Whatever is not the next event is the gateway's to say, in an answer to a request of our own. */
   #isBehind = true
   #wake: () => void = () => {}
+  readonly #onSynced: () => void
 
-  constructor(hub: Hub, signal: AbortSignal) {
+  /** `onSynced` is told when the gateway has said where the stream is. */
+  constructor(hub: Hub, signal: AbortSignal, onSynced: () => void) {
+    this.#onSynced = onSynced
     this.#hub = hub
     this.#signal = signal
     this.#backoff = new Backoff(hub.host.settings)
@@ -65,6 +68,7 @@ class Follower {
       try {
         await pollInto(hub, hub.place, this.#signal)
         this.#backoff.reset()
+        this.#onSynced()
         if (!hub.place.hasMore) return
       } catch (error) {
         this.#signal.throwIfAborted()
@@ -85,7 +89,31 @@ class Follower {
   }
 }
 
-const isOurs = (message: TabMessage, sessionId: string): boolean => message.session === sessionId
+/** What the leader says of its stream is true of this tab's from when it knows where that is. */
+class Mirror {
+  readonly #hub: Hub
+  #told: { state: ConnectionState; carrier: Carrier } | undefined
+  #isSynced = false
+
+  constructor(hub: Hub) {
+    this.#hub = hub
+  }
+
+  hear({ state, carrier }: TabMessage): void {
+    if (!states.has(state)) return
+    this.#told = { state: state as ConnectionState, carrier: carrier as Carrier }
+    this.#show()
+  }
+
+  synced(): void {
+    this.#isSynced = true
+    this.#show()
+  }
+
+  #show(): void {
+    if (this.#told && this.#isSynced) this.#hub.tell(this.#told.state, undefined, this.#told.carrier)
+  }
+}
 
 /**
  * follow is fed by the tab that leads until the signal aborts, and rejects with its reason or with what is final; it resolves
@@ -94,7 +122,8 @@ const isOurs = (message: TabMessage, sessionId: string): boolean => message.sess
 export const follow = (hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> => {
   const { settings, tabs } = hub.host
   const inner = childOf(signal)
-  const follower = new Follower(hub, inner.signal)
+  const mirror = new Mirror(hub)
+  const follower = new Follower(hub, inner.signal, () => mirror.synced())
   hub.role = 'follower'
   hub.tell('connecting')
   return new Promise<void>((resolve, reject) => {
@@ -107,11 +136,11 @@ export const follow = (hub: Hub, sessionId: string, signal: AbortSignal): Promis
     }
     const fail = (error: unknown): void => leave(() => reject(error))
     const off = tabs.listen('events', (message) => {
-      if (!isOurs(message, sessionId)) return
+      if (message.session !== sessionId) return
       watch.heard(SILENCE_MS)
-      const { frame, state, carrier } = message
+      const { frame } = message
       if (frame instanceof Uint8Array) follower.hear(frame as Bytes)
-      else if (states.has(state)) hub.tell(state as ConnectionState, undefined, carrier as Carrier)
+      else mirror.hear(message)
     })
     inner.signal.addEventListener('abort', () => fail(inner.signal.reason))
     tabs.post({ about: 'events', session: sessionId, isNew: true })

@@ -109,7 +109,7 @@ const socketClass = (gateway, streams) =>
     }
 
     async #open() {
-      if (streams.blocked.websocket) return this.#finish(1006)
+      if (streams.blocked.websocket instanceof Response) return this.#finish(1006)
       this.readyState = 1
       this.onopen?.()
     }
