@@ -3,6 +3,7 @@
 # nothing but the core and the standard library; std::from_chars and std::to_chars have to know `double`.
 
 add_library(countersign-json STATIC
+  src/json/action_proof.cpp
   src/json/canonical.cpp
   src/json/document.cpp
   src/json/number.cpp

@@ -22,7 +22,7 @@ const cppLayers = [
   ['*/json/text', '*/json/number'],
   ['*/json/document'],
   ['*/json/canonical'],
-  ['*/json/stats_event'],
+  ['*/json/stats_event', '*/json/action_proof'],
   ['wasm/'],
   ['tests/native/', 'tests/fuzz/', 'examples/']
 ]

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// ADR-005 action proofs, verified over the bytes that arrived (docs/profiles/action-proof.md, which
+// also says what the scheme does not protect).
+#pragma once
+
+#include "countersign/json/document.hpp"
+#include "countersign/sha256.hpp"
+
+namespace countersign {
+
+/// ProofMode is how the signed text is found in a body: its members in the fixed order, or the
+/// proof with the signature cut out.
+enum class ProofMode : std::uint8_t { slices, excise };
+
+/// ProofVerdict is what a proof is: fresh and signed, or the first reason why not.
+enum class ProofVerdict : std::uint8_t { ok, malformed, stale, signature };
+
+/// verdict_name is the word for a verdict, the same as in JavaScript.
+std::string_view verdict_name(ProofVerdict verdict);
+
+/// ActionProof is what the verified bytes say. `action_data` is the raw text of its value, a view
+/// into the body.
+struct ActionProof {
+  std::string action_type;
+  std::string timestamp;
+  std::uint64_t timestamp_ms = 0;
+  std::string_view action_data;
+  double expected_points = 0;
+  std::string nonce;
+};
+
+/// ProofRules is what a proof has to meet: `-skew <= age < max_age`, in milliseconds.
+struct ProofRules {
+  std::uint64_t now_ms;
+  std::uint64_t max_age_ms = 30'000;
+  std::uint64_t skew_ms = 5'000;
+  ProofMode mode = ProofMode::slices;
+};
+
+/// time_of_timestamp reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` of a day that exists, from 1970 on; nothing
+/// for any other text.
+std::optional<std::uint64_t> time_of_timestamp(std::string_view text);
+
+/// verify_action_proof judges a body `{"action_proof":{…}}`: form, age, signature (in constant
+/// time), in this order, and fills in proof where it is ok. The secret is the session's text as it
+/// stands. That the nonce is new, that the action is possible and what it is worth is for the
+/// server.
+ProofVerdict verify_action_proof(std::string_view body, ByteView secret, const ProofRules& rules,
+                                 ActionProof& proof);
+
+}  // namespace countersign
