@@ -78,6 +78,11 @@ export interface ReplayStore {
   storedFloorMs?(): number
   /** Whether ids accepted before this store was opened may be unknown to it: the gateway then asks for a fence. */
   readonly mayHaveForgotten?: boolean
+  /**
+   * Whether gateways on other machines use it: what was accepted there may have been lost together with all sessions, and
+   * those may come back. A store of one machine that holds no session has none to protect.
+   */
+  readonly isShared?: boolean
   /** Raises the floor, for good, to `floorMs` and ends `mayHaveForgotten`. */
   fence?(floorMs: number): Promise<void>
   /** Live ids, for metrics. */

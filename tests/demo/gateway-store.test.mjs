@@ -5,14 +5,23 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
+import { redisStores } from 'countersign/server/redis'
 import { startRedis } from '../redis/server.mjs'
 import { describe, makeFolder, runGateway, send, signIn, startGateway, until } from './harness.mjs'
 
 const echo = (client) => client.request('demo.echo', 'x')
 
+/** What shows that a Redis has been in use; the first start over one that does not is fenced. */
+const mark = async (url) => {
+  const stores = await redisStores({ url, label: 'demo' })
+  await stores.replay.fence(0)
+  await stores.close()
+}
+
 test('two gateways on one Redis: signed in at one, served by the other, signed out at both', async (t) => {
   const redis = await startRedis([], { password: 'hunter2' })
   t.after(() => redis.stop())
+  await mark(redis.url)
   const one = await startGateway(t, { STORE: redis.url })
   const folder = await makeFolder(t)
   await copyFile(join(one.folder, 'server.key'), join(folder, 'server.key'))

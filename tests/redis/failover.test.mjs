@@ -30,8 +30,9 @@ const startPair = async (t) => {
 test('D6 failover under load to a copy that lost the latest ids: none is accepted twice, nobody is signed out', async (t) => {
   const { primary, copy, proxy, isCaughtUp } = await startPair(t)
   const fleet = createFleet(t, { store: proxy.url, window: { pastMs: 60_000, futureMs: 2000 } })
-  const gateways = [await fleet.start(), await fleet.start()]
   const stores = await redisStores({ url: primary.url, label, deadlineMs: 1000 })
+  await stores.replay.fence(0)
+  const gateways = [await fleet.start(), await fleet.start()]
   const devices = []
   for (let count = 0; count < 8; count++) devices.push(await enrol(stores.sessions, { nowMs: Date.now() }))
   await stores.close()

@@ -9,7 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStores } from 'countersign/server/redis'
 import { enrol, label } from '../server/kit.mjs'
 import { createFleet, until } from './fleet.mjs'
-import { assertFast, describePart, startLoad } from './load.mjs'
+import { assertFast, describePart, signNow, startLoad } from './load.mjs'
 import { startRedis } from './server.mjs'
 
 const window = { pastMs: 60_000, futureMs: 2000 }
@@ -19,8 +19,6 @@ const FAULT_MS = 1000
 const createWorld = async (t, settings) => {
   const redis = await startRedis(settings)
   t.after(() => redis.stop())
-  const fleet = createFleet(t, { store: redis.url, window })
-  const gateways = [await fleet.start(), await fleet.start()]
   const devices = []
   const open = async (work) => {
     const stores = await redisStores({ url: redis.url, label, deadlineMs: 1000 })
@@ -30,9 +28,13 @@ const createWorld = async (t, settings) => {
       await stores.close()
     }
   }
-  await open(async ({ sessions }) => {
+  await open(async ({ sessions, replay }) => {
+    // Nothing was ever accepted here: no gateway has to fence itself off at its first start.
+    await replay.fence(0)
     for (let count = 0; count < 8; count++) devices.push(await enrol(sessions, { nowMs: Date.now() }))
   })
+  const fleet = createFleet(t, { store: redis.url, window })
+  const gateways = [await fleet.start(), await fleet.start()]
   /** What an application does that keeps its sessions elsewhere too: they are back, the ids are not. */
   const bringSessionsBack = () =>
     open(async ({ sessions }) => {
@@ -75,6 +77,25 @@ test('D6 Redis killed and started again empty; sessions come back, ids do not', 
       await bringSessionsBack()
     }
   })
+})
+
+test('R137 a Redis that holds nothing is fenced at the first start: it may have held something', async (t) => {
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  const fleet = createFleet(t, { store: redis.url, window })
+  const gateway = await fleet.start()
+  const stores = await redisStores({ url: redis.url, label })
+  t.after(() => stores.close())
+  const device = await enrol(stores.sessions, { nowMs: Date.now() })
+  const { resultCode, text } = await fleet.send(gateway.port, signNow(device))
+  assert.equal(resultCode, 'cs.unavailable')
+  const { retry_after_ms: waitMs } = JSON.parse(text)
+  // future, and half of it for clocks that are apart.
+  assert.ok(waitMs > 0 && waitMs <= 3001, `${waitMs} ms`)
+  const served = async () => (await fleet.send(gateway.port, signNow(device))).resultCode === 'ok'
+  await until('service', served)
+  const again = await fleet.start()
+  assert.equal((await fleet.send(again.port, signNow(device))).resultCode, 'ok', 'the next start is none')
 })
 
 test('D6 Redis killed and started again with all it had: fenced, as nothing proves that it is all', async (t) => {

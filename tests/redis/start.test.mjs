@@ -186,6 +186,7 @@ test('D12 kill -9 of a gateway signs nobody out and reopens no replay', async (t
   const fleet = createFleet(t, { store: own.url })
   const stores = await redisStores({ url: own.url, label })
   t.after(() => stores.close())
+  await stores.replay.fence(0)
   let gateway = await fleet.start()
   const devices = []
   for (let count = 0; count < 4; count++) devices.push(await enrol(stores.sessions, { nowMs: Date.now() }))

@@ -10,8 +10,6 @@ import { beatScript, fenceScript, GROUP_MS, reserveScript } from './replay-scrip
 import type { Run } from './scripts.ts'
 
 const KEY_SIZE = 32
-/** What is dated further ahead was refused when it was reserved. */
-const AHEAD_MS = 60_000
 
 type Answer = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
 
@@ -40,9 +38,8 @@ export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayO
   let last: Answer = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
   // The mark under which this process may reserve; none where ids may have been forgotten.
   let mark: string | undefined
-  /** The newest time that this process had reserved, and the newest at which it did. */
+  /** The newest time that this process had reserved. */
   let newestMs = 0
-  let askedMs = 0
   let isClosed = false
 
   const floorMs = (): number => Math.max(last.floorMs, last.fenceMs)
@@ -68,7 +65,6 @@ export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayO
       const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS]
       // Counted before anybody answers: an answer that gets lost may have been "reserved".
       newestMs = Math.max(newestMs, timestampMs)
-      askedMs = Math.max(askedMs, nowMs)
       const { word } = note(answerOf(await run(reserveScript, keys, values)))
       if (word === 'lost') throw storageFailed('Redis has lost ids: it was restarted, emptied or replaced')
       return word as ReserveVerdict
@@ -76,15 +72,13 @@ export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayO
     floorMs,
     // A fence is ahead of the clock: a clock that started at it would move on with every restart.
     storedFloorMs: () => last.floorMs,
+    isShared: true,
     get mayHaveForgotten() {
       return mark === undefined
     },
     async fence(ms) {
       const word = encodeText(crypto.getRandomValues(new Uint8Array(16)), 'base64url')
-      // No session may be left to replay anything for, and yet come back: what this process reserved stays refused.
-      const reservedMs = mark === undefined ? Math.min(newestMs, askedMs + AHEAD_MS) : 0
-      const fenceMs = Math.max(Math.ceil(ms), reservedMs)
-      const answer = answerOf(await run(fenceScript, shared, [fenceMs, last.identity, word]))
+      const answer = answerOf(await run(fenceScript, shared, [Math.ceil(ms), last.identity, word]))
       note(answer)
       if (answer.word === 'lost') throw storageFailed('Redis was replaced while it was fenced')
       mark = answer.mark
