@@ -25,9 +25,9 @@ export const eventIdOf = (stream, sequence, type) => {
 }
 
 /** createChecker judges the events of one connection: order, stream, session, signature, time. */
-export const createChecker = ({ signer, device }, { stream, last }) => {
+export const createChecker = ({ signer, device }, { stream, last, sinceMs = 0 }) => {
   let at = last
-  let timeMs = 0
+  let timeMs = sinceMs
   return (frame) => {
     const { signingInput, keyId, signature, payload } = core.parseFrame(frame)
     const fields = core.parseSigningInput(signingInput)
@@ -61,17 +61,17 @@ export const subscriptionOf = (world, { after, stream, device = world.device, ..
 /** openFirst verifies the signed answer that is the first item of a stream. */
 export const openFirst = (world, frame, requestId) => {
   const keys = [{ id: world.signer.keyId, publicKey: world.signer.publicKey }]
-  const { resultCode, payload } = core.openResponse(frame, { label, keys, requestId })
-  return { resultCode, payload, text: Buffer.from(payload).toString() }
+  const { resultCode, payload, timestampMs } = core.openResponse(frame, { label, keys, requestId })
+  return { resultCode, payload, timestampMs, text: Buffer.from(payload).toString() }
 }
 
 /** createReader reads frames from `pull` (a frame, or null at the end) as one connection. */
 export const createReader = async (world, request, pull, { after, device = world.device } = {}) => {
   const frame = await pull()
-  const { resultCode, text } = openFirst(world, frame, request.requestId)
+  const { resultCode, text, timestampMs: sinceMs } = openFirst(world, frame, request.requestId)
   assert.equal(resultCode, 'ok')
   const first = JSON.parse(text)
-  const check = createChecker({ ...world, device }, { stream: first.stream, last: after ?? first.next - 1 })
+  const check = createChecker({ ...world, device }, { stream: first.stream, last: after ?? first.next - 1, sinceMs })
   const next = async () => {
     const item = await pull()
     return item && check(item)

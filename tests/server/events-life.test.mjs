@@ -25,7 +25,7 @@ const metric = ({ gateway }, series) => {
   return line === undefined ? undefined : Number(line.slice(series.length + 1))
 }
 
-test('R107 silence is broken by cs.time with the last number sent and a time that only grows', async (t) => {
+test('R104 silence is broken by cs.time with the last number sent and a time that only grows', async (t) => {
   const world = await createServed(t, { limits: { heartbeatMs: 40 } })
   const stream = await subscribeOver(world, world.port)
   const times = [await stream.next(), await stream.next()]
@@ -55,7 +55,7 @@ const endings = [
   ['by looking again where it does not', ({ watch: _, ...sessions }) => sessions]
 ]
 for (const [name, wrap] of endings) {
-  test(`R108 a revocation reaches open streams within 1 s as their last item, ${name}`, async (t) => {
+  test(`R105 a revocation reaches open streams within 1 s as their last item, ${name}`, async (t) => {
     const sessions = memorySessionStore()
     const world = await createServed(t, { sessions: wrap(sessions), limits: { heartbeatMs: 10_000 } })
     const other = await enrol(sessions)
@@ -88,7 +88,7 @@ for (const [name, wrap] of endings) {
   })
 }
 
-test('R108 nothing that is published after a revocation is sent to the session', async (t) => {
+test('R105 nothing that is published after a revocation is sent to the session', async (t) => {
   const world = await createServed(t)
   const stream = await subscribeOver(world, world.port)
   await world.sessions.revoke(world.device.id, 'user')
@@ -99,7 +99,7 @@ test('R108 nothing that is published after a revocation is sent to the session',
   )
 })
 
-test('R108 a new key does not end a stream; a session that is gone does', async (t) => {
+test('R105 a new key does not end a stream; a session that is gone does', async (t) => {
   const known = memorySessionStore()
   let isGone = false
   const sessions = { ...known, watch: undefined, get: async (id) => (isGone ? null : known.get(id)) }
@@ -117,7 +117,7 @@ test('R108 a new key does not end a stream; a session that is gone does', async 
   )
 })
 
-test('R112 a gateway that closes ends streams without a word, and is not held up by them', async (t) => {
+test('R108 a gateway that closes ends streams without a word, and is not held up by them', async (t) => {
   const world = await createServed(t)
   const stream = await subscribeOver(world, world.port)
   const polling = poll(world, { waitMs: 20_000 })
@@ -133,7 +133,7 @@ test('R112 a gateway that closes ends streams without a word, and is not held up
   assert.equal((await openAnswer(response, request.requestId, world.signer)).resultCode, 'cs.unavailable')
 })
 
-test('R113 the 17th stream of a session is rate limited, one over the process limit is unavailable', async (t) => {
+test('R108 the 17th stream of a session is rate limited, one over the process limit is unavailable', async (t) => {
   const world = await createServed(t, { limits: { streams: 18 } })
   const open = await Promise.all(Array.from({ length: 16 }, () => subscribeOver(world, world.port)))
   const refuse = async (device = world.device) => {
@@ -154,7 +154,7 @@ test('R113 the 17th stream of a session is rate limited, one over the process li
   await until(() => metric(world, 'countersign_streams{carrier="sse"}') === 0)
 })
 
-test('R114 a reader that takes nothing is let go, and holds little until then', async (t) => {
+test('R108 a reader that takes nothing is let go, and holds little until then', async (t) => {
   const events = memoryEventStore({
     eventsPerSession: 4096,
     bytesPerSession: 256 * 1024 * 1024,
@@ -181,7 +181,7 @@ test('R114 a reader that takes nothing is let go, and holds little until then', 
   await once(socket, 'close')
 })
 
-test('R115 a signer or a store that fails ends a stream, never silently', async (t) => {
+test('R108 a signer or a store that fails ends a stream, never silently', async (t) => {
   let isDown = false
   const events = memoryEventStore()
   const failing = {

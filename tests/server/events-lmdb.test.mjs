@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Events of several processes on one folder of LMDB: numbers, revocations, kill -9 (PROTOCOL.md, R101 to R108).
+// Events of several processes on one folder of LMDB: numbers, revocations, kill -9 (PROTOCOL.md, R101 to R105).
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -80,7 +80,7 @@ test('R101 two processes and this one number the same session: no number twice, 
   elsewhere.leave()
 })
 
-test('R108 a revocation by one process reaches the streams of another within 1 s', async (t) => {
+test('R105 a revocation by one process reaches the streams of another within 1 s', async (t) => {
   const world = await createFolderWorld(t)
   const other = await spawnGateway(t, world.folder)
   for (let round = 0; round < 5; round++) {

@@ -108,7 +108,7 @@ test('R110 the same frames in the same order, resumed like any stream', async (t
   assert.equal(resumed.socket.extensions, '')
 })
 
-test('R107 heartbeats, R108 a revocation within 1 s and 4401', async (t) => {
+test('R104 heartbeats, R105 a revocation within 1 s and 4401', async (t) => {
   const world = await createServed(t, { limits: { heartbeatMs: 40 } })
   const stream = await subscribeBy(world)
   assert.equal((await stream.next()).type, 'cs.time')
@@ -119,7 +119,7 @@ test('R107 heartbeats, R108 a revocation within 1 s and 4401', async (t) => {
   assert.ok(performance.now() - beganMs < 1000)
 })
 
-test('R112 a gateway that closes says going away, never revoked', async (t) => {
+test('R108 a gateway that closes says going away, never revoked', async (t) => {
   const world = await createServed(t)
   const stream = await subscribeBy(world)
   await world.gateway.close()

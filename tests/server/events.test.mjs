@@ -96,7 +96,7 @@ test('R103 a stream whose buffer was lost ends, and resumes with a gap on the ne
   await again.leave()
 })
 
-test('R104 a user is told on every active session, nobody else is', async () => {
+test('R106 a user is told on every active session, nobody else is', async () => {
   const world = await createEventWorld()
   const second = await enrol(world.sessions)
   const stranger = await enrol(world.sessions, { userId: 'other@example.com' })
@@ -112,7 +112,7 @@ test('R104 a user is told on every active session, nobody else is', async () => 
   await Promise.all(streams.map((stream) => stream.leave()))
 })
 
-test('R105 publish refuses what is no event, with a typed error and without taking a number', async () => {
+test('R106 publish refuses what is no event, with a typed error and without taking a number', async () => {
   const world = await createEventWorld()
   const { publish } = world.gateway
   const refusals = [
@@ -139,7 +139,7 @@ test('R105 publish refuses what is no event, with a typed error and without taki
   await assert.rejects(without.gateway.publish(world.device.id, 'a'), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('R105 a store that does not take an event says so', async () => {
+test('R106 a store that does not take an event says so', async () => {
   const failing = {
     ...memoryEventStore(),
     append: () => Promise.reject(new Error('full'))
@@ -149,7 +149,7 @@ test('R105 a store that does not take an event says so', async () => {
   assert.match(world.gateway.metrics(), /countersign_fail_closed_total\{reason="events"\} 1/)
 })
 
-test('R106 a payload that is no subscription is invalid_payload, whatever opens the stream', async () => {
+test('R102 a payload that is no subscription is invalid_payload, whatever opens the stream', async () => {
   const world = await createEventWorld()
   const payloads = [
     '',
@@ -179,7 +179,7 @@ test('R106 a payload that is no subscription is invalid_payload, whatever opens 
     assert.equal((await world.call({ type: 'cs.poll', payload })).resultCode, 'invalid_payload', payload)
 })
 
-test('R106 only the frame binding subscribes, by POST only with the accept header', async () => {
+test('R102 only the frame binding subscribes, by POST only with the accept header', async () => {
   const world = await createEventWorld()
   assert.equal((await world.call({ type: 'cs.subscribe', payload: '{}' })).resultCode, 'invalid_payload')
   for (const type of ['cs.subscribe', 'cs.poll']) {
@@ -191,13 +191,13 @@ test('R106 only the frame binding subscribes, by POST only with the accept heade
   assert.equal(header.resultCode, 'http.200')
 })
 
-test('R106 without a store of events the types are unknown', async () => {
+test('R102 without a store of events the types are unknown', async () => {
   const world = await createWorld()
   for (const type of ['cs.subscribe', 'cs.poll'])
     assert.equal((await world.call({ type, payload: '{}' })).resultCode, 'unknown_type')
 })
 
-test('R106 a subscription passes every stage; what fails one is an ordinary signed refusal', async () => {
+test('R102 a subscription passes every stage; what fails one is an ordinary signed refusal', async () => {
   const world = await createEventWorld()
   const stranger = await enrol(world.sessions)
   const send = async (options, changes = {}) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The suite of EventStore (PROTOCOL.md, R101 to R105).
+// The suite of EventStore (PROTOCOL.md, R101 to R106).
 
 import {
   type ConformanceAssert,
@@ -89,7 +89,7 @@ export const eventConformance = (
     assert.equal((await events.append('a', note('again'))).sequence, 1)
     assert.equal((await events.read('b', 0, 10)).events.length, 1)
   })
-  check('R105 who watches is told of each session that has something new, until the end', async (events) => {
+  check('R106 who watches is told of each session that has something new, until the end', async (events) => {
     const told = new Set<string | undefined>()
     const stop = events.watch((id) => told.add(id))
     const other = events.watch(() => {

@@ -73,9 +73,10 @@ export const createEventHandlers = ({ hub, coreOf, seal }: HandlerParts): { read
       const subscription = readSubscription(payload, true)
       if (!subscription || binding !== 'frame') return INVALID
       const page = await read(context, subscription)
-      const events = await collect(open(context, 'poll', page, subscription))
+      // Before the wait: nothing on a stream is dated before the answer that it begins with.
       const draft = { binding, requestId, resultCode: 'ok', status: 200, contentType: FRAME_TYPE }
       const first = await seal(await coreOf(), { ...draft, payload: writePosition(page) })
+      const events = await collect(open(context, 'poll', page, subscription))
       return { payload: Buffer.concat([fieldOf(first.body), ...events]) }
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a subscriber asks for, and where in a session's stream that is (PROTOCOL.md, R101 to R104).
+// What a subscriber asks for, and where in a session's stream that is (PROTOCOL.md, R101 to R103).
 
 import { readOptionalMembers } from '../strict-json.ts'
 import type { EventPage } from '../types.ts'
