@@ -55,7 +55,7 @@ const endings = [
   ['by looking again where it does not', ({ watch: _, ...sessions }) => sessions]
 ]
 for (const [name, wrap] of endings) {
-  test(`R105 a revocation reaches open streams within 1 s as their last item, ${name}`, async (t) => {
+  test(`E12 R105 a revocation reaches open streams within 1 s as their last item, ${name}`, async (t) => {
     const sessions = memorySessionStore()
     const world = await createServed(t, { sessions: wrap(sessions), limits: { heartbeatMs: 10_000 } })
     const other = await enrol(sessions)

@@ -57,7 +57,7 @@ const createFolderWorld = async (t) => {
   return { ...world, folder, stores }
 }
 
-test('R101 two processes and this one number the same session: no number twice, no event lost', async (t) => {
+test('E12 R101 two processes and this one number the same session: no number twice, no event lost', async (t) => {
   const world = await createFolderWorld(t)
   const sessionId = world.device.id
   const stream = await subscribe(world)

@@ -115,7 +115,7 @@ test('R109 a stream needs no HTTP/1.1 keep-alive and no chunks: HTTP/1.0 reads i
   assert.doesNotMatch(text, /transfer-encoding/i)
 })
 
-test('R108 a reader in process that takes nothing holds one page, and is let go', async (t) => {
+test('E9 R108 a reader in process that takes nothing holds one page, and is let go', async (t) => {
   const events = memoryEventStore({ eventsPerSession: 1000, bytesPerSession: 100 * MiB, bytes: 200 * MiB })
   let read = 0
   const counting = {

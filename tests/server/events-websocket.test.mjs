@@ -180,7 +180,7 @@ test('R110 only the endpoint, the subprotocol and an allowed origin are upgraded
   assert.equal(await dial(served.port).refused(), 404)
 })
 
-test('R110 a hostile first message ends the connection: garbage, text, too long, none, two', async (t) => {
+test('E9 R110 a hostile first message ends the connection: garbage, text, too long, none, two', async (t) => {
   const world = await createServed(t)
   const send = async (...messages) => {
     const opened = dial(world.port)

@@ -8,7 +8,7 @@ import { createWorld, enrol, jsonOf, openAnswer } from './kit.mjs'
 
 const texts = (events) => events.map(({ text }) => text)
 
-test('R101 a stream begins with its signed position, then events in order as they are published', async () => {
+test('E12 R101 a stream begins with its signed position, then events in order as they are published', async () => {
   const world = await createEventWorld()
   const stream = await subscribe(world)
   assert.match(stream.first.stream, /^[A-Za-z0-9_-]{22}$/)
