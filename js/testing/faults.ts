@@ -10,7 +10,10 @@ export type Message = {
   /** Whose link it passes. */
   readonly client: string
   readonly way: 'up' | 'down'
-  /** The message type that the request names, unverified: `demo.echo`, `GET /api/orders`; a path where it names none. */
+  /**
+   * The message type that the request names, unverified: `demo.echo`, `GET /api/orders`; a path where it names none; `event`
+   * for an item of a stream.
+   */
   readonly type: string
   headers: Record<string, string>
   body: Bytes
@@ -21,7 +24,10 @@ export type Message = {
 /** An answer that no gateway signed. */
 export type ProxyAnswer = 401 | 403 | 502 | 'captive-portal'
 
-/** One direction. Chances are from 0 to 1. */
+/**
+ * One direction. Chances are from 0 to 1. On a stream of events, those of `down` hold for each item: a loss breaks the
+ * stream, a cut silences it for good, a reordered item comes behind the next one.
+ */
 export type WayFaults = {
   /** How long a message takes, in milliseconds: always, or anything from the first to the second. */
   delayMs?: number | readonly [least: number, most: number]
@@ -29,7 +35,9 @@ export type WayFaults = {
   loss?: number
   /** Nothing gets through and nobody hears of it: the client waits. */
   cut?: boolean
-  /** The message comes a second time; of an answer nobody sees that. */
+  /** One item of a stream is missing from it. */
+  swallow?: number
+  /** The message comes a second time; of an answer that is no stream nobody sees that. */
   duplicate?: number
   /** The message is held back for up to half a second more, so that later ones overtake it. */
   reorder?: number
@@ -60,10 +68,11 @@ const checkDelay = (delay: WayFaults['delayMs'], name: string): void => {
 }
 
 const checkWay = (way: WayFaults, name: string): void => {
-  const { delayMs, loss, cut, duplicate, reorder, tamper } = optionsOf(way, name)
+  const { delayMs, loss, cut, swallow, duplicate, reorder, tamper } = optionsOf(way, name)
   checkDelay(delayMs, `${name}.delayMs`)
   for (const [chance, of] of [
     [loss, 'loss'],
+    [swallow, 'swallow'],
     [duplicate, 'duplicate'],
     [reorder, 'reorder']
   ] as const) {

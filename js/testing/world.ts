@@ -10,7 +10,8 @@ import type { ConnectOptions } from '../options.ts'
 import type { TestClock, TestClockOptions } from './clock.ts'
 import { checkFaults, type LinkFaults } from './faults.ts'
 import { createTestGateway, type TestDevice, type TestGateway, type TestGatewayOptions } from './gateway.ts'
-import { type TestLink, TestNetwork } from './network.ts'
+import type { TestLink } from './link.ts'
+import { TestNetwork } from './network.ts'
 import { type InsecureRandom, insecureRandom, type Seed } from './random.ts'
 import { createTestTime, type TestTime, type TestTimeOptions } from './time.ts'
 
@@ -87,10 +88,7 @@ export class TestWorld {
     if (faults) checkFaults(faults)
     const { server } = this
     const link = this.network.link(name, clock)
-    const device =
-      given === false
-        ? undefined
-        : (given ?? (await server.enrol(userId ?? `${name}@example.com`, recordOf(server, more))))
+    const device = given === false ? undefined : (given ?? (await server.enrol(userId ?? `${name}@example.com`)))
     const client = await connect({
       url: ORIGIN,
       label: server.label,
@@ -101,6 +99,7 @@ export class TestWorld {
       schedule: clock.schedule,
       random: this.random.fork(`client ${name}`).fill,
       store: device?.store ?? memoryStore(),
+      namespace: device?.namespace ?? server.namespace(),
       ...more
     })
     if (faults) link.set(faults)
@@ -126,9 +125,6 @@ export class TestWorld {
     await this.server.close()
   }
 }
-
-const recordOf = ({ label }: TestGateway, { namespace }: Partial<ConnectOptions>): string =>
-  namespace === undefined ? label : `${label}/${namespace}`
 
 /**
  * createTestWorld makes a gateway, a network and a course of time in memory, on which an application's tests run the same way
@@ -157,8 +153,13 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
   })
   const serverClock = time.createClock(clockOptions)
   // What the client loads when it needs it takes real time then, which no test can repeat.
-  const [core] = await Promise.all([loadCore(), import('../key-sets.ts')])
-  const server = createTestGateway(serverClock.now, random.fork('gateway'), gatewayOptions)
+  const [core] = await Promise.all([
+    loadCore(),
+    import('../key-sets.ts'),
+    import('../events/open.ts'),
+    import('../transport/json.ts')
+  ])
+  const server = createTestGateway(serverClock, random.fork('gateway'), gatewayOptions)
   await server.gateway.ready()
   const handle = server.gateway.handle
   const network = new TestNetwork({ time, core, random: random.fork('network'), handle })

@@ -211,7 +211,7 @@ const startedTwice = async (aheadMs) => {
   const it = await started()
   await it.client.request('demo.add')
   const { gateway, sibling } = it.world.server
-  const gateways = [gateway, sibling(it.world.time.createClock({ skewMs: aheadMs }).now)]
+  const gateways = [gateway, sibling(it.world.time.createClock({ skewMs: aheadMs }))]
   it.world.network.lead((request, from) => it.world.random.pick(gateways).handle(request, from))
   return it
 }
@@ -254,7 +254,7 @@ for (const aheadMs of [HOUR, 23 * HOUR]) {
 test('C8 C10 one answer of a gateway that is three days ahead costs a question, never the session', async () => {
   const { world, client, handled } = await started()
   await client.request('demo.add')
-  const broken = world.server.sibling(world.time.createClock({ skewMs: 3 * DAY }).now)
+  const broken = world.server.sibling(world.time.createClock({ skewMs: 3 * DAY }))
   const { handle } = world.server.gateway
   for (let round = 0; round < 5; round++) {
     let turn = 0

@@ -22,7 +22,7 @@ const ways = {
 /** What a proxy must not touch. */
 const stateOf = async ({ client, device }) => {
   const { offsetMs, source, lastCorrection } = client.clock
-  const { sessionId, revoked, publicKey } = await device.store.get('test')
+  const { sessionId, revoked, publicKey } = await device.store.get(`test/${device.namespace}`)
   return {
     state: client.state,
     session: client.sessionId,

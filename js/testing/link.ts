@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// One client's way to the gateway: fetch on one side, the network on the other, and everything that goes wrong in between.
+
+import { badArgument, optionsOf } from '../core-args.ts'
+import type { Bytes, Core } from '../types.ts'
+import type { TestClock } from './clock.ts'
+import {
+  checkFaults,
+  delayOf,
+  drawProxy,
+  type LinkFaults,
+  type Message,
+  mergeFaults,
+  type WayFaults
+} from './faults.ts'
+import { type Passage, typeOf } from './log.ts'
+import type { InsecureRandom } from './random.ts'
+import { carryStream } from './stream.ts'
+import type { TestTime } from './time.ts'
+
+/** A request and its answer. */
+export type Exchange = { readonly number: number; readonly method: string; readonly url: URL; readonly type: string }
+
+/** What a link needs of its network. */
+export type LinkHost = {
+  readonly time: TestTime
+  readonly core: Core
+  begin(method: string, url: URL, type: string): Exchange
+  hand(request: Request, remoteAddress: string): Promise<Response>
+  note(exchange: Exchange, what: Passage, message: Message): void
+}
+
+type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
+
+// What fetch does when a connection breaks.
+const broken = (): TypeError => new TypeError('fetch failed', { cause: new Error('the connection broke') })
+
+const isStream = ({ headers, body }: Response): boolean =>
+  body !== null && headers.get('content-type') === 'text/event-stream'
+
+const bodyOf = async (response: Response): Promise<Bytes> => new Uint8Array(await response.arrayBuffer())
+
+const responseOf = ({ status = 200, headers, body }: Message): Response =>
+  new Response(body.length === 0 ? null : body, { status, headers })
+
+/** TestLink is one client's way to the gateway; `fetch` is what connect takes. */
+export class TestLink {
+  /** Whose it is, in the log. */
+  readonly name: string
+  readonly clock: TestClock
+  readonly #network: LinkHost
+  readonly #random: InsecureRandom
+  readonly #address: string
+  readonly #once: OneShot[] = []
+  #faults: LinkFaults = {}
+
+  /** @internal */
+  constructor(network: LinkHost, name: string, clock: TestClock, random: InsecureRandom, address: string) {
+    this.#network = network
+    this.name = name
+    this.clock = clock
+    this.#random = random
+    this.#address = address
+  }
+
+  /** set puts these faults in place of the earlier ones; throws ERR_INVALID_ARGUMENT for what is none. */
+  set(faults: LinkFaults): void {
+    this.#faults = checkFaults(faults)
+  }
+
+  /**
+   * once lays faults over the others for the next exchange, or the next `times`, whose message type `isMeant` says yes to.
+   *
+   * @example
+   * ```ts
+   * link.once({ down: { loss: 1 } })
+   * ```
+   */
+  once(faults: LinkFaults, options: { times?: number; isMeant?: (type: string) => boolean } = {}): void {
+    const { times = 1, isMeant = () => true } = optionsOf(options, 'options')
+    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times is a positive whole number')
+    if (typeof isMeant !== 'function') throw badArgument('isMeant is a function')
+    this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
+  }
+
+  /** cut parts the client from the gateway, in one direction or both, until heal. */
+  cut(way: 'up' | 'down' | 'both' = 'both'): void {
+    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut: up, down or both')
+    const { up, down } = this.#faults
+    this.#faults = {
+      ...this.#faults,
+      up: { ...up, cut: way !== 'down' || up?.cut === true },
+      down: { ...down, cut: way !== 'up' || down?.cut === true }
+    }
+  }
+
+  /** heal ends what cut began. */
+  heal(): void {
+    const { up, down } = this.#faults
+    this.#faults = { ...this.#faults, up: { ...up, cut: false }, down: { ...down, cut: false } }
+  }
+
+  #take(type: string): LinkFaults {
+    const shot = this.#once.find(({ isMeant }) => isMeant(type))
+    if (!shot) return this.#faults
+    shot.left -= 1
+    if (shot.left === 0) this.#once.splice(this.#once.indexOf(shot), 1)
+    return mergeFaults(this.#faults, shot.faults)
+  }
+
+  /** fetch sends a request over this link; it takes what the client passes and fails as the platform's fetch does. */
+  fetch = async (input: string, init: RequestInit): Promise<Response> => {
+    const { signal } = init
+    signal?.throwIfAborted()
+    const passing = this.#pass(input, init)
+    if (!signal) return passing
+    passing.catch(() => {})
+    return new Promise((resolve, reject) => {
+      const abort = (): void => reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
+      const leave = (): void => signal.removeEventListener('abort', abort)
+      passing.finally(leave).then(resolve, reject)
+    })
+  }
+
+  async #pass(input: string, init: RequestInit): Promise<Response> {
+    const url = new URL(input)
+    const request = new Request(url, { ...init, signal: null })
+    const body = new Uint8Array(await request.arrayBuffer())
+    const method = request.method
+    const headers = Object.fromEntries(request.headers)
+    const type = typeOf(this.#network.core, method, url.pathname + url.search, { headers, body })
+    const exchange = this.#network.begin(method, url, type)
+    const faults = this.#take(type)
+    const sent: Message = { client: this.name, way: 'up', type, headers, body }
+    this.#log(exchange, 'sent', sent)
+    const proxied = drawProxy(faults, this.#random)
+    if (!proxied || faults.proxy?.passesOn) {
+      const arrived = await this.#carry(exchange, sent, faults.up ?? {})
+      const response = await this.#deliver(exchange, arrived, faults)
+      if (!proxied && isStream(response)) return this.#follow(exchange, response, init.signal)
+      const answer = await this.#messageOf(exchange, response)
+      this.#log(exchange, 'answered', answer)
+      if (!proxied) return responseOf(await this.#carry(exchange, answer, faults.down ?? {}))
+    }
+    const page = await this.#messageOf(exchange, proxied)
+    this.#log(exchange, 'proxy', page)
+    await this.#wait(delayOf(faults.down ?? {}, this.#random))
+    return responseOf(page)
+  }
+
+  async #deliver(exchange: Exchange, message: Message, { up = {} }: LinkFaults): Promise<Response> {
+    if (up.duplicate && this.#random.chance(up.duplicate)) {
+      this.#network.time.schedule(
+        () => {
+          this.#log(exchange, 'repeated', message)
+          this.#hand(exchange, message).catch(() => {})
+        },
+        delayOf(up, this.#random)
+      )
+    }
+    this.#log(exchange, 'arrived', message)
+    return this.#hand(exchange, message)
+  }
+
+  #follow(exchange: Exchange, response: Response, signal: AbortSignal | null | undefined): Response {
+    const headers = Object.fromEntries(response.headers)
+    const { status } = response
+    const itemOf = (body: Bytes): Message => ({ client: this.name, way: 'down', type: 'event', status, headers, body })
+    this.#log(exchange, 'answered', { ...itemOf(new Uint8Array(0)), type: exchange.type })
+    const body = carryStream(
+      response.body as ReadableStream<Uint8Array>,
+      {
+        random: this.#random,
+        faults: () => this.#take('event').down ?? {},
+        wait: (ms) => this.#wait(ms, true),
+        pass: (item, { tamper }) => {
+          const message = itemOf(item)
+          const changed = tamper?.(message) ?? message
+          if (tamper) this.#log(exchange, 'changed', changed)
+          this.#log(exchange, 'delivered', changed)
+          return changed.body
+        },
+        lost: (what, item) => this.#log(exchange, what, itemOf(item)),
+        broken
+      },
+      signal
+    )
+    return new Response(body, { status, headers })
+  }
+
+  #hand({ method, url }: Exchange, { headers, body }: Message): Promise<Response> {
+    const hasBody = method !== 'GET' && method !== 'HEAD'
+    const request = new Request(url, { method, headers, ...(hasBody && body.length > 0 ? { body } : {}) })
+    return this.#network.hand(request, this.#address)
+  }
+
+  async #messageOf({ type }: Exchange, response: Response): Promise<Message> {
+    const { status } = response
+    const headers = Object.fromEntries(response.headers)
+    return { client: this.name, way: 'down', type, status, headers, body: await bodyOf(response) }
+  }
+
+  async #carry(exchange: Exchange, message: Message, faults: WayFaults): Promise<Message> {
+    const { loss = 0, tamper } = faults
+    const isLost = loss > 0 && this.#random.chance(loss)
+    await this.#wait(delayOf(faults, this.#random), message.way === 'down')
+    // A partition holds for what is on its way already.
+    if (faults.cut || this.#faults[message.way]?.cut) {
+      this.#log(exchange, 'cut', message)
+      return new Promise(() => {})
+    }
+    if (isLost) {
+      this.#log(exchange, 'lost', message)
+      throw broken()
+    }
+    const changed = tamper?.(message) ?? message
+    if (tamper) this.#log(exchange, 'changed', changed)
+    if (message.way === 'down') this.#log(exchange, 'delivered', changed)
+    return changed
+  }
+
+  // What takes no time takes no timer either: a test without delays need not move time at all.
+  #wait(ms: number, isForDevice = false): Promise<void> | undefined {
+    const owner = isForDevice ? this.clock : undefined
+    if (ms === 0 && owner?.wakesMs === undefined) return undefined
+    return new Promise((resolve) => this.#network.time.add(resolve, ms, owner, 'arrival'))
+  }
+
+  #log(exchange: Exchange, what: Passage, message: Message): void {
+    this.#network.note(exchange, what, message)
+  }
+}

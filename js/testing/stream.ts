@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// A body that goes on, on its way to a client: each piece of it an item that may be late, lost, repeated, changed or overtaken.
+
+import type { Bytes } from '../types.ts'
+import { delayOf, type WayFaults } from './faults.ts'
+import type { InsecureRandom } from './random.ts'
+
+/** What a stream needs of its link. */
+export type StreamHost = {
+  readonly random: InsecureRandom
+  /** The faults for the next item. */
+  faults(): WayFaults
+  /** Resolves when something that takes `ms` gets to the device; nothing where it is there at once. */
+  wait(ms: number): Promise<void> | undefined
+  /** Passes an item through `tamper` and into the log. */
+  pass(item: Bytes, faults: WayFaults): Bytes
+  lost(what: 'lost' | 'cut', item: Bytes): void
+  broken(): Error
+}
+
+/** carryStream passes a body on to a client, item by item and in order unless its faults say otherwise. */
+export const carryStream = (
+  source: ReadableStream<Uint8Array>,
+  host: StreamHost,
+  signal: AbortSignal | null | undefined
+): ReadableStream<Uint8Array> => {
+  const reader = source.getReader()
+  let isOver = false
+  let leave = (): void => {}
+  const over = (): void => {
+    isOver = true
+    leave()
+    reader.cancel().catch(() => {})
+  }
+  const start = (controller: ReadableStreamDefaultController<Uint8Array>): void => {
+    const fail = (reason: unknown): void => {
+      if (isOver) return
+      over()
+      controller.error(reason)
+    }
+    const abort = (): void => fail(signal?.reason)
+    signal?.addEventListener('abort', abort, { once: true })
+    leave = () => signal?.removeEventListener('abort', abort)
+    pump(reader, host, controller, () => isOver, fail).then(
+      (isWhole) => {
+        if (isOver || !isWhole) return
+        over()
+        controller.close()
+      },
+      (error) => fail(error)
+    )
+  }
+  return new ReadableStream<Uint8Array>({ start, cancel: over })
+}
+
+/** Resolves to whether the source came to its end; to false where nothing arrives any more. */
+const pump = async (
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  host: StreamHost,
+  controller: ReadableStreamDefaultController<Uint8Array>,
+  isOver: () => boolean,
+  fail: (reason: unknown) => void
+): Promise<boolean> => {
+  const { random } = host
+  const chance = (probability = 0): boolean => probability > 0 && random.chance(probability)
+  // Items keep their order, however long each of them takes.
+  let earlier: Promise<void> | undefined
+  let held: Bytes | undefined
+  const deliver = async (item: Bytes, faults: WayFaults): Promise<void> => {
+    const [before, travelling] = [earlier, host.wait(delayOf({ ...faults, reorder: 0 }, random))]
+    if (before) await before
+    if (travelling) await travelling
+    if (!isOver()) controller.enqueue(host.pass(item, faults))
+  }
+  const send = (item: Bytes, faults: WayFaults): void => {
+    earlier = deliver(item, faults)
+    earlier.catch(fail)
+  }
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (isOver()) return false
+    if (done) {
+      await earlier
+      return true
+    }
+    const item = new Uint8Array(value)
+    const faults = host.faults()
+    if (faults.cut || chance(faults.loss)) {
+      host.lost(faults.cut ? 'cut' : 'lost', item)
+      await earlier
+      if (!faults.cut) fail(host.broken())
+      return false
+    }
+    if (chance(faults.swallow)) {
+      host.lost('lost', item)
+      continue
+    }
+    if (held === undefined && chance(faults.reorder)) {
+      held = item
+      continue
+    }
+    send(item, faults)
+    if (held) send(held, faults)
+    held = undefined
+    if (chance(faults.duplicate)) send(item, faults)
+  }
+}
