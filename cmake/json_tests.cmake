@@ -11,8 +11,9 @@ foreach(target countersign_json_tests json_numbers)
   target_compile_definitions(${target}
     PRIVATE COUNTERSIGN_VECTORS_DIR="${PROJECT_SOURCE_DIR}/tests/vectors"
     $<TARGET_PROPERTY:countersign_sodium,INTERFACE_COMPILE_DEFINITIONS>)
-  target_compile_options(${target} PRIVATE ${countersign_warnings}
-    $<$<BOOL:${COUNTERSIGN_SANITIZE}>:-O0;-fno-sanitize=undefined>)
+  # The library is what is optimised and watched; the tests' own code would take three times as long to compile for nothing.
+  target_compile_options(${target} PRIVATE ${countersign_warnings} -O0
+    $<$<BOOL:${COUNTERSIGN_SANITIZE}>:-fno-sanitize=undefined>)
   target_link_libraries(${target} PRIVATE countersign-json)
 endforeach()
 add_test(NAME countersign_json_tests COMMAND countersign_json_tests)

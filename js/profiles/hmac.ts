@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // HMAC-SHA256 for the profiles: the one file under js/profiles that names crypto.subtle. Keys are made with
-// `extractable: false`; the CryptoKey is reachable from no public property. The functions are taken once, at load.
+// `extractable: false`; the CryptoKey is reachable from no public property, and is handed out only
+// to be stored. The functions are taken once, at load.
 
 import { CountersignError } from '../errors.ts'
 import type { Bytes } from '../types.ts'
@@ -31,10 +32,24 @@ export class MacKey {
     return new Uint8Array(await subtleSign('HMAC', this.#key, message))
   }
 
+  /** cryptoKey gives the platform's key, for a store that keeps it as it is; the one place where it leaves this object. */
+  cryptoKey(): CryptoKey {
+    return this.#key
+  }
+
   /** isTag compares in constant time, which is the platform's; a tag that is not exactly 32 bytes is none. */
   isTag(message: Bytes, tag: Bytes): Promise<boolean> {
     return subtleVerify('HMAC', this.#key, tag, message)
   }
+}
+
+/** macKeyOf takes a key that a store gave back; undefined for anything but an HMAC-SHA256 key that cannot be exported. */
+export const macKeyOf = (value: unknown): MacKey | undefined => {
+  if (Object.prototype.toString.call(value) !== '[object CryptoKey]') return undefined
+  const key = value as CryptoKey
+  const { name, hash } = key.algorithm as HmacKeyAlgorithm
+  const isMacKey = key.type === 'secret' && name === 'HMAC' && hash.name === 'SHA-256'
+  return isMacKey && !key.extractable && USES.every((use) => key.usages.includes(use)) ? new MacKey(key) : undefined
 }
 
 /** importMacKey makes a key of the bytes as they are; rejects with ERR_NO_CRYPTO where there is no WebCrypto. */

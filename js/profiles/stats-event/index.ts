@@ -3,7 +3,7 @@
 
 export { canonicalJson } from '../json.ts'
 export { type Anomaly, detectAnomalies } from './anomalies.ts'
-export { createDeviceKey, type DeviceKey, importDeviceKey } from './keys.ts'
+export { createDeviceKey, type DeviceKey, deviceKeyOfStored, importDeviceKey, type StoredDeviceKey } from './keys.ts'
 export { type StatsLimits, statsLimits } from './limits.ts'
 export { compatibleMessage, strictMessage } from './messages.ts'
 export { type Phase, type PhaseRule, phaseRules } from './phases.ts'

@@ -2,12 +2,12 @@
 // The device key. It is a text, and the HMAC key is that text's UTF-8, not what its digits stand for: 64 bytes for the keys
 // StatsCode makes. The strict key is derived from the same bytes, so that neither signature helps to make the other.
 
-import { badArgument, bytesOf } from '../../core-args.ts'
+import { badArgument, bytesOf, optionsOf } from '../../core-args.ts'
 import { CountersignError } from '../../errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../platform.ts'
 import type { Bytes, BytesLike } from '../../types.ts'
 import { encodeHex } from '../hex.ts'
-import { deriveMacKey, importMacKey, type MacKey } from '../hmac.ts'
+import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../hmac.ts'
 
 const KEY_BYTES = 32
 const encoder = new TextEncoder()
@@ -17,6 +17,9 @@ export const STRICT_LABEL = 'stats-event-v2'
 
 /** Which of a device's two keys. */
 type Purpose = 'compatible' | 'strict'
+
+/** What a store keeps of a device key; `strict` is absent where the key is shorter than 32 bytes. */
+export type StoredDeviceKey = { compatible: CryptoKey; strict?: CryptoKey }
 
 /** A device key: WebCrypto keys that cannot be exported, and the public id they make. */
 export class DeviceKey {
@@ -33,6 +36,15 @@ export class DeviceKey {
   /** Whether the key has the 32 bytes that the strict and the covered mode ask for. */
   get isStrong(): boolean {
     return this.#keys.strict !== undefined
+  }
+
+  /**
+   * stored gives what a store of structured clones (IndexedDB) keeps instead of the text: the platform's keys, which no script
+   * can read. deviceKeyOfStored takes it back.
+   */
+  stored(): StoredDeviceKey {
+    const { compatible, strict } = this.#keys
+    return { compatible: compatible.cryptoKey(), ...(strict ? { strict: strict.cryptoKey() } : {}) }
   }
 
   /** @internal */
@@ -52,6 +64,11 @@ export class DeviceKey {
 const textOf = (given: unknown): string =>
   typeof given === 'string' ? given : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
 
+const keyOf = async (compatible: MacKey, strict: MacKey | undefined): Promise<DeviceKey> => {
+  const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
+  return new DeviceKey(deviceId, compatible, strict)
+}
+
 /**
  * importDeviceKey makes a key of the text of a key file, or of its bytes, trimmed as JavaScript trims. It rejects with
  * ERR_INVALID_ARGUMENT for a blank text: StatsCode takes that, and then every such device has the same key.
@@ -68,8 +85,23 @@ export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceK
   const secret = encoder.encode(trimmed)
   const compatible = await importMacKey(secret)
   const strict = secret.length < KEY_BYTES ? undefined : await deriveMacKey(secret, encoder.encode(STRICT_LABEL))
-  const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
-  return new DeviceKey(deviceId, compatible, strict)
+  return keyOf(compatible, strict)
+}
+
+/**
+ * deviceKeyOfStored makes a key of what `stored` gave and a store has kept; rejects with ERR_INVALID_ARGUMENT for anything else,
+ * keys that could be exported among it.
+ *
+ * @example
+ * ```ts
+ * const key = await deviceKeyOfStored(record) // after structuredClone, or from IndexedDB
+ * ```
+ */
+export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<DeviceKey> => {
+  const { compatible: one, strict: other } = optionsOf(stored, 'stored')
+  const [compatible, strict] = [macKeyOf(one), other === undefined ? undefined : macKeyOf(other)]
+  if (!compatible || (other !== undefined && !strict)) throw badArgument('stored is what DeviceKey.stored() gave')
+  return keyOf(compatible, strict)
 }
 
 /** randomHex makes lower-case hexadecimal of as many random bytes; throws ERR_NO_CRYPTO where there are none. */
