@@ -77,7 +77,7 @@ const steps = {
     ['cmake', '--preset', 'release'],
     ['cmake', '--build', '--preset', 'release', '--parallel', jobs],
     ['valgrind', '-q', '--error-exitcode=9', 'build/release/countersign_tests', '[.constant-time]', ...plain],
-    ...(options.long ? [['build/release/countersign_tests', '[.speed]', ...plain]] : [])
+    ...(options.long ? [['build/release/countersign_tests', '[.speed],[.rsa-many]', ...plain]] : [])
   ],
   wasm: [
     ['emcmake', 'cmake', '--preset', 'wasm-tests', { env: emscripten }],

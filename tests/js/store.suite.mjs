@@ -24,7 +24,7 @@ export const suite = (test, assert) => {
   const started = async (options = {}) => {
     const gateway = await fakeGateway()
     const factory = fakeIndexedDb()
-    const store = indexedDbStore({ factory, timeoutMs: 60 })
+    const store = indexedDbStore({ factory, timeoutMs: 250 })
     const all = optionsFor(gateway, { store, ...options })
     return { gateway, factory, store, options: all }
   }
