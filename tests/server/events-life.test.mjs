@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryEventStore, memorySessionStore, nodeHandler } from 'countersign/server'
 import { createEventWorld, poll, post, SSE, subscribe, subscribeOver, subscriptionOf } from './events-kit.mjs'
-import { createKey, enrol, openAnswer, serve } from './kit.mjs'
+import { createFakeClock, createKey, enrol, openAnswer, serve, startMs } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
 const createServed = async (t, options = {}) => {
@@ -200,4 +200,88 @@ test('R108 a signer or a store that fails ends a stream, never silently', async 
   const again = await subscribeOver(world, world.port, { after: 0 })
   assert.equal((await again.take(1))[0].text, 'x')
   again.leave()
+})
+
+/** A `schedule` that a test runs by hand: `due(ms)` runs what was asked for after so long. */
+const createSchedule = () => {
+  const waiting = new Set()
+  const schedule = (run, afterMs) => {
+    const entry = { run, afterMs }
+    waiting.add(entry)
+    return () => waiting.delete(entry)
+  }
+  const due = (ms) => {
+    for (const entry of [...waiting].filter(({ afterMs }) => afterMs === ms)) {
+      waiting.delete(entry)
+      entry.run()
+    }
+  }
+  return { schedule, due, waiting }
+}
+
+test('R108 a session counts as seen while its stream lives, at most once a minute', async () => {
+  const { schedule, due, waiting } = createSchedule()
+  const sessions = memorySessionStore()
+  const touched = []
+  const noting = {
+    ...sessions,
+    touch(id, ms) {
+      touched.push(ms)
+      return sessions.touch(id, ms)
+    }
+  }
+  const now = createFakeClock()
+  const world = await createEventWorld({ sessions: noting, schedule, now })
+  const stream = await subscribe(world)
+  const round = async (afterMs) => {
+    now.ms += afterMs
+    due(2000)
+    await sleep(5)
+  }
+  for (const afterMs of [2000, 50_000, 10_000, 2000, 30_000, 30_000]) await round(afterMs)
+  assert.deepEqual(
+    touched.map((ms) => ms - startMs),
+    [62_000, 124_000]
+  )
+  due(10_000)
+  assert.equal((await stream.next()).type, 'cs.time')
+  await stream.leave()
+  due(2000)
+  assert.equal(waiting.size, 0, 'nothing is left to run')
+})
+
+test('R108 a session store that cannot be asked for 4 s ends the streams, not the session', async () => {
+  const { schedule, due } = createSchedule()
+  const sessions = memorySessionStore()
+  let isDown = false
+  const failing = { ...sessions, get: (id) => (isDown ? Promise.reject(new Error('down')) : sessions.get(id)) }
+  const world = await createEventWorld({ sessions: failing, schedule })
+  const stream = await subscribe(world)
+  const round = async () => {
+    due(2000)
+    await sleep(5)
+  }
+  for (let count = 0; count < 5; count++) await round()
+  isDown = true
+  await round()
+  assert.equal(metric(world, 'countersign_streams{carrier="sse"}'), 1)
+  for (let count = 0; count < 2; count++) await round()
+  assert.deepEqual(await stream.rest(), [])
+  assert.equal(metric(world, 'countersign_streams_ended_total{carrier="sse",reason="store"}'), 1)
+  isDown = false
+  const again = await subscribe(world)
+  await again.leave()
+})
+
+test('R108 a revocation that no watch tells of is found by looking again', async () => {
+  const { schedule, due } = createSchedule()
+  const sessions = memorySessionStore()
+  const world = await createEventWorld({ sessions: { ...sessions, watch: () => () => {} }, schedule })
+  const stream = await subscribe(world)
+  await sessions.revoke(world.device.id, 'user')
+  due(2000)
+  assert.deepEqual(
+    (await stream.rest()).map(({ type }) => type),
+    ['cs.revoked']
+  )
 })

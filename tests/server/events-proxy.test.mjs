@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { memoryEventStore, nodeHandler } from 'countersign/server'
+import { memoryEventStore, memoryReplayStore, nodeHandler } from 'countersign/server'
 import { createEventWorld, post, subscribe, subscribeOver, subscriptionOf } from './events-kit.mjs'
 import { serve } from './kit.mjs'
 import { until } from './socket-kit.mjs'
@@ -139,7 +139,8 @@ test('E9 R108 a reader in process that takes nothing holds one page, and is let 
 
 test('R108 memory is flat over many events and slow, quick and vanishing readers', async (t) => {
   const total = LONG ? 100_000 : 6000
-  const world = await createServed(t, { rates: { perSource: 1e9, perSession: 1e9 } })
+  const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
+  const world = await createServed(t, { replay, rates: { perSource: 1e9, perSession: 1e9 } })
   const quick = await subscribeOver(world, world.port)
   const payload = 'x'.repeat(1024)
   const heap = () => {

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryEventStore } from 'countersign/server'
 import { createEventWorld, poll, SSE, subscribe, subscriptionOf } from './events-kit.mjs'
-import { createWorld, enrol, jsonOf, openAnswer } from './kit.mjs'
+import { createWorld, enrol, isPlain, jsonOf, openAnswer } from './kit.mjs'
 
 const texts = (events) => events.map(({ text }) => text)
 
@@ -187,8 +187,10 @@ test('R102 only the frame binding subscribes, by POST only with the accept heade
     const response = await world.sendJson(jsonOf(request), { headers: { accept: SSE } })
     assert.equal((await openAnswer(response, request.requestId, world.signer)).resultCode, 'invalid_payload')
   }
-  const header = await world.callHeader('POST', '/api/echo', { payload: '{}' })
-  assert.equal(header.resultCode, 'http.200')
+  // The header binding has no such type at all: it stands for its request line or for nothing.
+  const request = world.requestOf({ type: 'cs.subscribe', payload: '{}' })
+  await isPlain(await world.sendHeader('POST', '/api/echo', request, { headers: { accept: SSE } }), 400)
+  assert.equal(world.stages.at(-1).stage, 'parse')
 })
 
 test('R102 without a store of events the types are unknown', async () => {

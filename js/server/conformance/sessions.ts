@@ -10,7 +10,8 @@ import {
   type MakeStores,
   plain,
   randomKey,
-  startMs
+  startMs,
+  until
 } from './kit.ts'
 import { sessionKeyConformance } from './session-keys.ts'
 
@@ -105,6 +106,23 @@ export const sessionConformance = (
     await sessions.touch('a', startMs + 2)
     await sessions.touch('none', 1)
     assert.equal((await found(sessions, 'a')).lastSeenMs, startMs + 5)
+  })
+  check('R105 who watches is told of revocations and new keys, until the end', async (sessions) => {
+    if (!sessions.watch) return
+    for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
+    const told = new Set<string | undefined>()
+    const stop = sessions.watch((id) => told.add(id))
+    const has = (id: string) => told.has(id) || told.has(undefined)
+    await sessions.revoke('a', 'x')
+    await until('the revocation is told', () => has('a'))
+    told.clear()
+    const next = { algorithm: 'ed25519' as const, publicKey: randomKey() }
+    await sessions.replaceKey('b', session('b').publicKey, next)
+    await until('the new key is told', () => has('b'))
+    stop()
+    told.clear()
+    await sessions.revoke('c', 'x')
+    assert.equal(told.size, 0)
   })
   check('it knows whether it is empty', async (sessions) => {
     if (!sessions.isEmpty) return
