@@ -153,7 +153,7 @@ export const suite = (test, assert) => {
     assert.equal(factory.connections.size, 0)
     factory.faults = { open: 'late' }
     await assert.rejects(store.get('demo'), { code: 'ERR_STORAGE_BLOCKED' })
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await new Promise((resolve) => setTimeout(resolve, 600))
     assert.equal(factory.opened, 2)
     assert.equal(factory.connections.size, 0, 'what opened after nobody waited is closed again')
     factory.faults = {}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // As much of IndexedDB as a key store uses, with a fault in any of its calls. A fault is an Error (thrown by the call), a
 // string naming an error (its request fails with that), 'hang' (nothing ever happens), 'null' (it succeeds with nothing),
-// 'late' (an open that takes 150 ms), or a function that gives one of these for the value to be written.
+// 'late' (an open that takes 400 ms), or a function that gives one of these for the value to be written.
 
 const failure = (name) => new DOMException(`made to fail: ${name}`, name)
 
@@ -109,7 +109,7 @@ export const fakeIndexedDb = () => {
         }
         request.onsuccess?.({ target: request })
       },
-      fault === 'late' ? 150 : 0
+      fault === 'late' ? 400 : 0
     )
     return request
   }
