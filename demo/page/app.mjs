@@ -58,7 +58,7 @@ const createParts = (session, run) => {
     wire,
     keyCard,
     bench: createBench(attacks, run),
-    scenes: createScenes(session)
+    scenes: createScenes(session, { onRotated: keyCard.show })
   }
 }
 

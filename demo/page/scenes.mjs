@@ -2,6 +2,7 @@
 // The scenes below the board. Each has `setReady(isReady)` and `visit(rest)`, which shows what its part of the address says.
 import { createClocks } from './clocks.mjs'
 import { createPush } from './push.mjs'
+import { createRotation } from './rotation.mjs'
 import { createTabs } from './tabs.mjs'
 import { createUsedIds } from './used-ids.mjs'
 
@@ -14,13 +15,15 @@ export const SECTIONS = {
   replay: 'scene-replay',
   push: 'scene-push',
   tabs: 'scene-tabs',
+  rotation: 'scene-rotation',
   key: 'scene-key'
 }
 
-/** createScenes makes every scene over one open session, by its name in the address. */
-export const createScenes = (session) => ({
+/** createScenes makes every scene over one open session, by its name in the address; `onRotated` hears of a new device key. */
+export const createScenes = (session, { onRotated }) => ({
   clocks: createClocks(session),
   replay: createUsedIds(session),
   push: createPush(session),
-  tabs: createTabs(session)
+  tabs: createTabs(session),
+  rotation: createRotation(session, { onRotated })
 })

@@ -73,6 +73,16 @@ export const tourScenes = ({ session, runner, scenes }) => {
         return shown
       },
       undo: () => shown?.end()
+    },
+    {
+      id: 'rotation',
+      caption: 'The device takes a new key; old packets still count for a while',
+      place: ['rotation'],
+      section: 'scene-rotation',
+      async run() {
+        const { old, fresh } = await scenes.rotation.rotateDevice()
+        return { words: `Old packet: ${old} · new packet: ${fresh}`, isRefused: old !== 'ok' || fresh !== 'ok' }
+      }
     }
   ]
 }

@@ -8,17 +8,18 @@ import { startGateway } from './harness.mjs'
 import { engineOptions, openBrowser, visit } from './page-driver.mjs'
 import { clocks } from './scenes/clocks.mjs'
 import { push } from './scenes/push.mjs'
+import { rotation } from './scenes/rotation.mjs'
 import { tabs } from './scenes/tabs.mjs'
 import { tour } from './scenes/tour.mjs'
 import { usedIds } from './scenes/used-ids.mjs'
 
-const scenes = { clocks, 'used ids': usedIds, push, tabs, tour }
+const scenes = { clocks, 'used ids': usedIds, push, tabs, rotation, tour }
 
 // COUNTERSIGN_SCENES=push,tabs picks scenes, for a person at work.
 const picked = process.env.COUNTERSIGN_SCENES?.split(',') ?? Object.keys(scenes)
 
 const playScenes = async (t, engine) => {
-  const gateway = await startGateway(t, { PAST_MS: '3000', FUTURE_MS: '3000' })
+  const gateway = await startGateway(t, { PAST_MS: '5000', FUTURE_MS: '3000' })
   const browser = await openBrowser(t, engine)
   const view = await visit(browser, `${gateway.url}/?motion=off`)
   const { page } = view

@@ -46,7 +46,8 @@ const expected = {
     proof: /^Stopped by session · gateway · ERR_SESSION_REVOKED · revoked$/,
     lamps: { ...passed, gateway: ladder(GATEWAY, 'session') }
   },
-  tabs: { proof: /^tab 1: follower · a client beside it: leader$/ }
+  tabs: { proof: /^tab 1: follower · a client beside it: leader$/ },
+  rotation: { proof: /^Old packet: ok · new packet: ok$/ }
 }
 
 /** tour goes through every scene by Skip, as where nothing moves by itself; then lets it play, and touches the page. */

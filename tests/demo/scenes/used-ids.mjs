@@ -13,7 +13,7 @@ const read = (page) =>
     }))
   )
 
-/** usedIds sends, replays, and lets an id burn down; the gateway's window is three seconds each way. */
+/** usedIds sends, replays, and lets an id burn down; the gateway's window is five seconds back and three ahead. */
 export const usedIds = async (t, { view, gateway, browser }) => {
   const { page } = view
   await page.goto(`${gateway.url}/?motion=off&ids#replay`)
@@ -26,8 +26,8 @@ export const usedIds = async (t, { view, gateway, browser }) => {
       const bars = (await read(page)).filter(({ text }) => text !== '')
       return bars.length > 0 && bars
     }, 'a bar')
-    // 3000 + 3000/2 + 2000.
-    assert.equal(await view.text('#ids-life'), '6.5 s')
+    // 5000 + 3000/2 + 2000.
+    assert.equal(await view.text('#ids-life'), '8.5 s')
     const sent = await until(async () => (await read(page)).at(-1), 'the last bar')
     await view.click('#ids-replay')
     await until(async () => (await barOf(sent.id)).verdict === 'replayed', 'a refused replay')
@@ -46,7 +46,7 @@ export const usedIds = async (t, { view, gateway, browser }) => {
     await view.click(`.used[data-id="${sent.id}"]`)
     await until(async () => (await barOf(sent.id)).verdict === 'stale', 'its packet is too old by then')
   }
-  // The same script in every engine, and seven seconds: once is enough.
+  // The same script in every engine, and nine seconds: once is enough.
   if (browser.engine === 'chromium') await t.test('a bar that has burnt down is refused as stale', burnDown)
 
   await t.test("the tamper bench's replay hits its bar too", async () => {
