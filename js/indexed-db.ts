@@ -179,13 +179,17 @@ export class Database {
 
 /**
  * withWebLock runs work under a lock that all tabs of the origin share, and waits for it for `timeoutMs` at most
- * (ERR_STORAGE_BLOCKED). Where the platform has no Web Locks it runs the work at once.
+ * (ERR_STORAGE_BLOCKED), or for as long as it takes. Where the platform has no Web Locks it runs the work at once.
  */
-export const withWebLock = async <T>(name: string, timeoutMs: number, work: () => Promise<T>): Promise<T> => {
+export const withWebLock = async <T>(
+  name: string,
+  timeoutMs: number | undefined,
+  work: () => Promise<T>
+): Promise<T> => {
   const locks = (globalThis as { navigator?: Navigator }).navigator?.locks
   if (!locks) return work()
   const patience = new AbortController()
-  const cancel = schedule(() => patience.abort(), timeoutMs)
+  const cancel = timeoutMs === undefined ? () => {} : schedule(() => patience.abort(), timeoutMs)
   let hasStarted = false
   try {
     return await locks.request(name, { signal: patience.signal }, () => {
@@ -196,7 +200,7 @@ export const withWebLock = async <T>(name: string, timeoutMs: number, work: () =
   } catch (cause) {
     if (hasStarted) throw cause
     throw patience.signal.aborted
-      ? timedOut('ERR_STORAGE_BLOCKED', "waiting for another tab's lock", timeoutMs)
+      ? timedOut('ERR_STORAGE_BLOCKED', "waiting for another tab's lock", timeoutMs ?? 0)
       : typed(cause)
   } finally {
     cancel()

@@ -24,12 +24,13 @@ const RESERVED = /^(?:cs\.(?!action_secret$)|http\.|sha256:)| /
 const encoder = new TextEncoder()
 
 /** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
-export const checkType = ({ allowTypes }: Settings, type: unknown): void => {
+export const checkType = ({ allowTypes }: Pick<Settings, 'allowTypes'>, type: unknown): void => {
   if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
   if (!allowTypes(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
-const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes => {
+/** bytesOfPayload copies a caller's payload (R92), text as UTF-8; throws usage errors. */
+export const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes => {
   if (payload === undefined) return new Uint8Array(0)
   if (typeof payload !== 'string') return copyOf(payload, 'payload')
   if (!/\p{Surrogate}/u.test(payload)) return encoder.encode(payload)

@@ -4,7 +4,10 @@
 // whoever gets them.
 
 /** A message between tabs; `about` says whose it is. */
-export type TabMessage = { readonly about: 'record' | 'events' | 'clock'; readonly [member: string]: unknown }
+export type TabMessage = {
+  readonly about: 'record' | 'events' | 'clock' | 'intents'
+  readonly [member: string]: unknown
+}
 
 export type Tabs = {
   post(message: TabMessage): void

@@ -57,6 +57,7 @@ const jsLayers = [
     'event-streams',
     'outstanding',
     'sessions',
+    'queue/',
     'index'
   ]
 ]

@@ -59,6 +59,7 @@ test('the entries are known', () => {
   assert.deepEqual(entries, [
     'countersign',
     'countersign/core',
+    'countersign/queue',
     'countersign/server',
     'countersign/server/conformance',
     'countersign/server/lmdb',

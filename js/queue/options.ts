@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+// The options of a queue, read once and checked.
+
+import { badArgument, integerOf, optionsOf, textOf } from '../core-args.ts'
+import { type FillRandom, fillRandom, type Schedule, schedule, wallNow } from '../platform.ts'
+import { indexedDbIntents } from './stores.ts'
+import type { IntentQueueOptions, IntentStore } from './types.ts'
+
+const MIB = 2 ** 20
+const HOUR_MS = 3600 * 1000
+
+/** A queue's options, checked and completed. */
+export type QueueSettings = {
+  readonly store: IntentStore
+  readonly name: string
+  readonly owner: string | undefined
+  readonly capacity: number
+  readonly maxBytes: number
+  readonly expiresMs: number
+  readonly now: () => number
+  readonly schedule: Schedule
+  readonly fill: FillRandom
+}
+
+const METHODS = ['list', 'add', 'put', 'delete', 'lock'] as const
+
+const storeOf = (value: IntentStore): IntentStore => {
+  for (const name of METHODS)
+    if (typeof optionsOf(value, 'store')[name] !== 'function') throw badArgument(`store.${name} has to be a function`)
+  return value
+}
+
+const functionOf = <T>(value: T, name: string): T => {
+  if (typeof value !== 'function') throw badArgument(`${name} has to be a function`)
+  return value
+}
+
+const nameOf = (value: unknown): string => {
+  if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
+  throw badArgument('name')
+}
+
+/** readQueueOptions checks the options of intentQueue; throws usage errors. */
+export const readQueueOptions = (options: IntentQueueOptions): QueueSettings => {
+  const { store, name = 'countersign', owner, capacity = 1000, maxBytes = 8 * MIB } = optionsOf(options, 'options')
+  const { expiresMs = 12 * HOUR_MS, now = wallNow, schedule: timers = schedule } = options
+  return Object.freeze({
+    store: store === undefined ? indexedDbIntents() : storeOf(store),
+    name: nameOf(name),
+    owner: owner === undefined ? undefined : textOf(owner, 'owner'),
+    capacity: integerOf(capacity, 1, 1_000_000, 'capacity'),
+    maxBytes: integerOf(maxBytes, 0, 1024 * MIB, 'maxBytes'),
+    expiresMs: integerOf(expiresMs, 1, 366 * 24 * HOUR_MS, 'expiresMs'),
+    now: functionOf(now, 'now'),
+    schedule: functionOf(timers, 'schedule'),
+    fill: fillRandom
+  })
+}

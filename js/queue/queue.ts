@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+// The queue as an application sees it: it adds, cancels, looks, and hears how each intent ended, in whatever tab.
+
+import type { Reply } from '../client.ts'
+import { integerOf } from '../core-args.ts'
+import { CountersignError } from '../errors.ts'
+import { Listeners } from '../listeners.ts'
+import { Randomness } from '../random.ts'
+import { bytesOfPayload, checkType, idempotencyKeyOf } from '../requests.ts'
+import { openTabs, type Tabs } from '../tabs.ts'
+import type { BytesLike } from '../types.ts'
+import type { QueueSettings } from './options.ts'
+import { type Outcome, outcomeOf, type Word, wordOf } from './outcome.ts'
+import { Sender, WORD_MS } from './sender.ts'
+import type { AddOptions, Intent, QueueClient, Queued, QueueEvents, QueueState } from './types.ts'
+
+type Waiting = { resolve(reply: Reply): void; reject(error: unknown): void }
+
+const anyType = { allowTypes: () => true }
+
+/** A queue of intents over one client; `intentQueue` makes it. */
+export class IntentQueue {
+  readonly #settings: QueueSettings
+  readonly #client: QueueClient
+  readonly #sender: Sender
+  readonly #tabs: Tabs
+  readonly #listeners: Listeners<QueueEvents>
+  readonly #random: Randomness
+  readonly #waiting = new Map<number, Waiting>()
+  readonly #sought = new Set<number>()
+  readonly #stops: (() => void)[] = []
+  #owner: string | null
+  #isClosed = false
+
+  /** @internal */
+  constructor(client: QueueClient, settings: QueueSettings) {
+    this.#client = client
+    this.#settings = settings
+    this.#owner = settings.owner ?? client.sessionId
+    this.#random = new Randomness(settings.fill)
+    this.#listeners = new Listeners<QueueEvents>(['settled', 'change'], undefined)
+    this.#tabs = openTabs(`intents/${settings.name}`)
+    const { store, name, now, schedule } = settings
+    this.#sender = new Sender({
+      ...{ client, store, name, now, schedule },
+      owner: () => this.#owner,
+      isOwners: () => settings.owner !== undefined || client.sessionId === this.#owner,
+      fraction: () => this.#random.fraction(),
+      settled: (intent, outcome) => this.#settled(intent, outcome),
+      changed: () => this.#changed()
+    })
+    const look = (): void => this.#sender.look(true)
+    this.#stops.push(
+      client.on('state', () => this.#stateChanged()),
+      this.#tabs.listen('intents', ({ intent, word }) => this.#heard(intent as Intent | undefined, word as Word))
+    )
+    globalThis.addEventListener?.('online', look)
+    this.#stops.push(() => globalThis.removeEventListener?.('online', look))
+    this.#sender.look()
+  }
+
+  /** state says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
+  get state(): QueueState {
+    return this.#sender.state
+  }
+
+  /** size is the number of this owner's intents as last read; `list` reads them anew. */
+  get size(): number {
+    return this.#sender.intents?.length ?? 0
+  }
+
+  /** failure is why the queue waits, where a try has failed. */
+  get failure(): unknown {
+    return this.#sender.failure
+  }
+
+  /** on registers a listener for `settled` or `change` and gives the function that removes it. */
+  on<Name extends keyof QueueEvents>(event: Name, listener: (event: QueueEvents[Name]) => void): () => void {
+    return this.#listeners.add(event, listener)
+  }
+
+  /**
+   * add keeps an intent and resolves when it is on disk; it is sent in its turn, now or when the network is back. It rejects
+   * with usage errors, ERR_QUEUE_FULL, ERR_NO_SESSION (no owner was told and there is no session) and storage errors.
+   *
+   * @example
+   * const { settled } = await queue.add('order.place', JSON.stringify(order))
+   * settled.then(({ payload }) => show(payload), (error) => explain(error.code))
+   */
+  async add(type: string, payload?: BytesLike | string, options: AddOptions = {}): Promise<Queued> {
+    if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
+    checkType(anyType, type)
+    const bytes = bytesOfPayload(payload)
+    const { expiresMs = this.#settings.expiresMs, key = this.#random.id() } = options
+    const createdMs = this.#settings.now()
+    const until = createdMs + integerOf(expiresMs, 1, Number.MAX_SAFE_INTEGER - createdMs, 'expiresMs')
+    const owner = this.#owner
+    if (owner === null) throw new CountersignError('ERR_NO_SESSION')
+    const draft = {
+      ...{ type, payload: bytes, key: idempotencyKeyOf(key) as string },
+      ...{ owner, createdMs, expiresMs: until, isSent: false }
+    }
+    const id = await this.#keep(draft)
+    const settled = new Promise<Reply>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject })
+    })
+    // Whoever does not ask how it ended is told by the event alone.
+    settled.catch(() => {})
+    this.#tabs.post({ about: 'intents' })
+    this.#sender.look()
+    return { intent: { ...draft, id }, settled }
+  }
+
+  /** list reads this owner's intents, in order. */
+  async list(): Promise<readonly Intent[]> {
+    const { store, name } = this.#settings
+    return (await store.list(name)).filter(({ owner }) => owner === this.#owner)
+  }
+
+  /**
+   * cancel takes an intent out that was never sent, and says whether it did: false is too late, it may have taken effect.
+   * What is cancelled rejects with ERR_ABORTED.
+   */
+  async cancel(id: number): Promise<boolean> {
+    const { store, name } = this.#settings
+    const intent = await store.lock(name, async () => {
+      const found = (await this.list()).find((one) => one.id === id)
+      if (!found || found.isSent) return undefined
+      await store.delete(name, id)
+      return found
+    })
+    if (intent) this.#settled(intent, { error: new CountersignError('ERR_ABORTED') })
+    this.#sender.look()
+    return intent !== undefined
+  }
+
+  /** retry ends a pause after a failure, as the network's return does. */
+  retry(): void {
+    this.#sender.look(true)
+  }
+
+  /** close stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    for (const stop of this.#stops) stop()
+    await this.#sender.close()
+    this.#tabs.close()
+    for (const { reject } of this.#waiting.values()) reject(new CountersignError('ERR_CLOSED'))
+    this.#waiting.clear()
+  }
+
+  #keep(draft: Omit<Intent, 'id'>): Promise<number> {
+    const { store, name, capacity, maxBytes } = this.#settings
+    return store.lock(name, async () => {
+      const all = await store.list(name)
+      const bytes = all.reduce((sum, { payload }) => sum + payload.length, draft.payload.length)
+      if (all.length >= capacity || bytes > maxBytes) throw new CountersignError('ERR_QUEUE_FULL')
+      return store.add(name, draft)
+    })
+  }
+
+  #settled(intent: Intent, outcome: Outcome): void {
+    this.#tabs.post({ about: 'intents', intent, word: wordOf(outcome) })
+    this.#tell(intent, outcome)
+  }
+
+  #tell(intent: Intent, outcome: Outcome): void {
+    const waiting = this.#waiting.get(intent.id)
+    this.#waiting.delete(intent.id)
+    if ('reply' in outcome) waiting?.resolve(outcome.reply)
+    else waiting?.reject(outcome.error)
+    this.#listeners.tell('settled', { intent, ...outcome } as QueueEvents['settled'])
+  }
+
+  // Another tab has queued something, or says how something ended.
+  #heard(intent: Intent | undefined, word: Word): void {
+    if (intent && intent.owner === this.#owner) this.#tell(intent, outcomeOf(word))
+    this.#sender.look()
+  }
+
+  #stateChanged(): void {
+    this.#owner ??= this.#client.sessionId
+    this.#sender.look(true)
+  }
+
+  #changed(): void {
+    const { state, failure } = this
+    this.#listeners.tell('change', { state, size: this.size, failure })
+    if (this.#waiting.size > 0 && this.#sender.intents) this.#seek(this.#sender.intents)
+  }
+
+  // An intent that is gone without a word: the tab that sent it has ended in between.
+  #seek(intents: readonly Intent[]): void {
+    const there = new Set(intents.map(({ id }) => id))
+    for (const [id, waiting] of this.#waiting) {
+      if (there.has(id) || this.#sought.has(id)) continue
+      this.#sought.add(id)
+      this.#settings.schedule(async () => {
+        this.#sought.delete(id)
+        const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
+        if (!isGone || !this.#waiting.delete(id)) return
+        waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab has sent it' }))
+      }, WORD_MS)
+    }
+  }
+}
