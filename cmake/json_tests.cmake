@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-# The tests of countersign-json, native only: a Catch2 binary, and a program that prints numbers for Node to compare.
+# The tests of countersign-json, native only: a Catch2 binary, and two programs for Node to compare itself with.
 
 file(GLOB countersign_json_test_sources CONFIGURE_DEPENDS tests/native/json/*_test.cpp)
 add_executable(countersign_json_tests ${countersign_json_test_sources} $<TARGET_OBJECTS:countersign_catch>)
 add_executable(json_numbers tests/native/json/numbers.cpp)
-foreach(target countersign_json_tests json_numbers)
+add_executable(json_verdicts tests/native/json/verdicts.cpp)
+foreach(target countersign_json_tests json_numbers json_verdicts)
   target_include_directories(${target} SYSTEM
     PRIVATE "${PROJECT_BINARY_DIR}/test_include" $<TARGET_PROPERTY:countersign_sodium,INTERFACE_INCLUDE_DIRECTORIES>)
   target_include_directories(${target} PRIVATE tests/native)

@@ -59,7 +59,7 @@ const steps = {
     ['cmake', '--build', '--preset', 'dev', '--parallel', jobs],
     ['build/dev/countersign_tests', ...plain],
     ['build/dev/countersign_json_tests', ...plain],
-    [node, '--test', '--test-reporter=spec', 'tests/native/json/numbers.test.mjs']
+    [node, '--test', '--test-reporter=spec', ...found('tests/native/json', /\.test\.mjs$/)]
   ],
   clang: [
     ['cmake', '--preset', 'clang'],
