@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
 import WebSocket from 'ws'
+import { withinASecond } from '../server/events-kit.mjs'
 import { describe, getJson, signIn, startGateway, textOf, until, utf8 } from './harness.mjs'
 
 const CARRIERS = ['sse', 'websocket', 'poll']
@@ -64,16 +65,22 @@ for (const carrier of CARRIERS) {
   test(`${carrier}: revoking a device ends its stream within 1 s, and no other`, async (t) => {
     const gateway = await startGateway(t)
     const ada = await signIn(t, gateway, { webSocket })
-    const other = await signIn(t, gateway, { webSocket })
-    const [kept, lost] = await Promise.all([listen(ada, { carrier }), listen(other, { carrier })])
-    const { deviceSessionId } = (await ada.sessions()).find((session) => !session.isCurrent)
-    const beganMs = performance.now()
-    await ada.fetch(`/api/v1/sessions/${deviceSessionId}/revoke`, { method: 'POST' })
-    await until(() => other.state === 'revoked', 'the revocation')
-    assert.ok(performance.now() - beganMs < 1000, `${performance.now() - beganMs} ms`)
-    await lost.done
-    await publish(ada, 'still here')
-    await until(() => kept.events.length === 1, 'an event for the other session')
+    const kept = await listen(ada, { carrier })
+    await withinASecond(t, async (count) => {
+      const other = await signIn(t, gateway, { webSocket })
+      const lost = await listen(other, { carrier })
+      const { deviceSessionId } = (await ada.sessions()).find(
+        ({ isCurrent, status }) => !isCurrent && status === 'active'
+      )
+      const beganMs = performance.now()
+      await ada.fetch(`/api/v1/sessions/${deviceSessionId}/revoke`, { method: 'POST' })
+      await until(() => other.state === 'revoked', 'the revocation')
+      const tookMs = performance.now() - beganMs
+      await lost.done
+      await publish(ada, 'still here')
+      await until(() => kept.events.length === count + 1, 'an event for the other session')
+      return tookMs
+    })
     kept.end()
   })
 

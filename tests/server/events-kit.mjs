@@ -195,3 +195,17 @@ export const poll = async (world, { after, stream, waitMs, device = world.device
   const reader = await createReader(world, request, pull, { after, device })
   return { first: reader.first, events: await reader.rest() }
 }
+
+/**
+ * withinASecond is for what has to happen within a second: `round` gives how long it took. A machine that is busy with other
+ * tests may need another try, and never more than five seconds.
+ */
+export const withinASecond = async (t, round) => {
+  const took = []
+  while (took.length < 3 && !(took.at(-1) < 1000)) {
+    took.push(await round(took.length))
+    assert.ok(took.at(-1) < 5000, `${took.at(-1)} ms`)
+  }
+  t.diagnostic(`it took ${took.map((ms) => ms.toFixed(0)).join(', ')} ms`)
+  assert.ok(took.at(-1) < 1000, `${took} ms`)
+}

@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { createEventWorld, poll, subscribe, subscribeOver } from './events-kit.mjs'
+import { createEventWorld, poll, subscribe, subscribeOver, withinASecond } from './events-kit.mjs'
 import { enrol } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
@@ -83,20 +83,21 @@ test('E12 R101 two processes and this one number the same session: no number twi
 test('R105 a revocation by one process reaches the streams of another within 1 s', async (t) => {
   const world = await createFolderWorld(t)
   const other = await spawnGateway(t, world.folder)
-  for (let round = 0; round < 5; round++) {
+  const round = async (isHere) => {
     const stream = await subscribe(world)
     const elsewhere = await subscribeOver(world, other.port)
     const polling = poll(world, { waitMs: 20_000 })
     await until(() => /countersign_streams\{carrier="poll"\} 1/.test(world.gateway.metrics()))
     const revokedAt = performance.now()
-    if (round % 2) await world.sessions.revoke(world.device.id, 'here')
+    if (isHere) await world.sessions.revoke(world.device.id, 'here')
     else other.send({ order: 'revoke', sessionId: world.device.id })
     const all = await Promise.all([stream.rest(), elsewhere.rest(), polling.then(({ events }) => events)])
-    const tookMs = performance.now() - revokedAt
     for (const events of all) assert.equal(events.at(-1).type, 'cs.revoked')
-    assert.ok(tookMs < 1000, `${tookMs} ms`)
+    const tookMs = performance.now() - revokedAt
     Object.assign(world.device, await enrol(world.sessions))
+    return tookMs
   }
+  for (const isHere of [true, false, true, false]) await withinASecond(t, () => round(isHere))
 })
 
 test(`R102 ${ROUNDS} rounds of kill -9 while it publishes: what was numbered is kept, resumed without loss or repetition`, async (t) => {

@@ -126,7 +126,7 @@ test('E9 R108 a reader in process that takes nothing holds one page, and is let 
       return page
     }
   }
-  const world = await createServed(t, { events: counting, limits: { stalledMs: 300 } })
+  const world = await createServed(t, { events: counting, limits: { stalledMs: 2000 } })
   const stream = await subscribe(world)
   for (let number = 0; number < 200; number++)
     await world.gateway.publish(world.device.id, 'demo.note', new Uint8Array(64 * 1024))

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { nodeHandler } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
 import WebSocket from 'ws'
-import { createEventWorld, createReader, openFirst, subscriptionOf } from './events-kit.mjs'
+import { createEventWorld, createReader, openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
 import { createWorld, enrol, serve, signRequest } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
@@ -108,16 +108,17 @@ test('R110 the same frames in the same order, resumed like any stream', async (t
   assert.equal(resumed.socket.extensions, '')
 })
 
-test('R104 heartbeats, R105 a revocation within 1 s and 4401', async (t) => {
-  const world = await createServed(t, { limits: { heartbeatMs: 40 } })
-  const stream = await subscribeBy(world)
-  assert.equal((await stream.next()).type, 'cs.time')
-  const beganMs = performance.now()
-  await world.sessions.revoke(world.device.id, 'user')
-  assert.equal((await stream.rest()).at(-1).type, 'cs.revoked')
-  assert.equal(await stream.closed(), 4401)
-  assert.ok(performance.now() - beganMs < 1000)
-})
+test('R104 heartbeats, R105 a revocation within 1 s and 4401', (t) =>
+  withinASecond(t, async () => {
+    const world = await createServed(t, { limits: { heartbeatMs: 40 } })
+    const stream = await subscribeBy(world)
+    assert.equal((await stream.next()).type, 'cs.time')
+    const beganMs = performance.now()
+    await world.sessions.revoke(world.device.id, 'user')
+    assert.equal((await stream.rest()).at(-1).type, 'cs.revoked')
+    assert.equal(await stream.closed(), 4401)
+    return performance.now() - beganMs
+  }))
 
 test('R108 a gateway that closes says going away, never revoked', async (t) => {
   const world = await createServed(t)
