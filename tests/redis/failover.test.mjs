@@ -3,7 +3,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStores } from 'countersign/server/redis'
 import { enrol, label } from '../server/kit.mjs'
 import { createFleet, until } from './fleet.mjs'
@@ -29,7 +28,7 @@ const startPair = async (t) => {
 
 test('D6 failover under load to a copy that lost the latest ids: none is accepted twice, nobody is signed out', async (t) => {
   const { primary, copy, proxy, isCaughtUp } = await startPair(t)
-  const fleet = createFleet(t, { store: proxy.url, window: { pastMs: 60_000, futureMs: 2000 } })
+  const fleet = createFleet(t, { store: proxy.url, window: { pastMs: 60_000, futureMs: 1000 } })
   const stores = await redisStores({ url: primary.url, label, deadlineMs: 1000 })
   await stores.replay.fence(0)
   const gateways = [await fleet.start(), await fleet.start()]
@@ -41,14 +40,13 @@ test('D6 failover under load to a copy that lost the latest ids: none is accepte
   await load.served('service before')
   await copy.cli('REPLICAOF', 'NO', 'ONE')
   load.phase('lost')
-  await sleep(700)
+  await load.served('what the copy misses', 30)
   load.phase('switched')
   await primary.kill()
   proxy.point(copy.port)
   await load.served('service returns')
   const parts = await load.stop()
   for (const [name, part] of Object.entries(parts)) t.diagnostic(`${name}: ${describePart(part)}`)
-  assert.ok(parts.lost.codes.ok > 10, 'the copy missed something')
   for (const { codes } of Object.values(parts)) assert.equal(codes['cs.unauthenticated'] ?? 0, 0)
 })
 

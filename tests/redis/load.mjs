@@ -56,8 +56,8 @@ export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
       phase('between')
       await until('answers', () => ending.pending === 0)
     },
-    /** Resolves once a request was accepted in the present part. */
-    served: (what) => until(what, () => part.codes.ok > 0),
+    /** Resolves once so many requests were accepted in the present part. */
+    served: (what, count = 1) => until(what, () => part.codes.ok >= count),
     async stop() {
       isOver = true
       await playing
