@@ -38,6 +38,8 @@ export class Account {
   #cause: CountersignError | undefined
   /** Counts changes, so that what was read before one is not taken for news after it. */
   #changes = 0
+  /** The session that a tab is about to sign out: that its record goes is no loss then. */
+  #leaving: unknown
   #lookedMs: number
   #looking: Promise<void> | undefined
   #isClosed = false
@@ -52,9 +54,10 @@ export class Account {
     this.#cause = 'cause' in found ? found.cause : undefined
     this.#lookedMs = settings.monotonicNow()
     this.tabs = openTabs(settings.name, settings.store?.scope)
-    this.tabs.listen('record', ({ is }) =>
-      this.later('what another tab did is not known', this.reload(is === 'signed-out'))
-    )
+    this.tabs.listen('record', ({ is, leaving }) => {
+      if (leaving) this.#leaving = leaving
+      else this.later('what another tab did is not known', this.reload(is === 'signed-out'))
+    })
   }
 
   get state(): ClientState {
@@ -124,9 +127,13 @@ export class Account {
     if (found.is === 'lost') this.#enter('key-lost', undefined, found.cause)
     else if ('session' in found) this.#follow(found.is, found.session)
     // Whoever makes a new key has signed out before.
-    else if (this.session && (isSignOut || found.is === 'new')) this.#enter('signed-out', undefined)
+    else if (isSignOut || (this.session && (found.is === 'new' || this.session.id === this.#leaving))) this.#leave()
     else if (this.session)
       this.#enter('key-lost', undefined, new CountersignError('ERR_STORAGE_EMPTY', { detail: 'the record is gone' }))
+  }
+
+  #leave(): void {
+    if (this.session || this.#state === 'key-lost') this.#enter('signed-out', undefined)
   }
 
   #follow(state: ClientState, found: Session): void {
@@ -174,6 +181,11 @@ export class Account {
 
   /** forget deletes the key and ends the session on this device. */
   async forget(): Promise<void> {
+    const leaving = this.session?.id
+    if (leaving && !this.#isClosed) {
+      this.#leaving = leaving
+      this.tabs.post({ about: 'record', leaving })
+    }
     await this.keeper.forget()
     this.#enter('signed-out', undefined)
     this.tell()

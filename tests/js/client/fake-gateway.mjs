@@ -188,6 +188,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     }
     if (messageType === 'cs.rename') {
       const { device_session_id: id, name } = JSON.parse(text(payload))
+      if (!gateway.sessions.has(id)) return { resultCode: 'not_found' }
       gateway.sessions.get(id).name = name
     }
     if (messageType === 'cs.revoke') gateway.sessions.get(JSON.parse(text(payload)).device_session_id).isRevoked = true

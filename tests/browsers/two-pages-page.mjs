@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// One of two pages of one origin: a client over the browser's own IndexedDB, and the steps that both take at once.
+
+import { connect } from 'countersign'
+
+const base64 = (bytes) => btoa(String.fromCharCode(...bytes))
+
+/** Holds until the other page has come here too; the server lets both go with one stroke. */
+const meet = async (name) => {
+  const response = await fetch(`/meet/${encodeURIComponent(name)}`, { method: 'POST' })
+  if (!response.ok) throw new Error(`nobody came to ${name}`)
+}
+
+const until = async (what, condition) => {
+  const endMs = performance.now() + 20_000
+  while (!condition()) {
+    if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}
+
+const codeOf = (promise) =>
+  promise.then(
+    () => 'ok',
+    (error) => error.code ?? String(error)
+  )
+
+const register = async ({ publicKey, algorithm, prove, post }) => {
+  const challengeId = await (await fetch('/login/challenge', { method: 'POST' })).text()
+  const proof = base64(await prove(challengeId, 'user-1'))
+  return post('/login/confirm', { challengeId, algorithm, publicKey: base64(publicKey), proof })
+}
+
+/** The key that the gateway has for whoever asks, by the session's own word. */
+const keyAtGateway = async (client) => {
+  const { payload, timings } = await client.request('demo.key')
+  return { key: new TextDecoder().decode(payload), tries: timings.tries }
+}
+
+const view = ({ state, sessionId, key }) => ({ state, sessionId, key: key && base64(key.publicKey) })
+
+let client
+
+const start = async (serverKeys) => {
+  client = await connect({ url: location.origin, label: 'demo', serverKeys })
+  return client.state
+}
+
+/** Both enrol at once: one wins, both are ready. */
+const enrolling = async (round) => {
+  await meet(`${round} enrol`)
+  const code = await codeOf(client.enroll(register))
+  await until(`ready after ${code}`, () => client.state === 'ready')
+  await meet(`${round} enrolled`)
+  return { code, ...view(client) }
+}
+
+/** Both rotate at once, with calls of theirs under way: every call succeeds, and both come to the same key. */
+const rotating = async (round) => {
+  const before = base64(client.key.publicKey)
+  await meet(`${round} rotate`)
+  const calls = Array.from({ length: 4 }, () => codeOf(client.request('demo.key', '', { idempotencyKey: 'call' })))
+  const rotation = await codeOf(client.rotateKey())
+  const later = codeOf(client.request('demo.key'))
+  await until('the new key', () => base64(client.key.publicKey) !== before)
+  await meet(`${round} rotated`)
+  const { key, tries } = await keyAtGateway(client)
+  return { rotation, calls: await Promise.all([...calls, later]), gateway: key, tries, ...view(client) }
+}
+
+/** One signs out, or both do, while the other one calls and rotates: nobody signs any more. */
+const leaving = async (round, isLeaving) => {
+  await meet(`${round} leave`)
+  const calls = isLeaving
+    ? []
+    : [client.request('demo.key'), client.rotateKey(), client.request('demo.key')].map(codeOf)
+  const done = isLeaving ? await codeOf(client.signOut()) : 'stayed'
+  const ends = await Promise.all(calls)
+  await until(`signed out, not ${client.state}`, () => client.state === 'signed-out')
+  await meet(`${round} left`)
+  return { done, ends, after: await codeOf(client.request('demo.key')), ...view(client) }
+}
+
+// A page's driver may serve one page at a time: a step is begun, and asked about.
+const steps = { start, enrolling, rotating, leaving }
+globalThis.lab = {
+  begin(name, ...given) {
+    globalThis.lab.outcome = undefined
+    steps[name](...given).then(
+      (value) => {
+        globalThis.lab.outcome = { value }
+      },
+      (error) => {
+        globalThis.lab.outcome = { error: `${name}: ${error?.code ?? ''} ${error?.stack ?? error}` }
+      }
+    )
+  }
+}
