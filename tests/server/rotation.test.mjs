@@ -80,7 +80,7 @@ test('R122 the key before verifies what was stamped before, for a minute and no 
   assert.match(metrics, /countersign_rotations_total\{result="ok"\} 1/)
 })
 
-test('R122 the key before verifies nothing that was stamped after, not even by a millisecond', async () => {
+test('D9 R122 the key before verifies nothing that was stamped after, not even by a millisecond', async () => {
   const world = await createWorld()
   await rotate(world, createKey())
   for (const late of [1, 5000, 10_000]) {
