@@ -120,7 +120,8 @@ const answer = async (socket: WebSocket, { status, body, stream }: Outbound): Pr
 /**
  * webSocketHandler makes a listener for a server's `upgrade` event: streams of events over WebSocket, at the gateway's
  * endpoint. The gateway's `origins` and its own host may connect from a page. It throws ERR_INVALID_ARGUMENT for what is no
- * gateway. A server that ends lets go of these connections by `gateway.close()`.
+ * gateway. A server that ends lets go of these connections by `gateway.close()`. Node hands such a listener every request that
+ * asks for an upgrade of any kind; what is no WebSocket is refused with 400.
  *
  * @example
  * ```ts

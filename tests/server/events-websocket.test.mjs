@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
-import { nodeHandler } from 'countersign/server'
+import { memoryEventStore, nodeHandler } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
 import WebSocket from 'ws'
 import { createEventWorld, createReader, openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
@@ -168,8 +168,15 @@ test('R110 only the endpoint, the subprotocol and an allowed origin are upgraded
   assert.equal(await statusOf({ origin: 'https://evil.example' }), 403)
   assert.equal(await statusOf({ origin: 'null' }), 403)
   assert.equal(await statusOf({ origin: 'https://app.example.evil' }), 403)
-  for (const origin of [undefined, 'https://app.example', `http://127.0.0.1:${world.port}`]) {
-    const opened = dial(world.port, origin ? { origin } : {})
+  const good = [
+    {},
+    { origin: 'https://app.example' },
+    { origin: `http://127.0.0.1:${world.port}` },
+    { origin: 'https://own.example', headers: { host: 'own.example' } },
+    { origin: 'https://own.example', headers: { host: 'own.example:443' } }
+  ]
+  for (const options of good) {
+    const opened = dial(world.port, options)
     await opened.opened()
     opened.socket.terminate()
   }
@@ -245,4 +252,25 @@ test('R110 pings are answered, but a peer that never reads collects no pongs, an
   await once(raw, 'close')
   const again = await subscribeBy(world)
   again.socket.terminate()
+})
+
+test('E9 R108 a peer that reads nothing is let go, and holds little until then', async (t) => {
+  const events = memoryEventStore({ eventsPerSession: 1000, bytesPerSession: 2 ** 28, bytes: 2 ** 29 })
+  let read = 0
+  const counting = {
+    ...events,
+    async read(...values) {
+      const page = await events.read(...values)
+      read += page.events.length
+      return page
+    }
+  }
+  const world = await createServed(t, { events: counting, limits: { stalledMs: 1500 } })
+  const stream = await subscribeBy(world)
+  stream.socket.pause()
+  for (let number = 0; number < 400; number++)
+    await world.gateway.publish(world.device.id, 'demo.note', new Uint8Array(64 * 1024))
+  await until(() => metric(world, 'countersign_streams_ended_total{carrier="websocket",reason="slow"}') === 1)
+  // 25 MiB were published; beside what the sockets of the system took, one page was read.
+  assert.ok(read < 190, `${read} events were read`)
 })

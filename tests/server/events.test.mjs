@@ -2,7 +2,7 @@
 // Signed events at the gateway: numbers, order, resuming, gaps, refusals (PROTOCOL.md, section 10).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { memoryEventStore } from 'countersign/server'
+import { memoryEventStore, memoryReplayStore } from 'countersign/server'
 import { createEventWorld, poll, SSE, subscribe, subscriptionOf } from './events-kit.mjs'
 import { createWorld, enrol, isPlain, jsonOf, openAnswer } from './kit.mjs'
 
@@ -223,4 +223,23 @@ test('R102 a subscription passes every stage; what fails one is an ordinary sign
   await first.body.cancel()
   await world.sessions.revoke(world.device.id, 'x')
   assert.deepEqual(await send({}), ['session', 'cs.session_revoked', 401])
+})
+
+test('E12 every bit of a subscription counts: none of its one-bit neighbours opens a stream', async () => {
+  const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
+  const world = await createEventWorld({ replay, rates: { perSource: 1e9, perSession: 1e9 } })
+  const { frame } = subscriptionOf(world, { after: 0, stream: 'A'.repeat(22) })
+  const seen = {}
+  for (let bit = 0; bit < 8 * frame.length; bit++) {
+    const changed = frame.slice()
+    changed[bit >> 3] ^= 1 << (bit & 7)
+    const { status, headers } = await world.sendFrame(changed, { headers: { accept: SSE } })
+    assert.notEqual(headers.get('content-type'), SSE, `bit ${bit}`)
+    seen[status] = (seen[status] ?? 0) + 1
+  }
+  assert.deepEqual(Object.keys(seen), ['400', '401', '409'])
+  const response = await world.sendFrame(frame, { headers: { accept: SSE } })
+  // The first change of the payload has burnt the id: what was altered on its way is not taken up later.
+  assert.equal(response.status, 409)
+  assert.match(world.gateway.metrics(), /countersign_streams\{carrier="sse"\} 0/)
 })

@@ -16,8 +16,13 @@ export type UpgradeRules = {
 const isOffered = (offered: string | null): boolean =>
   (offered ?? '').split(',').some((name) => name.trim() === SUBPROTOCOL)
 
-const isSameHost = (origin: string, host: string | null): boolean =>
-  URL.canParse(origin) && new URL(origin).host === host
+// A default port may be written or left out.
+const isSameHost = (origin: string, host: string | null): boolean => {
+  if (!URL.canParse(origin)) return false
+  const { protocol, host: wanted } = new URL(origin)
+  const own = `${protocol}//${host}`
+  return URL.canParse(own) && new URL(own).host === wanted
+}
 
 /** judgeUpgrade gives 101, or the status of the refusal. */
 export const judgeUpgrade = (inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number => {
