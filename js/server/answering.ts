@@ -41,6 +41,8 @@ export const createAnswering = (seal: Sealer, metrics: Metrics): Answering => {
   return {
     plain(trace, { status, code }) {
       trace.fail('parse', code)
+      const passOn = trace.passOn({ stage: 'parse', code, status })
+      if (passOn) return { ...plainAnswer(status), passOn }
       trace.refused({ stage: 'parse', code, status, signed: false })
       return plainAnswer(status)
     },
@@ -49,6 +51,8 @@ export const createAnswering = (seal: Sealer, metrics: Metrics): Answering => {
       const { method, trace } = asked
       const status = refusalStatus[code]
       trace.fail(stage, code)
+      const passOn = trace.passOn({ stage, code, status })
+      if (passOn) return { ...plainAnswer(status), passOn }
       const isBare = trace.binding === 'header' && hasNoBody(method, status)
       const payload = isBare ? emptyBytes() : refusalPayload(retryAfterMs)
       const out = await sealed(asked, { resultCode: code, status, payload, contentType: 'application/json' })

@@ -13,6 +13,7 @@ import { createEvents } from './events/index.ts'
 import { createMetrics } from './metrics.ts'
 import { bindingOf } from './open.ts'
 import { readOptions, type Settings } from './options.ts'
+import { createPassing } from './phases.ts'
 import { createPipeline } from './pipeline.ts'
 import { createBuckets, sourceOf } from './rates.ts'
 import { createStages } from './stages.ts'
@@ -150,19 +151,29 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     return sourceOf(inbound.remoteAddress)
   }
 
+  const isOwn = ({ target }: Inbound): boolean =>
+    enrollment?.owns(target) === true || target.split('?', 1)[0] === settings.endpoint
+  const passingFor = (inbound: Inbound) => createPassing(settings.phase, inbound, isOwn(inbound), metrics)
+
   const route = async (inbound: Inbound, exchange: number): Promise<Outbound> => {
     const source = sourceFor(inbound)
+    const passing = passingFor(inbound)
     const refuse = (status: number, code: string, headers: Record<string, string> = {}): Outbound => {
-      reportRefusal(observer, { exchange, code, status, signed: false, source })
-      return plainAnswer(status, headers)
+      const passOn = passing(undefined, code)
+      if (!passOn || passOn.phase === 'warn')
+        reportRefusal(observer, { exchange, code, status, signed: false, source, passed: passOn ? true : undefined })
+      return { ...plainAnswer(status, headers), ...(passOn ? { passOn } : {}) }
     }
     const wait = bySource.take(source, clock.now())
     if (wait > 0) return refuse(429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
     if (inbound.isAmbiguous) return refuse(400, 'duplicate_header')
     if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
     const binding = bindingOf(inbound, settings)
-    if (typeof binding !== 'string') return refuse(binding.status, binding.code)
-    const trace = createTrace(observer, exchange, binding, source)
+    if (typeof binding !== 'string') {
+      const isUnsigned = settings.phase !== 'enforce' && inbound.header('countersign') === null
+      return refuse(binding.status, isUnsigned ? 'unsigned' : binding.code)
+    }
+    const trace = createTrace(observer, exchange, binding, source, passing)
     return pipeline(await coreOf(), inbound, trace)
   }
 
@@ -183,7 +194,8 @@ export const createGateway = (options: GatewayOptions): Gateway => {
         source: inbound.remoteAddress,
         error
       })
-      return plainAnswer(503)
+      const passOn = passingFor(inbound)(undefined, 'fault')
+      return { ...plainAnswer(503), ...(passOn ? { passOn } : {}) }
     }
   }
 
@@ -192,13 +204,16 @@ export const createGateway = (options: GatewayOptions): Gateway => {
     underWay.add(answering)
     const out = await answering
     underWay.delete(answering)
-    metrics.count('countersign_answers_total', { status: out.status })
+    if (!out.passOn) metrics.count('countersign_answers_total', { status: out.status })
     return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
   }
 
+  const { phase, legacy } = settings
   return {
+    phase,
     exchange,
-    handle: (request: Request, from: From = {}) => serveRequest(request, from, exchange),
+    handle: (request: Request, from: From = {}) =>
+      serveRequest(request, from, exchange, phase === 'enforce' ? undefined : legacy),
     upgrade(inbound) {
       const source = sourceFor(inbound)
       const wait = bySource.take(source, clock.now())

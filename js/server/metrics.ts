@@ -47,6 +47,7 @@ const HELP: { [name: string]: [type: string, help: string] } = {
   countersign_events_published_total: ['counter', 'Events numbered for a session.'],
   countersign_events_sent_total: ['counter', 'Events sent on streams, by carrier and kind.'],
   countersign_streams_ended_total: ['counter', 'Streams ended, by carrier and reason.'],
+  countersign_would_refuse_total: ['counter', 'Requests that the phase passes on and `enforce` would refuse.'],
   countersign_stage_seconds: ['histogram', 'Time spent in a stage.'],
   countersign_clock_skew_seconds: ['histogram', "Time on a correctly signed request minus the gateway's."]
 }

@@ -9,7 +9,9 @@ import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'
 import { pipeToNode } from './events/pipes.ts'
-import type { Gateway, Inbound, NodeListener, Outbound } from './types.ts'
+import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
+import { warningOf } from './phases.ts'
+import type { Gateway, Inbound, NodeListener, Outbound, Phase } from './types.ts'
 
 /** Headers that mean something here; given twice, one body could mean two things to two readers. */
 const SINGLE = new Set([
@@ -39,61 +41,13 @@ export const hasDuplicates = ({ rawHeaders }: IncomingMessage): boolean => {
   return false
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-
-// Pulls one piece at a time, so that a sender is held back while the gateway thinks.
-const createReader = (request: IncomingMessage, beforeFirst: () => void) => {
-  let wake: (() => void) | undefined
-  let isListening = false
-  let error: unknown
-  const onEvent = () => {
-    wake?.()
-    wake = undefined
-  }
-  const onError = (reason: unknown) => {
-    error = reason
-    onEvent()
-  }
-  const listen = () => {
-    isListening = true
-    beforeFirst()
-    request.on('readable', onEvent).on('end', onEvent).on('close', onEvent).on('error', onError)
-  }
-  return {
-    async read(): Promise<Uint8Array | null> {
-      if (!hasBody(request)) return null
-      if (!isListening) listen()
-      for (;;) {
-        const piece: Buffer | null = request.read()
-        if (piece !== null) return piece
-        if (request.readableEnded) return null
-        if (error !== undefined || request.destroyed) throw error ?? new CountersignError('ERR_ABORTED')
-        await new Promise<void>((resolve) => {
-          wake = resolve
-        })
-      }
-    },
-    /** Lets what is left of the body flow again: a stream with a `readable` listener does not. */
-    release() {
-      request.off('readable', onEvent)
-    }
-  }
-}
-
-// Where the server leaves `expect: 100-continue` to its listeners, the body is asked for once the envelope was accepted.
-const continueOf = (request: IncomingMessage, response: ServerResponse) => () => {
-  const server = (request.socket as { server?: { listenerCount(event: string): number } }).server
-  const isExpected = /^100-continue$/i.test(request.headers.expect ?? '')
-  if (isExpected && (server?.listenerCount('checkContinue') ?? 0) > 0) response.writeContinue()
-}
-
 const inboundOf = (
   request: Incoming,
   response: ServerResponse,
-  remoteAddress: string
-): { inbound: Inbound; release: () => void } => {
-  const { read, release } = createReader(request, continueOf(request, response))
+  remoteAddress: string,
+  canPassOn: boolean
+): { inbound: Inbound; body: NodeBody } => {
+  const body = createNodeBody(request, continueOf(request, response), canPassOn)
   const gone = createBell()
   response.once('close', () => {
     if (!response.writableFinished) gone.ring()
@@ -106,12 +60,13 @@ const inboundOf = (
       const value = request.headers[name]
       return value === undefined ? null : String(value)
     },
-    read,
+    read: body.read,
     onGone: gone.listen,
     remoteAddress,
-    isAmbiguous: hasDuplicates(request)
+    isAmbiguous: hasDuplicates(request),
+    canPassOn
   }
-  return { inbound, release }
+  return { inbound, body }
 }
 
 // An answer that outruns its request would be lost with the connection if the server closed it on unread bytes. So the
@@ -174,6 +129,9 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
  * ERR_BODY_CONSUMED: passed to `next` where there is one, answered by a plain 500 otherwise. Give it to the server's
  * `checkContinue` event too and a body that waits for `100 Continue` is only asked for once its envelope was accepted.
  *
+ * In the phases before `enforce`, `next` is the handler that was there before: it gets what is passed on, the body whole, and
+ * what is known of it as `request.countersign`.
+ *
  * @example
  * ```ts
  * const listener = nodeHandler(gateway, { remoteAddress: (request) => request.socket.remoteAddress ?? '' })
@@ -181,16 +139,22 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
  * ```
  */
 export const nodeHandler = (
-  gateway: Pick<Gateway, 'exchange'>,
+  gateway: Pick<Gateway, 'exchange'> & { readonly phase?: Phase },
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): NodeListener => {
   partOf(gateway, ['exchange'], 'nodeHandler takes a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'nodeHandler').remoteAddress, 'nodeHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
-  const serve = async (request: Incoming, response: ServerResponse): Promise<void> => {
-    const { inbound, release } = inboundOf(request, response, addressOf(request))
+  const mayPassOn = (gateway.phase ?? 'enforce') !== 'enforce'
+  const serve = async (request: Incoming, response: ServerResponse, next?: () => void): Promise<void> => {
+    const { inbound, body } = inboundOf(request, response, addressOf(request), mayPassOn && next !== undefined)
     const out = await gateway.exchange(inbound)
-    release()
+    if (out.passOn && next && (await body.putBack())) {
+      if (out.passOn.phase === 'warn') response.setHeader('countersign-warning', warningOf(out.passOn))
+      Object.defineProperty(request, 'countersign', { value: out.passOn, configurable: true })
+      return next()
+    }
+    body.release()
     // Node tells of a body's end only after it has given its last piece: a turn later it is known whether more is coming.
     if (hasBody(request) && !request.complete) await new Promise(setImmediate)
     send(request, response, out)
@@ -202,6 +166,6 @@ export const nodeHandler = (
       else refusePlain(request, response, 500)
     }
     if (wasRead) failed(new CountersignError('ERR_BODY_CONSUMED'))
-    else serve(request, response).catch(failed)
+    else serve(request, response, typeof next === 'function' ? () => next() : undefined).catch(failed)
   }
 }

@@ -3,7 +3,8 @@
 
 import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
 import { functionOf, partOf, signerOf } from './checks.ts'
-import type { GatewayOptions, Limits } from './types.ts'
+import { PHASES } from './phases.ts'
+import type { GatewayOptions, Limits, Phase } from './types.ts'
 
 const MiB = 1024 * 1024
 const DAY_MS = 86_400_000
@@ -63,6 +64,14 @@ const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
   }
 }
 
+const phaseOf = ({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase => {
+  if (!PHASES.includes(phase)) throw badArgument(`phase: ${PHASES.join(', ')}`)
+  functionOf(legacy, 'legacy')
+  // Without it, any JSON that is posted anywhere would be taken for a message.
+  if (phase !== 'enforce' && endpoint === undefined) throw badArgument('phase: tell the endpoint of frames')
+  return phase
+}
+
 /** readOptions checks options and fills in defaults; throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
 export const readOptions = (options: GatewayOptions) => {
   checkParts(options)
@@ -76,6 +85,7 @@ export const readOptions = (options: GatewayOptions) => {
   return {
     ...options,
     compatible: compatible === true,
+    phase: phaseOf(options),
     schedule: options.schedule ?? runLater,
     origins,
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),

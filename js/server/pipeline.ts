@@ -2,6 +2,7 @@
 // One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
 
 import type { Core } from '../types.ts'
+import { plainAnswer } from './answer.ts'
 import type { Answering } from './answering.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'
 import { createBuiltins } from './builtin.ts'
@@ -11,11 +12,12 @@ import { isSameBytes, sha256 } from './encoding.ts'
 import type { Metrics } from './metrics.ts'
 import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
 import type { Settings } from './options.ts'
+import { NO_ROUTE } from './phases.ts'
 import { createBuckets } from './rates.ts'
 import { checkResult, createRoutes, type Found, isRefusal, type Result, runHandler } from './routes.ts'
 import type { Refusal, Stages } from './stages.ts'
 import type { Trace } from './trace.ts'
-import type { Binding, Handler, HandlerContext, Inbound, Outbound, Session } from './types.ts'
+import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, Session } from './types.ts'
 
 /** What one gateway's pipeline is made of. */
 export type PipelineParts = {
@@ -84,6 +86,13 @@ const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) =>
     if (binding === 'header') return routes.ofTarget(method, target)
     return reserved.ofType(type) ?? routes.ofType(type)
   }
+}
+
+// A verified request whose route has not been moved yet is the old handler's in every phase but the last.
+const passOf = (trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined => {
+  if (found || trace.binding !== 'header') return undefined
+  const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
+  return passed && { ...passed, sessionId: session.id, userId: session.userId }
 }
 
 // A handler that threw has no answer; the reason is the operator's to know.
@@ -193,6 +202,8 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     if ('code' in verdict) return answering.refuse(asked, verdict)
     onAccepted()
     touch(verdict.session)
+    const passOn = passOf(trace, verdict)
+    if (passOn) return { ...plainAnswer(404), passOn }
     let result: Result
     try {
       result = await call(inbound, opened, trace, verdict)

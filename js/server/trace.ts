@@ -4,7 +4,8 @@
 import type { Stage } from '../types.ts'
 import { escapeText } from './encoding.ts'
 import type { Metrics } from './metrics.ts'
-import type { Binding, GatewayOptions, RefusalEvent } from './types.ts'
+import type { Passing } from './phases.ts'
+import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from './types.ts'
 
 /** Trace follows one exchange through its stages. */
 export type Trace = {
@@ -15,6 +16,8 @@ export type Trace = {
   error: unknown
   pass(stage: Stage): void
   fail(stage: Stage, code: string): void
+  /** Tells whether a refusal is passed on instead; it is reported where the phase says so. */
+  passOn(refusal: { stage: Stage; code: string; status: number }): PassedOn | undefined
   refused(refusal: { stage?: Stage | undefined; code: string; status: number; signed: boolean }): void
 }
 
@@ -49,7 +52,13 @@ export const reportRefusal = (
 }
 
 /** createTrace starts the clock of an exchange's first stage. */
-export const createTrace = (observer: Observer, exchange: number, binding: Binding, source: string): Trace => {
+export const createTrace = (
+  observer: Observer,
+  exchange: number,
+  binding: Binding,
+  source: string,
+  passing: Passing
+): Trace => {
   const { metrics, onStage } = observer
   let began = performance.now()
 
@@ -83,6 +92,26 @@ export const createTrace = (observer: Observer, exchange: number, binding: Bindi
     },
     fail(stage, code) {
       report(this, stage, 'fail', code)
+    },
+    passOn({ stage, code, status }) {
+      const passed = passing(stage, code)
+      if (passed?.phase === 'warn') {
+        const { requestId, sessionId, error } = this
+        const event = {
+          exchange,
+          stage,
+          code,
+          status,
+          signed: false,
+          passed: true,
+          requestId,
+          sessionId,
+          source,
+          error
+        }
+        reportRefusal(observer, event)
+      }
+      return passed
     },
     refused({ stage, code, status, signed }) {
       const { requestId, sessionId, error } = this

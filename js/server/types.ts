@@ -31,6 +31,21 @@ export type Rates = {
   perType?: { readonly [route: string]: Rate }
 }
 
+/** How strict a gateway is with routes of the header binding that are being moved behind it (PROTOCOL.md, R140). */
+export type Phase = 'observe' | 'warn' | 'require' | 'enforce'
+
+/** What the handler that was there before is told of a request: what `enforce` would have answered, and why. */
+export type PassedOn = {
+  readonly phase: Phase
+  /** Absent where no stage was reached. */
+  readonly stage?: Stage
+  /** A `cs.` code, the ERR_ code of a plain refusal, `unsigned`, or `http.404` for a verified request without a signed route. */
+  readonly code: string
+  /** Only with `http.404`, where everything is verified; nothing of any other request is. */
+  readonly sessionId?: string
+  readonly userId?: string
+}
+
 /** What a handler gets: only what the session's key has signed, `unsigned` excepted. */
 export type HandlerContext = {
   session: Session
@@ -97,6 +112,8 @@ export type RefusalEvent = {
   code: string
   status: number
   signed: boolean
+  /** Not refused in this phase: passed on to the handler that was there before. */
+  passed?: boolean
   requestId?: string
   sessionId?: string
   source: string
@@ -164,6 +181,13 @@ export type GatewayOptions = {
    * they learn by it (PROTOCOL.md, R128). `signer` unless told; enrolment has a signer of its own.
    */
   keySigner?: ServerSigner
+  /**
+   * How strict the gateway is with what is not for `endpoint`, which has to be told then: in `observe` and `warn` what would
+   * be refused is passed on to the handler that was there before, `next` of nodeHandler or `legacy`. `enforce` by default.
+   */
+  phase?: Phase
+  /** The handler that was there before, for `handle`. It gets the request whole, and what is known of it. */
+  legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
   /** Mounts the enrolment endpoints. */
   enrollment?: Mounted
   onStage?: (event: StageEvent) => void
@@ -202,6 +226,8 @@ export type Inbound = {
   /** Calls back once when the sender has left; gives the way to stop listening. */
   onGone(listener: () => void): () => void
   remoteAddress: string
+  /** There is somebody to pass it on to where the phase says so. */
+  canPassOn?: boolean
   /** A header that means something here came twice: two readers could take the request for two. */
   isAmbiguous?: boolean
   /** A connection that carries frames both ways: it takes `cs.subscribe` and nothing else. */
@@ -215,6 +241,8 @@ export type Outbound = {
   body: Uint8Array
   /** What goes out after the body, for as long as it lasts. */
   stream?: OutboundStream
+  /** Instead of this answer, a refusal, the adapter passes the request on, whole, where it can. */
+  passOn?: PassedOn
 }
 
 /** The rest of an answer that goes on: pulled by the adapter, so that a slow reader holds nothing back but itself. */
@@ -239,6 +267,7 @@ export interface Mounted {
 }
 
 export interface Gateway {
+  readonly phase: Phase
   /** Answers a web-standard request. Rejects only with ERR_INVALID_ARGUMENT, for what is no Request. */
   handle(request: Request, from?: From): Promise<Response>
   /** The same for adapters. Never rejects. */

@@ -5,7 +5,8 @@ import { badArgument, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
 import { bodyOf } from './events/pipes.ts'
-import type { From, Inbound, Outbound } from './types.ts'
+import { warningOf } from './phases.ts'
+import type { From, GatewayOptions, Inbound, Outbound, PassedOn } from './types.ts'
 
 const targetOf = (url: string): string => {
   const { pathname, search } = new URL(url)
@@ -51,11 +52,31 @@ const responseOf = (method: string, { status, headers, body, stream }: Outbound)
   return new Response(isBare ? null : (body as Uint8Array<ArrayBuffer>), { status, headers })
 }
 
+const askLegacy = async (
+  legacy: NonNullable<GatewayOptions['legacy']>,
+  request: Request,
+  passOn: PassedOn
+): Promise<Response> => {
+  let response: Response
+  try {
+    response = await legacy(request, passOn)
+  } catch {
+    // An old handler's fault is not the gateway's word.
+    response = new Response(null, { status: 500 })
+  }
+  if (passOn.phase !== 'warn') return response
+  const headers = new Headers(response.headers)
+  headers.set('countersign-warning', warningOf(passOn))
+  const { status, statusText } = response
+  return new Response(response.body, { status, statusText, headers })
+}
+
 /** serveRequest answers a Request with what `exchange` makes of it. */
 export const serveRequest = async (
   request: Request,
   from: From,
-  exchange: (inbound: Inbound) => Promise<Outbound>
+  exchange: (inbound: Inbound) => Promise<Outbound>,
+  legacy?: GatewayOptions['legacy']
 ): Promise<Response> => {
   if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
     throw badArgument('handle takes a Request')
@@ -65,8 +86,17 @@ export const serveRequest = async (
     if (text !== undefined && typeof text !== 'string')
       throw badArgument('handle: remoteAddress and rawTarget are strings')
   }
+  const spare = legacy && !request.bodyUsed ? request.clone() : undefined
   const { inbound, release } = inboundOf(request, { remoteAddress, rawTarget })
-  const out = await exchange(inbound)
+  if (!legacy || !spare) {
+    const out = await exchange(inbound)
+    release()
+    return responseOf(inbound.method, out)
+  }
+  // Two readers of one body: what the gateway has read is there for the old handler too.
+  const out = await exchange({ ...inbound, canPassOn: true })
   release()
+  if (out.passOn) return askLegacy(legacy, spare, out.passOn)
+  spare.body?.cancel().catch(() => {})
   return responseOf(inbound.method, out)
 }
