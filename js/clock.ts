@@ -42,7 +42,10 @@ export type ClockCorrection = {
 export type ClockView = {
   /** Server time minus this device's wall clock, in milliseconds; 0 while the source is `none`. */
   readonly offsetMs: number
-  /** How far off the estimate may be, either way; Infinity while the source is `none`, and where events alone bound it. */
+  /**
+   * How far off the estimate may be, either way; Infinity while the source is `none`, and where events alone bound it. With
+   * `stored` it holds as long as nobody has set the device's clock since.
+   */
   readonly errorMs: number
   /** Since the last verified sample; Infinity while the source is `none`. */
   readonly ageMs: number

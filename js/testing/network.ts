@@ -4,7 +4,7 @@ import { CountersignError } from '../errors.ts'
 import type { Core } from '../types.ts'
 import type { TestClock } from './clock.ts'
 import type { Message } from './faults.ts'
-import { type Exchange, type LinkHost, TestLink } from './link.ts'
+import { type Exchange, TestLink } from './link.ts'
 import { type LogEntry, lineOf, type Passage } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import type { TestTime } from './time.ts'
@@ -13,7 +13,7 @@ import type { TestTime } from './time.ts'
 export type Handle = (request: Request, from: { remoteAddress: string }) => Promise<Response>
 
 /** TestNetwork joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
-export class TestNetwork implements LinkHost {
+export class TestNetwork {
   readonly time: TestTime
   /** @internal */
   readonly core: Core

@@ -4,7 +4,7 @@
 import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promises'
 import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
 import { CountersignError } from '../errors.ts'
-import { type Course, TestClock, type TestClockOptions } from './clock.ts'
+import { TestClock, type TestClockOptions } from './clock.ts'
 
 type Timer = {
   readonly run: () => void
@@ -32,7 +32,7 @@ const STUCK_MS = 3000
  * TestTime is the course of time in a test: it stands still until `advance` or `run` moves it, and fires what is due in order.
  * Promises settle in between, so that the same test always runs the same way.
  */
-export class TestTime implements Course {
+export class TestTime {
   readonly startMs: number
   readonly #patienceMs: number
   readonly #timers: Timer[] = []
