@@ -10,7 +10,7 @@ const PATIENCE_MS = 15_000
 
 const STEPS = { steady: 'announce', announced: 'switch', switched: 'retire' }
 const LABELS = {
-  announce: 'Announce the next server key',
+  announce: 'Announce the next key',
   switch: 'Switch to it',
   retire: 'Retire the old one'
 }
@@ -32,7 +32,7 @@ export const createServerRotation = ({ client, core, middle }) => {
   }
   const draw = () => {
     const next = stands && STEPS[stands.phase]
-    button.textContent = next ? LABELS[next] : 'Server keys change on loopback only'
+    button.textContent = next ? LABELS[next] : 'On loopback only'
     button.dataset.step = next ?? ''
     button.disabled = !isReady || !next
     byId('server-phase').textContent = stands?.phase ?? '–'
@@ -67,7 +67,7 @@ export const createServerRotation = ({ client, core, middle }) => {
     bars.dot(core.parseFrame(kept).keyId, { atMs: now(), verdict: 'pass', label: `kept: ${opened.resultCode}` })
     const { resultCode } = await client.request(TYPE)
     const said = { step: STEPS[phase], kept: opened.resultCode, fresh: resultCode }
-    byId('server-said').textContent = `answer from before: ${said.kept} · answer from after: ${said.fresh}`
+    byId('server-said').textContent = `kept answer: ${said.kept} · new answer: ${said.fresh}`
     return said
   }
   middle.watch(({ fields, keyId, resultCode }) => {

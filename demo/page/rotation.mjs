@@ -47,13 +47,12 @@ export const createRotation = (session, { onRotated }) => {
   return {
     rotateDevice: device.rotate,
     setReady(nextReady) {
+      const isNew = nextReady && !isReady
       isReady = nextReady
       setEnabled()
+      if (isNew) show().catch(() => {})
     },
-    /** visit shows both for #rotation, and rotates for #rotation/device. */
-    async visit([what]) {
-      await show()
-      if (what === 'device') await rotateDevice()
-    }
+    /** visit rotates the device's key for #rotation/device. */
+    visit: ([what]) => (what === 'device' ? rotateDevice() : undefined)
   }
 }

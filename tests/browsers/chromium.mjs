@@ -16,6 +16,7 @@ const pageOf = (page) => ({
     void (await page.goto(url, { timeout: timeoutMs, waitUntil: 'load' })),
   reload: async () => void (await page.reload({ waitUntil: 'load' })),
   evaluate: async (run, ...args) => outcomeOf(await page.evaluate(scriptOf(run, args))),
+  tap: (selector) => page.click(selector),
   setViewport: ({ width, height }) => page.setViewportSize({ width, height }),
   screenshot: (options = {}) => page.screenshot(options),
   close: () => page.close()

@@ -63,6 +63,17 @@ const pageOf = (send, context) => ({
     if (exceptionDetails) throw new Error(`in the page: ${exceptionDetails.text}`)
     return outcomeOf(result.value)
   },
+  tap: async (selector) => {
+    const expression = `(() => { const node = document.querySelector(${JSON.stringify(selector)}); node.scrollIntoView({ block: 'center', behavior: 'instant' }); return node })()`
+    const { result } = await send('script.evaluate', { expression, target: { context }, awaitPromise: false })
+    const origin = { type: 'element', element: { sharedId: result.sharedId } }
+    const actions = [
+      { type: 'pointerMove', x: 0, y: 0, origin },
+      { type: 'pointerDown', button: 0 },
+      { type: 'pointerUp', button: 0 }
+    ]
+    await send('input.performActions', { context, actions: [{ type: 'pointer', id: 'mouse', actions }] })
+  },
   setViewport: async ({ width, height }) =>
     void (await send('browsingContext.setViewport', { context, viewport: { width, height } })),
   screenshot: async ({ path, fullPage = false } = {}) => {

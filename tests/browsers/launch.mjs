@@ -46,8 +46,8 @@ export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_R
 
 /**
  * launch starts an engine and resolves to `{ engine, version, newPage(), close() }`; a page is `{ goto(url), reload(),
- * evaluate(run, ...jsonArguments), setViewport({ width, height }), screenshot({ path?, fullPage? }), close() }`. `profile`
- * names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. It rejects
+ * evaluate(run, ...jsonArguments), tap(selector), setViewport({ width, height }), screenshot({ path?, fullPage? }), close() }`:
+ * `tap` presses with the browser's own pointer, as a person would, which lets a page open a window. `profile` names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. It rejects
  * where the engine is missing or does not start in time.
  */
 export const launch = async (engine, { profile, args } = {}) => {

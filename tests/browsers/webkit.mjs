@@ -81,6 +81,10 @@ const pageOf = (call, inTurn, handle) => {
     goto: async (url, { timeoutMs = 30_000 } = {}) => void (await run('POST', '/url', { url }, timeoutMs)),
     reload: async () => void (await run('POST', '/refresh', {})),
     evaluate,
+    tap: async (selector) => {
+      const element = await run('POST', '/element', { using: 'css selector', value: selector })
+      await run('POST', `/element/${Object.values(element)[0]}/click`, {})
+    },
     // A window is larger than its page by its own frame and tool bar.
     setViewport: async ({ width, height }) => {
       await run('POST', '/window/rect', { width, height })

@@ -80,14 +80,14 @@ export const rotation = async (t, { view, gateway }) => {
     assert.equal(announced.server.length, 2)
     assert.equal(announced.signs, first.slice(0, 8))
     const second = announced.server[1].key
-    assert.equal(announced.serverSaid, 'answer from before: ok · answer from after: ok')
+    assert.equal(announced.serverSaid, 'kept answer: ok · new answer: ok')
     assert.equal(announced.server[1].dots.length, 0)
 
     const switched = await take('switch', 'switched')
     assert.equal(switched.signs, second.slice(0, 8))
     assert.ok(switched.server[0].dots.includes('pass kept: ok'))
     assert.ok(switched.server[1].dots.includes('pass ok'))
-    assert.equal(switched.serverSaid, 'answer from before: ok · answer from after: ok')
+    assert.equal(switched.serverSaid, 'kept answer: ok · new answer: ok')
     await view.show('rotation', '#scene-rotation')
 
     const retired = await take('retire', 'steady')

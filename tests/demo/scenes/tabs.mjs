@@ -18,7 +18,7 @@ const click = (page, id) => page.evaluate((target) => document.getElementById(ta
 const textOf = (page, id) => page.evaluate((target) => document.getElementById(target).textContent, id)
 
 /** tabs opens a second tab, takes the crown from it, restarts the gateway under both, and revokes the device. */
-export const tabs = async (t, { view, gateway, browser }) => {
+export const tabs = async (t, { view, gateway }) => {
   const { page } = view
   const agreed = (check, what) =>
     until(
@@ -33,10 +33,8 @@ export const tabs = async (t, { view, gateway, browser }) => {
   await view.waitFor('ready')
   await agreed(([only]) => only?.role === 'leader' && only.connection === 'live', 'one tab leads')
 
-  let second
   await t.test('the second tab follows: one crown, one stream, both hear', async () => {
-    second = await browser.newPage()
-    await second.goto(`${gateway.url}/?motion=off&tab=2#tabs`)
+    await page.tap('#tab-open')
     const both = await agreed(
       (all) => all.length === 2 && all.every(({ connection }) => connection === 'live'),
       'two tabs'
@@ -66,11 +64,14 @@ export const tabs = async (t, { view, gateway, browser }) => {
     )
     assert.equal(moved[1].hasCrown, true)
     await view.show('tabs', '#scene-tabs')
-    await second.close()
-    await agreed((all) => all[0].role === 'leader' && all[0].connection === 'live', 'the crown is back')
-    second = await browser.newPage()
-    await second.goto(`${gateway.url}/?motion=off&tab=3#tabs`)
-    await agreed((all) => all.at(-1).name === 'tab 3' && all.at(-1).connection === 'live', 'another tab')
+    assert.equal(await view.text('#tab-close'), 'Close the leader')
+    await click(page, 'tab-close')
+    await agreed(
+      (all) => all.length === 1 && all[0].role === 'leader' && all[0].connection === 'live',
+      'the crown is back'
+    )
+    await page.tap('#tab-open')
+    await agreed((all) => all.length === 2 && all[1].connection === 'live', 'another tab')
   })
 
   await t.test('a restart of the gateway signs nobody out', async () => {
@@ -98,8 +99,14 @@ export const tabs = async (t, { view, gateway, browser }) => {
     }
     await view.show('tabs-revoked', '#scene-tabs')
     assert.equal(await view.text('#chip-text'), 'revoked')
-    await second.close()
     await view.waitFor('signed-out')
     await view.signIn()
+    // The tab that the page has opened closes where it is asked to.
+    await page.evaluate((to) => {
+      const channel = new BroadcastChannel('countersign-demo:demo')
+      channel.postMessage({ about: 'close', to })
+      channel.close()
+    }, fallen[1].tab)
+    await agreed((all) => all.length === 1, 'it has closed')
   })
 }

@@ -62,7 +62,8 @@ export const tour = async (t, { view, gateway, browser }) => {
       assert.match(shown.proof, proof)
       if (lamps) assert.deepEqual(await view.lamps(), lamps)
       assert.equal(await view.text('#chip-text'), 'ready')
-      await view.shoot(`tour-${scene}-1280`, false)
+      if (scene === 'normal') await view.show('tour', '#board')
+      else await view.shoot(`tour-${scene}-1280`, false)
       await view.click('#tour-skip')
     })
   }
