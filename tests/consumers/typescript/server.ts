@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What an application writes on its server: compiled strictly, never run.
+import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
+import { test } from 'node:test'
 import {
   createGateway,
   enrollment,
@@ -11,6 +13,7 @@ import {
   type SessionStore,
   serverKeyFile
 } from 'countersign/server'
+import { storeConformance } from 'countersign/server/conformance'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { type RedisStores, redisStores } from 'countersign/server/redis'
 import { webSocketHandler } from 'countersign/server/websocket'
@@ -18,6 +21,8 @@ import { createStats, type DistributionHook, memoryStatsStore, statsRoutes } fro
 
 const sessions: SessionStore = memorySessionStore()
 const replay: ReplayStore = memoryReplayStore({ capacity: 1024 })
+
+storeConformance(test, assert, () => ({ sessions, replay, close: () => replay.close() }), { name: 'mine' })
 
 export const open = (): Promise<RedisStores> => redisStores({ url: 'rediss://redis.example', label: 'shop' })
 
