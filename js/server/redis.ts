@@ -85,9 +85,19 @@ const readOptions = (given: RedisStoresOptions) => {
   }
 }
 
+// The connections are made anew by themselves: a client that reconnected would send what nobody waits for any more.
+const makerOf =
+  ({ url, client }: { url: string | undefined; client: RedisClientLike | undefined }) =>
+  () => {
+    const socket = { ...client?.options?.socket, reconnectStrategy: false as const, connectTimeout: CONNECT_MS }
+    const settings = { disableOfflineQueue: true, maintNotifications: 'disabled' as const, socket }
+    if (client) return client.duplicate(settings)
+    return createClient({ ...settings, url: url as string }) as unknown as RedisClientLike
+  }
+
 /**
  * redisStores connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and gives the stores of one label in it. It
- * throws ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL for options that cannot work, and rejects with ERR_STORAGE_FAILED, which
+ * rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL for options that cannot work, and with ERR_STORAGE_FAILED, which
  * says what to do, where the server cannot be used. Later on a lost connection is made anew by itself; meanwhile every step
  * is refused at once, and gateways answer with a signed `cs.unavailable`.
  *
@@ -98,13 +108,14 @@ const readOptions = (given: RedisStoresOptions) => {
  * ```
  */
 export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
-  const { address, url, client, prefix, deadlineMs, onState, ...bounds } = readOptions(options)
-  const make = (): RedisClientLike => {
-    // The connections reconnect by themselves: a client that did so would send what nobody waits for any more.
-    const socket = { ...client?.options?.socket, reconnectStrategy: false as const, connectTimeout: CONNECT_MS }
-    const settings = { disableOfflineQueue: true, maintNotifications: 'disabled' as const, socket }
-    if (client) return client.duplicate(settings)
-    return createClient({ ...settings, url: url as string }) as unknown as RedisClientLike
+  const { address, prefix, deadlineMs, onState, ...given } = readOptions(options)
+  const make = makerOf(given)
+  const tell = (isUp: boolean, error?: unknown): void => {
+    try {
+      onState?.(error === undefined ? { isUp } : { isUp, error })
+    } catch {
+      // Whoever listens is not part of the connection.
+    }
   }
   let isOpen = false
   const channels = { sessions: `${prefix}changed-sessions`, events: `${prefix}appended-events` }
@@ -120,22 +131,22 @@ export const redisStores = async (options: RedisStoresOptions): Promise<RedisSto
     beat: (ask) => replay.look(createRun(ask)),
     onUp() {
       watches.renew('the server may be another one')
-      if (isOpen) onState?.({ isUp: true })
+      if (isOpen) tell(true)
     },
-    onDown: (error) => onState?.({ isUp: false, error })
+    onDown: (error) => tell(false, error)
   })
   const run = createRun(connection.ask)
-  const replay = redisReplay(run, { prefix, capacity: bounds.capacity, onLost: watches.announce })
+  const replay = redisReplay(run, { prefix, capacity: given.capacity, onLost: watches.announce })
   const sessions = redisSessions(run, prefix, channels.sessions, watches.watch(channels.sessions))
   const codes = redisCodes(run, prefix, CODE_CAPACITY)
   const events = redisEvents(run, {
     prefix,
     channel: channels.events,
     watch: watches.watch(channels.events),
-    eventsPerSession: bounds.eventsPerSession,
-    bytesPerSession: bounds.bytesPerSession
+    eventsPerSession: given.eventsPerSession,
+    bytesPerSession: given.bytesPerSession
   })
-  const answers = redisAnswers(run, prefix, bounds.answerCapacity)
+  const answers = redisAnswers(run, prefix, given.answerCapacity)
 
   const close = async (): Promise<void> => {
     await Promise.all([replay.close(), codes.close(), events.close(), answers.close()])

@@ -82,7 +82,7 @@ test('D6 Redis killed and started again empty; sessions come back, ids do not', 
 test('R137 a Redis that holds nothing is fenced at the first start: it may have held something', async (t) => {
   const redis = await startRedis()
   t.after(() => redis.stop())
-  const fleet = createFleet(t, { store: redis.url, window })
+  const fleet = createFleet(t, { store: redis.url, window, deadlineMs: 1000 })
   const gateway = await fleet.start()
   const stores = await redisStores({ url: redis.url, label })
   t.after(() => stores.close())

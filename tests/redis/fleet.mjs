@@ -83,7 +83,7 @@ const startGateway = async (options, running) => {
  * createFleet gives what gateways over one store need: `start()` starts one more, `send(port, request)` sends a signed request
  * and verifies the answer, `effects()` lists the ids that reached the application.
  */
-export const createFleet = (t, { store, window } = {}) => {
+export const createFleet = (t, { store, ...options } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-fleet-'))
   const keyPath = join(folder, 'server.key')
   const effectsPath = join(folder, 'effects')
@@ -97,7 +97,7 @@ export const createFleet = (t, { store, window } = {}) => {
   return {
     folder,
     signer,
-    start: () => startGateway({ store: store ?? join(folder, 'stores'), keyPath, effectsPath, window }, running),
+    start: () => startGateway({ store: store ?? join(folder, 'stores'), keyPath, effectsPath, ...options }, running),
     async send(port, request) {
       const { status, body, headers, ms } = await post(port, request.frame)
       assert.equal(headers['content-type'], FRAME, `an unsigned ${status}`)

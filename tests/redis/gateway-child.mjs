@@ -4,7 +4,7 @@ import { openSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { cachedSessions, createGateway, nodeHandler, serverKeyFile } from 'countersign/server'
 
-const { store, keyPath, effectsPath, window } = JSON.parse(process.argv[2])
+const { store, keyPath, effectsPath, window, deadlineMs } = JSON.parse(process.argv[2])
 const label = 'test'
 
 const openStores = async () => {
@@ -14,7 +14,7 @@ const openStores = async () => {
   }
   const { redisStores } = await import('countersign/server/redis')
   const onState = ({ isUp, error }) => process.send({ state: isUp, error: error && String(error.message) })
-  const stores = await redisStores({ url: store, label, onState })
+  const stores = await redisStores({ url: store, label, onState, ...(deadlineMs ? { deadlineMs } : {}) })
   return { ...stores, sessions: cachedSessions(stores.sessions), uncached: stores.sessions }
 }
 

