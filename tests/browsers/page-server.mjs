@@ -4,6 +4,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { createServer, request as httpRequest } from 'node:http'
+import { connect as netConnect } from 'node:net'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { nameOf, root, suiteFiles } from '../runtimes/suites.mjs'
@@ -73,6 +74,21 @@ const passOn = (gatewayUrl, request, response) => {
   request.pipe(onward)
 }
 
+// A WebSocket is passed on in the same way, its head written again and its bytes untouched.
+const passOnUpgrade = (gatewayUrl, { method, url, rawHeaders }, socket, head) => {
+  const { hostname, port } = new URL(gatewayUrl)
+  const onward = netConnect(Number(port), hostname, () => {
+    const lines = [`${method} ${url} HTTP/1.1`]
+    for (let at = 0; at < rawHeaders.length; at += 2) lines.push(`${rawHeaders[at]}: ${rawHeaders[at + 1]}`)
+    onward.write(`${lines.join('\r\n')}\r\n\r\n`)
+    onward.write(head)
+    onward.pipe(socket).pipe(onward)
+  })
+  for (const end of [onward, socket]) end.on('error', () => end.destroy())
+  onward.on('close', () => socket.destroy())
+  socket.on('close', () => onward.destroy())
+}
+
 /** startPageServer resolves to `{ url, onResult, close() }`; `onResult` is called with every message of the page. */
 export const startPageServer = async (gatewayUrl) => {
   const scripts = await bundleScripts()
@@ -103,6 +119,7 @@ export const startPageServer = async (gatewayUrl) => {
   const server = createServer((request, response) => {
     handle(request, response).catch((error) => send(response, 'text/plain', String(error), 500))
   })
+  server.on('upgrade', (request, socket, head) => passOnUpgrade(gatewayUrl, request, socket, head))
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve))
   served.url = `http://127.0.0.1:${server.address().port}${BASE}`
   served.close = () => {
