@@ -12,7 +12,7 @@ const html = (status, text = '<p>Sign in to the hotel</p>') =>
 
 export const suite = (test, assert, env) => {
   for (const status of [200, 401, 403, 429, 502, 503]) {
-    test(`H2 an unsigned ${status} is a lost connection: no state, no clock, another try`, async () => {
+    test(`E4 C5 an unsigned ${status} is a lost connection: no state, no clock, another try`, async () => {
       const { client, streams } = await listening()
       const states = []
       client.on('state', (state) => states.push(state))

@@ -40,7 +40,7 @@ export const suite = (test, assert) => {
       for (const tab of tabs) await tab.close()
     }))
 
-  test('a tab that leads closes again and again, while events come: none is lost, none comes twice', () =>
+  test('E12 a tab that leads closes again and again, while events come: none is lost, none comes twice', () =>
     withLocks(async () => {
       const { tabs, streams, options } = await openTabs(4)
       const all = tabs.map((tab) => ({ tab, heard: listen(tab.events({ after: 0 })) }))
@@ -126,7 +126,7 @@ export const suite = (test, assert) => {
       await client.close()
     }))
 
-  test('what a tab makes up is no event: every frame is verified by whoever gets it', () =>
+  test('E12 what a tab makes up is no event: every frame is verified by whoever gets it', () =>
     withLocks(async () => {
       const { tabs, streams, gateway } = await openTabs(2)
       const heard = [listen(tabs[0].events())]

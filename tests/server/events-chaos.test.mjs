@@ -91,7 +91,7 @@ const openGateway = async () => {
 }
 
 for (const carrier of ['sse', 'websocket', 'poll']) {
-  test(`E12 ${carrier}: ${EVENTS} events over ${RECONNECTS} reconnects and more, none lost, none twice, none out of order`, async (t) => {
+  test(`E12 H2 ${carrier}: ${EVENTS} events over ${RECONNECTS} reconnects and more, none lost, none twice, none out of order`, async (t) => {
     const seed = 20_261_126
     // An answer to a poll brings many events, so more of them are mistreated.
     const faults = new Faults(seeded(seed), carrier === 'poll' ? 0.5 : (RECONNECTS * 2.2) / EVENTS)
