@@ -13,7 +13,7 @@ export const SILENCE_MS = 25_000
 // Something that holds a stream back until it ends would hold it for ever.
 const FIRST_WORD_MS = 12_000
 
-const isSignedStale = (error: unknown): boolean => isCountersignError(error) && error.resultCode === 'cs.stale'
+const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
 // A request that reached the gateway without what makes it a stream: something in between has changed it.
 const isChangedRequest = (error: unknown): boolean =>
@@ -28,11 +28,13 @@ type Outcome = {
   hasBegun: boolean
   /** And so was something after it. */
   wasGood: boolean
+  /** It was refused for a key that another tab has replaced: the next one is signed with the new key. */
+  isRenewed: boolean
 }
 
 const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<Outcome> => {
   const { settings } = hub.host
-  const outcome: Outcome = { error: undefined, hasBegun: false, wasGood: false }
+  const outcome: Outcome = { error: undefined, hasBegun: false, wasGood: false, isRenewed: false }
   const inner = childOf(signal)
   const watch = new Watch(settings, FIRST_WORD_MS, () => {
     // What was heard once and is silent now is told apart from what was never heard.
@@ -69,6 +71,8 @@ const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) =
   } catch (error) {
     outcome.error = error
     if (line) hub.host.learn(error, line)
+    if (isSigned(error, 'cs.unauthenticated'))
+      outcome.isRenewed = (await line?.renew?.().catch(() => undefined)) !== undefined
   } finally {
     globalThis.removeEventListener?.('offline', goOffline)
     watch.stop()
@@ -113,9 +117,9 @@ export const runLink = async (hub: Hub, signal: AbortSignal, onFrame: (item: Ite
   for (;;) {
     signal.throwIfAborted()
     hub.tell(isOffline() ? 'offline' : 'connecting', reason)
-    const { error, hasBegun, wasGood } = await connection(hub, signal, onFrame)
+    const { error, hasBegun, wasGood, isRenewed } = await connection(hub, signal, onFrame)
     signal.throwIfAborted()
-    if (isSignedStale(error) && !isResigned) {
+    if ((isRenewed || isSigned(error, 'cs.stale')) && !isResigned) {
       isResigned = true
       continue
     }

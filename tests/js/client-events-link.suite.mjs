@@ -2,6 +2,7 @@
 // How a stream is opened, and what becomes of one that cannot be: signed refusals, silence, carriers that are blocked, a
 // device that is offline.
 
+import { connect } from 'countersign'
 import { createTimers } from './client/fixture.mjs'
 import { CARRIERS, listen, listening, live, until } from './client/listening.mjs'
 
@@ -55,6 +56,25 @@ export const suite = (test, assert, env) => {
         }
         await client.close()
       }
+    })
+
+    test(`R123 a stream refused for a key that another tab has replaced is opened with the new key, once: ${carrier}`, async () => {
+      const { client, gateway, streams, store, options } = await listening()
+      // Of another name over the same record: what it does is not told.
+      const get = () => store.get('demo')
+      const put = (_, record) => store.put('demo', record)
+      const deaf = await connect({ ...options, namespace: 'deaf', store: { ...store, get, put } })
+      // The record is looked at again once a second: just now, so not before the stream is asked for.
+      await new Promise((resolve) => setTimeout(resolve, 1000))
+      await client.request('demo.echo')
+      await deaf.rotateKey()
+      gateway.sessions.get(client.sessionId).previous = undefined
+      const heard = listen(client.events({ carrier }))
+      await live(client)
+      assert.equal(client.key.thumbprint, deaf.key.thumbprint)
+      streams.publish('n')
+      await heard.count(1)
+      await client.close()
     })
 
     test(`a signed cs.unavailable is waited out, a signed cs.stale signed again: ${carrier}`, async () => {

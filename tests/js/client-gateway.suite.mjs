@@ -61,6 +61,32 @@ export const suite = (test, assert, env) => {
     }
   }
 
+  for (const binding of ['frame', 'json']) {
+    test(`R120 R124 over ${binding}: the key changes its algorithm twice, the device gets a name, the session stays`, async () => {
+      const { client, options } = await started({ binding, algorithms: ['ed25519'] })
+      const { sessionId } = client
+      await client.close()
+      const keys = new Set([client.key.thumbprint])
+      for (const algorithm of ['es256', 'ed25519']) {
+        const visit = await connect({ ...options, algorithms: [algorithm] })
+        const early = Array.from({ length: 3 }, () => visit.request('demo.echo', 'x'))
+        await visit.rotateKey()
+        await Promise.all(early)
+        assert.equal(text((await visit.request('demo.echo', algorithm)).payload), algorithm)
+        assert.deepEqual([visit.sessionId, visit.key.algorithm], [sessionId, algorithm])
+        keys.add(visit.key.thumbprint)
+        await visit.rename(sessionId, `with ${algorithm}`)
+        const [{ name, algorithm: listed }] = await visit.sessions()
+        assert.deepEqual([name, listed], [`with ${algorithm}`, algorithm])
+        await visit.close()
+      }
+      assert.equal(keys.size, 3)
+      const last = await connect(options)
+      assert.equal(text((await last.request('demo.echo', 'last')).payload), 'last')
+      assert.deepEqual(await last.signOut(), { revoked: true })
+    })
+  }
+
   test('header: fetch is answered by the routes of an existing API, statuses and all', async () => {
     const { client } = await started()
     const echo = await client.fetch('/api/echo', { method: 'POST', body: 'via header' })
