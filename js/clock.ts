@@ -174,10 +174,14 @@ export class ServerClock {
   /** event takes the time of a verified event in its order, received at `receivedMs` of the monotonic clock; says whether it did. */
   event(receivedMs: number, serverMs: number): boolean {
     this.#look()
-    if (this.#isTooOld(serverMs) || !this.#take(serverMs, 'event', () => this.#core.addEvent({ receivedMs, serverMs })))
-      return false
-    this.#onChange()
-    return true
+    if (this.#isTooOld(serverMs)) return false
+    const offsetMs = serverMs - receivedMs
+    const isFar = this.#isFar(offsetMs)
+    // Only answers settle a claim: that of an event has them asked for.
+    if (isFar) this.#claimMs = offsetMs
+    const isTaken = !isFar && this.#take(serverMs, 'event', () => this.#core.addEvent({ receivedMs, serverMs }))
+    if (isTaken || isFar) this.#onChange()
+    return isTaken
   }
 
   #isTooOld(serverMs: number): boolean {
@@ -185,10 +189,13 @@ export class ServerClock {
   }
 
   // Stamped a day ahead, a request costs the session (R63): one gateway with a wrong clock must not bring that about.
-  #isClaim(offsetMs: number): boolean {
+  #isFar(offsetMs: number): boolean {
     const { offsetMs: knownMs, errorMs } = this.#estimate()
-    const isFar = this.#isSampled && offsetMs - knownMs - errorMs > DAY_MS
-    const isClaim = isFar && !(Math.abs(offsetMs - this.#claimMs) < FLOOR_SLACK_MS)
+    return this.#isSampled && offsetMs - knownMs - errorMs > DAY_MS
+  }
+
+  #isClaim(offsetMs: number): boolean {
+    const isClaim = this.#isFar(offsetMs) && !(Math.abs(offsetMs - this.#claimMs) < FLOOR_SLACK_MS)
     this.#claimMs = isClaim ? offsetMs : Number.NaN
     return isClaim
   }

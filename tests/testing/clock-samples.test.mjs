@@ -161,6 +161,19 @@ test('R76 C8 a claim of a day ahead stands or falls with the next answer', () =>
   assert.ok(it.clock.floorMs < it.wallMs + HOUR)
 })
 
+test('R76 C8 an event a day ahead is no more than a reason to ask', () => {
+  const it = createClock()
+  it.answer()
+  assert.equal(it.event(25 * HOUR), false)
+  assert.equal(it.event(25 * HOUR), false, 'a second one confirms nothing')
+  assert.deepEqual([it.clock.stamp(true), it.clock.shouldAsk()], [undefined, true])
+  it.answer()
+  assert.equal(it.clock.stamp(true), it.wallMs)
+  it.event(25 * HOUR)
+  it.answer(20, 25 * HOUR)
+  assert.ok(it.clock.stamp(true) > it.wallMs + 24 * HOUR, 'the answer says the same')
+})
+
 test('R78 the note of an earlier visit is corrected by the first answer, and says so', () => {
   const it = createClock({ clock: { offsetMs: 400, errorMs: 20, wallMs: server - HOUR } })
   assert.equal(it.clock.view().source, 'stored')

@@ -129,6 +129,28 @@ test('R76 an event of a gateway that is ahead leaves no bound, and is asked abou
   assert.ok(Math.abs(it.client.clock.now() - it.world.serverClock.now()) <= it.client.clock.errorMs)
 })
 
+test('C8 C10 a stream whose gateway jumps three days ahead costs a question now and then, never the session', async (t) => {
+  const it = await listening(t)
+  const { server, network, time } = it.world
+  const clock = time.createClock()
+  const other = server.sibling(clock)
+  // The stream breaks and leads to the other gateway from then on; requests stay with the first.
+  const isStream = (request) => request.headers.get('accept') === 'text/event-stream'
+  network.lead((request, from) => (isStream(request) ? other : server.gateway).handle(request, from))
+  it.link.once({ down: { loss: 1 } }, { isMeant: (type) => type === 'event' })
+  await it.publish('1')
+  await it.world.advance(60_000)
+  clock.step(72 * HOUR)
+  for (const number of [2, 3, 4]) {
+    await it.publish(String(number))
+    await it.world.advance(30_000)
+    assert.ok((await it.world.run(it.client.request('demo.echo'))).timings.tries <= 2)
+  }
+  assert.deepEqual([it.client.state, it.numbers()], ['ready', [1, 2, 3, 4]])
+  assert.ok(it.got.at(-1).timestampMs > time.nowMs + 71 * HOUR, 'signed three days ahead')
+  assert.ok(Math.abs(it.client.clock.now() - time.nowMs) < 1000)
+})
+
 for (const carrier of ['sse', 'poll']) {
   for (const answer of [401, 403, 502, 'captive-portal']) {
     test(`E4 C5 ${carrier}: a proxy says ${answer} to a subscription: the session stays, the clock stands, events go on`, async (t) => {

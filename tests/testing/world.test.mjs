@@ -87,6 +87,18 @@ test('a device comes back for another visit, with its store and its clock', asyn
   assert.equal(second.client.sessionId, first.device.sessionId)
 })
 
+test('two clients of one device are two tabs of one browser, and two devices are none', async () => {
+  const world = await createWorld()
+  const one = await world.connect()
+  const { client: tab } = await world.connect({ device: one.device, clock: one.clock })
+  const other = await world.connect()
+  assert.equal(tab.sessionId, one.client.sessionId)
+  const ended = new Promise((resolve) => tab.on('state', resolve))
+  await one.client.signOut()
+  assert.equal(await ended, 'signed-out')
+  assert.equal(other.client.state, 'ready')
+})
+
 test('header and json bindings pass too, named in the log', async () => {
   const world = await createWorld({ routes: { 'GET /api/x': () => ({ payload: 'x' }), 'demo.echo': () => ({}) } })
   const { client } = await world.connect({ binding: 'json' })
