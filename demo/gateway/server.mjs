@@ -12,6 +12,7 @@ import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
 import { devActions } from './dev-actions.mjs'
+import { createDoor } from './door.mjs'
 import { trusted } from './keys.mjs'
 import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
@@ -91,6 +92,9 @@ const createParts = async (config, log) => {
   const publish = (...event) => gateway.publish(...event)
   const { replay, codes } = stores
   const scores = await createScores({ dataDir: config.dataDir, replay, codes, publish, log })
+  // A toy on this machine, for the page on this machine.
+  const door = isLoopbackAddress(config.host) ? await createDoor({ publish, log }) : undefined
+  const targets = { ...(door && { door: door.target }), ...config.knockTargets }
   const gateway = createGateway({
     label,
     signer,
@@ -107,7 +111,8 @@ const createParts = async (config, log) => {
       ...demoRoutes({ sessions: stores.sessions, publish }),
       ...statsRoutes(stats),
       ...scores.routes,
-      'knock.relay': knockRelay({ targets: config.knockTargets })
+      ...door?.routes,
+      'knock.relay': knockRelay({ targets })
     },
     actionSecret: scores.actionSecret,
     rates,
@@ -119,6 +124,7 @@ const createParts = async (config, log) => {
     await gateway.close()
     await stores.close()
     await statsStore.close()
+    await door?.close()
     mailer.close()
   }
   const metrics = () => gateway.metrics() + scores.metrics()

@@ -53,7 +53,7 @@ const bundle = async (countersign) => {
   mkdirSync(out, { recursive: true })
   for (const name of ['index.html', 'mark.svg']) cpSync(join(source, name), join(out, name))
   // The client's core, and the whole one with which the page takes the packets apart.
-  for (const name of ['countersign-client.wasm', 'countersign.wasm'])
+  for (const name of ['countersign-client.wasm', 'countersign.wasm', 'countersign-knock.wasm'])
     cpSync(join(countersign, 'dist', name), join(out, name))
   await build({
     entryPoints: { app: join(page, 'app.mjs'), style: join(page, 'app.css') },

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The scenes below the board. Each has `setReady(isReady)` and `visit(rest)`, which shows what its part of the address says.
 import { createClocks } from './clocks.mjs'
+import { createExplain } from './explain.mjs'
+import { createGame } from './game.mjs'
+import { createKnock } from './knock.mjs'
 import { createPush } from './push.mjs'
 import { createRotation } from './rotation.mjs'
+import { createStats } from './stats.mjs'
 import { createTabs } from './tabs.mjs'
 import { createUsedIds } from './used-ids.mjs'
 
@@ -16,6 +20,10 @@ export const SECTIONS = {
   push: 'scene-push',
   tabs: 'scene-tabs',
   rotation: 'scene-rotation',
+  explain: 'scene-explain',
+  game: 'scene-game',
+  stats: 'scene-stats',
+  knock: 'scene-knock',
   key: 'scene-key'
 }
 
@@ -25,5 +33,9 @@ export const createScenes = (session, { onRotated }) => ({
   replay: createUsedIds(session),
   push: createPush(session),
   tabs: createTabs(session),
-  rotation: createRotation(session, { onRotated })
+  rotation: createRotation(session, { onRotated }),
+  explain: createExplain(session),
+  game: createGame(session),
+  stats: createStats(session),
+  knock: createKnock(session)
 })

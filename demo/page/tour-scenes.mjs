@@ -75,6 +75,16 @@ export const tourScenes = ({ session, runner, scenes }) => {
       undo: () => shown?.end()
     },
     {
+      id: 'cheater',
+      caption: 'A player edits the time in a signed score',
+      place: ['game', 'edit'],
+      section: 'scene-game',
+      async run() {
+        const status = await scenes.game.cheat('edit')
+        return { words: `Refused: ${status.replaceAll('_', ' ')}`, isRefused: status !== 'ok' }
+      }
+    },
+    {
       id: 'rotation',
       caption: 'The device takes a new key; old packets still count for a while',
       place: ['rotation'],

@@ -7,13 +7,17 @@ import { engines } from '../browsers/launch.mjs'
 import { startGateway } from './harness.mjs'
 import { engineOptions, openBrowser, visit } from './page-driver.mjs'
 import { clocks } from './scenes/clocks.mjs'
+import { explain } from './scenes/explain.mjs'
+import { game } from './scenes/game.mjs'
+import { knock } from './scenes/knock.mjs'
 import { push } from './scenes/push.mjs'
 import { rotation } from './scenes/rotation.mjs'
+import { stats } from './scenes/stats.mjs'
 import { tabs } from './scenes/tabs.mjs'
 import { tour } from './scenes/tour.mjs'
 import { usedIds } from './scenes/used-ids.mjs'
 
-const scenes = { clocks, 'used ids': usedIds, push, tabs, rotation, tour }
+const scenes = { clocks, 'used ids': usedIds, push, tabs, rotation, explain, game, stats, knock, tour }
 
 // COUNTERSIGN_SCENES=push,tabs picks scenes, for a person at work.
 const picked = process.env.COUNTERSIGN_SCENES?.split(',') ?? Object.keys(scenes)

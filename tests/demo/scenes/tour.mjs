@@ -47,6 +47,7 @@ const expected = {
     lamps: { ...passed, gateway: ladder(GATEWAY, 'session') }
   },
   tabs: { proof: /^tab 1: follower · a client beside it: leader$/ },
+  cheater: { proof: /^Refused: bad signature$/ },
   rotation: { proof: /^Old packet: ok · new packet: ok$/ }
 }
 

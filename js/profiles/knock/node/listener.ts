@@ -63,8 +63,8 @@ export type KnockEvent = {
 export type KnockListenerOptions = {
   /** The daemon's RSA key, PKCS#8 PEM. */
   privateKeyPem: string
-  /** By user id. */
-  users: { readonly [userId: number]: KnockUser }
+  /** By user id; or a function that finds one, for users who come and go. */
+  users: { readonly [userId: number]: KnockUser } | ((userId: number) => KnockUser | undefined)
   /** Called once for each accepted knock; what it throws is logged and answered as failed. */
   onKnock: (knock: AcceptedKnock) => KnockOutcome | Promise<KnockOutcome>
   /** 127.0.0.1 unless told. */
@@ -118,16 +118,20 @@ const HYBRID = { least: 27 + 256 + 15 + 32 + 16, most: 27 + 256 + 30 + 15 + 199 
 
 type Judged = { refusal: KnockRefusal; knock?: Knock } | { knock: Knock; version: KnockVersion; user: KnockUser }
 
-const readUsers = (users: KnockListenerOptions['users']): Map<number, KnockUser> =>
-  new Map(
-    Object.entries(optionsOf(users, 'users')).map(([id, user]) => {
-      const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
-      knockKeyOf(key)
-      if (!Array.isArray(actions)) throw badArgument('a user has a list of actions')
-      if (publicKeyPem !== undefined) derOfPem(publicKeyPem, 'PUBLIC KEY')
-      return [integerOf(Number(id), 0, 65_535, 'a user id'), { ...user, actions: [...actions] }]
-    })
-  )
+const userOf = (user: KnockUser): KnockUser => {
+  const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
+  knockKeyOf(key)
+  if (!Array.isArray(actions)) throw badArgument('a user has a list of actions')
+  if (publicKeyPem !== undefined) derOfPem(publicKeyPem, 'PUBLIC KEY')
+  return { ...user, actions: [...actions] }
+}
+
+const readUsers = (users: KnockListenerOptions['users']): ((userId: number) => KnockUser | undefined) => {
+  if (typeof users === 'function') return users
+  const entries = Object.entries(optionsOf(users, 'users'))
+  const known = new Map(entries.map(([id, user]) => [integerOf(Number(id), 0, 65_535, 'a user id'), userOf(user)]))
+  return (userId) => known.get(userId)
+}
 
 const readOptions = (options: KnockListenerOptions) => {
   const { privateKeyPem, users, onKnock, onEvent, now = Date.now } = optionsOf(options, 'options')
@@ -164,7 +168,7 @@ const createJudge = async (core: KnockCore, settings: Settings) => {
   const nobody = await importMacKey(globalThis.crypto.getRandomValues(new Uint8Array(32)))
 
   const judgePacket = async ({ knock, tag, digest }: ReadPacket): Promise<Judged> => {
-    const user = users.get(knock.userId)
+    const user = users(knock.userId)
     const isTag = await (user?.key ?? nobody).isTag(digest, tag)
     if (!user) return { refusal: 'user' }
     if (!isTag) return { refusal: 'hmac' }
