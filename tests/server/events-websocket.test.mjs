@@ -6,86 +6,10 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { memoryEventStore, nodeHandler } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
-import WebSocket from 'ws'
-import { createEventWorld, createReader, openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
+import { createServed, dial, metric, subscribeBy } from './events-dial.mjs'
+import { openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
 import { createWorld, enrol, serve, signRequest } from './kit.mjs'
 import { until } from './socket-kit.mjs'
-
-const dialled = new Set()
-
-const createServed = async (t, options = {}) => {
-  const world = await createEventWorld({ endpoint: '/exchange', ...options })
-  // Upgraded sockets are no longer the server's to close: let go of before it waits for them.
-  t.after(() => {
-    for (const socket of dialled) socket.terminate()
-    return world.gateway.close()
-  })
-  const served = await serve(t, nodeHandler(world.gateway))
-  served.server.on('upgrade', webSocketHandler(world.gateway))
-  return { ...world, ...served }
-}
-
-const metric = ({ gateway }, series) => {
-  const line = gateway
-    .metrics()
-    .split('\n')
-    .find((text) => text.startsWith(`${series} `))
-  return line && Number(line.slice(series.length + 1))
-}
-
-/** A socket, its messages one at a time (null at the end), and how it was closed. */
-const dial = (port, { path = '/exchange', protocol = 'countersign.v1', ...options } = {}) => {
-  const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocol, options)
-  dialled.add(socket)
-  const queue = []
-  let wake = () => {}
-  let code
-  let status
-  socket.on('message', (data, isBinary) => {
-    assert.ok(isBinary)
-    queue.push(data)
-    wake()
-  })
-  socket.on('unexpected-response', (_request, response) => {
-    status = response.statusCode
-    code ??= 1006
-    wake()
-  })
-  socket.on('error', () => wake())
-  socket.on('close', (given) => {
-    code = given
-    wake()
-  })
-  const pull = async () => {
-    while (queue.length === 0 && code === undefined) {
-      await new Promise((resolve) => {
-        wake = resolve
-      })
-    }
-    return queue.shift() ?? null
-  }
-  return {
-    socket,
-    pull,
-    opened: () => once(socket, 'open'),
-    closed: async () => {
-      await until(() => code !== undefined)
-      return code
-    },
-    refused: async () => {
-      await until(() => status !== undefined)
-      return status
-    }
-  }
-}
-
-const subscribeBy = async (world, options = {}) => {
-  const opened = dial(world.port, options)
-  await opened.opened()
-  const request = subscriptionOf(world, options)
-  opened.socket.send(request.frame)
-  return { ...opened, ...(await createReader(world, request, opened.pull, options)) }
-}
 
 test('R110 the same frames in the same order, resumed like any stream', async (t) => {
   const world = await createServed(t)
