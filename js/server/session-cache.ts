@@ -108,6 +108,11 @@ export const cachedSessions = (
       const session = await (reading.get(id) ?? read(id))
       return session && copyOf(session)
     },
+    async reread(id) {
+      forget(id)
+      const session = await read(id)
+      return session && copyOf(session)
+    },
     create: (session) => change(session.id, () => store.create(session)),
     revoke: (id, reason, atMs) => change(id, () => store.revoke(id, reason, atMs)),
     listByUser: (userId) => store.listByUser(userId),

@@ -6,6 +6,7 @@ import type { Core, ParsedRequest, Stage } from '../types.ts'
 import type { RefusalCode } from './answer.ts'
 import type { GatewayClock } from './clock.ts'
 import { within } from './deadline.ts'
+import { isSameBytes } from './encoding.ts'
 import { createFutureLedger } from './future.ts'
 import { dummyKey, verifySignature } from './keys.ts'
 import type { Metrics } from './metrics.ts'
@@ -51,6 +52,9 @@ const RETRY_MS = 1000
  */
 export const expiryOf = (timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number =>
   Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+
+/** The session that signed, or why there is none, by one reading of the clock. */
+type Identified = { session: Session | Refusal; nowMs: number }
 
 /** createStages makes the judge of one gateway. */
 export const createStages = (options: StagesOptions): Stages => {
@@ -168,6 +172,21 @@ export const createStages = (options: StagesOptions): Stages => {
   const findSession = async (id: string): Promise<Session | null> =>
     (await within(storeMs, 'the session store', () => sessions.get(id))) ?? null
 
+  // Status and key are judged together: whether there is such a session must not show in the time an answer takes (R49).
+  const identify = async (core: Core, request: ParsedRequest): Promise<Identified> => {
+    const { deviceSessionId: id } = request
+    const found = await findSession(id)
+    const nowMs = clock.now()
+    const session = judgeSignature(core, request, found, nowMs)
+    const isForeign = 'stage' in session && session.stage === 'signature'
+    if (!found || !isForeign || !sessions.reread) return { session, nowMs }
+    // Another gateway may have replaced the key a moment ago.
+    const fresh = await within(storeMs, 'the session store', () => sessions.reread?.(id) as Promise<Session | null>)
+    const laterMs = clock.now()
+    if (!fresh || isSameBytes(fresh.publicKey, found.publicKey)) return { session, nowMs: laterMs }
+    return { session: judgeSignature(core, request, fresh, laterMs), nowMs: laterMs }
+  }
+
   return {
     async admit(core, request, trace) {
       if (request.protocolVersion !== PROTOCOL_VERSION)
@@ -178,15 +197,13 @@ export const createStages = (options: StagesOptions): Stages => {
       } catch (error) {
         return { refusal: failClosed('session', 'start', trace, error) }
       }
-      let found: Session | null
+      let identified: Identified
       try {
-        found = await findSession(request.deviceSessionId)
+        identified = await identify(core, request)
       } catch (error) {
         return { refusal: failClosed('session', 'sessions', trace, error) }
       }
-      const nowMs = clock.now()
-      // Status and key are judged together: whether there is such a session must not show in the time an answer takes (R49).
-      const session = judgeSignature(core, request, found, nowMs)
+      const { session, nowMs } = identified
       if ('stage' in session && session.stage === 'session') return { refusal: session }
       trace.pass('session')
       if ('stage' in session) return { refusal: session }

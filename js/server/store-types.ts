@@ -31,6 +31,8 @@ export interface SessionStore {
   /** Whether sessions live no longer than this process: none of them can have outlived a replay store then. */
   readonly volatile?: boolean
   get(id: string): Promise<Session | null>
+  /** Reads past what is kept in front of the store for a moment. Absent: `get` always does. */
+  reread?(id: string): Promise<Session | null>
   /** Resolves to false, and changes nothing, where the id is taken. */
   create(session: Session): Promise<boolean>
   /** Resolves to whether the session exists; the first reason and time are kept. */

@@ -34,7 +34,7 @@ const createSource = (store = memorySessionStore()) => {
 
 const session = (id) => sessionOf(createKey(), { id })
 
-sessionConformance(test, assert, () => ({ sessions: cachedSessions(createSource()) }), { name: 'cache' })
+sessionConformance(test, assert, () => ({ sessions: cachedSessions(memorySessionStore()) }), { name: 'cache' })
 
 test('a session is read once while it is fresh, and again when its age is up', async () => {
   let nowMs = 0
@@ -152,4 +152,25 @@ test('a gateway over the cache asks the store once for many requests and refuses
     world.stages.filter(({ verdict }) => verdict === 'fail').map(({ stage, code }) => [stage, code]),
     [['session', 'cs.session_revoked']]
   )
+})
+
+test('R122 a key that another gateway has replaced counts at once, told or not, and the one before only for what was stamped before', async () => {
+  const source = createSource()
+  const world = await createWorld({ sessions: cachedSessions(source) })
+  const { device } = world
+  assert.equal((await world.call()).resultCode, 'ok')
+  const next = createKey('es256')
+  const { algorithm, publicKey } = next
+  await source.behind.replaceKey(device.id, device.publicKey, { algorithm, publicKey, atMs: world.now() })
+  const reads = source.reads
+  world.now.ms += 1
+  assert.equal((await world.call({ device: { ...next, id: device.id } })).resultCode, 'ok')
+  assert.equal(source.reads, reads + 1)
+  assert.equal((await world.call({ timestampMs: world.now() - 1 })).resultCode, 'ok')
+  assert.equal((await world.call()).resultCode, 'cs.unauthenticated')
+  const stranger = await world.call({ device: { ...createKey(), id: device.id } })
+  assert.equal(stranger.resultCode, 'cs.unauthenticated')
+  source.hold = Promise.reject(new Error('the store is gone'))
+  source.hold.catch(() => {})
+  assert.equal((await world.call({ device: { ...createKey(), id: device.id } })).resultCode, 'cs.unavailable')
 })
