@@ -154,7 +154,7 @@ const createApp = (session) => {
     if (state === 'revoked' && !runner.isRunning()) refresh()
   })
   bind({ client, runner, tour, visit, ...parts })
-  if (!location.hash && !isStill()) whenUntouched(UNTOUCHED_MS, () => tour.start())
+  if (!location.hash && !isStill()) whenUntouched(UNTOUCHED_MS, () => tour.start(undefined, false))
   return { refresh, visit }
 }
 

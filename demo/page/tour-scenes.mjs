@@ -11,6 +11,9 @@ const wordsOf = (exchange, client) => {
   return { words: `${head} · ${detail}`, isRefused: tone !== 'pass' }
 }
 
+// On a phone the board is longer than the screen: what happens is seen on the line.
+const boardSection = () => (matchMedia('(max-width: 720px)').matches ? 'line' : 'board')
+
 /** tourScenes lists the scenes over an open session and the parts of the page. */
 export const tourScenes = ({ session, runner, scenes }) => {
   const { client } = session
@@ -20,15 +23,15 @@ export const tourScenes = ({ session, runner, scenes }) => {
     id,
     caption,
     place: attack === honest ? ['wire'] : ['tamper', attack.id],
-    section: 'board',
+    section: boardSection(),
     run: async () => wordsOf(await runner.run(attack, ['tour', id]), client)
   })
   return [
-    onBoard('normal', 'A packet is signed here, checked there, signed back', honest),
-    onBoard('tamper', 'Somebody changes one byte on the way', attackOf('flip-payload')),
+    onBoard('normal', 'An honest packet goes through', honest),
+    onBoard('tamper', 'One byte is changed on the way', attackOf('flip-payload')),
     {
       id: 'replay',
-      caption: 'Somebody sends the same packet again',
+      caption: 'The same packet is sent again',
       place: ['replay'],
       section: 'scene-replay',
       async run() {
@@ -38,7 +41,7 @@ export const tourScenes = ({ session, runner, scenes }) => {
     },
     {
       id: 'clock',
-      caption: "The device's clock is seven hours wrong",
+      caption: 'The clock is seven hours wrong',
       place: ['clocks'],
       section: 'scene-clocks',
       async run() {
@@ -47,12 +50,12 @@ export const tourScenes = ({ session, runner, scenes }) => {
       },
       undo: () => scenes.clocks.reset()
     },
-    onBoard('forged', 'Somebody answers in the name of the server', attackOf('forge-key')),
+    onBoard('forged', 'Somebody else signs the answer', attackOf('forge-key')),
     {
       id: 'revoked',
-      caption: 'A device is revoked and tries again',
+      caption: 'A revoked device tries again',
       place: ['wire'],
-      section: 'board',
+      section: boardSection(),
       async run() {
         const spare = await makeSpare(session)
         try {
@@ -65,7 +68,7 @@ export const tourScenes = ({ session, runner, scenes }) => {
     },
     {
       id: 'tabs',
-      caption: 'Two clients share one stream, and the leader steps down',
+      caption: 'One stream, and its leader leaves',
       place: ['tabs'],
       section: 'scene-tabs',
       async run() {
@@ -86,7 +89,7 @@ export const tourScenes = ({ session, runner, scenes }) => {
     },
     {
       id: 'rotation',
-      caption: 'The device takes a new key; old packets still count for a while',
+      caption: 'The device takes a new key',
       place: ['rotation'],
       section: 'scene-rotation',
       async run() {

@@ -24,7 +24,7 @@ const createBar = () => {
     },
     enter() {
       root.dataset.scene = 'enter'
-      caption.textContent = 'Signing in: the key is made here and stays here'
+      caption.textContent = 'Signing in: a key is made here'
       proof.textContent = ''
     },
     close() {
@@ -110,14 +110,18 @@ export const createTour = ({ scenes, prepare, scrollTo }) => {
     for (const name of INPUTS) document.removeEventListener(name, onInput, PASSIVELY)
     if (scene) writePlace(...scene.place)
   }
-  const onInput = ({ target }) => {
-    if (!bar.root.contains(target)) stop()
+  const onInput = ({ target, key }) => {
+    if (!bar.root.contains(target) || key === 'Escape') stop()
   }
-  const play = async (first, signal) => {
+  const play = async (first, signal, takesFocus) => {
     let shown
+    // Whoever uses the keyboard is at the bar, where a key does not end the tour; the sign-in moves the focus too.
+    const focus = () => takesFocus && byId('tour-play').focus({ preventScroll: true })
     try {
       bar.enter()
+      focus()
       await prepare(signal)
+      focus()
       for (let index = first; index < scenes.length && !signal.aborted; index += 1) {
         shown = scenes[index]
         await playScene(index, signal)
@@ -138,15 +142,18 @@ export const createTour = ({ scenes, prepare, scrollTo }) => {
   byId('tour-close').addEventListener('click', stop)
   return {
     isRunning: () => running !== undefined,
-    /** start plays from a scene on, the first one unless named; where nothing should move by itself, it waits for Skip. */
-    start(id) {
+    /**
+     * start plays from a scene on, the first one unless named; where nothing should move by itself, it waits for Skip. It
+     * takes the focus unless told not to.
+     */
+    start(id, takesFocus = true) {
       stop()
       running = new AbortController()
       bar.open(scenes)
       setPlaying(!isStill())
       for (const name of INPUTS) document.addEventListener(name, onInput, PASSIVELY)
       const found = scenes.findIndex((scene) => scene.id === id)
-      return play(Math.max(0, found), running.signal)
+      return play(Math.max(0, found), running.signal, takesFocus)
     }
   }
 }
