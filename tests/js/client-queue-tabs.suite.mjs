@@ -173,7 +173,7 @@ export const suite = (test, assert, env) => {
     await it.close()
   })
 
-  test('F-6 indexedDbIntents tells what its database does: full, blocked, missing', async () => {
+  test('R133 indexedDbIntents tells what its database does: full, blocked, missing', async () => {
     const factory = fakeIndexedDb()
     const intents = indexedDbIntents({ factory, timeoutMs: 60 })
     const intent = {
