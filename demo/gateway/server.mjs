@@ -2,14 +2,13 @@
 // The reference gateway put together: stores, key, enrolment, gateway, page, in front of one HTTP server.
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
 import { createGateway, enrollment, nodeHandler } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
-import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { devEndpoints } from './dev.mjs'
 import { devActions } from './dev-actions.mjs'
 import { createDoor } from './door.mjs'
@@ -75,8 +74,7 @@ const createParts = async (config, log) => {
   await makeFolder(resolve(config.dataDir))
   const { ring, ...stores } = await openStores(config, log)
   const { signer, keySigner, set } = ring
-  const statsStore = lmdbStatsStore({ path: join(config.dataDir, `${config.label}.stats.lmdb`) })
-  const stats = createStats({ store: statsStore, phase: config.statsPhase })
+  const stats = createStats({ store: stores.stats, phase: config.statsPhase })
   const outbox = createOutbox()
   const trace = createTrace()
   const mailer = await createMailer(config, outbox)
@@ -123,7 +121,6 @@ const createParts = async (config, log) => {
   const close = async () => {
     await gateway.close()
     await stores.close()
-    await statsStore.close()
     await door?.close()
     mailer.close()
   }

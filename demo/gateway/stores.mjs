@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where sessions, codes, request ids and events are kept: STORE chooses.
+// Where sessions, codes, request ids, events and statistics are kept: STORE chooses.
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import {
@@ -10,6 +10,7 @@ import {
   memoryReplayStore,
   memorySessionStore
 } from 'countersign/server'
+import { memoryStatsStore } from 'countersign/stats-event/server'
 import { ConfigError } from './config.mjs'
 import { readRing } from './keys.mjs'
 
@@ -30,6 +31,7 @@ const openMemory = ({ dataDir }) => {
     codes: memoryCodeStore(),
     events: memoryEventStore(),
     answers: memoryAnswerStore(),
+    stats: memoryStatsStore(),
     close: async () => replay.close()
   }
 }
@@ -40,7 +42,14 @@ const openLmdb = async ({ dataDir, label }, keyPath) => {
   if (existsSync(path)) demandKey(keyPath, `restore it, or move ${path} away to start anew`)
   const ring = readRing(dataDir)
   const { lmdbStores } = await import('countersign/server/lmdb')
-  return { ring, ...lmdbStores({ path, capacity: REPLAY_CAPACITY }) }
+  const { lmdbStatsStore } = await import('countersign/stats-event/server/lmdb')
+  const stores = lmdbStores({ path, capacity: REPLAY_CAPACITY })
+  const stats = lmdbStatsStore({ path: join(dataDir, `${label}.stats.lmdb`) })
+  const close = async () => {
+    await stores.close()
+    await stats.close()
+  }
+  return { ...stores, ring, stats, close }
 }
 
 const openRedis = async ({ store, label, dataDir }, keyPath, log) => {
@@ -53,12 +62,15 @@ const openRedis = async ({ store, label, dataDir }, keyPath, log) => {
   try {
     if (!(await stores.sessions.isEmpty())) demandKey(keyPath, 'copy it from the gateway that made them')
     const ring = readRing(dataDir)
+    const { redisStatsStore } = await import('countersign/stats-event/server/redis')
+    const stats = await redisStatsStore({ url: store.url, label })
     const sessions = cachedSessions(stores.sessions)
     const close = async () => {
       sessions.close()
+      await stats.close()
       await stores.close()
     }
-    return { ...stores, ring, sessions, close }
+    return { ...stores, ring, sessions, stats, close }
   } catch (error) {
     await stores.close()
     throw error

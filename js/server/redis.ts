@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
 
-import { createClient } from 'redis'
-import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
-import { functionOf, partOf } from './checks.ts'
+import { integerOf, labelOf, optionsOf } from '../core-args.ts'
+import { functionOf } from './checks.ts'
 import { redisAnswers } from './redis/answers.ts'
-import { addressOf, checkServer, type RedisClientLike } from './redis/client.ts'
+import { checkServer, type RedisClientLike } from './redis/client.ts'
 import { redisCodes } from './redis/codes.ts'
 import { createConnection } from './redis/connection.ts'
+import { dialOf, prefixOf } from './redis/dial.ts'
 import { redisEvents } from './redis/events.ts'
 import { redisReplay } from './redis/replay.ts'
 import { createRun } from './redis/scripts.ts'
@@ -23,7 +23,6 @@ const ANSWER_CAPACITY = 2 ** 17
 const CODE_CAPACITY = 2 ** 17
 const EVENTS_PER_SESSION = 256
 const BYTES_PER_SESSION = 2 ** 20
-const CONNECT_MS = 2000
 
 /** What redisStores connects to, and how. */
 export type RedisStoresOptions = {
@@ -65,17 +64,11 @@ const readOptions = (given: RedisStoresOptions) => {
   const { capacity = DEFAULT_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
   const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = BYTES_PER_SESSION } = options
   const { deadlineMs = DEFAULT_DEADLINE_MS } = options
-  if ((url === undefined) === (client === undefined)) throw badArgument('redisStores: give url or client')
-  if (client !== undefined) partOf(client, ['duplicate'], 'redisStores: client is what createClient of npm redis gives')
-  if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
-    throw badArgument('redisStores: prefix is 1 to 64 of [A-Za-z0-9_.:-]')
+  const dial = dialOf({ url, client }, 'redisStores')
   functionOf(onState, 'redisStores: onState')
   return {
-    address: client ? 'the given client' : addressOf(url),
-    url,
-    client,
-    // One slot of a cluster holds all keys of a label: scripts use several at once.
-    prefix: `${prefix}:{${labelOf(options.label)}}:`,
+    ...dial,
+    prefix: prefixOf(prefix, labelOf(options.label), 'redisStores'),
     capacity: integerOf(capacity, 1, 2 ** 32, 'redisStores: capacity'),
     answerCapacity: integerOf(answerCapacity, 1, 2 ** 32, 'redisStores: answerCapacity'),
     eventsPerSession: integerOf(eventsPerSession, 1, 2 ** 20, 'redisStores: eventsPerSession'),
@@ -84,16 +77,6 @@ const readOptions = (given: RedisStoresOptions) => {
     onState
   }
 }
-
-// The connections are made anew by themselves: a client that reconnected would send what nobody waits for any more.
-const makerOf =
-  ({ url, client }: { url: string | undefined; client: RedisClientLike | undefined }) =>
-  () => {
-    const socket = { ...client?.options?.socket, reconnectStrategy: false as const, connectTimeout: CONNECT_MS }
-    const settings = { disableOfflineQueue: true, maintNotifications: 'disabled' as const, socket }
-    if (client) return client.duplicate(settings)
-    return createClient({ ...settings, url: url as string }) as unknown as RedisClientLike
-  }
 
 /**
  * redisStores connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and gives the stores of one label in it. It
@@ -108,8 +91,7 @@ const makerOf =
  * ```
  */
 export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
-  const { address, prefix, deadlineMs, onState, ...given } = readOptions(options)
-  const make = makerOf(given)
+  const { address, make, prefix, deadlineMs, onState, ...given } = readOptions(options)
   const tell = (isUp: boolean, error?: unknown): void => {
     try {
       onState?.(error === undefined ? { isUp } : { isUp, error })

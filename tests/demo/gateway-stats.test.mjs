@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: MIT
 // The reference gateway takes StatsCode's sync: signed requests only, the user of the session, answers signed like any other.
 import assert from 'node:assert/strict'
+import { copyFile, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { redisStores } from 'countersign/server/redis'
 import { createDeviceKey, readSyncAnswer, signEvent, syncBody } from 'countersign/stats-event'
-import { send, signIn, startGateway } from './harness.mjs'
+import { startRedis } from '../redis/server.mjs'
+import { makeFolder, send, signIn, startGateway } from './harness.mjs'
 
 const HOUR = 3_600_000
+
+/** What shows that a Redis has been in use: the first start over one that does not is fenced for a while. */
+const markUsed = async (url) => {
+  const stores = await redisStores({ url, label: 'demo' })
+  await stores.replay.fence(0)
+  await stores.close()
+}
 
 const post = async (client, path, value) => {
   const response = await client.fetch(path, { method: 'POST', body: JSON.stringify(value) })
@@ -91,4 +102,27 @@ test('STATS_PHASE decides what becomes of unsigned statistics, and devices outli
   const second = await startGateway(t, { STATS_PHASE: '4', DATA_DIR: gateway.folder })
   const other = await signIn(t, second)
   assert.equal((await sync(other, key, await eventsOf(key, 'strict'))).answer.trustLevel, 'verified')
+})
+
+test('two gateways over one Redis know the same devices, and STORE=memory keeps none on the disk', async (t) => {
+  const redis = await startRedis()
+  t.after(() => redis.stop())
+  await markUsed(redis.url)
+  const one = await startGateway(t, { STORE: redis.url })
+  const folder = await makeFolder(t)
+  await copyFile(join(one.folder, 'server.key'), join(folder, 'server.key'))
+  const other = await startGateway(t, { STORE: redis.url, DATA_DIR: folder })
+  const [ada, eve] = [await signIn(t, one), await signIn(t, other, { email: 'eve@example.org' })]
+  const { key, text } = await createDeviceKey()
+  assert.equal((await post(ada, '/api/stats/device', { deviceKey: text })).status, 200)
+  assert.equal((await post(eve, '/api/stats/device', { deviceKey: text })).status, 409)
+  const again = await signIn(t, other)
+  assert.equal((await sync(again, key, await eventsOf(key, 'strict'))).answer.trustLevel, 'verified')
+  const memory = await startGateway(t, { STORE: 'memory' })
+  assert.equal((await sync(await signIn(t, memory), key, [])).answer.success, true)
+  const kept = await readdir(memory.folder)
+  assert.deepEqual(
+    kept.filter((name) => name.includes('stats')),
+    []
+  )
 })

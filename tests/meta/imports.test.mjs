@@ -69,6 +69,7 @@ test('the entries are known', () => {
     'countersign/stats-event/node',
     'countersign/stats-event/server',
     'countersign/stats-event/server/lmdb',
+    'countersign/stats-event/server/redis',
     'countersign/action-proof',
     'countersign/action-proof/server',
     'countersign/explain',

@@ -11,6 +11,7 @@ import { deviceKeyFile } from 'countersign/stats-event/node'
 import { memoryStatsStore } from 'countersign/stats-event/server'
 import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
 import { createDevice, createWorld, HOUR, NOW } from './stats-kit.mjs'
+import { statsStoreSuite } from './stats-store-suite.mjs'
 
 const child = fileURLToPath(new URL('./stats-child.mjs', import.meta.url))
 
@@ -33,33 +34,7 @@ const run = (role, env, ...args) =>
 
 const makers = { memory: () => memoryStatsStore(), lmdb: (t) => lmdbStatsStore({ path: folder(t) }) }
 
-for (const [name, make] of Object.entries(makers)) {
-  test(`${name}: a change sees what the one before left, and what it leaves undefined stays`, async (t) => {
-    const store = make(t)
-    assert.deepEqual([await store.user('ada'), await store.device('d')], [undefined, undefined])
-    const add = ({ user }) => ({ user: { userId: 'ada', floorMs: (user?.floorMs ?? 0) + 1 }, result: user?.floorMs })
-    const results = await Promise.all(Array.from({ length: 200 }, () => store.update('ada', 'd', add)))
-    assert.deepEqual([results[0], new Set(results).size], [undefined, 200])
-    assert.deepEqual(await store.user('ada'), { userId: 'ada', floorMs: 200 })
-    assert.equal(await store.device('d'), undefined)
-    const device = { deviceId: 'd', userId: 'ada', lowestMode: 'strict' }
-    await store.update('ada', 'd', () => ({ device, result: 0 }))
-    assert.deepEqual([await store.device('d'), (await store.user('ada')).floorMs], [device, 200])
-    await store.close()
-    await assert.rejects(async () => store.update('ada', 'd', add), { code: 'ERR_CLOSED' })
-    await assert.rejects(async () => store.user('ada'), { code: 'ERR_CLOSED' })
-  })
-
-  test(`${name}: one session in fifty syncs at once is counted once`, async (t) => {
-    const world = createWorld({ store: make(t) })
-    const device = await createDevice(world)
-    const events = [await device.session(NOW - 3 * HOUR, HOUR)]
-    await Promise.all(Array.from({ length: 50 }, () => world.sync(device, events)))
-    assert.equal((await world.store.user('ada')).sessions.length, 1)
-    assert.equal((await world.stats.standing('ada')).trustLevel, 'verified')
-    await world.store.close()
-  })
-}
+for (const [name, make] of Object.entries(makers)) statsStoreSuite(test, name, make)
 
 test('lmdb: what was said outlives the process, and two processes lose no change of each other', async (t) => {
   const path = folder(t)

@@ -86,8 +86,8 @@ export type StatsRecords = { user: UserRecord | undefined; device: DeviceRecord 
 /** StatsStore keeps users and devices; `update` is its one atomic step. */
 export interface StatsStore {
   /**
-   * Gives the records of a user and of a device to `change`, which makes the new ones at once, without waiting for anything;
-   * what it leaves undefined stays as it is. Resolves to its `result` when the change would survive the death of the process.
+   * Gives the records of a user and of a device to `change`, which makes the new ones at once, without waiting for anything and
+   * perhaps more than once; what it leaves undefined stays as it is. Resolves to its `result` when the change would survive the death of the process.
    */
   update<Result>(
     userId: string,
