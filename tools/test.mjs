@@ -133,7 +133,7 @@ const run = ([program, ...args], output) =>
         output.push('stopped: it took too long\n')
         stopGently()
       },
-      (options.long ? 120 : 12) * 60_000
+      (options.long ? 120 : 25) * 60_000
     )
     for (const stream of [running.stdout, running.stderr]) stream.on('data', (bytes) => output.push(bytes))
     running.on('exit', () => stop('SIGKILL'))
