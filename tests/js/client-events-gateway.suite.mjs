@@ -19,13 +19,14 @@ export const suite = (test, assert, env) => {
   const signedIn = async (email = `${Math.random().toString(36).slice(2)}@example.com`) => {
     const { label, server_keys: keys } = await (await fetch(`${url}/.well-known/countersign.json`)).json()
     const serverKeys = keys.map(({ id, public_key: publicKey }) => ({ id, publicKey }))
-    const client = await connect({ url, label, serverKeys, store: memoryStore(), ...(await sockets()) })
+    const options = { url, label, serverKeys, store: memoryStore(), ...(await sockets()) }
+    const client = await connect(options)
     const code = async (challengeId) => {
       const outbox = await (await fetch(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)).json()
       return outbox.find(({ challenge_id: id }) => id === challengeId).code
     }
     await emailEnrollment(client, { email, code })
-    return { client, email }
+    return { client, email, options }
   }
 
   for (const carrier of CARRIERS) {
@@ -65,6 +66,40 @@ export const suite = (test, assert, env) => {
       // A second is what the gateway promises; the rest is a busy machine's.
       assert.ok(performance.now() - revokedMs < 5000)
       for (const client of [one, two]) await client.close()
+    })
+  }
+
+  /** A client that hears nothing from others. */
+  const deaf = async (options) => {
+    const { BroadcastChannel: Channel } = globalThis
+    globalThis.BroadcastChannel = undefined
+    try {
+      return await connect(options)
+    } finally {
+      globalThis.BroadcastChannel = Channel
+    }
+  }
+
+  for (const carrier of CARRIERS) {
+    test(`${carrier}: a stream is opened with the key that counts, by a client who missed that it was replaced`, async () => {
+      const { client: first, options } = await signedIn()
+      const client = await deaf(options)
+      const heard = listen(client.events({ carrier }))
+      await live(client)
+      await first.rotateKey()
+      await first.request('demo.publish', '{"text":"1"}')
+      await heard.count(1)
+      const { cursor } = heard.events[0]
+      await heard.iterator.return()
+      await client.request('demo.echo')
+      await first.rotateKey()
+      await first.request('demo.publish', '{"text":"2"}')
+      const again = listen(client.events({ carrier, after: cursor }))
+      await again.count(1)
+      assert.equal(again.events[0]?.sequence, 2)
+      assert.equal(client.state, 'ready')
+      await client.close()
+      await first.close()
     })
   }
 
