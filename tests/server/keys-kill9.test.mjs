@@ -12,7 +12,7 @@ import { serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
 import { enrol, FRAME, openAnswer, signRequest } from './kit.mjs'
 
-const ROUNDS = process.env.COUNTERSIGN_LONG === '1' ? 200 : 12
+const ROUNDS = process.env.COUNTERSIGN_LONG === '1' ? 200 : 6
 const SENDERS = 8
 const child = fileURLToPath(new URL('./keys-kill9-child.mjs', import.meta.url))
 
