@@ -4,6 +4,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createGateway, nodeHandler, serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
+import { webSocketHandler } from 'countersign/server/websocket'
 
 const [, , folder] = process.argv
 const signer = serverKeyFile(join(folder, 'server.key'))
@@ -22,18 +23,14 @@ const orders = {
       }
     }
     await Promise.all(Array.from({ length: atOnce }, work))
-    process.send({ done: true })
   },
-  async revoke({ sessionId }) {
-    await stores.sessions.revoke(sessionId, 'elsewhere')
-    process.send({ done: true })
-  },
+  revoke: ({ sessionId }) => stores.sessions.revoke(sessionId, 'elsewhere'),
   metrics: async () => process.send({ metrics: gateway.metrics() })
 }
 
 process.on('message', ({ order, ...what }) => orders[order](what))
 process.once('disconnect', () => process.exit())
 await gateway.ready()
-const server = createServer(nodeHandler(gateway)).listen(0, '127.0.0.1', () =>
-  process.send({ port: server.address().port })
-)
+const server = createServer(nodeHandler(gateway))
+server.on('upgrade', webSocketHandler(gateway))
+server.listen(0, '127.0.0.1', () => process.send({ port: server.address().port }))

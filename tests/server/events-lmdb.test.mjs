@@ -9,7 +9,8 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { createEventWorld, poll, subscribe, subscribeOver, withinASecond } from './events-kit.mjs'
+import { subscribeBy } from './events-dial.mjs'
+import { createEventWorld, poll, pollOver, subscribe, subscribeOver, withinASecond } from './events-kit.mjs'
 import { enrol } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
@@ -27,11 +28,11 @@ const spawnGateway = async (t, folder) => {
   const gateway = fork(child, [folder], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.after(() => gateway.kill('SIGKILL'))
   const published = []
-  let done = 0
+  let heard
   let port
   gateway.on('message', (message) => {
     if (message.published !== undefined) published.push(message.published)
-    if (message.done) done += 1
+    if (message.metrics) heard(message.metrics)
     if (message.port) port = message.port
   })
   const exited = new Promise((resolve) => gateway.once('exit', resolve))
@@ -40,7 +41,12 @@ const spawnGateway = async (t, folder) => {
     port,
     published,
     send: (message) => gateway.send(message),
-    done: (count = 1) => until(() => done >= count),
+    metrics() {
+      gateway.send({ order: 'metrics' })
+      return new Promise((resolve) => {
+        heard = resolve
+      })
+    },
     kill: () => {
       gateway.kill('SIGKILL')
       return exited
@@ -80,18 +86,22 @@ test('E12 R101 two processes and this one number the same session: no number twi
   elsewhere.leave()
 })
 
-test('R105 a revocation by one process reaches the streams of another within 1 s', async (t) => {
+test('E12 R105 a revocation by one process reaches the streams of another within 1 s, on each carrier', async (t) => {
   const world = await createFolderWorld(t)
   const other = await spawnGateway(t, world.folder)
   const round = async (isHere) => {
     const stream = await subscribe(world)
     const elsewhere = await subscribeOver(world, other.port)
+    const socket = await subscribeBy(world, { port: other.port })
     const polling = poll(world, { waitMs: 20_000 })
-    await until(() => /countersign_streams\{carrier="poll"\} 1/.test(world.gateway.metrics()))
+    const pollingElsewhere = poll(world, { waitMs: 20_000, send: pollOver(other.port) })
+    const isPolled = (metrics) => /countersign_streams\{carrier="poll"\} 1/.test(metrics)
+    await until(async () => isPolled(world.gateway.metrics()) && isPolled(await other.metrics()))
     const revokedAt = performance.now()
     if (isHere) await world.sessions.revoke(world.device.id, 'here')
     else other.send({ order: 'revoke', sessionId: world.device.id })
-    const all = await Promise.all([stream.rest(), elsewhere.rest(), polling.then(({ events }) => events)])
+    const polls = [polling, pollingElsewhere].map(async (asked) => (await asked).events)
+    const all = await Promise.all([stream.rest(), elsewhere.rest(), socket.rest(), ...polls])
     for (const events of all) assert.equal(events.at(-1).type, 'cs.revoked')
     const tookMs = performance.now() - revokedAt
     Object.assign(world.device, await enrol(world.sessions))
