@@ -2,8 +2,17 @@
 // Two server keys at work at once: cs.keys is answered by the one that clients are configured with (R97, R128).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createGateway, memoryReplayStore, memorySessionStore } from 'countersign/server'
-import { core, createSigner, createWorld, jsonOf, label, openAnswer } from './kit.mjs'
+import { connect, emailEnrollment, memoryStore } from 'countersign'
+import {
+  createGateway,
+  enrollment,
+  memoryCodeStore,
+  memoryEventStore,
+  memoryReplayStore,
+  memorySessionStore,
+  nodeHandler
+} from 'countersign/server'
+import { core, createSigner, createWorld, jsonOf, label, openAnswer, serve } from './kit.mjs'
 
 const DAY_MS = 86_400_000
 
@@ -52,6 +61,39 @@ test('B15 R128 without a keySigner the signer answers cs.keys; without a set it 
   const request = other.requestOf({ type: 'cs.keys', payload: '' })
   const answer = await openAnswer(await other.sendFrame(request.frame), request.requestId, other.old)
   assert.equal(answer.resultCode, 'unknown_type')
+})
+
+test('B15 R127 a stream opens, and its events are believed, under a key that the client learns by it', async (t) => {
+  const [next, old] = [createSigner('next'), createSigner('old')]
+  const parts = { label, sessions: memorySessionStore(), codes: memoryCodeStore() }
+  const codes = new Map()
+  const mailer = ({ email, code }) => void codes.set(email, code)
+  const keys = [{ id: 'next', publicKey: next.publicKey, notAfter: Date.now() + 30 * DAY_MS }]
+  const gateway = createGateway({
+    ...parts,
+    ...{ signer: next, keySigner: old, serverKeys: { serial: 1, keys } },
+    ...{ replay: memoryReplayStore({ capacity: 1024 }), events: memoryEventStore(), routes: {} },
+    enrollment: enrollment({ ...parts, signer: old, mailer })
+  })
+  const { url } = await serve(t, nodeHandler(gateway))
+  const serverKeys = [{ id: old.keyId, publicKey: old.publicKey }]
+  const client = await connect({ url, label, serverKeys, store: memoryStore() })
+  t.after(() => client.close())
+  const email = 'ada@example.org'
+  await emailEnrollment(client, { email, code: () => codes.get(email) })
+  let event
+  const hearing = (async () => {
+    for await (const heard of client.events({ carrier: 'sse' })) {
+      event = heard
+      return
+    }
+  })()
+  for (let tries = 0; tries < 200 && !event; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    await gateway.publish({ userId: email }, 'demo.tick', Buffer.from('x'))
+  }
+  await hearing
+  assert.deepEqual([event.type, Buffer.from(event.payload).toString()], ['demo.tick', 'x'])
 })
 
 test('keySigner is a signer, or createGateway throws', () => {
