@@ -52,7 +52,7 @@ const createParts = (session, run) => {
       wire.pin(frame, field)
     }
   })
-  const keyCard = createKeyCard({ client, core, label: description.label })
+  const keyCard = createKeyCard({ client, label: description.label })
   return {
     show,
     wire,
@@ -148,10 +148,10 @@ const createApp = (session) => {
     byId('send-button').focus({ preventScroll: true })
     await visit()
   }
-  // The end of a session may come by its stream, while nobody is sending.
+  // A session may end by its stream, and another tab may sign in or out, while nothing is under way here.
   client.on('state', (state) => {
     byId('chip-text').textContent = state
-    if (state === 'revoked' && !runner.isRunning()) refresh()
+    if (!runner.isRunning() && document.documentElement.dataset.state !== 'busy') refresh()
   })
   bind({ client, runner, tour, visit, ...parts })
   if (!location.hash && !isStill()) whenUntouched(UNTOUCHED_MS, () => tour.start(undefined, false))

@@ -11,6 +11,10 @@ const shape = (name, attributes) => {
   return node
 }
 
+/** bytesOf gives the 32 bytes of a thumbprint, which is written in base64url. */
+export const bytesOf = (thumbprint) =>
+  Uint8Array.from(atob(thumbprint.replaceAll('-', '+').replaceAll('_', '/')), (sign) => sign.charCodeAt(0))
+
 /** identicon draws a hash of at least 32 bytes as a mirrored mosaic of two hues. */
 export const identicon = (hash) => {
   const hues = [hash[28] * 1.4, hash[28] * 1.4 + 90 + (hash[29] % 150)]

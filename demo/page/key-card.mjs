@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The key, as far as anybody can see it: its public half, where it lies, and the browser's refusal to hand it over.
-import { byId, el, hexOf, printable } from './dom.mjs'
-import { identicon } from './identicon.mjs'
+import { byId, el, printable } from './dom.mjs'
+import { bytesOf, identicon } from './identicon.mjs'
 import { readStored, tryExport } from './stored-key.mjs'
 
 const fact = (name, value) => [el('dt', {}, name), el('dd', {}, value)]
@@ -12,13 +12,11 @@ const levelOf = async ({ storage }) => {
   return isPersisted ? 'IndexedDB · persistent' : 'IndexedDB · best effort'
 }
 
-const shortHex = (bytes) =>
-  hexOf(bytes)
-    .slice(0, 24)
-    .replace(/(.{4})(?=.)/g, '$1 ')
+// Why the key is of no better kind, where the browser could not make or keep one.
+const reasonsOf = ({ reason }) => Object.entries(reason).flatMap(([rung, code]) => fact(`no ${rung}`, code))
 
 /** createKeyCard returns `{ show, hide, export }`; it reads the record itself, since the client never gives its key out. */
-export const createKeyCard = ({ client, core, label }) => {
+export const createKeyCard = ({ client, label }) => {
   const [root, portrait, facts, refusal, chip] = ['scene-key', 'portrait', 'key-facts', 'refusal', 'chip-icon'].map(
     byId
   )
@@ -30,18 +28,19 @@ export const createKeyCard = ({ client, core, label }) => {
     for (const node of [refusal, facts, portrait, chip]) node.replaceChildren()
   }
   const show = async () => {
-    const { algorithm, publicKey } = client.key
-    const thumbprint = core.sha256(publicKey)
+    const { key } = client
+    const hash = bytesOf(key.thumbprint)
     stored = await readStored(label)
     root.dataset.empty = 'no'
-    portrait.replaceChildren(identicon(thumbprint))
-    chip.replaceChildren(identicon(thumbprint))
+    portrait.replaceChildren(identicon(hash))
+    chip.replaceChildren(identicon(hash))
     facts.replaceChildren(
-      ...fact('algorithm', { ed25519: 'Ed25519', es256: 'ECDSA P-256' }[algorithm]),
+      ...fact('algorithm', { ed25519: 'Ed25519', es256: 'ECDSA P-256' }[key.algorithm]),
       ...(stored ? fact('extractable', String(stored.key.extractable)) : []),
       ...(stored ? fact('usages', stored.key.usages.join(', ')) : []),
-      ...fact('storage', await levelOf(client.key)),
-      ...fact('thumbprint', shortHex(thumbprint)),
+      ...fact('storage', await levelOf(key)),
+      ...reasonsOf(key),
+      ...fact('thumbprint', key.thumbprint),
       ...fact('session', printable(client.sessionId))
     )
   }

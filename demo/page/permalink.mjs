@@ -10,10 +10,13 @@ export const writePlace = (...parts) => {
   markScene(parts[0])
 }
 
-/** markScene shows which scene the reader is in. */
+/** markScene shows which scene the reader is in; on a phone the links are a strip, which is moved to show it. */
 export const markScene = (scene) => {
-  for (const link of document.querySelectorAll('nav a')) {
-    if (link.hash === `#${scene}`) link.setAttribute('aria-current', 'true')
-    else link.removeAttribute('aria-current')
+  const nav = document.querySelector('nav')
+  for (const link of nav.children) {
+    if (link.hash === `#${scene}`) {
+      link.setAttribute('aria-current', 'true')
+      nav.scrollLeft = link.offsetLeft - nav.offsetLeft - (nav.clientWidth - link.offsetWidth) / 2
+    } else link.removeAttribute('aria-current')
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The device's key is replaced: packets that the old one has signed still count for a while, those of the new one from now on.
 import { byId } from './dom.mjs'
+import { bytesOf } from './identicon.mjs'
 import { createKeyBars } from './key-bars.mjs'
 
 const TYPE = 'demo.ping'
@@ -10,10 +11,8 @@ const OVERLAP_MS = 60_000
 const AFTER_MS = 600
 const EARLIER_MS = 30
 
-const nameOf = (core, publicKey) => core.sha256(publicKey)
-
 /** createDeviceRotation returns `{ rotate, show, tick }`; `onRotated` runs when the client has its new key. */
-export const createDeviceRotation = ({ client, core, middle, description }, { onRotated }) => {
+export const createDeviceRotation = ({ client, middle, description }, { onRotated }) => {
   const lifeMs = Math.min(OVERLAP_MS, description.pastMs)
   const bars = createKeyBars(byId('device-bars'), { spanMs: lifeMs * 2 })
   let held = []
@@ -23,10 +22,9 @@ export const createDeviceRotation = ({ client, core, middle, description }, { on
 
   const now = () => client.clock.now()
   const begin = () => {
-    const hash = nameOf(core, client.key.publicKey)
-    const name = hash.slice(0, 8).join()
-    if (!bars.has(name)) bars.begin(name, { hash, label: client.key.algorithm, fromMs: now() })
-    present = name
+    const { thumbprint, algorithm } = client.key
+    if (!bars.has(thumbprint)) bars.begin(thumbprint, { hash: bytesOf(thumbprint), label: algorithm, fromMs: now() })
+    present = thumbprint
   }
   const note = (name, resultCode) => {
     bars.dot(name, { atMs: now(), verdict: resultCode === 'ok' ? 'pass' : 'fail', label: resultCode })

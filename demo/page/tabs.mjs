@@ -88,6 +88,7 @@ export const createTabs = (session) => {
   }
   const addPeer = async () => {
     const peer = await another()
+    if (peer.state !== 'ready') throw new Error('a key in memory is one client’s alone')
     const ear = createStream({ client: peer })
     const end = async () => {
       member.leave()

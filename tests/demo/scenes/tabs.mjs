@@ -101,6 +101,7 @@ export const tabs = async (t, { view, gateway }) => {
     assert.equal(await view.text('#chip-text'), 'revoked')
     await view.waitFor('signed-out')
     await view.signIn()
+    await agreed((all) => all.length === 2 && all.every(({ state }) => state === 'ready'), 'both are signed in')
     // The tab that the page has opened closes where it is asked to.
     await page.evaluate((to) => {
       const channel = new BroadcastChannel('countersign-demo:demo')
