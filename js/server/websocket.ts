@@ -185,22 +185,33 @@ export const webSocketHandler = (
     })
   }
 
-  return (request, socket, head) => {
-    socket.on('error', () => socket.destroy())
-    const base: Inbound = {
-      method: request.method ?? '',
-      target: request.url ?? '',
-      header: (name) => headerOf(request, name),
-      read: async () => null,
-      onGone: () => () => {},
-      remoteAddress: addressOf(request),
-      isAmbiguous: hasDuplicates(request)
-    }
+  const baseOf = (request: IncomingMessage): Inbound => ({
+    method: request.method ?? '',
+    target: request.url ?? '',
+    header: (name) => headerOf(request, name),
+    read: async () => null,
+    onGone: () => () => {},
+    remoteAddress: addressOf(request),
+    isAmbiguous: hasDuplicates(request)
+  })
+
+  const upgrade: UpgradeListener = (request, socket, head) => {
+    const base = baseOf(request)
     const { status, source } = gateway.upgrade(base)
     if (status !== 101) return refuse(socket, status)
     if (waiting.isFull(source)) return refuse(socket, 429)
     const leave = waiting.enter(source)
     socket.once('close', leave)
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
+  }
+
+  return (request, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    try {
+      upgrade(request, socket, head)
+    } catch {
+      // What an application's `remoteAddress` throws must not end the process.
+      refuse(socket, 500)
+    }
   }
 }

@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { memoryEventStore, nodeHandler } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
 import { createServed, dial, metric, subscribeBy } from './events-dial.mjs'
-import { openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
+import { createEventWorld, openFirst, subscriptionOf, withinASecond } from './events-kit.mjs'
 import { createWorld, enrol, serve, signRequest } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
@@ -197,4 +197,17 @@ test('E9 R108 a peer that reads nothing is let go, and holds little until then',
   await until(() => metric(world, 'countersign_streams_ended_total{carrier="websocket",reason="slow"}') === 1)
   // 25 MiB were published; beside what the sockets of the system took, one page was read.
   assert.ok(read < 190, `${read} events were read`)
+})
+
+test('H4 a remoteAddress that throws is a 500, and webSocketHandler takes nothing but a gateway', async (t) => {
+  const world = await createEventWorld()
+  const served = await serve(t, nodeHandler(world.gateway))
+  const remoteAddress = () => {
+    throw new Error('no address')
+  }
+  served.server.on('upgrade', webSocketHandler(world.gateway, { remoteAddress }))
+  assert.equal(await dial(served.port).refused(), 500)
+  assert.equal((await world.call()).resultCode, 'ok')
+  for (const [gateway, options] of [[], [{}], [world.gateway, null], [world.gateway, { remoteAddress: 'x' }]])
+    assert.throws(() => webSocketHandler(gateway, options), { code: 'ERR_INVALID_ARGUMENT' })
 })
