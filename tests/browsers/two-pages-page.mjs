@@ -2,8 +2,7 @@
 // One of two pages of one origin: a client over the browser's own IndexedDB, and the steps that both take at once.
 
 import { connect } from 'countersign'
-
-const base64 = (bytes) => btoa(String.fromCharCode(...bytes))
+import { base64, codeOf, register, serveSteps } from './lab-page.mjs'
 
 /** Holds until the other page has come here too; the server lets both go with one stroke. */
 const meet = async (name) => {
@@ -17,18 +16,6 @@ const until = async (what, condition) => {
     if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
-}
-
-const codeOf = (promise) =>
-  promise.then(
-    () => 'ok',
-    (error) => error.code ?? String(error)
-  )
-
-const register = async ({ publicKey, algorithm, prove, post }) => {
-  const challengeId = await (await fetch('/login/challenge', { method: 'POST' })).text()
-  const proof = base64(await prove(challengeId, 'user-1'))
-  return post('/login/confirm', { challengeId, algorithm, publicKey: base64(publicKey), proof })
 }
 
 /** The key that the gateway has for whoever asks, by the session's own word. */
@@ -81,18 +68,4 @@ const leaving = async (round, isLeaving) => {
   return { done, ends, after: await codeOf(client.request('demo.key')), ...view(client) }
 }
 
-// A page's driver may serve one page at a time: a step is begun, and asked about.
-const steps = { start, enrolling, rotating, leaving }
-globalThis.lab = {
-  begin(name, ...given) {
-    globalThis.lab.outcome = undefined
-    steps[name](...given).then(
-      (value) => {
-        globalThis.lab.outcome = { value }
-      },
-      (error) => {
-        globalThis.lab.outcome = { error: `${name}: ${error?.code ?? ''} ${error?.stack ?? error}` }
-      }
-    )
-  }
-}
+serveSteps({ start, enrolling, rotating, leaving })

@@ -2,6 +2,7 @@
 // Token buckets and what they are counted by.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { memoryReplayStore } from 'countersign/server'
 import { createBuckets, sourceOf } from '../../dist/server/rates.js'
 import { createWorld, enrol } from './kit.mjs'
 
@@ -52,6 +53,20 @@ test('K1 the limits of sessions, users and types are counted apart', async () =>
   assert.equal(await codeOf({ device: second }), 'ok')
   assert.equal(await codeOf({}), 'cs.rate_limited', "the user's fourth")
   assert.equal(await codeOf({ device: other }), 'ok')
+})
+
+test('D15 of 2000 requests that one session sends at once, its burst is handled and each other is refused, signed', async () => {
+  const world = await createWorld({
+    replay: memoryReplayStore({ capacity: 2 ** 18 }),
+    rates: { perSource: 1e9, perSession: { perSecond: 50, burst: 50 } }
+  })
+  const counts = {}
+  for (let count = 0; count < 2000; count++) {
+    const { resultCode } = await world.call()
+    counts[resultCode] = (counts[resultCode] ?? 0) + 1
+  }
+  assert.deepEqual(counts, { ok: 50, 'cs.rate_limited': 1950 })
+  assert.equal(world.handled.length, 50)
 })
 
 test("K1 a forged request never spends its victim's rate", async () => {
