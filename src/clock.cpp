@@ -108,8 +108,7 @@ void ServerClock::take(Interval sample, ClockSource source, bool replace) {
     next = widened(sample, at_ms, 0);
     // An event has no upper end to settle a suspicion with. Where it fits without, the suspicion
     // stays and the middle stays where it was.
-    const bool stays =
-        source == ClockSource::event && next.low <= known.high + clock_resolution_ms;
+    const bool stays = source == ClockSource::event && next.low <= known.high + clock_resolution_ms;
     if (stays) {
       suspicion_ms_ = suspicion_ms;
     } else {
