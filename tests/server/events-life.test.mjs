@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { memoryEventStore, memorySessionStore, nodeHandler } from 'countersign/server'
+import { memoryEventStore, memorySessionStore } from 'countersign/server'
+import { createServed, metric } from './events-dial.mjs'
 import {
   createEventWorld,
   poll,
@@ -15,24 +16,10 @@ import {
   subscriptionOf,
   withinASecond
 } from './events-kit.mjs'
-import { createFakeClock, createKey, enrol, openAnswer, serve, startMs } from './kit.mjs'
+import { createFakeClock, createKey, enrol, openAnswer, startMs } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
-const createServed = async (t, options = {}) => {
-  const world = await createEventWorld(options)
-  return { ...world, ...(await serve(t, nodeHandler(world.gateway))) }
-}
-
 const texts = (events) => events.map(({ text }) => text)
-
-/** metric reads one series of a gateway's metrics. */
-const metric = ({ gateway }, series) => {
-  const line = gateway
-    .metrics()
-    .split('\n')
-    .find((text) => text.startsWith(`${series} `))
-  return line === undefined ? undefined : Number(line.slice(series.length + 1))
-}
 
 test('R104 silence is broken by cs.time with the last number sent and a time that only grows', async (t) => {
   const world = await createServed(t, { limits: { heartbeatMs: 40 } })

@@ -7,8 +7,9 @@ import { connect } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
-import { memoryEventStore, memoryReplayStore, nodeHandler } from 'countersign/server'
-import { createEventWorld, post, subscribe, subscribeOver, subscriptionOf } from './events-kit.mjs'
+import { memoryEventStore, memoryReplayStore } from 'countersign/server'
+import { createServed } from './events-dial.mjs'
+import { post, subscribe, subscribeOver, subscriptionOf } from './events-kit.mjs'
 import { serve } from './kit.mjs'
 import { until } from './socket-kit.mjs'
 
@@ -47,12 +48,6 @@ const serveProxy = (t, port, { isObedient = false, compresses = false } = {}) =>
     response.on('close', () => asked.destroy())
     request.pipe(asked)
   })
-
-const createServed = async (t, options = {}) => {
-  const world = await createEventWorld(options)
-  t.after(() => world.gateway.close())
-  return { ...world, ...(await serve(t, nodeHandler(world.gateway))) }
-}
 
 const proxies = {
   'that fills 2 KiB first': {},
