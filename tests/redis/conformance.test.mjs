@@ -36,7 +36,7 @@ const makeStores = async () => {
 }
 
 // At the same time: most of them wait.
-describe('the suites', { concurrency: true }, () => {
+describe('the suites', { concurrency: 16 }, () => {
   const exact = { name: 'redis', elapse: (ms) => sleep(ms + 50) }
   sessionConformance(test, assert, makeStores, exact)
   replayConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })

@@ -6,7 +6,7 @@ import { CountersignError, isCountersignError } from '../../errors.ts'
 import { within } from '../deadline.ts'
 import { type RedisClientLike, storageFailed, type Word } from './client.ts'
 
-const DIAL_MS = 2000
+const DIAL_MS = 5000
 const BEAT_MS = 1000
 const FIRST_DELAY_MS = 20
 const LONGEST_DELAY_MS = 1000
