@@ -179,6 +179,13 @@ export class Account {
     return true
   }
 
+  /** postpone goes on with the old key where the store, or a tab that is long at it, keeps us from asking; throws what else failed. */
+  postpone(error: CountersignError): void {
+    if (error.category !== 'storage' || !this.session) throw error
+    const { id, key } = this.session
+    this.session = { id, key }
+  }
+
   /** forget deletes the key and ends the session on this device. */
   async forget(): Promise<void> {
     const leaving = this.session?.id

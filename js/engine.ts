@@ -243,6 +243,7 @@ export class Engine implements Host {
   #settle(): Promise<void> {
     this.#settling ??= loadChanges()
       .then(({ settle }) => settle(this))
+      .catch((error) => this.account.postpone(error))
       .finally(() => {
         this.#settling = undefined
       })

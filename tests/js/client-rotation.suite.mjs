@@ -161,6 +161,17 @@ export const suite = (test, assert) => {
     assert.equal(await works(other), 'ok')
   })
 
+  test('a tab whose turn to ask does not come goes on with the old key', async () => {
+    const { store, options } = await enrolled({ retries: 0 })
+    const dead = await connect({ ...options, fetch: lost, trustLocalClock: true })
+    await assert.rejects(dead.rotateKey(), { code: 'ERR_NETWORK' })
+    const lock = (name, work) => (name.endsWith(':rotate') ? Promise.reject(new Error('busy')) : store.lock(name, work))
+    const other = await connect({ ...options, store: { ...store, lock } })
+    assert.equal(await works(other), 'ok')
+    await assert.rejects(other.rotateKey(), { code: 'ERR_STORAGE_FAILED' })
+    assert.equal(await works(other), 'ok')
+  })
+
   test('R123 a rotation held back is found out about when it arrives, and the new key dropped only after it cannot', async () => {
     const clocks = createClocks()
     const gateway = await fakeGateway({ now: clocks.serverNow })
