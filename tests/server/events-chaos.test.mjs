@@ -57,7 +57,7 @@ const openGateway = async () => {
   const gateway = await createGateway({
     ...shared,
     events: memoryEventStore(),
-    limits: { heartbeatMs: 250 },
+    limits: { heartbeatMs: 100 },
     routes: {},
     enrollment: enrollment(shared)
   })
