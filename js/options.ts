@@ -207,7 +207,8 @@ const noFetch = (): never => {
 
 const platformSocket = (url: string, protocol: string): WebSocket => {
   const { WebSocket: Socket } = globalThis
-  if (typeof Socket !== 'function') throw new CountersignError('ERR_NETWORK', { detail: 'there is no WebSocket here' })
+  if (typeof Socket !== 'function')
+    throw new CountersignError('ERR_NETWORK', { detail: 'no WebSocket', retry: 'never' })
   return new Socket(url, protocol)
 }
 

@@ -6,7 +6,15 @@ import type { Line } from '../transport/exchange.ts'
 import type { Bytes, OpenedEvent } from '../types.ts'
 import { Choice } from './carriers.ts'
 import { Consumer } from './consumer.ts'
-import { CountersignError, isApplicationResult, isRefusal, openAnswer, refusalOf, splitFrame } from './kit.ts'
+import {
+  CountersignError,
+  isApplicationResult,
+  isCountersignError,
+  isRefusal,
+  openAnswer,
+  refusalOf,
+  splitFrame
+} from './kit.ts'
 import { Place, type Verdict } from './place.ts'
 import { reportEvent } from './report.ts'
 import type { Item } from './route.ts'
@@ -85,7 +93,8 @@ export class Hub {
     this.#running = undefined
     running.abort(error)
     this.role = 'none'
-    const reason = error as CountersignError | undefined
+    const reason =
+      error === undefined || isCountersignError(error) ? error : new CountersignError('ERR_INTERNAL', { cause: error })
     this.tell(reason?.resultCode === undefined ? 'idle' : 'refused', reason)
     for (const consumer of [...this.#consumers]) consumer.end(reason)
   }

@@ -107,9 +107,16 @@ const canAgree = (): boolean =>
   typeof globalThis.BroadcastChannel === 'function' &&
   (globalThis as { navigator?: Navigator }).navigator?.locks !== undefined
 
+// Where storage is denied, as in a sandboxed frame, so are locks.
+const isDenied = (error: unknown): boolean => (error as Error | undefined)?.name === 'SecurityError'
+
 /** runFeed is the feed of a client's hub: one stream for all tabs of the browser where they can agree, one of its own elsewhere. */
 export const runFeed = async (hub: Hub, signal: AbortSignal): Promise<void> => {
-  if (canAgree()) return runTogether(hub, signal)
+  try {
+    if (canAgree()) return await runTogether(hub, signal)
+  } catch (error) {
+    if (signal.aborted || !isDenied(error)) throw error
+  }
   hub.role = 'alone'
   return runLink(hub, signal, () => {})
 }

@@ -104,7 +104,9 @@ const pauseOrOnline = (hub: Hub, ms: number, signal: AbortSignal): Promise<void>
     signal.addEventListener('abort', stop)
   })
 
-const isNetwork = (error: unknown): boolean => isCountersignError(error) && error.code === 'ERR_NETWORK'
+// A redirect, or a WebSocket that does not open, is the doing of something in between.
+const isNetwork = (error: unknown): boolean =>
+  isCountersignError(error) && error.code === 'ERR_NETWORK' && error.retry !== 'never'
 
 /**
  * runLink keeps a connection to the gateway for a hub until the signal aborts; `onFrame` is told each event that was taken.

@@ -49,12 +49,13 @@ const bytesOf = (data: unknown): Bytes => {
 /** open resolves when the socket is open; its messages go into the inbox from then on. */
 const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
   new Promise((resolve, reject) => {
-    const lost = (detail: string): CountersignError => new CountersignError('ERR_NETWORK', { detail })
+    const lost = (detail: string, retry?: 'never'): CountersignError =>
+      new CountersignError('ERR_NETWORK', { detail, retry })
     socket.binaryType = 'arraybuffer'
     socket.onopen = () => resolve()
     socket.onerror = () => inbox.end(lost('the WebSocket failed'))
     socket.onclose = ({ code }) => {
-      reject(lost(`the WebSocket did not open: ${code}`))
+      reject(lost(`the WebSocket did not open: ${code}`, 'never'))
       inbox.end()
     }
     socket.onmessage = ({ data }) => {
@@ -80,7 +81,8 @@ export async function* readSocket(route: Route): AsyncGenerator<Item> {
   try {
     if (signal.aborted) throw signal.reason
     await open(socket, inbox)
-    if (socket.protocol !== PROTOCOL) throw new CountersignError('ERR_NETWORK', { detail: 'another subprotocol' })
+    if (socket.protocol !== PROTOCOL)
+      throw new CountersignError('ERR_NETWORK', { detail: 'another subprotocol', retry: 'never' })
     const { line, requestId, frame } = await subscribe(route)
     const sentMs = line.clock.monotonic()
     socket.send(frame)

@@ -126,6 +126,7 @@ export const suite = (test, assert, env) => {
     streams.publish('n')
     await heard.count(2)
     assert.ok(streams.opened.every(({ carrier }) => carrier === 'poll'))
+    assert.equal(streams.sockets.length, 1)
     assert.equal(client.connection.carrier, 'poll')
     await client.close()
   })

@@ -156,6 +156,26 @@ export const suite = (test, assert) => {
       for (const tab of tabs) await tab.close()
     }))
 
+  test('a tab that is denied locks has a stream of its own', () =>
+    withLocks(async () => {
+      const { locks } = navigator
+      const own = Object.getOwnPropertyDescriptor(locks, 'request')
+      const request = () => Promise.reject(new DOMException('denied', 'SecurityError'))
+      Object.defineProperty(locks, 'request', { value: request, configurable: true, writable: true })
+      try {
+        const { tabs, streams } = await openTabs(1)
+        const heard = listen(tabs[0].events())
+        await live(tabs[0])
+        assert.equal(tabs[0].connection.role, 'alone')
+        streams.publish('n')
+        await heard.count(1)
+        await tabs[0].close()
+      } finally {
+        if (own) Object.defineProperty(locks, 'request', own)
+        else delete locks.request
+      }
+    }))
+
   test('a revocation on the stream reaches every tab', () =>
     withLocks(async () => {
       const { tabs, streams } = await openTabs(3)
