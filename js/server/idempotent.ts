@@ -113,7 +113,11 @@ const keep = async (settings: Settings, { key32, token }: Claim, answer: KeptAns
   try {
     await within(STORE_MS, 'the answer store', () => answers.finish(key32, token, kept, { keepMs, nowMs: clock.now() }))
   } catch (error) {
-    onFailure(error)
+    try {
+      onFailure(error)
+    } catch {
+      // Nor is it lost where nobody can be told.
+    }
   }
 }
 

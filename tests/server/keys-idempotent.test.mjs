@@ -202,6 +202,11 @@ test('R132 an answer that could not be kept is told once, and its outcome is unk
   assert.deepEqual(failures, ['full disk'])
   shop.now.ms += 30_000
   assert.equal((await order(shop)).resultCode, 'cs.outcome_unknown')
+  const telling = () => {
+    throw new Error('the log is full as well')
+  }
+  const mute = await createShop({ answers: { ...failing }, onFailure: telling })
+  assert.equal((await order(mute, { idempotencyKey: 'k3' })).resultCode, 'done')
   const small = await createShop({ answerBytes: 4 })
   assert.equal((await order(small, { payload: '12345' })).text, '12345')
   assert.equal((await order(small, { payload: '12345' })).resultCode, 'cs.outcome_unknown')
