@@ -31,6 +31,8 @@ export class IntentQueue {
   readonly #stops: (() => void)[] = []
   #owner: string | null
   #isClosed = false
+  /** The other tabs are not told anything any more. */
+  #hasLeft = false
 
   /** @internal */
   constructor(client: QueueClient, settings: QueueSettings) {
@@ -102,11 +104,13 @@ export class IntentQueue {
     }
     const id = await this.#keep(draft)
     const settled = new Promise<Reply>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject })
+      // Closed while it was written: it is the next visit's, and nobody here will hear of it.
+      if (this.#hasLeft) reject(new CountersignError('ERR_CLOSED'))
+      else this.#waiting.set(id, { resolve, reject })
     })
     // Whoever does not ask how it ended is told by the event alone.
     settled.catch(() => {})
-    this.#tabs.post({ about: 'intents' })
+    this.#post({})
     this.#sender.look()
     return { intent: { ...draft, id }, settled }
   }
@@ -144,6 +148,7 @@ export class IntentQueue {
     this.#isClosed = true
     for (const stop of this.#stops) stop()
     await this.#sender.close()
+    this.#hasLeft = true
     this.#tabs.close()
     for (const { reject } of this.#waiting.values()) reject(new CountersignError('ERR_CLOSED'))
     this.#waiting.clear()
@@ -159,8 +164,12 @@ export class IntentQueue {
     })
   }
 
+  #post(message: { intent?: Intent; word?: Word }): void {
+    if (!this.#hasLeft) this.#tabs.post({ about: 'intents', ...message })
+  }
+
   #settled(intent: Intent, outcome: Outcome): void {
-    this.#tabs.post({ about: 'intents', intent, word: wordOf(outcome) })
+    this.#post({ intent, word: wordOf(outcome) })
     this.#tell(intent, outcome)
   }
 
@@ -195,12 +204,18 @@ export class IntentQueue {
     for (const [id, waiting] of this.#waiting) {
       if (there.has(id) || this.#sought.has(id)) continue
       this.#sought.add(id)
-      this.#settings.schedule(async () => {
+      const missed = (): void => {
         this.#sought.delete(id)
-        const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
-        if (!isGone || !this.#waiting.delete(id)) return
-        waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab has sent it' }))
-      }, WORD_MS)
+        // Where the store cannot say, the sender asks it until it can, and the intent is sought again.
+        this.#miss(id, waiting).catch(() => this.#sender.look())
+      }
+      this.#settings.schedule(missed, WORD_MS)
     }
+  }
+
+  async #miss(id: number, waiting: Waiting): Promise<void> {
+    const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
+    if (!isGone || !this.#waiting.delete(id)) return
+    waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab has sent it' }))
   }
 }

@@ -4,7 +4,7 @@
 import { indexedDbIntents, memoryIntents } from 'countersign/queue'
 import { fakeIndexedDb } from './client/fake-indexeddb.mjs'
 import { lost, text } from './client/fixture.mjs'
-import { house, until } from './client/queue.mjs'
+import { house, impatient, until } from './client/queue.mjs'
 
 const failure = (promise) =>
   promise.then(
@@ -170,6 +170,76 @@ export const suite = (test, assert, env) => {
     broken.add('add')
     await assert.rejects(it.queue.add('demo.order', 'x'), { code: 'ERR_STORAGE_FAILED' })
     broken.clear()
+    await it.close()
+  })
+
+  test('R133 a queue that is closed meanwhile leaves nothing pending: what was added stays and rejects, a cancel goes through', async () => {
+    const store = memoryIntents()
+    let proceed = () => {}
+    const slow = {
+      ...store,
+      async add(...given) {
+        const id = await store.add(...given)
+        await new Promise((resolve) => {
+          proceed = resolve
+        })
+        return id
+      }
+    }
+    const it = await house({ queue: { store: slow } })
+    it.isDown = true
+    const adding = it.queue.add('demo.order', 'x')
+    await until(assert, async () => (await store.list('countersign')).length === 1, 'the intent in the store')
+    await it.queue.close()
+    proceed()
+    const { intent, settled } = await adding
+    await assert.rejects(settled, { code: 'ERR_CLOSED' })
+    assert.equal((await store.list('countersign')).length, 1)
+    const cancelled = await it.queue.cancel(intent.id)
+    assert.deepEqual([cancelled, await store.list('countersign')], [true, []])
+    await it.close()
+  })
+
+  test('R133 a store that fails where an intent has vanished ends no program: the intent is sought again', async () => {
+    const store = memoryIntents()
+    const failures = []
+    const [isNode, target] = [env.runtime === 'node', env.runtime === 'node' ? process : globalThis]
+    const note = (event) => failures.push(event.reason ?? event)
+    if (isNode) target.on('unhandledRejection', note)
+    else target.addEventListener('unhandledrejection', note)
+    let isBroken = false
+    const list = (name) => (isBroken ? Promise.reject(new Error('the disk is gone')) : store.list(name))
+    const due = []
+    const runDue = () => {
+      for (const run of due.splice(0)) run()
+    }
+    const schedule = (run, ms) => {
+      if (ms !== 1000) return impatient(run, ms)
+      due.push(run)
+      return () => {}
+    }
+    const it = await house({ queue: { store: { ...store, list }, schedule } })
+    it.isDown = true
+    const { intent, settled } = await it.queue.add('demo.order', 'x')
+    await until(assert, () => it.queue.state === 'waiting', 'a failed try')
+    await store.delete('countersign', intent.id)
+    await until(assert, () => due.length > 0, 'the search for the intent')
+    isBroken = true
+    runDue()
+    await new Promise((resolve) => setTimeout(resolve, 50))
+    isBroken = false
+    let code
+    settled.catch((error) => {
+      code = error.code
+    })
+    const look = () => {
+      runDue()
+      return code
+    }
+    await until(assert, look, 'the end of the intent')
+    assert.deepEqual([code, failures], ['ERR_OUTCOME_UNKNOWN', []])
+    if (isNode) target.off('unhandledRejection', note)
+    else target.removeEventListener('unhandledrejection', note)
     await it.close()
   })
 

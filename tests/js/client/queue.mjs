@@ -5,7 +5,7 @@ import { intentQueue, memoryIntents } from 'countersign/queue'
 import { enrolled, lost, text } from './fixture.mjs'
 
 /** Timers that never take long: what a queue waits for is looked at every 20 ms. */
-const impatient = (run, ms) => {
+export const impatient = (run, ms) => {
   const timer = setTimeout(run, Math.min(ms, 20))
   return () => clearTimeout(timer)
 }
