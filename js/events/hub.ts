@@ -195,7 +195,8 @@ export class Hub {
     if (opened.eventType === 'cs.revoked') this.host.revoked(session)
     if (!event) return
     if (to) to.push(event, place.isBack)
-    else this.#hand(event, place.isBack)
+    // Whoever has begun to listen while it was verified has another place, and gets there by a connection of their own.
+    else if (place === this.place) this.#hand(event, place.isBack)
   }
 
   #hand(event: ClientEvent, isBack: boolean): void {

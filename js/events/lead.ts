@@ -34,6 +34,8 @@ const take = (name: string, options: LockOptions, onLost: () => void): Promise<R
 
 /** lead runs the connection for all tabs until the signal aborts; rejects as runLink does. */
 const lead = async (hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> => {
+  // Given up while the lock was asked for: nothing is said of a stream that nobody listens to.
+  signal.throwIfAborted()
   const { settings, tabs } = hub.host
   const say = (message: object): void => tabs.post({ about: 'events', session: sessionId, ...message })
   const tellState = ({ state, carrier }: ConnectionView): void => say({ state, carrier })
@@ -85,6 +87,7 @@ const waitForLead = async (
   signal: AbortSignal,
   onLost: () => void
 ): Promise<Release> => {
+  signal.throwIfAborted()
   const waiting = childOf(signal)
   const turn = take(name, { signal: waiting.signal }, onLost)
   const following = childOf(signal)

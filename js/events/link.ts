@@ -54,6 +54,8 @@ const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) =
       line = item.line
       if (item.requestId !== undefined) {
         await hub.begin(item)
+        // Given up while it was verified: what is told next is of another connection, or of none.
+        inner.signal.throwIfAborted()
         if (!outcome.hasBegun) hub.tell('live')
         outcome.hasBegun = true
         hub.choice.works()

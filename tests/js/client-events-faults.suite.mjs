@@ -156,4 +156,49 @@ export const suite = (test, assert) => {
       await client.close()
     })
   }
+
+  test('E12 what was still being verified when its listener left is not the next listener’s, and makes nothing live', async () => {
+    const { client, gateway, streams } = await listening()
+    const next = await gateway.foreignKey()
+    const notAfter = Math.floor(gateway.now()) + 24 * 3600 * 1000
+    const key = { id: 'k2', public_key: btoa(String.fromCharCode(...next.publicKey)), not_after: notAfter }
+    let answerKeys
+    const { intercept } = gateway
+    gateway.intercept = async (exchange, answer) => {
+      if (exchange.messageType !== 'cs.keys') return intercept(exchange, answer)
+      await new Promise((resolve) => {
+        answerKeys = resolve
+      })
+      return answer({ payload: JSON.stringify({ serial: 1, keys: [key] }) })
+    }
+    once(streams, 5, async (event) => [await streams.frame({ ...event, keyId: 'k2', sign: next.sign })])
+    for (let number = 1; number <= 4; number++) streams.publish('n')
+    const leaving = client.events()
+    const heard = listen(leaving)
+    await live(client)
+    streams.publish('n')
+    await until(() => answerKeys, 'the question for a key')
+    await leaving.return()
+    // The next one's subscription, or its question to follow by, is not answered yet when the key comes.
+    let answerStream
+    const hold = () =>
+      new Promise((resolve) => {
+        answerStream = resolve
+      })
+    streams.blocked = { sse: hold, poll: hold }
+    const following = listen(client.events({ after: 0 }))
+    await until(() => answerStream, 'the next subscription')
+    answerKeys()
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.deepEqual([following.got, client.connection.state], [[], 'connecting'])
+    streams.blocked = {}
+    answerStream()
+    await following.count(5)
+    assert.deepEqual(
+      following.events.map(({ sequence }) => sequence),
+      [1, 2, 3, 4, 5]
+    )
+    assert.deepEqual(heard.got, [])
+    await client.close()
+  })
 }

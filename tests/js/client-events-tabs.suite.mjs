@@ -73,6 +73,39 @@ export const suite = (test, assert) => {
       for (const { tab } of all) await tab.close()
     }))
 
+  test('a listener that leaves while the lock is asked for leaves the stream idle, and the next one follows', () =>
+    withLocks(async () => {
+      const { tabs, streams } = await openTabs(2)
+      const first = listen(tabs[0].events({ after: 0 }))
+      await live(tabs[0])
+      const { locks } = globalThis.navigator
+      const own = Object.getOwnPropertyDescriptor(locks, 'request')
+      const request = locks.request.bind(locks)
+      let grant
+      const value = async (...given) => {
+        await new Promise((resolve) => {
+          grant = resolve
+        })
+        return request(...given)
+      }
+      Object.defineProperty(locks, 'request', { value, configurable: true })
+      const leaving = tabs[1].events()
+      leaving.next()
+      await until(() => grant, 'the question for the lock')
+      if (own) Object.defineProperty(locks, 'request', own)
+      else delete locks.request
+      await leaving.return()
+      grant()
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      assert.deepEqual([tabs[1].connection.state, tabs[1].connection.role], ['idle', 'none'])
+      const heard = listen(tabs[1].events({ after: 0 }))
+      await live(tabs[1])
+      assert.deepEqual(roles(tabs), ['leader', 'follower'])
+      streams.publish('n')
+      for (const one of [first, heard]) await one.count(1)
+      for (const tab of tabs) await tab.close()
+    }))
+
   test('a tab that comes late asks for what it has missed, and only that', () =>
     withLocks(async () => {
       const { tabs, streams } = await openTabs(2)
