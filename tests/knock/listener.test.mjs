@@ -42,6 +42,13 @@ test('an action that throws is answered as failed, and the listener goes on', as
   assert.equal((await sendKnock(fields(), optionsFor(daemon))).status, 1)
 })
 
+test('a log that throws or rejects ends nothing', async (t) => {
+  for (const onEvent of [() => assert.fail('log'), async () => assert.fail('log')]) {
+    const daemon = await listen(t, { onEvent })
+    assert.equal((await sendKnock(fields(), optionsFor(daemon))).text, '1: OK')
+  }
+})
+
 test('a long text of an answer is cut, and says so', async (t) => {
   const daemon = await listen(t, { onKnock: () => ({ ok: false, text: 'x'.repeat(500) }) })
   const reply = await sendKnock(fields(), optionsFor(daemon))
@@ -154,6 +161,33 @@ test('a knock is remembered as long as its time is good, whatever it was dated',
   }
   ms += 1000
   await send(1, 'timestamp')
+})
+
+test('a listener that closes finishes what is under way, its reply too, and takes nothing new', async (t) => {
+  let finish
+  const knocked = []
+  const daemon = await listen(t, {
+    onKnock: (knock) => {
+      knocked.push(knock)
+      return new Promise((resolve) => {
+        finish = () => resolve({ text: 'late' })
+      })
+    }
+  })
+  const reply = sendKnock(fields(), { ...optionsFor(daemon), replyWithinMs: 20_000 })
+  await daemon.until(1, 'accepted')
+  while (knocked.length === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+  const closed = daemon.listener.close()
+  await sendTo(daemon.listener, await sealKnock(fields(), key, rsaPair().publicKey))
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  assert.equal(knocked.length, 1)
+  finish()
+  assert.equal((await reply).text, 'late')
+  await closed
+  assert.deepEqual(
+    daemon.events.map(({ code }) => code),
+    ['accepted', 'replied']
+  )
 })
 
 test('what a program hears from another port is not its reply, and options that cannot be are refused', async (t) => {

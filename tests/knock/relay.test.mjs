@@ -5,6 +5,7 @@ import { createSocket } from 'node:dgram'
 import { test } from 'node:test'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { relayKnock, sealKnock } from 'countersign/knock'
+import { sendKnock } from 'countersign/knock/node'
 import { isForbidden, knockRelay } from 'countersign/knock/server'
 import { createWorld } from '../server/kit.mjs'
 import { fields, key, listen, rsaPair } from './kit.mjs'
@@ -98,6 +99,12 @@ test('G1 a name that stands for a forbidden address is refused at the moment it 
     'ff02::1',
     '64:ff9b::7f00:1',
     '2002:7f00:1::',
+    '::ffff:0:127.0.0.1',
+    '::127.0.0.1',
+    'fec0::1',
+    'fe80::1%eth0',
+    '5f00::1',
+    '3fff::1',
     'not an address',
     ''
   ]
@@ -123,6 +130,46 @@ test('targets that cannot be meant are refused when the gateway starts', () => {
   for (const target of wrong) assert.throws(() => knockRelay({ targets: { door: target } }), isUsage)
   assert.throws(() => knockRelay({}), isUsage)
   assert.throws(() => knockRelay({ targets: {}, maxReplyMs: 99_999 }), isUsage)
+  for (const session of [{ perSecond: 0, burst: 1 }, { perSecond: 1 }, { perSecond: 'a', burst: 1 }, 5]) {
+    assert.throws(() => knockRelay({ targets: {}, rates: { session } }), isUsage, JSON.stringify(session))
+  }
+})
+
+test('an address there is no way to is unreachable, for the relay and for sendKnock, and ends no process', async () => {
+  // The system refuses to connect to it, as it does to an IPv6 address where there is no IPv6.
+  const host = '255.255.255.255'
+  const relay = await relayOf({ targets: { door: { host, port: 9, allowPrivate: true } } })
+  const datagram = await sealKnock(fields(), key, rsaPair().publicKey)
+  for (const replyWithinMs of [0, 5000]) {
+    await assert.rejects(relayKnock(relay, { target: 'door', datagram, replyWithinMs }), refused('unreachable'))
+  }
+  const options = { host, port: 9, key, serverPublicKeyPem: rsaPair().publicKey }
+  await assert.rejects(sendKnock(fields(), options), { code: 'ERR_NETWORK' })
+})
+
+test('a name has one question under way, whose answer serves all who came meanwhile', async (t) => {
+  const daemon = await listen(t)
+  const asked = []
+  const relay = await relayOf({
+    targets: { door: { host: 'door.example.com', port: daemon.listener.port } },
+    resolve: (host) => new Promise((resolve, reject) => asked.push({ host, resolve, reject }))
+  })
+  const datagram = await sealKnock(fields(), key, rsaPair().publicKey)
+  const send = () => relayKnock(relay, { target: 'door', datagram })
+  const waitFor = async (count) => {
+    while (asked.length < count) await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  const first = [send(), send(), send()].map((sent) => assert.rejects(sent, refused('unreachable')))
+  await waitFor(1)
+  // All three have come to the relay before it hears anything.
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  assert.equal(asked.length, 1)
+  asked[0].reject(new Error('no such name'))
+  await Promise.all(first)
+  const next = assert.rejects(send(), refused('forbidden_address'))
+  await waitFor(2)
+  asked[1].resolve('127.0.0.1')
+  await next
 })
 
 test('G2 one request sends one datagram and brings back at most one, however many a target sends', async (t) => {
@@ -158,6 +205,11 @@ test('G2 a session and a target have so many datagrams, and a session that has n
   const verdicts = []
   for (let index = 0; index < 6; index++) verdicts.push(await send(relay))
   assert.deepEqual(verdicts, ['sent', 'sent', 'sent', 'too_many', 'too_many', 'too_many'])
+  ms += 1000
+  assert.equal(await send(relay), 'sent')
+  // A clock that was set back takes nothing away, and gives nothing.
+  ms -= 3_600_000
+  assert.equal(await send(relay), 'too_many')
   ms += 1000
   assert.equal(await send(relay), 'sent')
 })

@@ -222,7 +222,8 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
   const tell = (code: KnockEvent['code'], address: string, knock?: Knock): void => {
     const who = knock ? { userId: knock.userId, actionId: knock.actionId } : {}
     try {
-      onEvent?.({ code, text: texts[code], address, ...who })
+      // One that is async may reject, which nobody else would hear.
+      Promise.resolve(onEvent?.({ code, text: texts[code], address, ...who })).catch(() => {})
     } catch {
       // A log that fails is not the sender's business.
     }
@@ -266,7 +267,10 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
     await act(judged.knock, judged.user, from)
   }
 
+  let closing: Promise<void> | undefined
   socket.on('message', (message, from) => {
+    // The socket stays open for the replies to what is under way, and for nothing else.
+    if (closing) return
     const work = take(new Uint8Array(message), from)
       .catch(() => tell('malformed', from.address))
       .finally(() => underWay.delete(work))
@@ -282,7 +286,6 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
     })
   })
   const { address, port } = socket.address()
-  let closing: Promise<void> | undefined
   return {
     address,
     port,

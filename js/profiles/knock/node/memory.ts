@@ -31,7 +31,9 @@ export const createPatience = ({ perSecond, burst }: { perSecond: number; burst:
   const sources = new Map<string, { left: number; atMs: number }>()
   const bucketOf = (address: string, nowMs: number) => {
     const known = sources.get(address)
-    const left = known ? Math.min(burst, known.left + ((nowMs - known.atMs) / 1000) * perSecond) : burst
+    // A clock that was set back must not take anything away.
+    const passedMs = known ? Math.max(0, nowMs - known.atMs) : 0
+    const left = known ? Math.min(burst, known.left + (passedMs / 1000) * perSecond) : burst
     sources.delete(address)
     // The one that has been quiet for longest goes: it has its patience back by then, or is one of a flood.
     if (sources.size >= SOURCES) sources.delete(sources.keys().next().value as string)

@@ -26,15 +26,13 @@ export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: 
   new Promise((resolve, reject) => {
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4')
     let timer: NodeJS.Timeout | undefined
+    let isOver = false
     const end = (settle: () => void): void => {
+      if (isOver) return
+      isOver = true
       clearTimeout(timer)
       signal?.removeEventListener('abort', abort)
-      // Closed already where two ends came at once.
-      try {
-        socket.close()
-      } catch {
-        return
-      }
+      socket.close()
       settle()
     }
     const fail = (cause: unknown): void => end(() => reject(new CountersignError('ERR_NETWORK', { cause })))
@@ -42,13 +40,16 @@ export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: 
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort)
     socket.on('error', fail)
-    // Connected: the system drops what comes from anywhere else.
-    socket.connect(port, address, () => {
+    // Connected: the system drops what comes from anywhere else. Where there is no way to the address, Node hands the error to
+    // this function and not to the event; a socket that is not connected would throw at send, outside of this promise.
+    socket.connect(port, address, (error?: unknown) => {
+      if (error) return fail(error)
+      if (isOver) return
       socket.on('message', (message) => {
         if (message.length <= MAX_REPLY) end(() => resolve(new Uint8Array(message)))
       })
-      socket.send(datagram, (error) => {
-        if (error) return fail(error)
+      socket.send(datagram, (failure) => {
+        if (failure) return fail(failure)
         if (replyWithinMs === 0) return end(() => resolve(null))
         timer = setTimeout(() => end(() => resolve(null)), replyWithinMs)
       })

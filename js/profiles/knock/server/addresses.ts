@@ -19,24 +19,24 @@ const NETWORKS: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['203.0.113.0', 24, 'ipv4'],
   // Multicast, reserved and broadcast.
   ['224.0.0.0', 3, 'ipv4'],
-  ['::', 96, 'ipv6'],
-  ['64:ff9b::', 96, 'ipv6'],
-  ['64:ff9b:1::', 48, 'ipv6'],
-  ['100::', 64, 'ipv6'],
+  // Everything but 2000::/3, which is all that was ever given out: among the rest are this machine, its neighbours, multicast,
+  // and several ways to write an IPv4 address.
+  ['::', 3, 'ipv6'],
+  ['4000::', 2, 'ipv6'],
+  ['8000::', 1, 'ipv6'],
   ['2001::', 23, 'ipv6'],
   ['2001:db8::', 32, 'ipv6'],
   ['2002::', 16, 'ipv6'],
-  ['fc00::', 7, 'ipv6'],
-  ['fe80::', 9, 'ipv6'],
-  ['ff00::', 8, 'ipv6']
+  ['3fff::', 20, 'ipv6']
 ]
 
-const forbidden = new BlockList()
-for (const [address, prefix, family] of NETWORKS) forbidden.addSubnet(address, prefix, family)
+// One list a family: a list of both judges an IPv4 address by the networks of its IPv6 spelling, too.
+const forbidden = { ipv4: new BlockList(), ipv6: new BlockList() }
+for (const [address, prefix, family] of NETWORKS) forbidden[family].addSubnet(address, prefix, family)
 
 /** isForbidden tells whether an address belongs to a network that is not the public Internet; what is no address does. */
 export const isForbidden = (address: string): boolean => {
   const family = isIP(address)
-  // ::ffff:127.0.0.1 is 127.0.0.1; BlockList judges it by the rules for IPv4.
-  return family === 0 || forbidden.check(address, family === 6 ? 'ipv6' : 'ipv4')
+  if (family === 0) return true
+  return family === 6 ? forbidden.ipv6.check(address, 'ipv6') : forbidden.ipv4.check(address, 'ipv4')
 }

@@ -25,8 +25,8 @@ export type KnockRelayOptions = {
   /** The longest a reply is waited for, in milliseconds; 5000 unless told, 0 for no replies. */
   maxReplyMs?: number
   /** Datagrams a session and a target may have sent: 1 a second with bursts of 5, 5 and 20 unless told. */
-  rates?: { session?: { perSecond: number; burst: number }; target?: { perSecond: number; burst: number } }
-  /** Looks a name up; the system's resolver unless told. */
+  rates?: { session?: Rate; target?: Rate }
+  /** Looks a name up; the system's resolver unless told. Requests that come meanwhile wait for the same answer. */
   resolve?: (host: string) => Promise<string>
   now?: () => number
 }
@@ -61,6 +61,32 @@ const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTa
     })
   )
 
+type Rate = { perSecond: number; burst: number }
+
+const rateOf = (rate: Rate, name: string): Rate => {
+  const { perSecond, burst } = optionsOf(rate, name)
+  // What is no number compares as false with everything, and would be no limit at all.
+  if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name} has perSecond, more than 0, and burst, 1 or more`)
+  return { perSecond, burst }
+}
+
+/** createLookup has one question under way for a name: a resolver that is slow holds one of the system's few threads, not all. */
+const createLookup = (resolve: (host: string) => Promise<string>) => {
+  const underWay = new Map<string, Promise<string>>()
+  const ask = async (host: string): Promise<string> => {
+    try {
+      return await resolve(host)
+    } finally {
+      underWay.delete(host)
+    }
+  }
+  return (host: string): Promise<string> => {
+    const answer = underWay.get(host) ?? ask(host)
+    underWay.set(host, answer)
+    return answer
+  }
+}
+
 /**
  * knockRelay makes the handler of the message type `knock.relay`. Result codes: `ok` (sent), `reply` with the reply as
  * payload, `invalid_payload`, `unknown_target`, `forbidden_address`, `too_many`, `unreachable`. The gateway has verified who
@@ -76,12 +102,13 @@ export const knockRelay = (options: KnockRelayOptions): Handler => {
   const { resolve = async (host: string) => (await lookup(host)).address } = options
   const known = readTargets(targets)
   integerOf(maxReplyMs, 0, 10_000, 'maxReplyMs')
-  const bySession = createPatience(rates.session ?? { perSecond: 1, burst: 5 })
-  const byTarget = createPatience(rates.target ?? { perSecond: 5, burst: 20 })
+  const bySession = createPatience(rateOf(rates.session ?? { perSecond: 1, burst: 5 }, 'rates.session'))
+  const byTarget = createPatience(rateOf(rates.target ?? { perSecond: 5, burst: 20 }, 'rates.target'))
+  const find = createLookup(resolve)
 
   /** The address a datagram may go to; a name is judged by what it stands for now, and that very address is used. */
   const addressOf = async ({ host, allowPrivate }: RelayTarget): Promise<string | undefined> => {
-    const address = isIP(host) === 0 ? await resolve(host) : host
+    const address = isIP(host) === 0 ? await find(host) : host
     return allowPrivate || !isForbidden(address) ? address : undefined
   }
 
