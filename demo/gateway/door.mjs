@@ -25,6 +25,9 @@ export const createDoor = async ({ publish, log }) => {
   let next = 1
 
   const enrol = async (sessionId) => {
+    const secret = randomBytes(32)
+    const key = await importKnockKey(secret)
+    // Nothing waits from here on: two sessions that ask at once must not get one number.
     const known = bySession.get(sessionId)
     if (known) return known
     if (byId.size >= USERS) {
@@ -32,8 +35,7 @@ export const createDoor = async ({ publish, log }) => {
       byId.delete(oldest.id)
       bySession.delete(oldest.sessionId)
     }
-    const secret = randomBytes(32)
-    const user = { id: next, sessionId, secret, key: await importKnockKey(secret), actions: [ACTION] }
+    const user = { id: next, sessionId, secret, key, actions: [ACTION] }
     next = next === 65_535 ? 1 : next + 1
     bySession.set(sessionId, user)
     byId.set(user.id, user)
