@@ -21,3 +21,14 @@ export const signerOf = (signer: unknown): void => {
 export const functionOf = (value: unknown, name: string): void => {
   if (value !== undefined && typeof value !== 'function') throw badArgument(`${name} is a function`)
 }
+
+/** callHook calls a hook of the application: one that throws, or whose promise rejects, changes nothing and ends no process. */
+export const callHook = (call: () => unknown): void => {
+  try {
+    const answer = call()
+    // An async function is a hook as well; nobody else would hear its rejection.
+    if (typeof answer === 'object' && answer !== null) Promise.resolve(answer).catch(() => {})
+  } catch {
+    // A hook's fault is nobody else's.
+  }
+}

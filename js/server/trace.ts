@@ -2,6 +2,7 @@
 // What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
 
 import type { Stage } from '../types.ts'
+import { callHook } from './checks.ts'
 import { escapeText } from './encoding.ts'
 import type { Metrics } from './metrics.ts'
 import type { Passing } from './phases.ts'
@@ -24,14 +25,6 @@ export type Trace = {
 /** Observer is where every trace of a gateway reports to. */
 export type Observer = { metrics: Metrics } & Pick<GatewayOptions, 'onStage' | 'onRefusal'>
 
-const silently = (call: () => void): void => {
-  try {
-    call()
-  } catch {
-    // A logger's fault must not become the client's.
-  }
-}
-
 const escaped = (text: string | undefined): string | undefined => (text === undefined ? undefined : escapeText(text))
 
 /** reportRefusal calls onRefusal, with every text escaped. */
@@ -48,7 +41,7 @@ export const reportRefusal = (
     source: escapeText(String(event.source))
   }
   const present = Object.fromEntries(Object.entries(safe).filter(([, value]) => value !== undefined))
-  silently(() => onRefusal(present as RefusalEvent))
+  callHook(() => onRefusal(present as RefusalEvent))
 }
 
 /** createTrace starts the clock of an exchange's first stage. */
@@ -69,7 +62,7 @@ export const createTrace = (
     metrics.stage(binding, stage, verdict, code ?? '', ms)
     if (!onStage) return
     const { requestId } = trace
-    silently(() =>
+    callHook(() =>
       onStage({
         ...(requestId === undefined ? {} : { requestId: escapeText(requestId) }),
         exchange,

@@ -120,6 +120,7 @@ export const suite = (test, assert, env) => {
     assert.equal((await at(-5001)).ok, false)
     assert.equal((await at(29_999)).ok, true)
     assert.equal((await at(59_999, { maxAgeMs: 60_000 })).ok, true)
+    for (const mode of ['strict', '', null]) await assert.rejects(at(0, { mode }), USAGE)
   })
 
   test('C11 timestamps: UTC of days that exist, with milliseconds or without, and no other spelling', async () => {
@@ -135,6 +136,7 @@ export const suite = (test, assert, env) => {
       else assert.equal(JSON.parse(proofMessage({ ...good, timestamp: ms })).timestamp, iso)
     }
     for (const wrong of [
+      '1969-12-31T23:59:59Z',
       '2025-02-30T00:00:00Z',
       '2025-07-17T24:00:00Z',
       '2025-07-17T10:30:60Z',

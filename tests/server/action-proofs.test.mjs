@@ -128,6 +128,16 @@ test('windows slide: no minute holds more than the rules, wherever it begins; a 
   assert.equal(accepted.length, 25)
 })
 
+test('data the table was not made for is an action that was not, and no fault of the server', async () => {
+  const actions = { puzzle_complete: { points: 100, isPlausible: ({ actionData }) => actionData.time.ms >= 5 } }
+  const { send } = await createJudge({ actions })
+  for (const actionData of [null, 7, [], {}, { time: null }]) {
+    assert.deepEqual(await send({ actionData }), { status: 422, body: { error: 'implausible' } })
+  }
+  const asked = { puzzle_complete: { points: 100, isPlausible: async () => Promise.reject(new Error('down')) } }
+  assert.equal((await (await createJudge({ actions: asked })).send()).status, 503)
+})
+
 test('a retry of one action with an action_id counts once; without one it is another action', async () => {
   const { send, clock, accepted } = await createJudge()
   const action = { actionData: { completion_time: 45, action_id: 'round-7' } }
@@ -261,8 +271,12 @@ test('hooks that throw change nothing', async () => {
   const fail = () => {
     throw new Error('hook')
   }
-  const { send } = await createJudge({ onRecord: fail, onAlert: fail, refusals: 1, points: 1 })
-  assert.equal((await send()).status, 200)
+  // One that is async rejects, and nobody hears it: that must not end the process.
+  for (const hook of [fail, async () => fail()]) {
+    const { send } = await createJudge({ onRecord: hook, onAlert: hook, refusals: 1, points: 1 })
+    assert.equal((await send()).status, 200)
+  }
+  await new Promise((resolve) => setImmediate(resolve))
 })
 
 test('options that cannot be meant are refused when the server starts', () => {

@@ -24,8 +24,8 @@ export const timeOfTimestamp = (value: unknown): number | undefined => {
   const [text, fraction] = (typeof value === 'string' && TIMESTAMP.exec(value)) || []
   if (text === undefined) return undefined
   const ms = Date.parse(text)
-  // A day that does not exist is another day to Date.
-  if (Number.isNaN(ms)) return undefined
+  // A day that does not exist is another day to Date; no time before 1970 is one of the exchange.
+  if (!(ms >= 0)) return undefined
   const same = new Date(ms).toISOString()
   return same === (fraction === undefined ? text.replace('Z', '.000Z') : text) ? ms : undefined
 }

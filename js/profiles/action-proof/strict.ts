@@ -95,7 +95,7 @@ export const submitAction = async (
 export const fetchSecret = async (client: ActionClient): Promise<SecretKey> => {
   const { resultCode, payload } = await clientOf(client).request(SECRET_TYPE)
   if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
-  const { secret, key_id: id } = JSON.parse(new TextDecoder().decode(payload)) as { secret: string; key_id: string }
-  if (!isKeyId(id)) throw new CountersignError('ERR_BAD_JSON', { detail: SECRET_TYPE })
+  const { secret, key_id: id } = readAnswer(resultCode, payload)
+  if (typeof secret !== 'string' || !isKeyId(id)) throw new CountersignError('ERR_BAD_JSON', { detail: SECRET_TYPE })
   return importSecret(secret, { id })
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Verification over the bytes that came, never over a second writing of them.
 
-import { copyOf, integerOf, optionsOf, timeOf } from '../../core-args.ts'
+import { badArgument, copyOf, integerOf, optionsOf, timeOf } from '../../core-args.ts'
 import { isCountersignError } from '../../errors.ts'
 import type { Bytes, BytesLike } from '../../types.ts'
 import { decodeTag } from '../hex.ts'
@@ -139,6 +139,8 @@ export const verifyProof = async (rawBody: BytesLike | string, options: VerifyOp
   timeOf(nowMs, 'nowMs')
   integerOf(maxAgeMs, 1, 86_400_000, 'maxAgeMs')
   integerOf(skewMs, 0, 86_400_000, 'skewMs')
+  // Any other word would be a wish that is not granted, and nobody told.
+  if (mode !== 'slices' && mode !== 'excise') throw badArgument("mode is 'slices' or 'excise'")
   const body = scanBody(rawBody, 2)
   const raw = body?.members.get(OUTER)
   const opened = body && raw && openProof(body.text, raw, mode)

@@ -3,7 +3,7 @@
 
 import { badArgument, integerOf, optionsOf } from '../../../core-args.ts'
 import { isCountersignError } from '../../../errors.ts'
-import { functionOf, partOf } from '../../../server/checks.ts'
+import { callHook, functionOf, partOf } from '../../../server/checks.ts'
 import { sha256 } from '../../../server/encoding.ts'
 import type { CodeStore, ReplayStore } from '../../../server/store-types.ts'
 import type { RawValue } from '../../raw-json.ts'
@@ -52,7 +52,7 @@ export type ActionProofsOptions = WatchOptions & {
   mode?: VerifyMode
   /** How long an `action_id` is remembered; a day unless told. */
   actionIdMs?: number
-  /** Keeps the score; where it rejects, the proof's nonce is burnt and the answer is 503. */
+  /** Keeps the score; where it rejects, the answer is 503, and nonce and `action_id` are burnt: it may have been kept. */
   onAccepted?: (accepted: AcceptedAction) => void | Promise<void>
   /** Each accepted or refused proof. */
   onRecord?: (record: ProofRecord) => void
@@ -172,6 +172,16 @@ export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
     }
   }
 
+  // The same for what throws at once; a promise that rejects is a rule that could not be asked.
+  const isPossible = async ({ isPlausible }: ActionKind, action: VerifiedAction, userId: string): Promise<boolean> => {
+    if (!isPlausible) return true
+    let answer: boolean | Promise<boolean> = false
+    try {
+      answer = isPlausible(action, { userId })
+    } catch {}
+    return (await answer) === true
+  }
+
   const judge = async (
     { action }: OpenedProof,
     who: { userId: string; sessionId: string },
@@ -185,7 +195,7 @@ export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
     if (verdict !== 'reserved') return refuse('nonce', 'unavailable', 1000)
     const kind = kinds.get(actionType)
     if (!kind) return refuse('rules', 'unknown_action')
-    if (kind.isPlausible && (await kind.isPlausible(action, { userId })) !== true) return refuse('rules', 'implausible')
+    if (!(await isPossible(kind, action, userId))) return refuse('rules', 'implausible')
     const waitMs = await takeRates(userId, actionType, nowMs)
     if (waitMs > 0) return refuse('rate', 'rate_limited', waitMs)
     const points = worth(kind, action)
@@ -230,11 +240,7 @@ export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
       ...(sender === undefined ? {} : { sender })
     }
     watch.note(entry)
-    try {
-      onRecord?.(entry)
-    } catch {
-      // A hook's fault is not the player's.
-    }
+    callHook(() => onRecord?.(entry))
   }
 
   const keysOf = async ({ sessionId, keyId, isSigned: isExchange }: ProofRequest): Promise<readonly SecretKey[]> =>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What records come to: counts for metrics, and alerts for refusals that pile up and scores that rise too fast. Bounded.
 
+import { callHook } from '../../../server/checks.ts'
 import type { ProofAlert, ProofRecord } from './types.ts'
 
 export type WatchOptions = {
@@ -34,11 +35,7 @@ export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOpti
   const alert = (tally: Tally, kind: ProofAlert['kind'], userId: string, value: number): void => {
     if (tally.told.has(kind)) return
     tally.told.add(kind)
-    try {
-      onAlert?.({ kind, userId, value, windowMs: WINDOW_MS })
-    } catch {
-      // A hook's fault is not the player's.
-    }
+    callHook(() => onAlert?.({ kind, userId, value, windowMs: WINDOW_MS }))
   }
 
   return {
