@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a person hands to the command: a file, standard input, or the text itself, in whatever spelling it was copied.
 
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
 import { CountersignError } from '../errors.ts'
 import type { Bytes } from '../types.ts'
 
@@ -12,19 +12,28 @@ export class CliError extends Error {
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-const readStdin = async (): Promise<Bytes> => {
+/** Far more than any message has; a device without end must not fill the memory. */
+const MAX_INPUT = 64 * 1024 * 1024
+
+const readAll = async (source: AsyncIterable<unknown>): Promise<Bytes> => {
   const chunks: Buffer[] = []
-  for await (const chunk of process.stdin) chunks.push(chunk as Buffer)
+  let size = 0
+  for await (const chunk of source) {
+    size += (chunk as Buffer).length
+    if (size > MAX_INPUT) throw new CliError('the input is larger than 64 MiB')
+    chunks.push(chunk as Buffer)
+  }
   return new Uint8Array(Buffer.concat(chunks))
 }
 
 /** readSource reads `-` as standard input, `@FILE` or the name of a file there is as a file, and anything else as the text it is. */
 export const readSource = async (argument: string): Promise<Bytes> => {
-  if (argument === '-') return readStdin()
+  if (argument === '-') return readAll(process.stdin)
   const path = argument.startsWith('@') ? argument.slice(1) : argument
   try {
-    return new Uint8Array(await readFile(path))
+    return await readAll(createReadStream(path))
   } catch (cause) {
+    if (cause instanceof CliError) throw cause
     const { code } = cause as NodeJS.ErrnoException
     const isNoFile =
       code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR' || code === 'ERR_INVALID_ARG_VALUE'

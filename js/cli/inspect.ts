@@ -35,15 +35,17 @@ const orUndefined = <T>(read: () => T): T | undefined => {
   }
 }
 
-const timeRow = (name: string, ms: number): [string, string] => {
-  const date = orUndefined(() => new Date(ms).toISOString())
-  return [name, date ? `${ms} (${date})` : String(ms)]
+// A JSON message may say anything in place of a number, such as what moves a terminal's cursor.
+const timeRow = (name: string, ms: unknown): [string, string] => {
+  const date = orUndefined(() => new Date(ms as number).toISOString())
+  return [name, date && typeof ms === 'number' ? `${ms} (${date})` : printable(String(ms))]
 }
 
 const rowsOf = (fields: object): [string, string][] =>
-  Object.entries(fields).map(([name, value]) => {
+  Object.entries(fields).map(([given, value]) => {
+    const name = printable(given)
     if (value instanceof Uint8Array) return [name, hexOf(value)]
-    if (name === 'timestampMs') return timeRow(name, value as number)
+    if (given === 'timestampMs') return timeRow(name, value)
     return [name, printable(typeof value === 'object' ? JSON.stringify(value) : String(value))]
   })
 
@@ -79,13 +81,17 @@ const signingInput: Try = (core, bytes) => {
   return fields && { kind: 'signing input', rows: rowsOf(fields), bytes, value: fields }
 }
 
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 const json: Try = (_core, bytes) => {
   const text = textOf(bytes)
   const value = text === undefined ? undefined : orUndefined(() => JSON.parse(text) as unknown)
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (!isObject(value)) return undefined
   const has = (...names: string[]): boolean => names.every((name) => Object.hasOwn(value, name))
   const found = (kind: Found['kind'], of: object = value): Found => ({ kind, rows: rowsOf(of), bytes, value })
-  if (has('action_proof')) return found('action proof', (value as { action_proof: object }).action_proof)
+  const { action_proof: proof } = value as { action_proof?: unknown }
+  if (isObject(proof)) return found('action proof', proof)
   if (has('type', 'deviceId', 'nonce')) return found('stats event')
   if (has('protocolVersion', 'deviceSessionId', 'signature')) return found('json request')
   if (has('protocolVersion', 'resultCode', 'signature')) return found('json answer')
@@ -121,6 +127,6 @@ export const inspect = async (bytes: Bytes): Promise<Found> => {
 
 /** show writes what was found as lines. */
 export const show = ({ kind, rows }: Found): string => {
-  const width = Math.max(...rows.map(([name]) => name.length))
+  const width = rows.reduce((most, [name]) => Math.max(most, name.length), 0)
   return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')
 }

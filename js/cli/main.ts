@@ -195,12 +195,15 @@ const main = async ([name, ...args]: string[]): Promise<number> => {
   return command(args)
 }
 
+// Whoever reads the output may have read enough: `countersign inspect FILE | head -1`.
+process.stdout.on('error', () => process.exit())
+
 main(process.argv.slice(2)).then(
   (status) => {
     process.exitCode = status
   },
   (error) => {
-    process.stderr.write(`countersign: ${lineOf(error).replaceAll(/\s+/g, ' ')}\n`)
+    process.stderr.write(`countersign: ${printable(lineOf(error).replaceAll(/\s+/g, ' '))}\n`)
     process.exitCode = 2
   }
 )

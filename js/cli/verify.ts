@@ -8,10 +8,11 @@ import { importSecret } from '../profiles/action-proof/create.ts'
 import { verifyProof } from '../profiles/action-proof/verify.ts'
 import { importKnockKey } from '../profiles/knock/keys.ts'
 import { verifyKnock } from '../profiles/knock/packet.ts'
+import { scanJson } from '../profiles/raw-json.ts'
 import { importDeviceKey } from '../profiles/stats-event/keys.ts'
 import { verifyEvent } from '../profiles/stats-event/verify.ts'
 import type { FrameParts, SigningFields } from '../types.ts'
-import { CliError } from './input.ts'
+import { CliError, textOf } from './input.ts'
 import type { Found } from './inspect.ts'
 
 /** The keys a person may hand in; each is asked for by one kind. */
@@ -59,10 +60,21 @@ const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
   return { ok: true }
 }
 
+const isOneReading = (bytes: Uint8Array): boolean => {
+  try {
+    scanJson(textOf(bytes) ?? '', 0)
+    return true
+  } catch {
+    return false
+  }
+}
+
 const verifiers: { readonly [Kind in Found['kind']]?: (found: Found, keys: Keys) => Promise<Verdict> } = {
   frame: verifyFrame,
-  async 'stats event'({ value }, keys) {
+  async 'stats event'({ bytes, value }, keys) {
     const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
+    // A name that stands twice means one thing here and another to the next reader.
+    if (!isOneReading(bytes)) return { ok: false, reason: 'malformed' }
     const mode = (keys.mode ?? 'strict') as 'strict'
     return verifyEvent(value as never, key, { mode })
   },

@@ -83,7 +83,7 @@ const sorted = (value: unknown): unknown => {
 const isSameValue = (one: unknown, other: unknown): boolean =>
   JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
 
-const STRING = /"(?:[^"\\]|\\.)*"/g
+const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/g
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
 /** Applies a change outside of strings. */
@@ -116,7 +116,20 @@ const JSON_CAUSES: readonly (readonly [CauseName, (text: string) => string])[] =
   ['escaped_slash', noEscapedSlash]
 ]
 
+/** Beyond this a JSON text is compared as bytes: its values are walked by recursion. */
+const MAX_DEPTH = 1000
+
+const isDeep = (text: string): boolean => {
+  let depth = 0
+  for (const [bracket] of text.replace(STRING, '').matchAll(/[[\]{}]/g)) {
+    depth += bracket === '[' || bracket === '{' ? 1 : -1
+    if (depth > MAX_DEPTH) return true
+  }
+  return false
+}
+
 const jsonCause = (one: string, other: string): CauseName | undefined => {
+  if (isDeep(one) || isDeep(other)) return undefined
   const [left, right] = [parsed(one), parsed(other)]
   if (!left || !right || !isSameValue(left.value, right.value)) return undefined
   for (const [name, plain] of JSON_CAUSES) if (plain(one) === plain(other)) return name

@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The command `countersign`, run as a person runs it: exit codes, one line for mistakes, files that are never written over.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { createProof, importSecret } from 'countersign/action-proof'
 import { importKnockKey, knockPacket, sealKnock } from 'countersign/knock'
 import { createDeviceKey, signEvent } from 'countersign/stats-event'
 import { key as knockKey, secret as knockSecret, listen, rsaPair } from '../knock/kit.mjs'
 import { core, createKey, jsonOf, signRequest } from '../server/kit.mjs'
-
-const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
-
-const run = (args, input = '') =>
-  new Promise((resolve) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe' })
-    const out = { stdout: '', stderr: '' }
-    for (const name of ['stdout', 'stderr']) child[name].on('data', (chunk) => (out[name] += chunk))
-    child.stdin.end(input)
-    child.on('close', (status) => resolve({ status, ...out }))
-  })
+import { run } from './kit.mjs'
 
 const inFolder = async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-cli-'))
@@ -116,6 +104,9 @@ test('verify gives exit code 0 for what verifies, 1 with a reason for what does 
   assert.deepEqual(await verdict(eventFile, '--device-key', keyFile), [0, 'stats event: verified'])
   const changed = await file('changed.json', JSON.stringify({ ...event, data: { id: 'a', hours: 2 } }))
   assert.deepEqual(await verdict(changed, '--device-key', keyFile), [1, 'stats event: REFUSED, signature_mismatch'])
+  // The last of two members is what a parser keeps; the first is what a person reads.
+  const twice = await file('twice.json', JSON.stringify(event).replace('{', '{"data":{"hours":99},'))
+  assert.deepEqual(await verdict(twice, '--device-key', keyFile), [1, 'stats event: REFUSED, malformed'])
 
   const { text } = await createProof(await importSecret('s'.repeat(32)), {
     actionType: 'a',
@@ -130,6 +121,7 @@ test('verify gives exit code 0 for what verifies, 1 with a reason for what does 
     'action proof: verified'
   ])
   assert.deepEqual(await verdict(proofFile, '--secret', secretFile), [1, 'action proof: REFUSED, stale'])
+  assert.equal((await verdict(proofFile, '--secret', secretFile, '--mode', 'strict'))[0], 2)
 
   const packet = await knockPacket(
     { timestamp: 1_700_000_000, userId: 1, actionId: 1, challenge: 1 },

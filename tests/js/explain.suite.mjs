@@ -52,6 +52,11 @@ export const suite = (test, assert, env) => {
     assert.deepEqual(explain(await core(), utf8('x'), utf8('x')), { isSame: true })
     const { part, offset, cause } = explain(await core(), utf8('abcdef'), utf8('abXdef'))
     assert.deepEqual([part, offset, cause], ['bytes', 2, undefined])
+    // Deeper than a stack is, and longer than one, and the same all the same.
+    const deep = (space) => utf8(`${'['.repeat(100_000)}${space}${']'.repeat(100_000)}`)
+    assert.equal(explain(await core(), deep(''), deep(' ')).offset, 100_000)
+    const long = (space) => utf8(`["${'a'.repeat(1_000_000)}\\u00e9"${space}]`)
+    assert.equal(explain(await core(), long(''), long(' ')).cause.name, 'white_space')
     assert.throws(() => explain(null, utf8('x'), utf8('x')), { category: 'usage' })
     for (const wrong of [undefined, 'text', 7])
       assert.throws(() => explain({}, wrong, utf8('x')), { category: 'usage' })
