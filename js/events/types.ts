@@ -34,7 +34,10 @@ export type EventsOptions = {
   /** The types wanted, and `cs.gap` in any case; all unless told. */
   types?: readonly string[] | undefined
   signal?: AbortSignal | null | undefined
-  /** `auto` tries `sse`, `websocket` and `poll` in this order and keeps to what works. The first listener's choice holds. */
+  /**
+   * `auto` tries `sse`, `websocket` and `poll` in this order and keeps to what works. The first listener's choice holds. One
+   * that is named is tried again and again, even where the platform has none: `client.connection.reason` says so.
+   */
   carrier?: 'auto' | Carrier | undefined
 }
 

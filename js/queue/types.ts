@@ -67,7 +67,7 @@ export type AddOptions = {
 }
 
 export type IntentQueueOptions = {
-  /** Where intents are kept; IndexedDB unless told. */
+  /** Where intents are kept; IndexedDB unless told, so in Node one has to be told: `memoryIntents()`, or your own. */
   store?: IntentStore
   /** Tells queues of one origin apart: 1 to 64 of `[A-Za-z0-9._-]`; `countersign` unless told. */
   name?: string

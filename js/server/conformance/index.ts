@@ -13,7 +13,7 @@ export { answerConformance, codeConformance, eventConformance, replayConformance
 
 /**
  * storeConformance registers the suites of all store interfaces; the suite of one interface stands beside it under its own
- * name.
+ * name. The suites fill stores to their bounds: make them of the capacities that ConformanceStores tells.
  *
  * @example
  * ```ts
