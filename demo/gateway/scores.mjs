@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A scoreboard of action proofs (docs/profiles/action-proof.md): a puzzle of twenty seconds, and who has most points, pushed to
 // whoever watches. Points live as long as the process.
-import { createHash, randomBytes } from 'node:crypto'
-import { readFile, rename, writeFile } from 'node:fs/promises'
+import { createHmac, randomBytes } from 'node:crypto'
+import { link, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { actionProofs, actionRoutes, actionSecrets, secretHandler } from 'countersign/action-proof/server'
 
@@ -12,24 +12,29 @@ const PLAYERS = 10_000
 
 const json = (value) => ({ contentType: 'application/json', payload: JSON.stringify(value) })
 
-// Written whole and then named: a start that was killed leaves no half of a key.
+// Written whole and then named: a start that was killed leaves no half of a key. Of two that start at once on one folder the
+// first to name it wins, and both read the same.
 const readKey = async (path) => {
   try {
     return await readFile(path)
   } catch (error) {
     if (error.code !== 'ENOENT') throw error
-    const fresh = `${path}.${process.pid}`
-    await writeFile(fresh, randomBytes(32), { mode: 0o600 })
-    await rename(fresh, path)
+    const fresh = `${path}.${process.pid}.${randomBytes(4).toString('hex')}`
+    await writeFile(fresh, randomBytes(32), { mode: 0o600, flag: 'wx' })
+    await link(fresh, path).catch((failure) => {
+      if (failure.code !== 'EEXIST') throw failure
+    })
+    await rm(fresh)
     return readFile(path)
   }
 }
 
-/** playerName is how a user is shown to others: nothing of the address. */
-const playerName = (userId) => `player-${createHash('sha256').update(userId).digest('hex').slice(0, 6)}`
+/** namesUnder gives how a user is shown to others. Under a key: from a plain hash anybody could tell an address they guess. */
+const namesUnder = (master) => (userId) =>
+  `player-${createHmac('sha256', master).update(`player name\0${userId}`).digest('hex').slice(0, 6)}`
 
 /** createBoard keeps the points of a bounded number of players. */
-const createBoard = () => {
+const createBoard = (playerName) => {
   const points = new Map()
   return {
     add(userId, more) {
@@ -60,8 +65,10 @@ const puzzle = {
 
 /** createScores gives the routes of the scoreboard, the handler of `cs.action_secret`, and metrics. */
 export const createScores = async ({ dataDir, replay, codes, publish, log, now = Date.now }) => {
-  const secrets = actionSecrets({ master: await readKey(join(dataDir, 'action.key')) })
-  const board = createBoard()
+  const master = await readKey(join(dataDir, 'action.key'))
+  const secrets = actionSecrets({ master })
+  const playerName = namesUnder(master)
+  const board = createBoard(playerName)
   const watchers = new Map()
 
   const tell = () => {

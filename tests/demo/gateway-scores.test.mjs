@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The scoreboard of the reference gateway, with the real client: secret, proof, points, board, strict mode, pushed board.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join as joinPath } from 'node:path'
 import { test } from 'node:test'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { createProof, fetchSecret, submitAction } from 'countersign/action-proof'
+import { memoryCodeStore, memoryReplayStore } from 'countersign/server'
+import { createScores } from '../../demo/gateway/scores.mjs'
 import { startGateway } from '../runtimes/suites.mjs'
 
 const join = async (t, url, email) => {
@@ -63,4 +69,25 @@ test('points come from proofs only: compatible and strict, each action once, che
   assert.equal(JSON.stringify(board).includes('@'), false, 'no address on the board')
   const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
   assert.match(metrics, /countersign_action_proofs_total\{stage="accepted",outcome="accepted"\} 2/)
+})
+
+test('gateways that start at once on one folder issue the same secrets', async (t) => {
+  const dataDir = await mkdtemp(joinPath(tmpdir(), 'countersign-scores-'))
+  t.after(() => rm(dataDir, { recursive: true, force: true }))
+  const log = { line: () => {} }
+  const shared = {
+    dataDir,
+    replay: memoryReplayStore({ capacity: 16 }),
+    codes: memoryCodeStore(),
+    log,
+    now: () => 1e12
+  }
+  const all = await Promise.all(Array.from({ length: 8 }, () => createScores({ ...shared, publish: async () => {} })))
+  const issued = all.map(({ actionSecret }) => actionSecret({ session: { id: 's' } }).payload)
+  assert.equal(new Set(issued).size, 1)
+  assert.deepEqual(await readdir(dataDir), ['action.key'])
+  // A player's name tells nobody who guesses the address that they are right.
+  const { player } = JSON.parse(all[0].routes['score.watch']({ userId: 'ada@example.com' }).payload)
+  assert.match(player, /^player-[0-9a-f]{6}$/)
+  assert.notEqual(player, `player-${createHash('sha256').update('ada@example.com').digest('hex').slice(0, 6)}`)
 })
