@@ -40,7 +40,9 @@ const connect = async (url) => {
     waiting.clear()
   })
   let last = 0
-  const send = (method, params = {}, timeoutMs = 30_000) => {
+  const send = async (method, params = {}, timeoutMs = 30_000) => {
+    // What is sent over a closed connection is dropped without a word.
+    if (socket.readyState !== WebSocket.OPEN) throw new Error(`firefox has gone: ${method}`)
     const id = ++last
     const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
     socket.send(JSON.stringify({ id, method, params }))
