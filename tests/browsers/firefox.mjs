@@ -66,8 +66,19 @@ const pageOf = (send, context) => ({
     return outcomeOf(result.value)
   },
   tap: async (selector) => {
-    const expression = `(() => { const node = document.querySelector(${JSON.stringify(selector)}); node.scrollIntoView({ block: 'center', behavior: 'instant' }); return node })()`
-    const { result } = await send('script.evaluate', { expression, target: { context }, awaitPromise: false })
+    // A page that still scrolls or grows would be pressed beside the node.
+    const expression = `(async () => {
+      const node = document.querySelector(${JSON.stringify(selector)})
+      for (let last, at; last !== at || at === undefined; ) {
+        last = at
+        node.scrollIntoView({ block: 'center', behavior: 'instant' })
+        await new Promise((resolve) => setTimeout(resolve, 100))
+        const { x, y } = node.getBoundingClientRect()
+        at = x + ' ' + y
+      }
+      return node
+    })()`
+    const { result } = await send('script.evaluate', { expression, target: { context }, awaitPromise: true })
     const origin = { type: 'element', element: { sharedId: result.sharedId } }
     const actions = [
       { type: 'pointerMove', x: 0, y: 0, origin },
