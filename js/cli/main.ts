@@ -35,7 +35,8 @@ const parse = <const Options extends NonNullable<ParseArgsConfig['options']>>(ar
   try {
     return parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
-    throw new CliError((error as Error).message)
+    // Node goes on about positional arguments; what is wrong is its first sentence.
+    throw new CliError(`${(error as Error).message.split('. ', 1)[0]}; see countersign --help`)
   }
 }
 
@@ -52,9 +53,20 @@ type Command = (args: string[]) => Promise<number>
 
 const write = (value: string): void => void process.stdout.write(value)
 
+/** A name that was meant for a file and is none is taken as a message: then the mistake is the name. */
+const inspectSource = async (input: string) => {
+  const bytes = await readSource(input)
+  try {
+    return await inspect(bytes)
+  } catch (error) {
+    if (!(error instanceof CliError) || input === '-' || textOf(bytes) !== input) throw error
+    throw new CliError(`${error.message}, and there is no such file`)
+  }
+}
+
 const runInspect: Command = async (args) => {
   const { positionals } = parse(args, {})
-  write(show(await inspect(await readSource(one(positionals, 'inspect')))))
+  write(show(await inspectSource(one(positionals, 'inspect'))))
   return 0
 }
 
@@ -62,7 +74,7 @@ const KEY_OPTIONS = { 'public-key': text, 'device-key': text, secret: text, 'kno
 
 const runVerify: Command = async (args) => {
   const { positionals, values } = parse(args, KEY_OPTIONS)
-  const found = await inspect(await readSource(one(positionals, 'verify')))
+  const found = await inspectSource(one(positionals, 'verify'))
   const { ok, reason } = await verify(found, values)
   write(ok ? `${found.kind}: verified\n` : `${found.kind}: REFUSED${reason === undefined ? '' : `, ${reason}`}\n`)
   return ok ? 0 : 1
@@ -186,7 +198,7 @@ const commands: { readonly [name: string]: Command } = {
 }
 
 const main = async ([name, ...args]: string[]): Promise<number> => {
-  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+  if (name === undefined || name === 'help' || [name, ...args].some((word) => word === '--help' || word === '-h')) {
     write(USAGE)
     return name === undefined ? 2 : 0
   }

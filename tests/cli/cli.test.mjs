@@ -258,7 +258,14 @@ test('mistakes are one line and exit code 2, with nothing on standard output', a
     assert.deepEqual([status, stdout], [2, ''], args.join(' '))
     assert.match(stderr, /^countersign: [^\n]+\n$/, args.join(' '))
   }
-  const help = await run(['--help'])
-  assert.equal(help.status, 0)
-  assert.match(help.stdout, /countersign inspect INPUT/)
+  assert.match((await run(['inspect', 'fraem.bin'])).stderr, /, and there is no such file\n$/)
+  assert.equal(
+    (await run(['inspect', '--what'])).stderr,
+    "countersign: Unknown option '--what'; see countersign --help\n"
+  )
+  for (const args of [['--help'], ['verify', '--help'], ['knock', '-h']]) {
+    const { status, stdout } = await run(args)
+    assert.equal(status, 0)
+    assert.match(stdout, /countersign inspect INPUT/)
+  }
 })
