@@ -4,7 +4,7 @@
 import type { Core } from '../../types.ts'
 import type { GatewayClock } from '../clock.ts'
 import { within } from '../deadline.ts'
-import { encodeText, sha256 } from '../encoding.ts'
+import { sha256 } from '../encoding.ts'
 import type { ServerSigner, StoredEvent } from '../types.ts'
 
 /** Where an event goes. */
@@ -25,18 +25,6 @@ export const fieldOf = (bytes: Uint8Array): Uint8Array => {
   return Buffer.concat([Buffer.from(head), bytes])
 }
 
-const u64Of = (value: number): Uint8Array => {
-  const bytes = Buffer.alloc(8)
-  bytes.writeBigUInt64BE(BigInt(value))
-  return bytes
-}
-
-/** eventIdOf binds an event to its stream, number and type (R95). */
-export const eventIdOf = (stream: string, sequence: number, type: string): string => {
-  const bytes = Buffer.concat([fieldOf(Buffer.from(stream)), u64Of(sequence), fieldOf(Buffer.from(type))])
-  return encodeText(sha256(bytes), 'base64url').slice(0, 22)
-}
-
 /** createEventSigner makes the signer of one gateway's events. */
 export const createEventSigner = (options: {
   label: string
@@ -52,7 +40,7 @@ export const createEventSigner = (options: {
       eventType: type,
       sequence,
       timestampMs: clock.now(),
-      eventId: eventIdOf(stream, sequence, type),
+      eventId: core.eventId(stream, sequence, type),
       payloadHash: sha256(payload)
     })
     const given = signer.sign(signingInput)

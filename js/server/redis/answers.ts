@@ -2,10 +2,9 @@
 // Answers of requests with an idempotency key, in Redis (PROTOCOL.md, R130 to R132): a hash each, which expires by itself, and
 // two lists of what is live, of all and of each owner, which bound them. Holds and ages go by Redis's clock.
 
-import { CountersignError } from '../../errors.ts'
 import { encodeText, sha256 } from '../encoding.ts'
 import type { AnswerStore, AnswerVerdict } from '../types.ts'
-import { type Run, script } from './scripts.ts'
+import { closable, type Run, script } from './scripts.ts'
 
 const OWNERS_SHARE = 64
 const AS_BYTES = { typeMapping: { 36: Buffer } }
@@ -86,15 +85,11 @@ const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
 /** redisAnswers makes an AnswerStore whose keys begin with `prefix`; one owner has 1/64 of `capacity` at most. */
 export const redisAnswers = (run: Run, prefix: string, capacity: number): AnswerStore => {
   const quota = Math.max(1, Math.floor(capacity / OWNERS_SHARE))
-  let isClosed = false
   const keysOf = (key32: Uint8Array): string[] => [
     `${prefix}answer:${encodeText(key32, 'base64url')}`,
     `${prefix}answers`
   ]
-  const ask: Run = async (...all) => {
-    if (isClosed) throw new CountersignError('ERR_CLOSED')
-    return run(...all)
-  }
+  const { ask, close } = closable(run)
 
   return {
     async claim({ key32, fingerprint32, token, owner, holdMs, keepMs, repeatable }) {
@@ -113,8 +108,6 @@ export const redisAnswers = (run: Run, prefix: string, capacity: number): Answer
     async release(key32, token) {
       return (await ask(releaseScript, keysOf(key32), [token])) === 1
     },
-    close() {
-      isClosed = true
-    }
+    close
   }
 }

@@ -2,10 +2,9 @@
 // Challenges and counters in Redis (PROTOCOL.md, R82 to R86): each a key that expires by itself, and one list of all that are
 // live, which bounds them.
 
-import { CountersignError } from '../../errors.ts'
 import { encodeText } from '../encoding.ts'
 import type { CodeStore } from '../types.ts'
-import { type Run, script } from './scripts.ts'
+import { closable, type Run, script } from './scripts.ts'
 
 /** Gateways' clocks may be apart; what counts is the time they hand in, and a key only has to live that long. */
 const SLACK_MS = 60_000
@@ -65,14 +64,10 @@ return ARGV[2]
 
 /** redisCodes makes a CodeStore whose keys begin with `prefix`. */
 export const redisCodes = (run: Run, prefix: string, capacity: number): CodeStore => {
-  let isClosed = false
   const challengeKey = (id: string): string => `${prefix}challenge:${id}`
   const countKey = (key: string): string => `${prefix}count:${key}`
   const liveKey = `${prefix}codes`
-  const ask: Run = async (...all) => {
-    if (isClosed) throw new CountersignError('ERR_CLOSED')
-    return run(...all)
-  }
+  const { ask, close } = closable(run)
 
   return {
     async create({ id, email, codeHash, createdMs, expiresMs }) {
@@ -100,8 +95,6 @@ export const redisCodes = (run: Run, prefix: string, capacity: number): CodeStor
     async redeem(id, binding, sessionId, nowMs) {
       return (await ask(redeemScript, [challengeKey(id)], [binding, sessionId, nowMs])) as string | null
     },
-    close() {
-      isClosed = true
-    }
+    close
   }
 }

@@ -2,10 +2,9 @@
 // Events in Redis (PROTOCOL.md, section 10): a Redis stream for each session, whose entries have our numbers as ids, and a hash
 // with the stream's name and its last number. Number and entry are made in one script, which also tells it.
 
-import { CountersignError } from '../../errors.ts'
 import { encodeText } from '../encoding.ts'
 import type { EventStore } from '../types.ts'
-import { type Run, script } from './scripts.ts'
+import { closable, type Run, script } from './scripts.ts'
 
 /** A stream that nobody wrote to or read for so long is forgotten; whoever comes later learns of the gap. */
 const IDLE_MS = 7 * 86_400_000
@@ -78,11 +77,7 @@ export type RedisEventsOptions = {
 export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore => {
   const { prefix, channel, eventsPerSession, bytesPerSession, watch } = options
   const keysOf = (sessionId: string): string[] => [`${prefix}stream:${sessionId}`, `${prefix}events:${sessionId}`]
-  let isClosed = false
-  const ask: Run = async (...all) => {
-    if (isClosed) throw new CountersignError('ERR_CLOSED')
-    return run(...all)
-  }
+  const { ask, close } = closable(run)
 
   return {
     async append(sessionId, { type, payload }) {
@@ -107,8 +102,6 @@ export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore =
       await ask(dropScript, keysOf(sessionId), [channel, sessionId])
     },
     watch,
-    close() {
-      isClosed = true
-    }
+    close
   }
 }

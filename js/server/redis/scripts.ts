@@ -2,6 +2,7 @@
 // Lua scripts, sent by their hash and in full where the server does not know them (yet, or after a restart).
 
 import { createHash } from 'node:crypto'
+import { CountersignError } from '../../errors.ts'
 import type { Word } from './client.ts'
 import type { Ask } from './connection.ts'
 
@@ -13,6 +14,20 @@ export type Run = (script: Script, keys: string[], values: (Word | number)[], op
 
 /** script makes one of its source. */
 export const script = (source: string): Script => ({ source, hash: createHash('sha1').update(source).digest('hex') })
+
+/** closable makes a way to run scripts that can be closed for itself; what is run after that rejects with ERR_CLOSED. */
+export const closable = (run: Run): { ask: Run; close(): void } => {
+  let isClosed = false
+  return {
+    async ask(...all) {
+      if (isClosed) throw new CountersignError('ERR_CLOSED')
+      return run(...all)
+    },
+    close() {
+      isClosed = true
+    }
+  }
+}
 
 const isUnknown = (error: unknown): boolean =>
   String((error as { cause?: Error }).cause?.message ?? (error as Error).message).startsWith('NOSCRIPT')
