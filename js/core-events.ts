@@ -4,7 +4,7 @@
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './core-args.ts'
 import { judgeEvent } from './core-event.ts'
 import { parseHead, readTrust } from './core-frames.ts'
-import { hashOf } from './core-hash.ts'
+import { hashOf } from './core-handles.ts'
 import type { Wasm } from './core-wasm.ts'
 import type { BytesLike, EventOptions, OpenedEvent } from './types.ts'
 

@@ -15,7 +15,7 @@ import {
   textOf,
   timeOf
 } from './core-args.ts'
-import { hashOf } from './core-hash.ts'
+import { hashOf } from './core-handles.ts'
 import type { TrustedKeyBytes, Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
 import type {

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What lives in the core longer than a call: small integers there, objects with free() here.
 
-import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './core-args.ts'
-import type { Wasm } from './core-wasm.ts'
+import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, partOf, sizedBytesOf, timeOf } from './core-args.ts'
+import { PIECE, type Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
 import { fillRandom, hasRandom } from './platform.ts'
 import type {
+  Bytes,
   BytesLike,
   ClockEstimate,
   ClockSource,
@@ -13,6 +14,7 @@ import type {
   ReplayGuard,
   ReserveVerdict,
   RoundTrip,
+  Sha256Stream,
   TrustedKey
 } from './types.ts'
 
@@ -176,3 +178,31 @@ const seed = (): number => {
   fillRandom(bytes)
   return Number(new DataView(bytes.buffer).getBigUint64(0) >> 11n)
 }
+
+/** A hash in progress. digest() ends it; one that is given up is freed when it is collected. */
+export class Sha256 extends Handle implements Sha256Stream {
+  constructor(w: Wasm) {
+    super(w, w.check(w.call.sha256_new()), w.call.sha256_free)
+  }
+
+  update(chunk: BytesLike): this {
+    const bytes = bytesOf(chunk, 'chunk')
+    const length = lengthOf(bytes)
+    const { w, handle } = this
+    for (let from = 0; from < length; from += PIECE) {
+      w.check(w.begin().call.sha256_update(handle, w.put(partOf(bytes, from, Math.min(from + PIECE, length)))))
+    }
+    return this
+  }
+
+  digest(): Bytes {
+    const { w, handle } = this
+    const hash = w.out(w.check(w.call.sha256_finish(handle)))
+    this.free()
+    return hash
+  }
+}
+
+/** hashOf gives the SHA-256 of bytes (of bytesOf). */
+export const hashOf = (w: Wasm, bytes: Uint8Array): Bytes =>
+  lengthOf(bytes) > PIECE ? new Sha256(w).update(bytes).digest() : w.out(w.begin().call.sha256(w.put(bytes)))

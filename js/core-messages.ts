@@ -6,7 +6,7 @@ import type { Wasm } from './core-wasm.ts'
 import { CountersignError } from './errors.ts'
 import type { Algorithm, Bytes, RequestFields, SigningFields } from './types.ts'
 
-export type Kind = SigningFields['kind']
+type Kind = SigningFields['kind']
 type Message = {
   readonly texts: readonly string[]
   readonly bytes: 'payloadHash' | 'publicKey'
@@ -14,12 +14,12 @@ type Message = {
 }
 
 /** In the order of the C++ enum. */
-export const KINDS: readonly Kind[] = ['request', 'response', 'event', 'enroll', 'rotate']
-export const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
+const KINDS: readonly Kind[] = ['request', 'response', 'event', 'enroll', 'rotate']
+const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
 const MAX_KEY = 128
 
 // In the order of wasm/bindings.cpp: numbers, the hash or key, texts.
-export const MESSAGES: { readonly [K in Kind]: Message } = {
+const MESSAGES: { readonly [K in Kind]: Message } = {
   request: {
     numbers: ['timestampMs'],
     texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
@@ -97,3 +97,25 @@ export const writeMessage = (w: Wasm, kind: Kind, fields: object): number => {
   }
   return w.check(w.call[`write_${kind}` as 'write_request'](...args))
 }
+
+const readMessage = (w: Wasm, kind: Kind): SigningFields => {
+  const { numbers, texts, bytes } = MESSAGES[kind]
+  const fields: { [name: string]: unknown } = { kind }
+  let at = 0
+  for (const name of numbers) {
+    const value = w.number(at++)
+    fields[name] = name === 'algorithm' ? ALGORITHMS[value] : value
+  }
+  fields[bytes] = w.bytesAt(at)
+  for (const name of texts) {
+    at += 2
+    fields[name] = w.textAt(at)
+  }
+  return fields as SigningFields
+}
+
+/** parseMessage takes apart a signing input of any kind; throws what is malformed. */
+export const parseMessage = (w: Wasm, input: Uint8Array): SigningFields =>
+  w.large(lengthOf(input), false, () =>
+    readMessage(w, KINDS[w.check(w.call.parse_signing_input(w.put(input)))] as Kind)
+  )

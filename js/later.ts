@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What is no part of a page's first download, each loaded by the call that needs it.
 
+import type { EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
 import { CountersignError } from './errors.ts'
+import type { StorageReport } from './persistence.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })
@@ -12,3 +14,22 @@ export const loadChanges = () => import('./changes.ts').catch(failed)
 
 /** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
 export const loadHeader = () => import('./transport/header.ts').catch(failed)
+
+/**
+ * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It
+ * rejects with ERR_ENROLLMENT_REFUSED, the gateway's problem as its cause, and may then be called again; with ERR_ABORTED
+ * where `code` gives null.
+ *
+ * @example
+ * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') })
+ */
+export const emailEnrollment = async (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> =>
+  (await loadChanges()).enrollByEmail(client, options)
+
+/**
+ * storageReport tells how long this origin's storage will be kept and how full it is. It rejects with ERR_LOAD_FAILED alone.
+ *
+ * @example
+ * const { persisted } = await storageReport()
+ */
+export const storageReport = async (): Promise<StorageReport> => (await loadChanges()).askStorage()
