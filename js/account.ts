@@ -2,7 +2,7 @@
 // A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
 // The store is the truth: a message of another tab says no more than that it is worth reading again.
 
-import { CountersignError, type ErrorCode } from './errors.ts'
+import { CountersignError, type ErrorCode } from './common/errors.ts'
 import { isSameKey } from './keys.ts'
 import type { Settings } from './options.ts'
 import type { Found, Notes, Session } from './record.ts'

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 import type { ClientState } from './account.ts'
 import type { ClockView } from './clock.ts'
+import { CountersignError, isCountersignError } from './common/errors.ts'
+import type { Bytes, BytesLike } from './common/types.ts'
 import { copyOf, optionsOf, textOf } from './core-args.ts'
 import { digest } from './digest.ts'
 import { type ClientEvents, Engine, type Opened } from './engine.ts'
 import type { Register } from './enrollment.ts'
-import { CountersignError, isCountersignError } from './errors.ts'
 import type { ClientEvent, ConnectionView, EventsOptions } from './events/types.ts'
 import { describeKey, type KeyInfo, type KeyLevel, levelOf } from './key-info.ts'
 import { canSign } from './keys.ts'
@@ -19,7 +20,6 @@ import { type Answer, type Call, exchange, signRequest, takeTime } from './trans
 import { readTarget, type SignedFetchInit } from './transport/fetch-target.ts'
 import { splitFrame } from './transport/frame.ts'
 import { withinLimits } from './transport/limits.ts'
-import type { Bytes, BytesLike } from './types.ts'
 
 /** A verified answer of the application. */
 export type Reply = Omit<Answer, 'response'>

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Frames, and the checks of requests and answers. Only envelopes cross into the core; payloads stay here or are hashed.
 
-import { decodeBase64 } from './base64.ts'
+import { decodeBase64 } from './common/base64.ts'
+import { CountersignError } from './common/errors.ts'
+import type {
+  Bytes,
+  BytesLike,
+  FrameParts,
+  OpenedResponse,
+  OpenOptions,
+  ParsedRequest,
+  TrustedServerKey
+} from './common/types.ts'
 import {
   badArgument,
   bytesOf,
@@ -17,16 +27,6 @@ import {
 } from './core-args.ts'
 import { hashOf } from './core-handles.ts'
 import type { TrustedKeyBytes, Wasm } from './core-wasm.ts'
-import { CountersignError } from './errors.ts'
-import type {
-  Bytes,
-  BytesLike,
-  FrameParts,
-  OpenedResponse,
-  OpenOptions,
-  ParsedRequest,
-  TrustedServerKey
-} from './types.ts'
 
 const MAX_ENVELOPE = 1024
 const MAX_KEYS = 64

@@ -2,6 +2,8 @@
 // The C++ core by itself: it signs nothing and talks to nobody, but makes and judges every byte of a message.
 
 import { wholeSource } from '#wasm-source'
+import type * as T from './common/types.ts'
+import type { Bytes, BytesLike } from './common/types.ts'
 import { badArgument, bytesOf, labelOf, lengthOf } from './core-args.ts'
 import { ClientCore } from './core-client.ts'
 import { eventId, openEvent } from './core-events.ts'
@@ -10,12 +12,16 @@ import { Guard, Sha256, Trusted } from './core-handles.ts'
 import { loadWasm, type WasmSource } from './core-load.ts'
 import { parseMessage, writeMessage } from './core-messages.ts'
 import type { Wasm } from './core-wasm.ts'
-import type * as T from './types.ts'
-import type { Bytes, BytesLike } from './types.ts'
 
+export {
+  CountersignError,
+  type ErrorCategory,
+  type ErrorCode,
+  isCountersignError,
+  type RetryRule
+} from './common/errors.ts'
+export type * from './common/types.ts'
 export type { WasmSource } from './core-load.ts'
-export { CountersignError, type ErrorCategory, type ErrorCode, isCountersignError, type RetryRule } from './errors.ts'
-export type * from './types.ts'
 
 class WholeCore extends ClientCore implements T.Core {
   constructor(w: Wasm) {

@@ -2,11 +2,12 @@
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
 import { Account, type ClientState } from './account.ts'
-import { type StageEvent, stagesOf } from './checks.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
+import { type StageEvent, stagesOf } from './common/stage-events.ts'
+import type { Stored } from './common/types.ts'
 import { type ClientCore, loadClientCore } from './core-client.ts'
 import type { Register } from './enrollment.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from './errors.ts'
 import { EventStreams } from './event-streams.ts'
 import type { ConnectionView, Host } from './events/types.ts'
 import { loadChanges } from './later.ts'
@@ -33,7 +34,6 @@ import {
 } from './transport/exchange.ts'
 import { withinLimits } from './transport/limits.ts'
 import { finalError } from './transport/retry.ts'
-import type { Stored } from './types.ts'
 
 /** What `client.on` tells. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }

@@ -2,9 +2,10 @@
 // From a key to a session (R82 to R86).
 
 import type { Account } from './account.ts'
-import { encodeBase64Url } from './base64.ts'
+import { encodeBase64Url } from './common/base64.ts'
+import { CountersignError, isCountersignError } from './common/errors.ts'
+import type { Algorithm, Bytes, RoundTrip, Stored } from './common/types.ts'
 import { badArgument } from './core-args.ts'
-import { CountersignError, isCountersignError } from './errors.ts'
 import type { DeviceKey } from './keys.ts'
 import { resolveUrl } from './options.ts'
 import { persistStorage } from './persistence.ts'
@@ -16,7 +17,6 @@ import { type Answer, type Call, type Line, openAnswer } from './transport/excha
 import { isHttpResult, readEnvelope } from './transport/header.ts'
 import { essence, readBody, send, unsignedAnswer } from './transport/http.ts'
 import { type Limits, withinLimits } from './transport/limits.ts'
-import type { Algorithm, Bytes, RoundTrip, Stored } from './types.ts'
 
 /** What `client.enroll` hands to its caller, who takes it to the gateway's enrolment by whatever login there is. */
 export type Registration = {

@@ -2,10 +2,10 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
-import { decodeBase64Url } from './base64.ts'
+import { decodeBase64Url } from './common/base64.ts'
+import { CountersignError, isCountersignError } from './common/errors.ts'
 import { badArgument, integerOf, optionsOf, textOf } from './core-args.ts'
 import { digest } from './digest.ts'
-import { CountersignError, isCountersignError } from './errors.ts'
 import type { Consumer } from './events/consumer.ts'
 import type { Kit } from './events/kit.ts'
 import type { ClientEvent, ConnectionView, EventsOptions, Host } from './events/types.ts'

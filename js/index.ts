@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: MIT
 export type { ClientState } from './account.ts'
-export type { StageEvent } from './checks.ts'
 export { type Client, connect, type Reply } from './client.ts'
 export type { ClockCorrection, ClockView } from './clock.ts'
-export type { WasmSource } from './core-load.ts'
-export type { Code, EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
-export type { ClientEvents, Opened } from './engine.ts'
-export type { Register, Registration } from './enrollment.ts'
 export {
   CountersignError,
   type CountersignErrorInit,
@@ -14,7 +9,24 @@ export {
   type ErrorCode,
   isCountersignError,
   type RetryRule
-} from './errors.ts'
+} from './common/errors.ts'
+export type { FillRandom, Schedule } from './common/platform.ts'
+export type { StageEvent } from './common/stage-events.ts'
+export type {
+  Algorithm,
+  Bytes,
+  BytesLike,
+  ClockSource,
+  KeyStore,
+  Signer,
+  Stage,
+  Stored,
+  TrustedServerKey
+} from './common/types.ts'
+export type { WasmSource } from './core-load.ts'
+export type { Code, EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
+export type { ClientEvents, Opened } from './engine.ts'
+export type { Register, Registration } from './enrollment.ts'
 export type {
   Carrier,
   ClientEvent,
@@ -29,20 +41,8 @@ export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-s
 export { emailEnrollment, storageReport } from './later.ts'
 export type { ConnectOptions, Logger } from './options.ts'
 export type { StorageReport } from './persistence.ts'
-export type { FillRandom, Schedule } from './platform.ts'
 export type { RequestOptions } from './requests.ts'
 export type { SessionInfo } from './sessions.ts'
 export type { Timings } from './transport/exchange.ts'
 export type { SignedFetchInit } from './transport/fetch-target.ts'
 export type { Progress } from './transport/http.ts'
-export type {
-  Algorithm,
-  Bytes,
-  BytesLike,
-  ClockSource,
-  KeyStore,
-  Signer,
-  Stage,
-  Stored,
-  TrustedServerKey
-} from './types.ts'

@@ -3,15 +3,15 @@
 // loads this part when it has a set or needs one. It imports types only and is handed the rest, so that a bundler makes no
 // third file of what it would share with the page's own part.
 
-import type { encodeBase64 } from './base64.ts'
 import type { ServerClock } from './clock.ts'
+import type { encodeBase64 } from './common/base64.ts'
+import type { KeySet, Stored } from './common/types.ts'
 import type { ClientCore } from './core-client.ts'
 import type { ServerKey, Settings, serverKeysOf } from './options.ts'
 import type { Session } from './record.ts'
 import type { Binding, RawAnswer, SignedRequest } from './transport/binding.ts'
 import type { Answer, Call, Trust } from './transport/exchange.ts'
 import type { splitFrame } from './transport/frame.ts'
-import type { KeySet, Stored } from './types.ts'
 
 const LONGEST_MS = 90 * 24 * 3600 * 1000
 const MAX_BYTES = 32 * 1024

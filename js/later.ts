@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What is no part of a page's first download, each loaded by the call that needs it.
 
+import { CountersignError } from './common/errors.ts'
 import type { EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
-import { CountersignError } from './errors.ts'
 import type { StorageReport } from './persistence.ts'
 
 const failed = (cause: unknown): never => {

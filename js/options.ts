@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The options of connect(), each read exactly once and checked; what follows works on the settings made here.
 
-import { isAlgorithm, ladder } from './algorithms.ts'
-import { decodeBase64 } from './base64.ts'
+import { isAlgorithm, ladder } from './common/algorithms.ts'
+import { decodeBase64 } from './common/base64.ts'
+import { CountersignError } from './common/errors.ts'
+import * as platform from './common/platform.ts'
+import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from './common/types.ts'
 import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from './core-args.ts'
 import type { WasmSource } from './core-load.ts'
-import { CountersignError } from './errors.ts'
-import * as platform from './platform.ts'
 import { Randomness } from './random.ts'
-import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from './types.ts'
 
 /** Where a client tells what nobody waits for: a failed note of the clock, a listener that threw. No bytes of messages. */
 export type Logger = { warn(message: string, error?: unknown): void }

@@ -2,11 +2,11 @@
 // What a record in the store amounts to: nothing, a lost key, a key that was not enrolled yet, or a session.
 
 import type { ClockNotes } from './clock.ts'
+import { CountersignError } from './common/errors.ts'
+import type { Stored } from './common/types.ts'
 import { textOf } from './core-args.ts'
 import type { ClientCore } from './core-client.ts'
-import { CountersignError } from './errors.ts'
 import { type DeviceKey, doesKeySign, keyOfRecord, thumbprintOf } from './keys.ts'
-import type { Stored } from './types.ts'
 
 /** An enrolled key and the session it signs for. */
 export type Session = {

@@ -3,9 +3,9 @@
 // whatever breaks on the way leaves one that works.
 
 import type { Account } from './account.ts'
-import { encodeBase64 } from './base64.ts'
+import { encodeBase64 } from './common/base64.ts'
+import { CountersignError, isCountersignError } from './common/errors.ts'
 import type { ClientCore } from './core-client.ts'
-import { CountersignError, isCountersignError } from './errors.ts'
 import { type DeviceKey, isSameKey } from './keys.ts'
 import type { Settings } from './options.ts'
 import { probeCall } from './probe.ts'

@@ -138,8 +138,8 @@ const buildGlue = () => {
   )
   if (others.some((other) => other !== glue)) fail(`one of ${wasms.join(', ')} has come to need glue of its own`)
   const { code } = transformSync(slim(glue), { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
-  mkdirSync('dist', { recursive: true })
-  writeFileSync('dist/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
+  mkdirSync('dist/core/platform', { recursive: true })
+  writeFileSync('dist/core/platform/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
   for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/${name}.wasm`)
   for (const [name, path] of Object.entries(licences)) copyFileSync(path, `dist/LICENSE.${name}`)
 }
@@ -147,7 +147,7 @@ const buildGlue = () => {
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
-  const kept = new Set(['dist/glue.js', ...built])
+  const kept = new Set(['dist/core/platform/glue.js', ...built])
   for (const source of files(['js'])) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
     for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
@@ -170,7 +170,7 @@ if (!jsOnly) {
     'glue',
     {
       inputs: [...glued, 'package-lock.json'],
-      outputs: ['dist/glue.js', ...built]
+      outputs: ['dist/core/platform/glue.js', ...built]
     },
     buildGlue
   )

@@ -28,8 +28,15 @@ const cppLayers = [
 ]
 
 const jsLayers = [
-  ['types', 'generated/', 'glue', 'wasm-source', 'hash-source', 'knock-source'],
-  ['errors', 'platform', 'base64', 'algorithms', 'checks'],
+  [
+    'common/types',
+    'generated/',
+    'core/platform/glue',
+    'core/platform/wasm-source',
+    'core/platform/hash-source',
+    'core/platform/knock-source'
+  ],
+  ['common/errors', 'common/platform', 'common/base64', 'common/algorithms', 'common/stage-events'],
   ['core', 'keys', 'indexed-db', 'key-store', 'digest'],
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session', 'record'],
@@ -81,20 +88,25 @@ const owners = [
     what: "WebAssembly's memory",
     pattern: /\bHEAPU?\d|\.memory\b|WebAssembly\.Memory/,
     within: /^js\//,
-    only: /^js\/core(-wasm|-load)?\.ts$/
+    only: /^js\/core(-wasm|-load|\/wasm|\/load|\/index)?\.ts$/
   },
   {
     what: 'crypto.subtle',
     pattern: /\bsubtle\b/,
     within: /^js\/(?!server\/)/,
-    only: /^js\/(keys|digest|profiles\/(hmac|aes-gcm))\.ts$/
+    only: /^js\/(keys|digest|client\/keys\/device-key|client\/transport\/digest|profiles\/(common\/)?(hmac|aes-gcm))\.ts$/
   },
-  { what: 'IndexedDB', pattern: /\bindexedDB\b|\bIDB[A-Z]/, within: /^js\//, only: /^js\/indexed-db\.ts$/ },
+  {
+    what: 'IndexedDB',
+    pattern: /\bindexedDB\b|\bIDB[A-Z]/,
+    within: /^js\//,
+    only: /^js\/(client\/keys\/)?indexed-db\.ts$/
+  },
   {
     what: 'Node',
     pattern: /from 'node:/,
     within: /^js\//,
-    only: /^js\/(server\/|testing\/|cli\/|profiles\/[a-z-]+\/(server|node)\/|(wasm|hash|knock)-source\.node\.ts)/
+    only: /^js\/(server\/|testing\/|cli\/|profiles\/[a-z-]+\/(server|node)\/|core\/platform\/(wasm|hash|knock)-source\.node\.ts)/
   },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {

@@ -2,8 +2,8 @@
 // What a person hands to the command: a file, standard input, or the text itself, in whatever spelling it was copied.
 
 import { createReadStream } from 'node:fs'
-import { CountersignError } from '../errors.ts'
-import type { Bytes } from '../types.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Bytes } from '../common/types.ts'
 
 /** CliError is a mistake of the person at the command line; its message is the one line they read. */
 export class CliError extends Error {

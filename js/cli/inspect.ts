@@ -2,9 +2,9 @@
 // What a piece of data is, and what it says. Nothing here is verified, and the output says so.
 
 import { createHash } from 'node:crypto'
+import type { Bytes, Core } from '../common/types.ts'
 import { loadCore } from '../core.ts'
 import { loadKnockCore } from '../profiles/knock/core.ts'
-import type { Bytes, Core } from '../types.ts'
 import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
 
 /** A thing that was recognised: its kind, and what it says as rows of name and value. */

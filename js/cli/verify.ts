@@ -2,7 +2,8 @@
 // Verification of what `inspect` finds, with the key that its kind asks for.
 
 import { readFile } from 'node:fs/promises'
-import { decodeBase64 } from '../base64.ts'
+import { decodeBase64 } from '../common/base64.ts'
+import type { FrameParts, SigningFields } from '../common/types.ts'
 import { loadCore } from '../core.ts'
 import { importSecret } from '../profiles/action-proof/create.ts'
 import { verifyProof } from '../profiles/action-proof/verify.ts'
@@ -11,7 +12,6 @@ import { verifyKnock } from '../profiles/knock/packet.ts'
 import { scanJson } from '../profiles/raw-json.ts'
 import { importDeviceKey } from '../profiles/stats-event/keys.ts'
 import { verifyEvent } from '../profiles/stats-event/verify.ts'
-import type { FrameParts, SigningFields } from '../types.ts'
 import { CliError, textOf } from './input.ts'
 import type { Found } from './inspect.ts'
 

@@ -2,10 +2,10 @@
 // What js/events shares with the client that has loaded it. It is handed over, not imported: for what both import, a bundler
 // would cut the client in two, and every page would download more.
 
-import type * as base64 from '../base64.ts'
+import type * as base64 from '../common/base64.ts'
+import type * as errors from '../common/errors.ts'
 import type * as args from '../core-args.ts'
 import type * as digests from '../digest.ts'
-import type * as errors from '../errors.ts'
 import type * as requests from '../requests.ts'
 import type * as answers from '../transport/answers.ts'
 import type * as bindings from '../transport/binding.ts'

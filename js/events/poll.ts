@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Long-polling: `cs.poll`, an ordinary request whose answer waits for events. Also how a reader who is behind catches up.
 
-import type { Bytes } from '../types.ts'
+import type { Bytes } from '../common/types.ts'
 import { CountersignError, encodeJson, frameBinding } from './kit.ts'
 import type { Item, Route } from './route.ts'
 

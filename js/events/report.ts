@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import type { Stage } from '../types.ts'
+import type { Stage } from '../common/types.ts'
 import { isCountersignError } from './kit.ts'
 import type { Host } from './types.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A WebSocket: binary messages, one frame each, the signed request first.
 
-import type { Bytes } from '../types.ts'
+import type { Bytes } from '../common/types.ts'
 import { CountersignError } from './kit.ts'
 import { type Item, type Route, subscribe } from './route.ts'
 

@@ -2,9 +2,9 @@
 // Why two messages that should be one are not: the first field and the first byte in which they differ, and the likely cause.
 // For developers at their own desk; a server never tells an outsider as much.
 
+import { isCountersignError } from '../common/errors.ts'
+import type { Bytes, BytesLike, Core } from '../common/types.ts'
 import { copyOf, optionsOf } from '../core-args.ts'
-import { isCountersignError } from '../errors.ts'
-import type { Bytes, BytesLike, Core } from '../types.ts'
 import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
 
 export { type Cause, type CauseName, causes } from './causes.ts'

@@ -2,8 +2,8 @@
 // What became of an intent: which failures end it, which only make it wait, and how tabs tell each other.
 
 import type { Reply } from '../client.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
-import type { Stage } from '../types.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
+import type { Stage } from '../common/types.ts'
 
 /** An intent's end before it is told. */
 export type Outcome = { readonly reply: Reply } | { readonly error: unknown }

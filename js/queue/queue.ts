@@ -2,13 +2,13 @@
 // The queue as an application sees it: it adds, cancels, looks, and hears how each intent ended, in whatever tab.
 
 import type { Reply } from '../client.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { Listeners } from '../listeners.ts'
 import { Randomness } from '../random.ts'
 import { bytesOfPayload, checkType, idempotencyKeyOf } from '../requests.ts'
 import { openTabs, type Tabs } from '../tabs.ts'
-import type { BytesLike } from '../types.ts'
 import type { QueueSettings } from './options.ts'
 import { type Outcome, outcomeOf, type Word, wordOf } from './outcome.ts'
 import { Sender, WORD_MS } from './sender.ts'

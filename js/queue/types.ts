@@ -2,8 +2,8 @@
 // The shapes of the queue of intents.
 
 import type { Client, Reply } from '../client.ts'
-import type { Schedule } from '../platform.ts'
-import type { Bytes } from '../types.ts'
+import type { Schedule } from '../common/platform.ts'
+import type { Bytes } from '../common/types.ts'
 
 /** Something to be done, unsigned: each time it is sent it is signed anew, under its one idempotency key. */
 export type Intent = {

@@ -2,8 +2,8 @@
 // Answers of requests with an idempotency key, over any table of records with transactions: written once for memory and for
 // LMDB.
 
+import { CountersignError } from '../common/errors.ts'
 import { integerOf, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { encodeText, sha256 } from './encoding.ts'
 import { memoryRecords, type Records } from './records.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from './types.ts'

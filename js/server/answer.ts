@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
 
-import type { Core } from '../types.ts'
+import type { Core } from '../common/types.ts'
 import { FRAME_TYPE } from './bindings/frame.ts'
 import { writeJson } from './bindings/json.ts'
 import type { GatewayClock } from './clock.ts'

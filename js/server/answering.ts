@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a request ends with: a plain refusal, a signed one, or a handler's signed answer; each told to the hooks.
 
-import type { Core } from '../types.ts'
+import type { Core } from '../common/types.ts'
 import { type Draft, hasNoBody, plainAnswer, refusalPayload, refusalStatus, type Sealer } from './answer.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Metrics } from './metrics.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Challenges and counters over any table of records with transactions: written once for memory and for LMDB.
 
-import { CountersignError } from '../errors.ts'
+import { CountersignError } from '../common/errors.ts'
 import { encodeText } from './encoding.ts'
 import type { Records } from './records.ts'
 import type { Challenge, CodeStore } from './types.ts'

@@ -3,7 +3,7 @@
 // answer that only this server can have given.
 
 import { randomBytes } from 'node:crypto'
-import type { Algorithm, Core } from '../types.ts'
+import type { Algorithm, Core } from '../common/types.ts'
 import { createSealer } from './answer.ts'
 import type { GatewayClock } from './clock.ts'
 import { encodeText, isText, sha256 } from './encoding.ts'

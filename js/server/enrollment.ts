@@ -2,9 +2,9 @@
 // Enrolment after an e-mail code (PROTOCOL.md, R82 to R86), and the same for an application with a login of its own.
 
 import { createHmac, randomInt } from 'node:crypto'
+import type { BytesLike, Core } from '../common/types.ts'
 import { loadCore } from '../core.ts'
 import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core-args.ts'
-import type { BytesLike, Core } from '../types.ts'
 import { readBody, unlimitedLease } from './body.ts'
 import { functionOf, partOf, signerOf } from './checks.ts'
 import { createGatewayClock } from './clock.ts'

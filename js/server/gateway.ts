@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The gateway put together: what stands before a binding (sources, CORS, mounted paths), the pipeline, and its life.
 
+import type { Core } from '../common/types.ts'
 import { loadCore } from '../core.ts'
-import type { Core } from '../types.ts'
 import { createSealer, plainAnswer } from './answer.ts'
 import { createAnswering } from './answering.ts'
 import { createBudget } from './body.ts'

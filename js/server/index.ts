@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The gateway library: verifies requests, hands them on, signs the answers.
 
-export { CountersignError, type ErrorCode, isCountersignError } from '../errors.ts'
+export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 export { memoryAnswerStore } from './answer-store.ts'
 export { checkCors } from './cors.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment.ts'

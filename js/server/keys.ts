@@ -3,7 +3,7 @@
 // checks it leaves out. The registered key's algorithm decides; nothing in a message can.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import type { Algorithm, Core } from '../types.ts'
+import type { Algorithm, Core } from '../common/types.ts'
 
 /** A registered or offered key. */
 export type ClientKey = { algorithm: Algorithm; publicKey: Uint8Array }

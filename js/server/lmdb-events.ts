@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
-import { CountersignError } from '../errors.ts'
+import { CountersignError } from '../common/errors.ts'
 import { randomId } from './enroll.ts'
 import type { Changes } from './lmdb-changes.ts'
 import type { EventPage, EventStore, StoredEvent } from './types.ts'

@@ -3,8 +3,8 @@
 // cannot change before it commits. Four tables: ids by key, ids by expiry, live ids by session, and the counters.
 
 import type { Database, RootDatabase } from 'lmdb'
-import { CountersignError } from '../errors.ts'
-import type { ReserveVerdict } from '../types.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { ReserveVerdict } from '../common/types.ts'
 import { sha256 } from './encoding.ts'
 import type { ReplayStore } from './types.ts'
 

@@ -3,8 +3,8 @@
 // same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
 
 import { open } from 'lmdb'
+import { CountersignError } from '../common/errors.ts'
 import { badArgument, integerOf, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { createAnswerStore } from './answer-store.ts'
 import { createCodeStore } from './code-store.ts'
 import { lmdbChanges } from './lmdb-changes.ts'

@@ -3,8 +3,8 @@
 // nothing may have touched them: no decoding, no body parser, no folded duplicates.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { CountersignError } from '../common/errors.ts'
 import { optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Stage 0 and `parse`: which binding a request is in, whether its size and headers let it be one, and its envelope.
 
-import { CountersignError } from '../errors.ts'
-import type { Core, ParsedRequest } from '../types.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Core, ParsedRequest } from '../common/types.ts'
 import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, readHeader } from './bindings/header.ts'
 import { readJson } from './bindings/json.ts'

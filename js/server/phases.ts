@@ -2,7 +2,7 @@
 // Moving existing HTTP routes behind signatures in steps (PROTOCOL.md, R140): what would be refused is counted and, in the
 // early phases, passed on to the handler that was there before, never to a signed route's.
 
-import type { Stage } from '../types.ts'
+import type { Stage } from '../common/types.ts'
 import type { Metrics } from './metrics.ts'
 import type { Inbound, PassedOn, Phase } from './types.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
 
-import type { Core } from '../types.ts'
+import type { Core } from '../common/types.ts'
 import { plainAnswer } from './answer.ts'
 import type { Answering } from './answering.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'

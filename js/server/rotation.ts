@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A session changes its key (PROTOCOL.md, R120 to R124): the old key signs the request, the new one proves that it is there.
 
-import type { Algorithm, Core } from '../types.ts'
+import type { Algorithm, Core } from '../common/types.ts'
 import { decodeExact, isSameBytes } from './encoding.ts'
 import { isAcceptableKey, verifySignature } from './keys.ts'
 import type { Metrics } from './metrics.ts'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Finding the handler of a message, and running it so that nothing it does can hang or end the process.
 
-import { CountersignError } from '../errors.ts'
-import type { Stage } from '../types.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Stage } from '../common/types.ts'
 import { hasNoBody, type RefusalCode } from './answer.ts'
 import { DeadlineError, type Listen } from './deadline.ts'
 import { emptyBytes, isText } from './encoding.ts'

@@ -13,7 +13,7 @@ import {
   unlinkSync,
   writeSync
 } from 'node:fs'
-import { CountersignError } from '../errors.ts'
+import { CountersignError } from '../common/errors.ts'
 import type { ServerSigner } from './types.ts'
 
 const refuse = (detail: string, cause?: unknown): CountersignError =>

@@ -2,7 +2,7 @@
 // The stages `version` to `replay` (PROTOCOL.md, section 6), in their order, before more of a body is read: who sent this,
 // is it theirs, is it fresh, has it been here before.
 
-import type { Core, ParsedRequest, Stage } from '../types.ts'
+import type { Core, ParsedRequest, Stage } from '../common/types.ts'
 import type { RefusalCode } from './answer.ts'
 import type { GatewayClock } from './clock.ts'
 import { within } from './deadline.ts'

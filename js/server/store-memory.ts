@@ -2,10 +2,10 @@
 // Stores in memory: for tests, and for a gateway of one process that may forget its sessions at a restart.
 
 import cluster from 'node:cluster'
+import { CountersignError, isCountersignError } from '../common/errors.ts'
+import type { Core, ReplayGuard } from '../common/types.ts'
 import { loadCore } from '../core.ts'
 import { integerOf, optionsOf } from '../core-args.ts'
-import { CountersignError, isCountersignError } from '../errors.ts'
-import type { Core, ReplayGuard } from '../types.ts'
 import { createCodeStore } from './code-store.ts'
 import { isSameBytes } from './encoding.ts'
 import { createTellers } from './events/tellers.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
 
-import type { Stage } from '../types.ts'
+import type { Stage } from '../common/types.ts'
 import { callHook } from './checks.ts'
 import { escapeText } from './encoding.ts'
 import type { Metrics } from './metrics.ts'

@@ -2,7 +2,7 @@
 // The shapes of the gateway library: what an application passes in, and what it gets.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { BytesLike, Core, Stage } from '../types.ts'
+import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { EventStore, ReplayStore, Session, SessionStore } from './store-types.ts'
 
 export type * from './store-types.ts'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Between web-standard Request and Response and the gateway's own Inbound and Outbound.
 
+import { CountersignError } from '../common/errors.ts'
 import { badArgument, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { hasNoBody } from './answer.ts'
 import { bodyOf } from './events/pipes.ts'
 import { warningOf } from './phases.ts'

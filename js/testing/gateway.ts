@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The real gateway over stores in memory, with keys made from a seed and devices enrolled without a mail.
 
-import { encodeBase64 } from '../base64.ts'
+import { encodeBase64 } from '../common/base64.ts'
+import type { KeyStore, TrustedServerKey } from '../common/types.ts'
 import { memoryStore } from '../key-store.ts'
 import { enrollment, type Mail } from '../server/enrollment.ts'
 import { memoryEventStore } from '../server/events/memory-store.ts'
 import { createGateway } from '../server/gateway.ts'
 import { memoryReplayStore, memorySessionStore } from '../server/store-memory.ts'
 import type { EventStore, Gateway, GatewayOptions, ReplayStore, SessionStore } from '../server/types.ts'
-import type { KeyStore, TrustedServerKey } from '../types.ts'
 import type { TestClock } from './clock.ts'
 import { type InsecureRandom, insecureKey } from './random.ts'
 

@@ -2,7 +2,7 @@
 // What passed over a test network, in the order in which it did.
 
 import { createHash } from 'node:crypto'
-import type { Core } from '../types.ts'
+import type { Core } from '../common/types.ts'
 import type { Message } from './faults.ts'
 
 /** What became of a message at one point of its way. */

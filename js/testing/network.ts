@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
+
+import { CountersignError } from '../common/errors.ts'
+import type { Core } from '../common/types.ts'
 import { badArgument, copyOf, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
-import type { Core } from '../types.ts'
 import type { TestClock } from './clock.ts'
 import type { Message } from './faults.ts'
 import { type Exchange, TestLink } from './link.ts'

@@ -2,8 +2,8 @@
 // Randomness that a test can repeat. Whoever knows the seed knows every id and key made with it.
 
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto'
+import type { Bytes } from '../common/types.ts'
 import { badArgument } from '../core-args.ts'
-import type { Bytes } from '../types.ts'
 
 /** What a seed may be. */
 export type Seed = number | string

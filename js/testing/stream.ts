@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A body that goes on, on its way to a client: each piece of it an item that may be late, lost, repeated, changed or overtaken.
 
-import type { Bytes } from '../types.ts'
+import type { Bytes } from '../common/types.ts'
 import { delayOf, type WayFaults } from './faults.ts'
 import type { InsecureRandom } from './random.ts'
 

@@ -2,8 +2,8 @@
 // Time that only a test moves: one course of it for all, and clocks that show it wrongly, each in its own way.
 
 import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promises'
+import { CountersignError } from '../common/errors.ts'
 import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { TestClock, type TestClockOptions } from './clock.ts'
 
 type Timer = {

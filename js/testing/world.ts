@@ -2,9 +2,9 @@
 // A whole world in memory: time, randomness, a gateway, a network, and the clients on it.
 
 import { type Client, connect } from '../client.ts'
+import { CountersignError } from '../common/errors.ts'
 import { loadCore } from '../core.ts'
 import { badArgument, optionsOf } from '../core-args.ts'
-import { CountersignError } from '../errors.ts'
 import { memoryStore } from '../key-store.ts'
 import type { ConnectOptions } from '../options.ts'
 import type { TestClock, TestClockOptions } from './clock.ts'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { decodeBase64, encodeBase64 } from '../base64.ts'
-import { CountersignError, isCountersignError } from '../errors.ts'
+import { decodeBase64, encodeBase64 } from '../common/base64.ts'
+import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { Settings } from '../options.ts'
 import { type Binding, isApplicationResult } from './binding.ts'
 import { frameBinding } from './frame.ts'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The frame binding: request and answer are each one frame (R29).
 
+import type { Bytes } from '../common/types.ts'
 import type { Settings } from '../options.ts'
-import type { Bytes } from '../types.ts'
 import { type Binding, ENVELOPE_BYTES, isApplicationResult } from './binding.ts'
 import { essence, unsignedAnswer } from './http.ts'
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The header binding: any HTTP request with its envelope in one header, for existing REST APIs (R36 to R42).
 
-import { decodeBase64Url, encodeBase64Url } from '../base64.ts'
+import { decodeBase64Url, encodeBase64Url } from '../common/base64.ts'
+import { CountersignError, isCountersignError } from '../common/errors.ts'
+import type { Bytes } from '../common/types.ts'
 import { badArgument } from '../core-args.ts'
 import type { ClientCore } from '../core-client.ts'
-import { CountersignError, isCountersignError } from '../errors.ts'
 import type { Settings } from '../options.ts'
-import type { Bytes } from '../types.ts'
 import type { Binding } from './binding.ts'
 import type { FetchTarget } from './fetch-target.ts'
 import { discard, readBody, unsignedAnswer } from './http.ts'

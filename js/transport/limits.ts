@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { CountersignError } from '../errors.ts'
-import type { Schedule } from '../platform.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Schedule } from '../common/platform.ts'
 
 /** What may end a call before it is done; `ends` are those of every call of one client, for close(). */
 export type Limits = {

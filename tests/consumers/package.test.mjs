@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { build } from 'esbuild'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
-const here = fileURLToPath(new URL('./', import.meta.url))
+const here = fileURLToPath(new URL('.//', import.meta.url))
 const project = mkdtempSync(join(tmpdir(), 'countersign-consumer-'))
 const exec = promisify(execFile)
 

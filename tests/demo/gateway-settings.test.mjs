@@ -17,7 +17,7 @@ const refused = [
   ['HOST', '127.0.0.1:80'],
   ['HOST', 'a b'],
   ['LABEL', 'Demo'],
-  ['LABEL', '../demo'],
+  ['LABEL', './/'],
   ['LABEL', 'a'.repeat(33)],
   ['PAST_MS', '0'],
   ['PAST_MS', '1e3'],

@@ -44,7 +44,7 @@ test('the tarball holds exactly the built files and the documents', () => {
     'dist/countersign-client.wasm',
     'dist/countersign-knock.wasm',
     'dist/countersign.wasm',
-    'dist/glue.js',
+    'dist/core/platform/glue.js',
     'CHANGELOG.md',
     'LICENSE',
     'PROTOCOL.md',

@@ -2,8 +2,8 @@
 // A proof without a promise, for `pagehide`: WebCrypto answers too late there. It takes the secret as text, so the secret has
 // to lie in memory, where script can read it: the caller opts in by keeping it.
 
+import type { Core } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core-args.ts'
-import type { Core } from '../../types.ts'
 import { encodeHex } from '../hex.ts'
 import { bodyOf, messageOf, type NewAction, type ProofOptions } from './create.ts'
 

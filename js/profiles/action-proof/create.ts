@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The client's side: the session's secret as a key that cannot be read back, and proofs under it.
 
+import { CountersignError } from '../../common/errors.ts'
+import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
 import { badArgument, optionsOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import { type FillRandom, fillRandom, hasRandom } from '../../platform.ts'
 import { encodeHex } from '../hex.ts'
 import { importMacKey, type MacKey } from '../hmac.ts'
 import { OUTER, proofMessage, SIGNATURE } from './message.ts'

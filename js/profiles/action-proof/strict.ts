@@ -2,9 +2,9 @@
 // The strict mode: the device session signs the action as an exchange request. User, type, time and server are bound, no secret
 // is shared, and the server cannot have made it itself. And the secret of the compatible mode, issued in a signed answer.
 
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { importSecret, isKeyId, messageOf, type NewAction, type SecretKey } from './create.ts'
 import { OUTER } from './message.ts'
 

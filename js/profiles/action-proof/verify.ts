@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Verification over the bytes that came, never over a second writing of them.
 
+import { isCountersignError } from '../../common/errors.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf, timeOf } from '../../core-args.ts'
-import { isCountersignError } from '../../errors.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { decodeTag } from '../hex.ts'
 import { isJsonObject } from '../json.ts'
 import { type RawMember, type RawValue, scanJson } from '../raw-json.ts'

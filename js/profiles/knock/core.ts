@@ -2,11 +2,11 @@
 // The C++ half of the profile (wasm/knock_bindings.cpp): the packets' bytes and RSA. Loaded at first use, apart from the core.
 
 import { knockSource } from '#knock-source'
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, copyOf, integerOf, lengthOf, optionsOf, sizedBytesOf } from '../../core-args.ts'
 import { loadWasm, type WasmSource } from '../../core-load.ts'
 import type { Wasm } from '../../core-wasm.ts'
-import { CountersignError } from '../../errors.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import type { Knock, KnockFields, KnockVersion } from './types.ts'
 
 const HASH = 32

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The two kinds of keys of a knock: the user's HMAC key, and RSA keys as PEM.
 
-import { decodeBase64 } from '../../base64.ts'
+import { decodeBase64 } from '../../common/base64.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, copyOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { importMacKey, type MacKey } from '../hmac.ts'
 
 const KEY_BYTES = 32

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // A browser has no UDP: the gateway sends the datagram for it (docs/profiles/knock.md says what that reveals and allows).
 
+import { CountersignError } from '../../common/errors.ts'
+import { fillRandom, hasRandom } from '../../common/platform.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import { fillRandom, hasRandom } from '../../platform.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { randomBytesOf } from './core.ts'
 
 /** What the relay needs of a client of the exchange. */

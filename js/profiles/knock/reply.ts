@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Replies: packets of the same family, whose payload says what became of a knock. A refusal has none: it is silence.
 
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { copyOf, integerOf, optionsOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { loadKnockCore, readVersion } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'
 import { isTimely, takeApart, WINDOW_SECONDS } from './packet.ts'

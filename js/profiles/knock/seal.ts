@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Datagrams: the encryption around a packet, and its undoing.
 
+import { CountersignError } from '../../common/errors.ts'
+import { fillRandom, hasRandom } from '../../common/platform.ts'
+import type { Bytes } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import { fillRandom, hasRandom } from '../../platform.ts'
-import type { Bytes } from '../../types.ts'
 import { openAesGcm, sealAesGcm } from '../aes-gcm.ts'
 import { type KnockCore, loadKnockCore, randomBytesOf, readFields } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the knock profile. Types only.
 
-import type { BytesLike } from '../../types.ts'
+import type { BytesLike } from '../../common/types.ts'
 
 /** A packet's version: 1 and 2 are one RSA block, 3 and 4 a body under AES-256-GCM. */
 export type KnockVersion = 1 | 2 | 3 | 4

@@ -2,10 +2,10 @@
 // The device key. It is a text, and the HMAC key is that text's UTF-8, not what its digits stand for: 64 bytes for the keys
 // StatsCode makes. The strict key is derived from the same bytes, so that neither signature helps to make the other.
 
+import { CountersignError } from '../../common/errors.ts'
+import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, optionsOf } from '../../core-args.ts'
-import { CountersignError } from '../../errors.ts'
-import { type FillRandom, fillRandom, hasRandom } from '../../platform.ts'
-import type { Bytes, BytesLike } from '../../types.ts'
 import { encodeHex } from '../hex.ts'
 import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../hmac.ts'
 

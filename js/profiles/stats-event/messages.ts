@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What is signed. Both messages are made of the event as JSON has it, without its signatures.
 
+import type { Bytes } from '../../common/types.ts'
 import { badArgument } from '../../core-args.ts'
-import type { Bytes } from '../../types.ts'
 import { cleanJson, isJsonObject, type JsonObject, writeCanonical } from '../json.ts'
 import { STRICT_LABEL } from './keys.ts'
 import type { EventLike } from './types.ts'

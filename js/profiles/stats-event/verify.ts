@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Verifying events. Each mode is one definite check; none falls back to another.
 
+import { isCountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core-args.ts'
-import { isCountersignError } from '../../errors.ts'
 import { decodeTag } from '../hex.ts'
 import { isJsonObject, type JsonObject } from '../json.ts'
 import { type DeviceKey, deviceKeyOf } from './keys.ts'

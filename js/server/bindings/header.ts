@@ -2,7 +2,7 @@
 // The header binding (PROTOCOL.md, R36 to R41): the envelope in a header, the payload as the body, and the request line as
 // the message type.
 
-import { CountersignError } from '../../errors.ts'
+import { CountersignError } from '../../common/errors.ts'
 import { decodeExact, encodeText, sha256 } from '../encoding.ts'
 import { MAX_ENVELOPE } from './frame.ts'
 

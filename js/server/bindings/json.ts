@@ -2,8 +2,8 @@
 // The json binding (PROTOCOL.md, R43 to R45): protobuf's JSON form of a request. Its members are turned into an envelope,
 // and that is what is judged.
 
-import { CountersignError } from '../../errors.ts'
-import type { Core } from '../../types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Core } from '../../common/types.ts'
 import { decodeExact, emptyBytes, encodeText, isText } from '../encoding.ts'
 import { readFlatObject } from '../strict-json.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The suite of ReplayStore (PROTOCOL.md, R58 to R64).
 
-import type { ReserveVerdict } from '../../types.ts'
+import type { ReserveVerdict } from '../../common/types.ts'
 import type { ReplayStore } from '../types.ts'
 import {
   type ConformanceAssert,

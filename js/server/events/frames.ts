@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Event frames: signed when they are sent, so that their time is a bound for the client's clock and the key is valid now.
 
-import type { Core } from '../../types.ts'
+import type { Core } from '../../common/types.ts'
 import type { GatewayClock } from '../clock.ts'
 import { within } from '../deadline.ts'
 import { sha256 } from '../encoding.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `cs.subscribe` and `cs.poll`: verified like any request, then answered with where the stream stands, and followed by it.
 
-import type { Core } from '../../types.ts'
+import type { Core } from '../../common/types.ts'
 import type { Sealer } from '../answer.ts'
 import { FRAME_TYPE } from '../bindings/frame.ts'
 import { type Own, own } from '../routes.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Events of one gateway: who may open a stream, which streams are open, and what wakes and ends them.
 
-import type { Core } from '../../types.ts'
+import type { Core } from '../../common/types.ts'
 import type { GatewayClock } from '../clock.ts'
 import { within } from '../deadline.ts'
 import type { Metrics } from '../metrics.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Signed events of one gateway: what of them the rest of it uses.
 
-import type { Core } from '../../types.ts'
+import type { Core } from '../../common/types.ts'
 import type { Sealer } from '../answer.ts'
 import type { GatewayClock } from '../clock.ts'
 import type { Metrics } from '../metrics.ts'

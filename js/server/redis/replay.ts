@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Replay ids in Redis: what one gateway knows of them between two scripts.
 
-import { CountersignError } from '../../errors.ts'
-import type { ReserveVerdict } from '../../types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { ReserveVerdict } from '../../common/types.ts'
 import { encodeText } from '../encoding.ts'
 import type { ReplayStore } from '../types.ts'
 import { checkPolicy, storageFailed } from './client.ts'

@@ -3,9 +3,9 @@
 // gateway, gone with its session. The one before stays good for a period, so that proofs under way are not lost.
 
 import { hkdfSync } from 'node:crypto'
+import type { BytesLike } from '../../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf } from '../../../core-args.ts'
 import type { Handler } from '../../../server/types.ts'
-import type { BytesLike } from '../../../types.ts'
 import { encodeHex } from '../../hex.ts'
 import { importSecret, type SecretKey } from '../create.ts'
 import type { ActionSecrets } from './types.ts'

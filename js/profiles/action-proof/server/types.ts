@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the server's part. Types only.
 
-import type { BytesLike } from '../../../types.ts'
+import type { BytesLike } from '../../../common/types.ts'
 import type { SecretKey } from '../create.ts'
 import type { VerifiedAction } from '../types.ts'
 

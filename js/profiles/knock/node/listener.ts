@@ -3,9 +3,9 @@
 
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import { isIP } from 'node:net'
+import { isCountersignError } from '../../../common/errors.ts'
+import type { Bytes } from '../../../common/types.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core-args.ts'
-import { isCountersignError } from '../../../errors.ts'
-import type { Bytes } from '../../../types.ts'
 import { encodeHex } from '../../hex.ts'
 import { importMacKey } from '../../hmac.ts'
 import { type KnockCore, loadKnockCore, type ReadPacket } from '../core.ts'

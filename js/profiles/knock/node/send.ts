@@ -2,8 +2,8 @@
 // A knock from Node, without a gateway in between.
 
 import { lookup } from 'node:dns/promises'
+import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../../../core-args.ts'
-import { CountersignError } from '../../../errors.ts'
 import { derOfPem, type KnockKey } from '../keys.ts'
 import { openKnockReplyDatagram } from '../reply.ts'
 import { sealKnock } from '../seal.ts'

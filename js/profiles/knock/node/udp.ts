@@ -3,7 +3,7 @@
 
 import { createSocket } from 'node:dgram'
 import { isIP } from 'node:net'
-import { CountersignError } from '../../../errors.ts'
+import { CountersignError } from '../../../common/errors.ts'
 
 /** What a daemon sends is no longer than its largest block. */
 const MAX_REPLY = 1024

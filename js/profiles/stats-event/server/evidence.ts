@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What of a sync is signed, by whom, and how much of it the signature covers.
 
-import { isCountersignError } from '../../../errors.ts'
+import { isCountersignError } from '../../../common/errors.ts'
 import { isJsonObject, type JsonObject } from '../../json.ts'
 import { type DeviceKey, importDeviceKey } from '../keys.ts'
 import { eventOf } from '../messages.ts'

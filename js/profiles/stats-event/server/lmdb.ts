@@ -3,8 +3,8 @@
 // durable. Enrolled keys lie in it as they are: it is as secret as they.
 
 import { open, type RootDatabase } from 'lmdb'
+import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core-args.ts'
-import { CountersignError } from '../../../errors.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
 const openRoot = (path: string): RootDatabase => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One sync from its bytes to its answer: read, verify, merge and judge in one step of the store, ask the application, note.
 
+import { CountersignError } from '../../../common/errors.ts'
 import { badArgument } from '../../../core-args.ts'
-import { CountersignError } from '../../../errors.ts'
 import type { StatsLimits } from '../limits.ts'
 import { type Phase, phaseRules } from '../phases.ts'
 import { askDistribution } from './distribution.ts'

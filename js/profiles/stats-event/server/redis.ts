@@ -2,8 +2,8 @@
 // Statistics in Redis (npm package `redis`, an optional peer): shared by gateways on any number of machines. Enrolled keys lie
 // in it as they are: it is as secret as they.
 
+import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, labelOf, optionsOf } from '../../../core-args.ts'
-import { CountersignError } from '../../../errors.ts'
 import { checkServer, type RedisClientLike } from '../../../server/redis/client.ts'
 import { createConnection } from '../../../server/redis/connection.ts'
 import { dialOf, prefixOf } from '../../../server/redis/dial.ts'

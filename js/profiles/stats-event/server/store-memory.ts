@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Statistics in memory: for tests, and for a server of one process that may forget.
 
-import { CountersignError } from '../../../errors.ts'
+import { CountersignError } from '../../../common/errors.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
 /**

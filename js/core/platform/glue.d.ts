@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// dist/glue.js is Emscripten's module for wasm/bindings.cpp, minified by tools/build.mjs.
+// dist/core/platform/glue.js is Emscripten's module for wasm/bindings.cpp, minified by tools/build.mjs.
 
 /** What the glue calls instead of looking for the file itself: instantiate with `imports`, then hand over the instance. */
 export type InstantiateWasm = (

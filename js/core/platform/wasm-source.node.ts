@@ -4,10 +4,11 @@
 import { readFile } from 'node:fs/promises'
 
 /** wholeSource reads the whole core; rejects as readFile does. */
-export const wholeSource = (): Promise<Uint8Array> => readFile(new URL('./countersign.wasm', import.meta.url))
+export const wholeSource = (): Promise<Uint8Array> => readFile(new URL('../../countersign.wasm', import.meta.url))
 
 /** clientSource reads the client's part; rejects as readFile does. */
-export const clientSource = (): Promise<Uint8Array> => readFile(new URL('./countersign-client.wasm', import.meta.url))
+export const clientSource = (): Promise<Uint8Array> =>
+  readFile(new URL('../../countersign-client.wasm', import.meta.url))
 
 /** fetchSource reads a file: address and fetches any other; rejects as readFile and fetch do. */
 export const fetchSource = (address: string): Promise<Response | Uint8Array> =>

@@ -4,4 +4,4 @@
 import { readFile } from 'node:fs/promises'
 
 /** knockSource reads it; rejects as readFile does. */
-export const knockSource = (): Promise<Uint8Array> => readFile(new URL('./countersign-knock.wasm', import.meta.url))
+export const knockSource = (): Promise<Uint8Array> => readFile(new URL('../../countersign-knock.wasm', import.meta.url))

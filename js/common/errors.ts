@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-import { type ErrorCode, errorTable } from './generated/errors.ts'
+import { type ErrorCode, errorTable } from '../generated/errors.ts'
 import type { Stage } from './types.ts'
 
-export type { ErrorCode } from './generated/errors.ts'
+export type { ErrorCode } from '../generated/errors.ts'
 
 /** The kinds of failure; the leading digit of an error's number. */
 export type ErrorCategory =
