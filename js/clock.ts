@@ -3,7 +3,7 @@
 // remembers from an earlier visit, and the time floor below which nothing is believed (R27).
 
 import type { ClockSource, CoreClock, RoundTrip, Stored } from './common/types.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 import type { Settings } from './options.ts'
 
 /** No server is older than this release; raised with every one. */

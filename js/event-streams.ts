@@ -4,7 +4,7 @@
 
 import { decodeBase64Url } from './common/base64.ts'
 import { CountersignError, isCountersignError } from './common/errors.ts'
-import { badArgument, integerOf, optionsOf, textOf } from './core-args.ts'
+import { badArgument, integerOf, optionsOf, textOf } from './core/args.ts'
 import { digest } from './digest.ts'
 import type { Consumer } from './events/consumer.ts'
 import type { Kit } from './events/kit.ts'

@@ -23,7 +23,7 @@ export type {
   Stored,
   TrustedServerKey
 } from './common/types.ts'
-export type { WasmSource } from './core-load.ts'
+export type { WasmSource } from './core/load.ts'
 export type { Code, EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
 export type { ClientEvents, Opened } from './engine.ts'
 export type { Register, Registration } from './enrollment.ts'

@@ -2,7 +2,7 @@
 // What a client tells about its key.
 
 import type { Algorithm, Bytes } from './common/types.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 import { type DeviceKey, thumbprintOf } from './keys.ts'
 import type { Keeper } from './session.ts'
 

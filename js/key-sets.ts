@@ -6,7 +6,7 @@
 import type { ServerClock } from './clock.ts'
 import type { encodeBase64 } from './common/base64.ts'
 import type { KeySet, Stored } from './common/types.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 import type { ServerKey, Settings, serverKeysOf } from './options.ts'
 import type { Session } from './record.ts'
 import type { Binding, RawAnswer, SignedRequest } from './transport/binding.ts'

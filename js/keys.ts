@@ -6,7 +6,7 @@ import { algorithms, isAlgorithm, SIGNATURE_BYTES } from './common/algorithms.ts
 import { encodeBase64Url } from './common/base64.ts'
 import { CountersignError, isCountersignError } from './common/errors.ts'
 import type { Algorithm, Bytes, Signer, Stored } from './common/types.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 
 const subtle = globalThis.crypto?.subtle
 const generateKey = subtle?.generateKey.bind(subtle)

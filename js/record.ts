@@ -4,8 +4,8 @@
 import type { ClockNotes } from './clock.ts'
 import { CountersignError } from './common/errors.ts'
 import type { Stored } from './common/types.ts'
-import { textOf } from './core-args.ts'
-import type { ClientCore } from './core-client.ts'
+import { textOf } from './core/args.ts'
+import type { ClientCore } from './core/client-core.ts'
 import { type DeviceKey, doesKeySign, keyOfRecord, thumbprintOf } from './keys.ts'
 
 /** An enrolled key and the session it signs for. */

@@ -3,7 +3,7 @@
 
 import { CountersignError } from './common/errors.ts'
 import type { Bytes, BytesLike } from './common/types.ts'
-import { badArgument, copyOf, textOf } from './core-args.ts'
+import { badArgument, copyOf, textOf } from './core/args.ts'
 import { functionOf, type Settings, timeoutOf } from './options.ts'
 import type { Binding } from './transport/binding.ts'
 import type { Call } from './transport/exchange.ts'

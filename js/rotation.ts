@@ -5,7 +5,7 @@
 import type { Account } from './account.ts'
 import { encodeBase64 } from './common/base64.ts'
 import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 import { type DeviceKey, isSameKey } from './keys.ts'
 import type { Settings } from './options.ts'
 import { probeCall } from './probe.ts'

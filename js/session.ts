@@ -4,7 +4,7 @@
 import { CountersignError, isCountersignError } from './common/errors.ts'
 import type { Schedule } from './common/platform.ts'
 import type { Algorithm, KeyStore, Stored } from './common/types.ts'
-import type { ClientCore } from './core-client.ts'
+import type { ClientCore } from './core/client-core.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
 import { type DeviceKey, isSameKey, keyOfRecord, thumbprintOf } from './keys.ts'
 import type { Settings } from './options.ts'

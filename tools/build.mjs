@@ -116,7 +116,7 @@ const built = [
   ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
 ]
 
-// Emscripten's ways to find and fetch a file, none of which is ever taken: js/core-load.ts supplies the module.
+// Emscripten's ways to find and fetch a file, none of which is ever taken: js/core/load.ts supplies the module.
 const UNUSED = [
   /if\(ENVIRONMENT_IS_WEB\|\|ENVIRONMENT_IS_WORKER\)\{.*?\}else\{\}(?=var out=)/s,
   /var ENVIRONMENT_IS_WEB=.*?(?=var out=)/s,

@@ -37,7 +37,7 @@ const jsLayers = [
     'core/platform/knock-source'
   ],
   ['common/errors', 'common/platform', 'common/base64', 'common/algorithms', 'common/stage-events'],
-  ['core', 'keys', 'indexed-db', 'key-store', 'digest'],
+  ['core/', 'keys', 'indexed-db', 'key-store', 'digest'],
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['session', 'record'],
   ['transport/'],
@@ -68,9 +68,9 @@ const jsLayers = [
 ]
 const jsNames = (layer) => jsLayers[layer].map((name) => `js/${name}`)
 /** The server stands beside the client and shares only what carries no state of either. */
-const serverMayUse = [...jsNames(0), ...jsNames(1), 'js/core']
+const serverMayUse = [...jsNames(0), ...jsNames(1), 'js/core/']
 /** A profile stands beside both: it shares the same with the client, and its own server part a few helpers with the gateway. */
-const profileMayUse = [...jsNames(0), ...jsNames(1), 'js/core-args', 'js/core-load', 'js/core-wasm']
+const profileMayUse = [...jsNames(0), ...jsNames(1), 'js/core/args', 'js/core/load', 'js/core/wasm']
 const profileServerMayUse = ['checks', 'encoding', 'types', 'store-types', 'redis/'].map((name) => `js/server/${name}`)
 
 /** countersign/testing stands above both and may use either; nothing of the package uses it. */
@@ -144,11 +144,7 @@ const cppLayerOf = (path) => {
 const jsLayerOf = (path) => {
   const stem = path.replace(/^js\//, '').replace(/(\.d)?\.[tj]s$/, '')
   return jsLayers.findIndex((names) =>
-    names.some((name) =>
-      name.endsWith('/')
-        ? stem.startsWith(name)
-        : stem === name || stem.startsWith(`${name}.`) || (name === 'core' && stem.startsWith('core-'))
-    )
+    names.some((name) => (name.endsWith('/') ? stem.startsWith(name) : stem === name || stem.startsWith(`${name}.`)))
   )
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The list of what JavaScript can call, and the only file that knows Emscripten. Numbers only, no
-// logic; js/core-wasm.ts and the files beside it are the only callers.
+// logic; js/core/wasm.ts and the files beside it are the only callers.
 //
 // It is built twice: whole, and with COUNTERSIGN_CLIENT for pages, which download no server.
 #include <emscripten/bind.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How numbers become bytes and back at the border to JavaScript; js/core-wasm.ts is the other half.
+// How numbers become bytes and back at the border to JavaScript; js/core/wasm.ts is the other half.
 // Nothing here is part of the library. Plain arrays and pointers on purpose: this is shipped to
 // every page.
 #pragma once
@@ -22,7 +22,7 @@ inline unsigned io_size = static_io_size;
 inline std::uint8_t out[2 * max_envelope_size];
 inline double table[32];
 
-/// abi is raised whenever anything of the contract with js/core-wasm.ts changes.
+/// abi is raised whenever anything of the contract with js/core/wasm.ts changes.
 inline int abi() {
   return 2;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Signing inputs, frames, requests and answers as calls of numbers. Arguments lie in io: hash, key
-// or frame first, then the texts, in the order of js/core-messages.ts and js/core-frames.ts, which
+// or frame first, then the texts, in the order of js/core/signing-input.ts and js/core/frames.ts, which
 // have checked every one of them.
 #pragma once
 
@@ -193,7 +193,7 @@ inline int take_request(unsigned frame_size, unsigned label, bool compatible) {
   return static_cast<int>(envelope_size(request->frame));
 }
 
-// The keys that the next open_envelope or open_event may trust; js/core-frames.ts has the same
+// The keys that the next open_envelope or open_event may trust; js/core/frames.ts has the same
 // limit.
 inline constexpr unsigned max_keys = 64;
 alignas(ServerKey) inline std::uint8_t key_space[max_keys * sizeof(ServerKey)];

@@ -9,7 +9,7 @@
 
 namespace countersign::wasm {
 
-/// What outlives a call is named by its address; js/core-handles.ts keeps it private and uses none
+/// What outlives a call is named by its address; js/core/handles.ts keeps it private and uses none
 /// after it was freed.
 template <class T>
 int handle_of(T value) {

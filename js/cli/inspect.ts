@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { Bytes, Core } from '../common/types.ts'
-import { loadCore } from '../core.ts'
+import { loadCore } from '../core/index.ts'
 import { loadKnockCore } from '../profiles/knock/core.ts'
 import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
 

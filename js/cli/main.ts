@@ -4,7 +4,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { loadCore } from '../core.ts'
+import { loadCore } from '../core/index.ts'
 import { explain, explainKey } from '../explain/index.ts'
 import { errorTable } from '../generated/errors.ts'
 import { importKnockKey } from '../profiles/knock/keys.ts'

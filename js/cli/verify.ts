@@ -4,7 +4,7 @@
 import { readFile } from 'node:fs/promises'
 import { decodeBase64 } from '../common/base64.ts'
 import type { FrameParts, SigningFields } from '../common/types.ts'
-import { loadCore } from '../core.ts'
+import { loadCore } from '../core/index.ts'
 import { importSecret } from '../profiles/action-proof/create.ts'
 import { verifyProof } from '../profiles/action-proof/verify.ts'
 import { importKnockKey } from '../profiles/knock/keys.ts'

@@ -4,7 +4,7 @@
 
 import type * as base64 from '../common/base64.ts'
 import type * as errors from '../common/errors.ts'
-import type * as args from '../core-args.ts'
+import type * as args from '../core/args.ts'
 import type * as digests from '../digest.ts'
 import type * as requests from '../requests.ts'
 import type * as answers from '../transport/answers.ts'

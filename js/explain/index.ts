@@ -4,7 +4,7 @@
 
 import { isCountersignError } from '../common/errors.ts'
 import type { Bytes, BytesLike, Core } from '../common/types.ts'
-import { copyOf, optionsOf } from '../core-args.ts'
+import { copyOf, optionsOf } from '../core/args.ts'
 import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
 
 export { type Cause, type CauseName, causes } from './causes.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // countersign/queue: what cannot be sent now is kept as an intent, unsigned, and signed when it is sent (R133, R134).
 
-import { badArgument, optionsOf } from '../core-args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
 import { readQueueOptions } from './options.ts'
 import { IntentQueue } from './queue.ts'
 import type { IntentQueueOptions, QueueClient } from './types.ts'

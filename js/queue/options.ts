@@ -2,7 +2,7 @@
 // The options of a queue, read once and checked.
 
 import { type FillRandom, fillRandom, type Schedule, schedule, wallNow } from '../common/platform.ts'
-import { badArgument, integerOf, optionsOf, textOf } from '../core-args.ts'
+import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'
 import type { IntentQueueOptions, IntentStore } from './types.ts'
 

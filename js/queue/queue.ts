@@ -4,7 +4,7 @@
 import type { Reply } from '../client.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { BytesLike } from '../common/types.ts'
-import { integerOf } from '../core-args.ts'
+import { integerOf } from '../core/args.ts'
 import { Listeners } from '../listeners.ts'
 import { Randomness } from '../random.ts'
 import { bytesOfPayload, checkType, idempotencyKeyOf } from '../requests.ts'

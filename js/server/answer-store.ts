@@ -3,7 +3,7 @@
 // LMDB.
 
 import { CountersignError } from '../common/errors.ts'
-import { integerOf, optionsOf } from '../core-args.ts'
+import { integerOf, optionsOf } from '../core/args.ts'
 import { encodeText, sha256 } from './encoding.ts'
 import { memoryRecords, type Records } from './records.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from './types.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
-import { badArgument, optionsOf } from '../core-args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
 import { emptyBytes } from './encoding.ts'
 import type { Inbound, Outbound } from './types.ts'
 

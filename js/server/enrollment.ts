@@ -3,8 +3,8 @@
 
 import { createHmac, randomInt } from 'node:crypto'
 import type { BytesLike, Core } from '../common/types.ts'
-import { loadCore } from '../core.ts'
-import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core-args.ts'
+import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core/args.ts'
+import { loadCore } from '../core/index.ts'
 import { readBody, unlimitedLease } from './body.ts'
 import { functionOf, partOf, signerOf } from './checks.ts'
 import { createGatewayClock } from './clock.ts'

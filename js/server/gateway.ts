@@ -2,7 +2,7 @@
 // The gateway put together: what stands before a binding (sources, CORS, mounted paths), the pipeline, and its life.
 
 import type { Core } from '../common/types.ts'
-import { loadCore } from '../core.ts'
+import { loadCore } from '../core/index.ts'
 import { createSealer, plainAnswer } from './answer.ts'
 import { createAnswering } from './answering.ts'
 import { createBudget } from './body.ts'

@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { integerOf, optionsOf } from '../core-args.ts'
+import { integerOf, optionsOf } from '../core/args.ts'
 import { functionOf, partOf } from './checks.ts'
 import { createGatewayClock } from './clock.ts'
 import { within } from './deadline.ts'

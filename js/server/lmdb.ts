@@ -4,7 +4,7 @@
 
 import { open } from 'lmdb'
 import { CountersignError } from '../common/errors.ts'
-import { badArgument, integerOf, optionsOf } from '../core-args.ts'
+import { badArgument, integerOf, optionsOf } from '../core/args.ts'
 import { createAnswerStore } from './answer-store.ts'
 import { createCodeStore } from './code-store.ts'
 import { lmdbChanges } from './lmdb-changes.ts'

@@ -4,7 +4,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../common/errors.ts'
-import { optionsOf } from '../core-args.ts'
+import { optionsOf } from '../core/args.ts'
 import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'
 import { emptyBytes } from './encoding.ts'

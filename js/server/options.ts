@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A gateway's options, read once and checked before anything starts.
 
-import { badArgument, integerOf, labelOf, optionsOf } from '../core-args.ts'
+import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { functionOf, partOf, signerOf } from './checks.ts'
 import { PHASES } from './phases.ts'
 import type { GatewayOptions, Limits, Phase } from './types.ts'

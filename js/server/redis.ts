@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
 
-import { integerOf, labelOf, optionsOf } from '../core-args.ts'
+import { integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { functionOf } from './checks.ts'
 import { redisAnswers } from './redis/answers.ts'
 import { checkServer, type RedisClientLike } from './redis/client.ts'

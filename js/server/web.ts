@@ -2,7 +2,7 @@
 // Between web-standard Request and Response and the gateway's own Inbound and Outbound.
 
 import { CountersignError } from '../common/errors.ts'
-import { badArgument, optionsOf } from '../core-args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
 import { hasNoBody } from './answer.ts'
 import { bodyOf } from './events/pipes.ts'
 import { warningOf } from './phases.ts'

@@ -5,7 +5,7 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { optionsOf } from '../core-args.ts'
+import { optionsOf } from '../core/args.ts'
 import { FRAME_TYPE, MAX_ENVELOPE } from './bindings/frame.ts'
 import { functionOf, partOf } from './checks.ts'
 import { createBell } from './deadline.ts'

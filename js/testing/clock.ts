@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
+import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 
 /** The course of time that a clock shows. */
 export type Course = {

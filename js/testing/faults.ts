@@ -2,7 +2,7 @@
 // What may go wrong between a client and its gateway.
 
 import type { Bytes } from '../common/types.ts'
-import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
+import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import type { InsecureRandom } from './random.ts'
 
 /** A request or an answer on its way, as whoever sits on the network may change it. */

@@ -2,7 +2,7 @@
 // One client's way to the gateway: fetch on one side, the network on the other, and everything that goes wrong in between.
 
 import type { Bytes, Core } from '../common/types.ts'
-import { badArgument, optionsOf } from '../core-args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
 import {
   checkFaults,

@@ -2,7 +2,7 @@
 
 import { CountersignError } from '../common/errors.ts'
 import type { Core } from '../common/types.ts'
-import { badArgument, copyOf, optionsOf } from '../core-args.ts'
+import { badArgument, copyOf, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
 import type { Message } from './faults.ts'
 import { type Exchange, TestLink } from './link.ts'

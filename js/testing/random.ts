@@ -3,7 +3,7 @@
 
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { Bytes } from '../common/types.ts'
-import { badArgument } from '../core-args.ts'
+import { badArgument } from '../core/args.ts'
 
 /** What a seed may be. */
 export type Seed = number | string

@@ -3,7 +3,7 @@
 
 import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promises'
 import { CountersignError } from '../common/errors.ts'
-import { badArgument, finiteOf, optionsOf } from '../core-args.ts'
+import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import { TestClock, type TestClockOptions } from './clock.ts'
 
 type Timer = {

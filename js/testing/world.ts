@@ -3,8 +3,8 @@
 
 import { type Client, connect } from '../client.ts'
 import { CountersignError } from '../common/errors.ts'
-import { loadCore } from '../core.ts'
-import { badArgument, optionsOf } from '../core-args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
+import { loadCore } from '../core/index.ts'
 import { memoryStore } from '../key-store.ts'
 import type { ConnectOptions } from '../options.ts'
 import type { TestClock, TestClockOptions } from './clock.ts'

@@ -4,7 +4,7 @@
 import type { ServerClock } from '../clock.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 import type { Bytes } from '../common/types.ts'
-import type { ClientCore } from '../core-client.ts'
+import type { ClientCore } from '../core/client-core.ts'
 import { digest } from '../digest.ts'
 import type { ServerKey, Settings } from '../options.ts'
 import type { Session } from '../record.ts'

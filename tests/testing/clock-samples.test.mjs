@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ServerClock } from '../../dist/clock.js'
-import { loadClientCore } from '../../dist/core-client.js'
+import { loadClientCore } from '../../dist/core/client-core.js'
 
 const HOUR = 3600_000
 const DAY = 24 * HOUR

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Several proofs in one request, each with a result of its own.
 
-import { badArgument } from '../../core-args.ts'
+import { badArgument } from '../../core/args.ts'
 import type { NewAction, ProofOptions, SecretKey } from './create.ts'
 import { createProof } from './create.ts'
 import { OUTER } from './message.ts'

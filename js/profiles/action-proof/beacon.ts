@@ -3,7 +3,7 @@
 // to lie in memory, where script can read it: the caller opts in by keeping it.
 
 import type { Core } from '../../common/types.ts'
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { encodeHex } from '../hex.ts'
 import { bodyOf, messageOf, type NewAction, type ProofOptions } from './create.ts'
 

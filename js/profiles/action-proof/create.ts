@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { encodeHex } from '../hex.ts'
 import { importMacKey, type MacKey } from '../hmac.ts'
 import { OUTER, proofMessage, SIGNATURE } from './message.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is signed: the five members of a proof in one fixed order, as the text that is sent. Built once, never re-serialised.
 
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { cleanJson } from '../json.ts'
 import type { ActionFields } from './types.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The rules as data: the same table for the client, which asks before it sends, and for the server, which decides.
 
-import { integerOf, optionsOf } from '../../core-args.ts'
+import { integerOf, optionsOf } from '../../core/args.ts'
 
 /** At most `limit` actions within any `windowMs`. */
 export type ActionWindow = { limit: number; windowMs: number }

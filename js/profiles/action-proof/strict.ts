@@ -4,7 +4,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { importSecret, isKeyId, messageOf, type NewAction, type SecretKey } from './create.ts'
 import { OUTER } from './message.ts'
 

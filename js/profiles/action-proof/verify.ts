@@ -3,7 +3,7 @@
 
 import { isCountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, copyOf, integerOf, optionsOf, timeOf } from '../../core-args.ts'
+import { badArgument, copyOf, integerOf, optionsOf, timeOf } from '../../core/args.ts'
 import { decodeTag } from '../hex.ts'
 import { isJsonObject } from '../json.ts'
 import { type RawMember, type RawValue, scanJson } from '../raw-json.ts'

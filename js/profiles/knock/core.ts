@@ -4,9 +4,9 @@
 import { knockSource } from '#knock-source'
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, bytesOf, copyOf, integerOf, lengthOf, optionsOf, sizedBytesOf } from '../../core-args.ts'
-import { loadWasm, type WasmSource } from '../../core-load.ts'
-import type { Wasm } from '../../core-wasm.ts'
+import { badArgument, bytesOf, copyOf, integerOf, lengthOf, optionsOf, sizedBytesOf } from '../../core/args.ts'
+import { loadWasm, type WasmSource } from '../../core/load.ts'
+import type { Wasm } from '../../core/wasm.ts'
 import type { Knock, KnockFields, KnockVersion } from './types.ts'
 
 const HASH = 32

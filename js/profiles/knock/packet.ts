@@ -3,7 +3,7 @@
 
 import { isCountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { integerOf, optionsOf } from '../../core-args.ts'
+import { integerOf, optionsOf } from '../../core/args.ts'
 import { type KnockCore, loadKnockCore, type ReadFields, type ReadPacket, readFields, readVersion } from './core.ts'
 import { type KnockKey, knockKeyOf } from './keys.ts'
 import type { KnockFields, KnockReason, KnockVerdict, KnockVersion } from './types.ts'

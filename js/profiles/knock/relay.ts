@@ -4,7 +4,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, integerOf, optionsOf, textOf } from '../../core-args.ts'
+import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
 import { randomBytesOf } from './core.ts'
 
 /** What the relay needs of a client of the exchange. */

@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { copyOf, integerOf, optionsOf } from '../../core-args.ts'
+import { copyOf, integerOf, optionsOf } from '../../core/args.ts'
 import { loadKnockCore, readVersion } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'
 import { isTimely, takeApart, WINDOW_SECONDS } from './packet.ts'

@@ -4,7 +4,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes } from '../../common/types.ts'
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { openAesGcm, sealAesGcm } from '../aes-gcm.ts'
 import { type KnockCore, loadKnockCore, randomBytesOf, readFields } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'

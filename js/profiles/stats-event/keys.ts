@@ -5,7 +5,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, bytesOf, optionsOf } from '../../core-args.ts'
+import { badArgument, bytesOf, optionsOf } from '../../core/args.ts'
 import { encodeHex } from '../hex.ts'
 import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../hmac.ts'
 

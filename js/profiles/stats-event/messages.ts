@@ -2,7 +2,7 @@
 // What is signed. Both messages are made of the event as JSON has it, without its signatures.
 
 import type { Bytes } from '../../common/types.ts'
-import { badArgument } from '../../core-args.ts'
+import { badArgument } from '../../core/args.ts'
 import { cleanJson, isJsonObject, type JsonObject, writeCanonical } from '../json.ts'
 import { STRICT_LABEL } from './keys.ts'
 import type { EventLike } from './types.ts'

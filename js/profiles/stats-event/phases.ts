@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How a server moves from unsigned statistics to signed ones, in four phases.
 
-import { badArgument } from '../../core-args.ts'
+import { badArgument } from '../../core/args.ts'
 
 export type Phase = 1 | 2 | 3 | 4
 

@@ -2,7 +2,7 @@
 // Making events: what is signed is the clean copy that is given back, so what is sent is what was signed.
 
 import { type FillRandom, wallNow } from '../../common/platform.ts'
-import { badArgument, optionsOf } from '../../core-args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { encodeHex } from '../hex.ts'
 import { cleanJson, isJsonObject, type Json, type JsonObject } from '../json.ts'
 import { type DeviceKey, deviceKeyOf, randomHex } from './keys.ts'

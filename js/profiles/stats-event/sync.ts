@@ -2,7 +2,7 @@
 // What a client sends to POST /api/stats/sync, and what it reads of the answer.
 
 import { CountersignError } from '../../common/errors.ts'
-import { badArgument, optionsOf, timeOf } from '../../core-args.ts'
+import { badArgument, optionsOf, timeOf } from '../../core/args.ts'
 import { encodeHex } from '../hex.ts'
 import { importMacKey } from '../hmac.ts'
 import { cleanJson, isJsonObject, type JsonObject } from '../json.ts'

@@ -2,7 +2,7 @@
 // Verifying events. Each mode is one definite check; none falls back to another.
 
 import { isCountersignError } from '../../common/errors.ts'
-import { optionsOf } from '../../core-args.ts'
+import { optionsOf } from '../../core/args.ts'
 import { decodeTag } from '../hex.ts'
 import { isJsonObject, type JsonObject } from '../json.ts'
 import { type DeviceKey, deviceKeyOf } from './keys.ts'

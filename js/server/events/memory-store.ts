@@ -2,7 +2,7 @@
 // Events in memory: the latest ones of each session, bounded for each and for all together.
 
 import { CountersignError } from '../../common/errors.ts'
-import { integerOf, optionsOf } from '../../core-args.ts'
+import { integerOf, optionsOf } from '../../core/args.ts'
 import { randomId } from '../enroll.ts'
 import type { EventStore, StoredEvent } from '../types.ts'
 import { createTellers } from './tellers.ts'

@@ -2,7 +2,7 @@
 // Publishing: an event is checked, then numbered for each session it is for.
 
 import { CountersignError } from '../../common/errors.ts'
-import { badArgument, copyOf } from '../../core-args.ts'
+import { badArgument, copyOf } from '../../core/args.ts'
 import { within } from '../deadline.ts'
 import { isText } from '../encoding.ts'
 import type { Metrics } from '../metrics.ts'

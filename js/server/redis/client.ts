@@ -2,7 +2,7 @@
 // The part of npm `redis` that the stores use, and what a Redis must be like before it is used.
 
 import { CountersignError } from '../../common/errors.ts'
-import { badArgument } from '../../core-args.ts'
+import { badArgument } from '../../core/args.ts'
 
 /** A word of a command. */
 export type Word = string | Buffer

@@ -2,7 +2,7 @@
 // Making clients of npm `redis` that do not reconnect by themselves: the connections do that.
 
 import { createClient } from 'redis'
-import { badArgument } from '../../core-args.ts'
+import { badArgument } from '../../core/args.ts'
 import { partOf } from '../checks.ts'
 import { addressOf, type RedisClientLike } from './client.ts'
 

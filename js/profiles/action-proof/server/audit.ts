@@ -3,7 +3,7 @@
 // write the whole file can write a new chain; keep its head elsewhere from time to time.
 
 import { createHash } from 'node:crypto'
-import { optionsOf } from '../../../core-args.ts'
+import { optionsOf } from '../../../core/args.ts'
 import { writeCanonical } from '../../json.ts'
 
 const START = '0'.repeat(64)

@@ -2,7 +2,7 @@
 // A proof at the server, check by check: session, form, age, signature, nonce, the action itself, rate, points.
 
 import { isCountersignError } from '../../../common/errors.ts'
-import { badArgument, integerOf, optionsOf } from '../../../core-args.ts'
+import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import { callHook, functionOf, partOf } from '../../../server/checks.ts'
 import { sha256 } from '../../../server/encoding.ts'
 import type { CodeStore, ReplayStore } from '../../../server/store-types.ts'

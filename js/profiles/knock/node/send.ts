@@ -3,7 +3,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { CountersignError } from '../../../common/errors.ts'
-import { badArgument, integerOf, optionsOf, textOf } from '../../../core-args.ts'
+import { badArgument, integerOf, optionsOf, textOf } from '../../../core/args.ts'
 import { derOfPem, type KnockKey } from '../keys.ts'
 import { openKnockReplyDatagram } from '../reply.ts'
 import { sealKnock } from '../seal.ts'

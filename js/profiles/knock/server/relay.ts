@@ -3,7 +3,7 @@
 
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
-import { badArgument, integerOf, optionsOf } from '../../../core-args.ts'
+import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import { isText } from '../../../server/encoding.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import { createPatience } from '../node/memory.ts'

@@ -6,7 +6,7 @@ import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CountersignError } from '../../../common/errors.ts'
-import { badArgument, optionsOf } from '../../../core-args.ts'
+import { badArgument, optionsOf } from '../../../core/args.ts'
 import { createDeviceKey, type DeviceKey, importDeviceKey } from '../keys.ts'
 
 const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ENOENT'

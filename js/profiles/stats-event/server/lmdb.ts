@@ -4,7 +4,7 @@
 
 import { open, type RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
-import { badArgument, optionsOf } from '../../../core-args.ts'
+import { badArgument, optionsOf } from '../../../core/args.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
 const openRoot = (path: string): RootDatabase => {

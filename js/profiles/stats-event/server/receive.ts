@@ -2,7 +2,7 @@
 // One sync from its bytes to its answer: read, verify, merge and judge in one step of the store, ask the application, note.
 
 import { CountersignError } from '../../../common/errors.ts'
-import { badArgument } from '../../../core-args.ts'
+import { badArgument } from '../../../core/args.ts'
 import type { StatsLimits } from '../limits.ts'
 import { type Phase, phaseRules } from '../phases.ts'
 import { askDistribution } from './distribution.ts'

@@ -3,7 +3,7 @@
 // in it as they are: it is as secret as they.
 
 import { CountersignError } from '../../../common/errors.ts'
-import { integerOf, labelOf, optionsOf } from '../../../core-args.ts'
+import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
 import { checkServer, type RedisClientLike } from '../../../server/redis/client.ts'
 import { createConnection } from '../../../server/redis/connection.ts'
 import { dialOf, prefixOf } from '../../../server/redis/dial.ts'

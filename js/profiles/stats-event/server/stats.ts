@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The server of signed statistics: who is bound to which device, what a sync is worth, who stands on the leaderboard.
 
-import { badArgument, optionsOf } from '../../../core-args.ts'
+import { badArgument, optionsOf } from '../../../core/args.ts'
 import { functionOf, partOf } from '../../../server/checks.ts'
 import { importDeviceKey } from '../keys.ts'
 import { type StatsLimits, statsLimits } from '../limits.ts'

@@ -3,8 +3,8 @@
 // The checks use the getters of the language's own prototypes, which look at internal slots: they serve objects of every
 // realm and cannot be fooled by a subclass, a proxy or an own property named `length`.
 
-import { CountersignError, type ErrorCode } from './common/errors.ts'
-import type { Bytes, BytesLike } from './common/types.ts'
+import { CountersignError, type ErrorCode } from '../common/errors.ts'
+import type { Bytes, BytesLike } from '../common/types.ts'
 
 const { apply, getPrototypeOf } = Reflect
 const { isView } = ArrayBuffer

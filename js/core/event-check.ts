@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The call that judges an event. It checks no arguments and imports nothing, so that a page which listens downloads just this.
 
-import type { OpenedEvent } from './common/types.ts'
-import type { TrustedKeyBytes, Wasm } from './core-wasm.ts'
+import type { OpenedEvent } from '../common/types.ts'
+import type { TrustedKeyBytes, Wasm } from './wasm.ts'
 
 /** What the call takes, checked by whoever makes it. */
 export type EventRules = {

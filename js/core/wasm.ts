@@ -3,9 +3,9 @@
 // one after another into `io`; what comes back is copied out at once. Views are made anew when the memory has grown, which
 // detaches them. No code of a caller's runs between begin() and the copy out: everything of a caller's was read before.
 
-import { CountersignError, errorOfNumber } from './common/errors.ts'
-import type { Bytes } from './common/types.ts'
-import { lengthOf, writeText } from './core-args.ts'
+import { CountersignError, errorOfNumber } from '../common/errors.ts'
+import type { Bytes } from '../common/types.ts'
+import { lengthOf, writeText } from './args.ts'
 
 /** What core.ts was written against; wasm/bindings.cpp has the same number. */
 export const ABI = 2

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Frames, and the checks of requests and answers. Only envelopes cross into the core; payloads stay here or are hashed.
 
-import { decodeBase64 } from './common/base64.ts'
-import { CountersignError } from './common/errors.ts'
+import { decodeBase64 } from '../common/base64.ts'
+import { CountersignError } from '../common/errors.ts'
 import type {
   Bytes,
   BytesLike,
@@ -11,7 +11,7 @@ import type {
   OpenOptions,
   ParsedRequest,
   TrustedServerKey
-} from './common/types.ts'
+} from '../common/types.ts'
 import {
   badArgument,
   bytesOf,
@@ -24,9 +24,9 @@ import {
   sizedBytesOf,
   textOf,
   timeOf
-} from './core-args.ts'
-import { hashOf } from './core-handles.ts'
-import type { TrustedKeyBytes, Wasm } from './core-wasm.ts'
+} from './args.ts'
+import { hashOf } from './handles.ts'
+import type { TrustedKeyBytes, Wasm } from './wasm.ts'
 
 const MAX_ENVELOPE = 1024
 const MAX_KEYS = 64

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What lives in the core longer than a call: small integers there, objects with free() here.
 
-import { CountersignError } from './common/errors.ts'
-import { fillRandom, hasRandom } from './common/platform.ts'
+import { CountersignError } from '../common/errors.ts'
+import { fillRandom, hasRandom } from '../common/platform.ts'
 import type {
   Bytes,
   BytesLike,
@@ -14,9 +14,9 @@ import type {
   RoundTrip,
   Sha256Stream,
   TrustedKey
-} from './common/types.ts'
-import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, partOf, sizedBytesOf, timeOf } from './core-args.ts'
-import { PIECE, type Wasm } from './core-wasm.ts'
+} from '../common/types.ts'
+import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, partOf, sizedBytesOf, timeOf } from './args.ts'
+import { PIECE, type Wasm } from './wasm.ts'
 
 /** Handle names an object of the core; use after free() throws ERR_FREED, a second free() does nothing. */
 export class Handle {

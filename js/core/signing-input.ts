@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The five signing inputs, written and parsed by the core from one table of their fields.
 
-import { CountersignError } from './common/errors.ts'
-import type { Algorithm, Bytes, RequestFields, SigningFields } from './common/types.ts'
-import { badArgument, bytesOf, integerOf, labelOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './core-args.ts'
-import type { Wasm } from './core-wasm.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Algorithm, Bytes, RequestFields, SigningFields } from '../common/types.ts'
+import { badArgument, bytesOf, integerOf, labelOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './args.ts'
+import type { Wasm } from './wasm.ts'
 
 type Kind = SigningFields['kind']
 type Message = {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The checks of events, and the ids that bind them to their streams, for callers whose arguments are checked first.
 
-import type { BytesLike, EventOptions, OpenedEvent } from './common/types.ts'
-import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './core-args.ts'
-import { judgeEvent } from './core-event.ts'
-import { parseHead, readTrust } from './core-frames.ts'
-import { hashOf } from './core-handles.ts'
-import type { Wasm } from './core-wasm.ts'
+import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
+import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
+import { judgeEvent } from './event-check.ts'
+import { parseHead, readTrust } from './frames.ts'
+import { hashOf } from './handles.ts'
+import type { Wasm } from './wasm.ts'
 
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
 

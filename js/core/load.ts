@@ -2,11 +2,11 @@
 // From a source to a running instance. Nothing happens at import; a load that failed leaves nothing behind.
 
 import { fetchSource } from '#wasm-source'
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { BytesLike } from './common/types.ts'
-import createGlue, { type InstantiateWasm } from './core/platform/glue.js'
-import { bytesOf } from './core-args.ts'
-import { Wasm } from './core-wasm.ts'
+import { CountersignError, isCountersignError } from '../common/errors.ts'
+import type { BytesLike } from '../common/types.ts'
+import { bytesOf } from './args.ts'
+import createGlue, { type InstantiateWasm } from './platform/glue.js'
+import { Wasm } from './wasm.ts'
 
 /** Where the WebAssembly file comes from: an address, an answer to be, its bytes, or what is compiled already. */
 export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module

@@ -2,16 +2,16 @@
 // The C++ core by itself: it signs nothing and talks to nobody, but makes and judges every byte of a message.
 
 import { wholeSource } from '#wasm-source'
-import type * as T from './common/types.ts'
-import type { Bytes, BytesLike } from './common/types.ts'
-import { badArgument, bytesOf, labelOf, lengthOf } from './core-args.ts'
-import { ClientCore } from './core-client.ts'
-import { eventId, openEvent } from './core-events.ts'
-import { openRequest, openResponse, parseFrame } from './core-frames.ts'
-import { Guard, Sha256, Trusted } from './core-handles.ts'
-import { loadWasm, type WasmSource } from './core-load.ts'
-import { parseMessage, writeMessage } from './core-messages.ts'
-import type { Wasm } from './core-wasm.ts'
+import type * as T from '../common/types.ts'
+import type { Bytes, BytesLike } from '../common/types.ts'
+import { badArgument, bytesOf, labelOf, lengthOf } from './args.ts'
+import { ClientCore } from './client-core.ts'
+import { eventId, openEvent } from './events.ts'
+import { openRequest, openResponse, parseFrame } from './frames.ts'
+import { Guard, Sha256, Trusted } from './handles.ts'
+import { loadWasm, type WasmSource } from './load.ts'
+import { parseMessage, writeMessage } from './signing-input.ts'
+import type { Wasm } from './wasm.ts'
 
 export {
   CountersignError,
@@ -19,9 +19,9 @@ export {
   type ErrorCode,
   isCountersignError,
   type RetryRule
-} from './common/errors.ts'
-export type * from './common/types.ts'
-export type { WasmSource } from './core-load.ts'
+} from '../common/errors.ts'
+export type * from '../common/types.ts'
+export type { WasmSource } from './load.ts'
 
 class WholeCore extends ClientCore implements T.Core {
   constructor(w: Wasm) {

@@ -2,14 +2,14 @@
 // The part of the core that a client needs; core.ts adds the rest. Apart, so that a page does not download the rest.
 
 import { clientSource } from '#wasm-source'
-import type * as T from './common/types.ts'
-import type { Bytes, BytesLike } from './common/types.ts'
-import { bytesOf, lengthOf, sizedBytesOf } from './core-args.ts'
-import { buildFrame, openEnvelope } from './core-frames.ts'
-import { Clock, hashOf } from './core-handles.ts'
-import { loadWasm, type WasmSource } from './core-load.ts'
-import { beginRequest, writeMessage } from './core-messages.ts'
-import type { Wasm } from './core-wasm.ts'
+import type * as T from '../common/types.ts'
+import type { Bytes, BytesLike } from '../common/types.ts'
+import { bytesOf, lengthOf, sizedBytesOf } from './args.ts'
+import { buildFrame, openEnvelope } from './frames.ts'
+import { Clock, hashOf } from './handles.ts'
+import { loadWasm, type WasmSource } from './load.ts'
+import { beginRequest, writeMessage } from './signing-input.ts'
+import type { Wasm } from './wasm.ts'
 
 /** The calls of the core that a client makes; PROTOCOL.md says what each does, types.ts what it takes. */
 export class ClientCore
