@@ -2,6 +2,8 @@
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
 import { Account, type ClientState } from './account.ts'
+import type { Found, Session } from './client/keys/key-record.ts'
+import { Keeper } from './client/keys/key-vault.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
 import { type StageEvent, stagesOf } from './common/stage-events.ts'
@@ -15,9 +17,7 @@ import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { probe, probeCall } from './probe.ts'
-import type { Found, Session } from './record.ts'
 import { ServerKeys } from './server-keys.ts'
-import { Keeper } from './session.ts'
 import type { Tabs } from './tabs.ts'
 import { isRefusal, refusalOf } from './transport/answers.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
 export type { ClientState } from './account.ts'
+export type { KeyInfo, KeyLevel } from './client/keys/key-info.ts'
+export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './client/keys/key-store.ts'
+export type { StorageReport } from './client/keys/storage-report.ts'
 export { type Client, connect, type Reply } from './client.ts'
 export type { ClockCorrection, ClockView } from './clock.ts'
 export {
@@ -36,11 +39,8 @@ export type {
   EventsOptions,
   StreamRole
 } from './events/types.ts'
-export type { KeyInfo, KeyLevel } from './key-info.ts'
-export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './key-store.ts'
 export { emailEnrollment, storageReport } from './later.ts'
 export type { ConnectOptions, Logger } from './options.ts'
-export type { StorageReport } from './persistence.ts'
 export type { RequestOptions } from './requests.ts'
 export type { SessionInfo } from './sessions.ts'
 export type { Timings } from './transport/exchange.ts'

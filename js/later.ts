@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What is no part of a page's first download, each loaded by the call that needs it.
 
+import type { StorageReport } from './client/keys/storage-report.ts'
 import { CountersignError } from './common/errors.ts'
 import type { EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
-import type { StorageReport } from './persistence.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })

@@ -3,14 +3,14 @@
 // whatever breaks on the way leaves one that works.
 
 import type { Account } from './account.ts'
+import { promoteKey, retainKey, stageKey } from './client/keys/create-key.ts'
+import { type DeviceKey, isSameKey } from './client/keys/device-key.ts'
+import type { Session } from './client/keys/key-record.ts'
 import { encodeBase64 } from './common/base64.ts'
 import { CountersignError, isCountersignError } from './common/errors.ts'
 import type { ClientCore } from './core/client-core.ts'
-import { type DeviceKey, isSameKey } from './keys.ts'
 import type { Settings } from './options.ts'
 import { probeCall } from './probe.ts'
-import { promoteKey, retainKey, stageKey } from './provision.ts'
-import type { Session } from './record.ts'
 import { encodeJson, ownCall } from './requests.ts'
 import type { Binding } from './transport/binding.ts'
 import { type Answer, type Call, type Line, signRequest } from './transport/exchange.ts'

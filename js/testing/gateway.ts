@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The real gateway over stores in memory, with keys made from a seed and devices enrolled without a mail.
 
+import { memoryStore } from '../client/keys/key-store.ts'
 import { encodeBase64 } from '../common/base64.ts'
 import type { KeyStore, TrustedServerKey } from '../common/types.ts'
-import { memoryStore } from '../key-store.ts'
 import { enrollment, type Mail } from '../server/enrollment.ts'
 import { memoryEventStore } from '../server/events/memory-store.ts'
 import { createGateway } from '../server/gateway.ts'

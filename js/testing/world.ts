@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A whole world in memory: time, randomness, a gateway, a network, and the clients on it.
 
+import { memoryStore } from '../client/keys/key-store.ts'
 import { type Client, connect } from '../client.ts'
 import { CountersignError } from '../common/errors.ts'
 import { badArgument, optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
-import { memoryStore } from '../key-store.ts'
 import type { ConnectOptions } from '../options.ts'
 import type { TestClock, TestClockOptions } from './clock.ts'
 import { checkFaults, type LinkFaults } from './faults.ts'

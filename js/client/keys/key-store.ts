@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Where device keys live: IndexedDB in a page, memory in Node and in tests.
 
-import type { CountersignError } from './common/errors.ts'
-import type { KeyStore, Stored } from './common/types.ts'
+import type { CountersignError } from '../../common/errors.ts'
+import type { KeyStore, Stored } from '../../common/types.ts'
 import { createQueues, Database, type IndexedDbStoreOptions, nameOf, withWebLock } from './indexed-db.ts'
 
 export type { IndexedDbStoreOptions } from './indexed-db.ts'

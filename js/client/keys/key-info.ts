@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What a client tells about its key.
 
-import type { Algorithm, Bytes } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
-import { type DeviceKey, thumbprintOf } from './keys.ts'
-import type { Keeper } from './session.ts'
+import type { Algorithm, Bytes } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import { type DeviceKey, thumbprintOf } from './device-key.ts'
+import type { Keeper } from './key-vault.ts'
 
 /** The public half of a client's device key and where the private half lies. */
 export type KeyInfo = {

@@ -2,8 +2,8 @@
 // The only file that names IndexedDB. Every wait in it is bounded and every failure typed: a store that is missing, blocked,
 // full, hanging or dead is told apart, since each wants another remedy.
 
-import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
-import { schedule } from './common/platform.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
+import { schedule } from '../../common/platform.ts'
 
 const VERSION = 1
 

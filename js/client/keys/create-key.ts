@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Making keys and writing them to a record: for a session that begins, and for one that changes its key.
 
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { Algorithm, Stored } from './common/types.ts'
-import { type DeviceKey, isSameKey, newPair } from './keys.ts'
-import { type Notes, type Session, usableKey } from './record.ts'
-import type { Keeper } from './session.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { Algorithm, Stored } from '../../common/types.ts'
+import { type DeviceKey, isSameKey, newPair } from './device-key.ts'
+import { type Notes, type Session, usableKey } from './key-record.ts'
+import type { Keeper } from './key-vault.ts'
 
 /** Where a new key goes to be tried. */
 type Place = {

@@ -2,11 +2,11 @@
 // The device key. Private keys are made with `extractable: false` and no code path exports one; the CryptoKey is reachable
 // from no public property of this package. The subtle functions are taken once, when the module loads.
 
-import { algorithms, isAlgorithm, SIGNATURE_BYTES } from './common/algorithms.ts'
-import { encodeBase64Url } from './common/base64.ts'
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { Algorithm, Bytes, Signer, Stored } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
+import { algorithms, isAlgorithm, SIGNATURE_BYTES } from '../../common/algorithms.ts'
+import { encodeBase64Url } from '../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { Algorithm, Bytes, Signer, Stored } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
 
 const subtle = globalThis.crypto?.subtle
 const generateKey = subtle?.generateKey.bind(subtle)

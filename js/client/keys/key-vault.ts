@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // One device key's record in the store: made, proved and read back before anybody hears of it, and never replaced in silence.
 
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { Schedule } from './common/platform.ts'
-import type { Algorithm, KeyStore, Stored } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { Schedule } from '../../common/platform.ts'
+import type { Algorithm, KeyStore, Stored } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import type { Settings } from '../../options.ts'
+import { withinLimits } from '../../transport/limits.ts'
+import { type DeviceKey, isSameKey, keyOfRecord, thumbprintOf } from './device-key.ts'
+import { type Found, judge, type Notes, type Session } from './key-record.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
-import { type DeviceKey, isSameKey, keyOfRecord, thumbprintOf } from './keys.ts'
-import type { Settings } from './options.ts'
-import { type Found, judge, type Notes, type Session } from './record.ts'
-import { withinLimits } from './transport/limits.ts'
 
 const isStorageFailure = ({ category, code }: CountersignError): boolean =>
   category === 'storage' || code === 'ERR_KEY_UNUSABLE'
