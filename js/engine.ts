@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
-import { Account, type ClientState } from './account.ts'
 import type { Found, Session } from './client/keys/key-record.ts'
 import { Keeper } from './client/keys/key-vault.ts'
+import { Account, type ClientState } from './client/session/device-session.ts'
+import type { Register } from './client/session/enroll.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
 import { type StageEvent, stagesOf } from './common/stage-events.ts'
 import type { Stored } from './common/types.ts'
 import { type ClientCore, loadClientCore } from './core/client-core.ts'
-import type { Register } from './enrollment.ts'
 import { EventStreams } from './event-streams.ts'
 import type { ConnectionView, Host } from './events/types.ts'
 import { loadChanges } from './later.ts'

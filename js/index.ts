@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-export type { ClientState } from './account.ts'
+
 export type { KeyInfo, KeyLevel } from './client/keys/key-info.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './client/keys/key-store.ts'
 export type { StorageReport } from './client/keys/storage-report.ts'
+export type { ClientState } from './client/session/device-session.ts'
+export type { Register, Registration } from './client/session/enroll.ts'
+export type { Code, EmailEnrollmentOptions, Enrollable } from './client/session/enroll-by-email.ts'
+export type { SessionInfo } from './client/session/session-list.ts'
 export { type Client, connect, type Reply } from './client.ts'
 export type { ClockCorrection, ClockView } from './clock.ts'
 export {
@@ -27,9 +31,7 @@ export type {
   TrustedServerKey
 } from './common/types.ts'
 export type { WasmSource } from './core/load.ts'
-export type { Code, EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
 export type { ClientEvents, Opened } from './engine.ts'
-export type { Register, Registration } from './enrollment.ts'
 export type {
   Carrier,
   ClientEvent,
@@ -42,7 +44,6 @@ export type {
 export { emailEnrollment, storageReport } from './later.ts'
 export type { ConnectOptions, Logger } from './options.ts'
 export type { RequestOptions } from './requests.ts'
-export type { SessionInfo } from './sessions.ts'
 export type { Timings } from './transport/exchange.ts'
 export type { SignedFetchInit } from './transport/fetch-target.ts'
 export type { Progress } from './transport/http.ts'

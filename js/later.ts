@@ -2,8 +2,8 @@
 // What is no part of a page's first download, each loaded by the call that needs it.
 
 import type { StorageReport } from './client/keys/storage-report.ts'
+import type { EmailEnrollmentOptions, Enrollable } from './client/session/enroll-by-email.ts'
 import { CountersignError } from './common/errors.ts'
-import type { EmailEnrollmentOptions, Enrollable } from './email-enrollment.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })

@@ -2,13 +2,13 @@
 // A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
 // The store is the truth: a message of another tab says no more than that it is worth reading again.
 
-import { isSameKey } from './client/keys/device-key.ts'
-import type { Found, Notes, Session } from './client/keys/key-record.ts'
-import type { Keeper } from './client/keys/key-vault.ts'
-import { CountersignError, type ErrorCode } from './common/errors.ts'
-import type { Settings } from './options.ts'
-import { openTabs, type Tabs } from './tabs.ts'
-import { withinLimits } from './transport/limits.ts'
+import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import type { Settings } from '../../options.ts'
+import { openTabs, type Tabs } from '../../tabs.ts'
+import { withinLimits } from '../../transport/limits.ts'
+import { isSameKey } from '../keys/device-key.ts'
+import type { Found, Notes, Session } from '../keys/key-record.ts'
+import type { Keeper } from '../keys/key-vault.ts'
 
 /** Whether and why a client can or cannot send. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'

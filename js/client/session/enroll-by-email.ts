@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A code by mail, and the confirmation that enrols a key with it (R82, R83).
 
-import { encodeBase64 } from './common/base64.ts'
-import { CountersignError } from './common/errors.ts'
-import { badArgument, optionsOf, textOf } from './core/args.ts'
-import { BODY_BYTES, enrollmentRefused, memberOf, type Register, type Registration } from './enrollment.ts'
-import { functionOf } from './options.ts'
-import { readBody, unsignedAnswer } from './transport/http.ts'
+import { encodeBase64 } from '../../common/base64.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { badArgument, optionsOf, textOf } from '../../core/args.ts'
+import { functionOf } from '../../options.ts'
+import { readBody, unsignedAnswer } from '../../transport/http.ts'
+import { BODY_BYTES, enrollmentRefused, memberOf, type Register, type Registration } from './enroll.ts'
 
 /** What emailEnrollment needs of a client. */
 export type Enrollable = { enroll(register: Register): Promise<void> }

@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 // From a key to a session (R82 to R86).
 
-import type { Account } from './account.ts'
-import { prepareKey, saveSession } from './client/keys/create-key.ts'
-import type { DeviceKey } from './client/keys/device-key.ts'
-import { isSessionId, type Session } from './client/keys/key-record.ts'
-import { persistStorage } from './client/keys/storage-report.ts'
-import { encodeBase64Url } from './common/base64.ts'
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { Algorithm, Bytes, RoundTrip, Stored } from './common/types.ts'
-import { badArgument } from './core/args.ts'
-import { resolveUrl } from './options.ts'
-import { ownCall } from './requests.ts'
-import type { Binding } from './transport/binding.ts'
-import { type Answer, type Call, type Line, openAnswer } from './transport/exchange.ts'
-import { isHttpResult, readEnvelope } from './transport/header.ts'
-import { essence, readBody, send, unsignedAnswer } from './transport/http.ts'
-import { type Limits, withinLimits } from './transport/limits.ts'
+import { encodeBase64Url } from '../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { Algorithm, Bytes, RoundTrip, Stored } from '../../common/types.ts'
+import { badArgument } from '../../core/args.ts'
+import { resolveUrl } from '../../options.ts'
+import { ownCall } from '../../requests.ts'
+import type { Binding } from '../../transport/binding.ts'
+import { type Answer, type Call, type Line, openAnswer } from '../../transport/exchange.ts'
+import { isHttpResult, readEnvelope } from '../../transport/header.ts'
+import { essence, readBody, send, unsignedAnswer } from '../../transport/http.ts'
+import { type Limits, withinLimits } from '../../transport/limits.ts'
+import { prepareKey, saveSession } from '../keys/create-key.ts'
+import type { DeviceKey } from '../keys/device-key.ts'
+import { isSessionId, type Session } from '../keys/key-record.ts'
+import { persistStorage } from '../keys/storage-report.ts'
+import type { Account } from './device-session.ts'
 
 /** What `client.enroll` hands to its caller, who takes it to the gateway's enrolment by whatever login there is. */
 export type Registration = {

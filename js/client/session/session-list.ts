@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { CountersignError } from './common/errors.ts'
-import type { Algorithm, Bytes } from './common/types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Algorithm, Bytes } from '../../common/types.ts'
 
 /** One of the user's sessions, as the gateway lists them. Times are Unix milliseconds. */
 export type SessionInfo = {

@@ -2,18 +2,18 @@
 // A session gets a new key (R120 to R123). Both keys are in the record until the server has confirmed one of them, so that
 // whatever breaks on the way leaves one that works.
 
-import type { Account } from './account.ts'
-import { promoteKey, retainKey, stageKey } from './client/keys/create-key.ts'
-import { type DeviceKey, isSameKey } from './client/keys/device-key.ts'
-import type { Session } from './client/keys/key-record.ts'
-import { encodeBase64 } from './common/base64.ts'
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import type { ClientCore } from './core/client-core.ts'
-import type { Settings } from './options.ts'
-import { probeCall } from './probe.ts'
-import { encodeJson, ownCall } from './requests.ts'
-import type { Binding } from './transport/binding.ts'
-import { type Answer, type Call, type Line, signRequest } from './transport/exchange.ts'
+import { encodeBase64 } from '../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import type { Settings } from '../../options.ts'
+import { probeCall } from '../../probe.ts'
+import { encodeJson, ownCall } from '../../requests.ts'
+import type { Binding } from '../../transport/binding.ts'
+import { type Answer, type Call, type Line, signRequest } from '../../transport/exchange.ts'
+import { promoteKey, retainKey, stageKey } from '../keys/create-key.ts'
+import { type DeviceKey, isSameKey } from '../keys/device-key.ts'
+import type { Session } from '../keys/key-record.ts'
+import type { Account } from './device-session.ts'
 
 /** What a change of keys needs of its client. */
 export type Host = {
