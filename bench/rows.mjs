@@ -6,7 +6,7 @@ import { loadCore } from 'countersign/core'
 import * as dpop from 'dpop'
 import * as jose from 'jose'
 // What the client hashes payloads and makes ids with; the package does not export them.
-import { digest } from '../dist/digest.js'
+import { digest } from '../dist/client/transport/digest.js'
 import { Randomness } from '../dist/random.js'
 
 const { subtle } = webcrypto

@@ -5,6 +5,19 @@ import type { Found, Session } from './client/keys/key-record.ts'
 import { Keeper } from './client/keys/key-vault.ts'
 import { Account, type ClientState } from './client/session/device-session.ts'
 import type { Register } from './client/session/enroll.ts'
+import { probe, probeCall } from './client/transport/ask-time.ts'
+import {
+  type Answer,
+  type Call,
+  type CallState,
+  exchange,
+  isRetriableCall,
+  type Line,
+  openAnswer,
+  type Trust
+} from './client/transport/exchange.ts'
+import { isRefusal, refusalOf } from './client/transport/refusals.ts'
+import { finalError } from './client/transport/retry.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
 import { type StageEvent, stagesOf } from './common/stage-events.ts'
@@ -16,24 +29,11 @@ import { loadChanges } from './later.ts'
 import { Listeners } from './listeners.ts'
 import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
-import { probe, probeCall } from './probe.ts'
 import { ServerKeys } from './server-keys.ts'
 import type { Tabs } from './tabs.ts'
-import { isRefusal, refusalOf } from './transport/answers.ts'
 import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'
 import { requestBinding } from './transport/bindings.ts'
-import {
-  type Answer,
-  type Call,
-  type CallState,
-  exchange,
-  isRetriableCall,
-  type Line,
-  openAnswer,
-  type Trust
-} from './transport/exchange.ts'
 import { withinLimits } from './transport/limits.ts'
-import { finalError } from './transport/retry.ts'
 
 /** What `client.on` tells. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }

@@ -2,19 +2,19 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
+import { digest } from './client/transport/digest.ts'
+import { openAnswer, signRequest, takeTime } from './client/transport/exchange.ts'
+import { essence, readBody, send, unsignedAnswer } from './client/transport/http.ts'
+import { isRefusal, refusalOf } from './client/transport/refusals.ts'
 import { decodeBase64Url } from './common/base64.ts'
 import { CountersignError, isCountersignError } from './common/errors.ts'
 import { badArgument, integerOf, optionsOf, textOf } from './core/args.ts'
-import { digest } from './digest.ts'
 import type { Consumer } from './events/consumer.ts'
 import type { Kit } from './events/kit.ts'
 import type { ClientEvent, ConnectionView, EventsOptions, Host } from './events/types.ts'
 import { encodeJson, signalOf } from './requests.ts'
-import { isRefusal, refusalOf } from './transport/answers.ts'
 import { isApplicationResult } from './transport/binding.ts'
-import { openAnswer, signRequest, takeTime } from './transport/exchange.ts'
 import { frameBinding, splitFrame } from './transport/frame.ts'
-import { essence, readBody, send, unsignedAnswer } from './transport/http.ts'
 import { pause } from './transport/limits.ts'
 
 const kit: Kit = {

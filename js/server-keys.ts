@@ -3,13 +3,13 @@
 // of those (R26, R27, R97, R125 to R127). A delivered set is as good as its signature: what is kept is the signed frame, and
 // it is verified again, by the configured keys alone, whenever it is loaded.
 
+import { probeCall } from './client/transport/ask-time.ts'
+import type { Trust } from './client/transport/exchange.ts'
 import { encodeBase64 } from './common/base64.ts'
 import { CountersignError, type ErrorCode } from './common/errors.ts'
 import type { KeySet, Stored } from './common/types.ts'
 import type { KeyHost } from './key-sets.ts'
 import { type ServerKey, serverKeysOf } from './options.ts'
-import { probeCall } from './probe.ts'
-import type { Trust } from './transport/exchange.ts'
 import { splitFrame } from './transport/frame.ts'
 
 const DAY_MS = 24 * 3600 * 1000

@@ -37,10 +37,10 @@ const jsLayers = [
     'core/platform/knock-source'
   ],
   ['common/errors', 'common/platform', 'common/base64', 'common/algorithms', 'common/stage-events'],
-  ['core/', 'client/keys/device-key', 'client/keys/indexed-db', 'client/keys/key-store', 'digest'],
+  ['core/', 'client/keys/device-key', 'client/keys/indexed-db', 'client/keys/key-store', 'client/transport/digest'],
   ['options', 'clock', 'transport/limits', 'listeners', 'random', 'tabs'],
   ['client/keys/key-vault', 'client/keys/key-record'],
-  ['transport/'],
+  ['client/transport/'],
   ['requests'],
   // Loaded when somebody first listens, by event-streams; it imports nothing that the client has downloaded already.
   ['events/'],
@@ -54,7 +54,7 @@ const jsLayers = [
     'client/keys/create-key',
     'client/keys/key-info',
     'client/keys/storage-report',
-    'probe',
+    'client/transport/ask-time',
     'client/session/rotate-key',
     'server-keys',
     'key-sets',

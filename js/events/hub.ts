@@ -2,8 +2,8 @@
 // The middle of a client's events: one stream comes in, from the gateway or from the tab that holds it, and every listener
 // gets what it has not had.
 
+import type { Line } from '../client/transport/exchange.ts'
 import type { Bytes, OpenedEvent } from '../common/types.ts'
-import type { Line } from '../transport/exchange.ts'
 import { Choice } from './carriers.ts'
 import { Consumer } from './consumer.ts'
 import {

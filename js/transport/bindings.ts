@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+
+import { essence, unsignedAnswer } from '../client/transport/http.ts'
 import { decodeBase64, encodeBase64 } from '../common/base64.ts'
 import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { Settings } from '../options.ts'
 import { type Binding, isApplicationResult } from './binding.ts'
 import { frameBinding } from './frame.ts'
-import { essence, unsignedAnswer } from './http.ts'
 
 const tools = {
   decodeBase64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-import { CountersignError, type ErrorCode } from '../common/errors.ts'
-import type { Stage } from '../common/types.ts'
+import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import type { Stage } from '../../common/types.ts'
 
 // R66: the gateway's own words, each with the error it becomes.
 const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // One call: hashed once, then stamped, signed, sent and its answer opened, as often as R70 to R73 let it.
 
-import type { Session } from '../client/keys/key-record.ts'
-import type { ServerClock } from '../clock.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
-import type { Bytes } from '../common/types.ts'
-import type { ClientCore } from '../core/client-core.ts'
-import { digest } from '../digest.ts'
-import type { ServerKey, Settings } from '../options.ts'
-import { isRefusal, refusalOf } from './answers.ts'
-import type { Binding, RawAnswer, SignedRequest } from './binding.ts'
+import type { ServerClock } from '../../clock.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
+import type { Bytes } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import type { ServerKey, Settings } from '../../options.ts'
+import type { Binding, RawAnswer, SignedRequest } from '../../transport/binding.ts'
+import { pause } from '../../transport/limits.ts'
+import type { Session } from '../keys/key-record.ts'
+import { digest } from './digest.ts'
 import { type Progress, readBody, send } from './http.ts'
-import { pause } from './limits.ts'
+import { isRefusal, refusalOf } from './refusals.ts'
 import { isUntouched, pauseBeforeRetry } from './retry.ts'
 
 /** Where the time of a call went, in milliseconds; the parts are those of its last try. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { CORE_BYTES, hashNow } from '#hash-source'
-import type { Bytes } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
+import type { Bytes } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
 
 const subtleDigest = globalThis.crypto?.subtle?.digest?.bind(globalThis.crypto.subtle)
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // What a call of client.fetch means, read before anything else happens: what a caller changes later changes nothing (R92).
 
-import { CountersignError, isCountersignError } from '../common/errors.ts'
-import { badArgument, optionsOf } from '../core/args.ts'
-import { resolveUrl } from '../options.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
+import { resolveUrl } from '../../options.ts'
 import type { Progress } from './http.ts'
 
 /** What client.fetch takes beyond fetch's own options. */

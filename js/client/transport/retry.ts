@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When a call may be made again, and what its failure means where it may not (R70 to R73).
 
-import { CountersignError, isCountersignError } from '../common/errors.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
 
 const FIRST_BOUND_MS = 250
 const LAST_BOUND_MS = 4000
