@@ -7,6 +7,7 @@ import type { StorageReport } from './client/keys/storage-report.ts'
 import type { ClientState } from './client/session/device-session.ts'
 import type { Register } from './client/session/enroll.ts'
 import type { SessionInfo } from './client/session/session-list.ts'
+import { splitFrame } from './client/transport/bindings/frame.ts'
 import { digest } from './client/transport/digest.ts'
 import { type Answer, type Call, exchange, signRequest, takeTime } from './client/transport/exchange.ts'
 import { readTarget, type SignedFetchInit } from './client/transport/fetch-target.ts'
@@ -19,7 +20,6 @@ import type { ClientEvent, ConnectionView, EventsOptions } from './events/types.
 import { loadChanges, loadHeader, storageReport } from './later.ts'
 import { type ConnectOptions, functionOf, readOptions } from './options.ts'
 import { checkType, idempotencyKeyOf, ownCall, payloadOf, type RequestOptions, readRequest } from './requests.ts'
-import { splitFrame } from './transport/frame.ts'
 import { withinLimits } from './transport/limits.ts'
 
 /** A verified answer of the application. */

@@ -6,6 +6,8 @@ import { Keeper } from './client/keys/key-vault.ts'
 import { Account, type ClientState } from './client/session/device-session.ts'
 import type { Register } from './client/session/enroll.ts'
 import { probe, probeCall } from './client/transport/ask-time.ts'
+import { type Binding, isApplicationResult, type RawAnswer } from './client/transport/bindings/binding.ts'
+import { requestBinding } from './client/transport/bindings/choose.ts'
 import {
   type Answer,
   type Call,
@@ -31,8 +33,6 @@ import type { Settings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { ServerKeys } from './server-keys.ts'
 import type { Tabs } from './tabs.ts'
-import { type Binding, isApplicationResult, type RawAnswer } from './transport/binding.ts'
-import { requestBinding } from './transport/bindings.ts'
 import { withinLimits } from './transport/limits.ts'
 
 /** What `client.on` tells. */

@@ -2,6 +2,8 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
+import { isApplicationResult } from './client/transport/bindings/binding.ts'
+import { frameBinding, splitFrame } from './client/transport/bindings/frame.ts'
 import { digest } from './client/transport/digest.ts'
 import { openAnswer, signRequest, takeTime } from './client/transport/exchange.ts'
 import { essence, readBody, send, unsignedAnswer } from './client/transport/http.ts'
@@ -13,8 +15,6 @@ import type { Consumer } from './events/consumer.ts'
 import type { Kit } from './events/kit.ts'
 import type { ClientEvent, ConnectionView, EventsOptions, Host } from './events/types.ts'
 import { encodeJson, signalOf } from './requests.ts'
-import { isApplicationResult } from './transport/binding.ts'
-import { frameBinding, splitFrame } from './transport/frame.ts'
 import { pause } from './transport/limits.ts'
 
 const kit: Kit = {

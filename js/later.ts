@@ -13,7 +13,7 @@ const failed = (cause: unknown): never => {
 export const loadChanges = () => import('./changes.ts').catch(failed)
 
 /** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
-export const loadHeader = () => import('./transport/header.ts').catch(failed)
+export const loadHeader = () => import('./client/transport/bindings/header.ts').catch(failed)
 
 /**
  * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It

@@ -4,13 +4,13 @@
 // it is verified again, by the configured keys alone, whenever it is loaded.
 
 import { probeCall } from './client/transport/ask-time.ts'
+import { splitFrame } from './client/transport/bindings/frame.ts'
 import type { Trust } from './client/transport/exchange.ts'
 import { encodeBase64 } from './common/base64.ts'
 import { CountersignError, type ErrorCode } from './common/errors.ts'
 import type { KeySet, Stored } from './common/types.ts'
 import type { KeyHost } from './key-sets.ts'
 import { type ServerKey, serverKeysOf } from './options.ts'
-import { splitFrame } from './transport/frame.ts'
 
 const DAY_MS = 24 * 3600 * 1000
 const SOON_MS = 14 * DAY_MS

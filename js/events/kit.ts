@@ -2,6 +2,8 @@
 // What js/events shares with the client that has loaded it. It is handed over, not imported: for what both import, a bundler
 // would cut the client in two, and every page would download more.
 
+import type * as bindings from '../client/transport/bindings/binding.ts'
+import type * as frames from '../client/transport/bindings/frame.ts'
 import type * as digests from '../client/transport/digest.ts'
 import type * as exchanges from '../client/transport/exchange.ts'
 import type * as http from '../client/transport/http.ts'
@@ -10,8 +12,6 @@ import type * as base64 from '../common/base64.ts'
 import type * as errors from '../common/errors.ts'
 import type * as args from '../core/args.ts'
 import type * as requests from '../requests.ts'
-import type * as bindings from '../transport/binding.ts'
-import type * as frames from '../transport/frame.ts'
 import type * as limits from '../transport/limits.ts'
 
 export type Kit = {

@@ -157,7 +157,7 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
     loadCore(),
     import('../key-sets.ts'),
     import('../events/open.ts'),
-    import('../transport/json.ts')
+    import('../client/transport/bindings/json.ts')
   ])
   const server = createTestGateway(serverClock, random.fork('gateway'), gatewayOptions)
   await server.gateway.ready()

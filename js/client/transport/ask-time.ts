@@ -2,7 +2,7 @@
 // The question for the server's time, asked where a request needs it and nothing has told it yet (R77).
 
 import { isCountersignError } from '../../common/errors.ts'
-import type { Binding } from '../../transport/binding.ts'
+import type { Binding } from './bindings/binding.ts'
 import type { Call, Line } from './exchange.ts'
 
 const TRIES = 2

@@ -3,12 +3,12 @@
 // one of those loads it. It imports types only and is handed the rest, so that a bundler makes no third file of what it
 // would share with the page's own part.
 
-import type { essence, unsignedAnswer } from '../client/transport/http.ts'
-import type * as base64 from '../common/base64.ts'
-import type * as errors from '../common/errors.ts'
-import type { Bytes, ResponseFields } from '../common/types.ts'
-import type { ClientCore } from '../core/client-core.ts'
-import type { Settings } from '../options.ts'
+import type * as base64 from '../../../common/base64.ts'
+import type * as errors from '../../../common/errors.ts'
+import type { Bytes, ResponseFields } from '../../../common/types.ts'
+import type { ClientCore } from '../../../core/client-core.ts'
+import type { Settings } from '../../../options.ts'
+import type { essence, unsignedAnswer } from '../http.ts'
 import type { Binding, isApplicationResult, RawAnswer } from './binding.ts'
 
 /** What the binding needs of the page's part. */

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The header binding: any HTTP request with its envelope in one header, for existing REST APIs (R36 to R42).
 
-import type { FetchTarget } from '../client/transport/fetch-target.ts'
-import { discard, readBody, unsignedAnswer } from '../client/transport/http.ts'
-import { decodeBase64Url, encodeBase64Url } from '../common/base64.ts'
-import { CountersignError, isCountersignError } from '../common/errors.ts'
-import type { Bytes } from '../common/types.ts'
-import { badArgument } from '../core/args.ts'
-import type { ClientCore } from '../core/client-core.ts'
-import type { Settings } from '../options.ts'
+import { decodeBase64Url, encodeBase64Url } from '../../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import type { Bytes } from '../../../common/types.ts'
+import { badArgument } from '../../../core/args.ts'
+import type { ClientCore } from '../../../core/client-core.ts'
+import type { Settings } from '../../../options.ts'
+import type { FetchTarget } from '../fetch-target.ts'
+import { discard, readBody, unsignedAnswer } from '../http.ts'
 import type { Binding } from './binding.ts'
 
 const HEADER = 'countersign'

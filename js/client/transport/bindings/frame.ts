@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The frame binding: request and answer are each one frame (R29).
 
-import { essence, unsignedAnswer } from '../client/transport/http.ts'
-import type { Bytes } from '../common/types.ts'
-import type { Settings } from '../options.ts'
+import type { Bytes } from '../../../common/types.ts'
+import type { Settings } from '../../../options.ts'
+import { essence, unsignedAnswer } from '../http.ts'
 import { type Binding, ENVELOPE_BYTES, isApplicationResult } from './binding.ts'
 
 const MEDIA_TYPE = 'application/vnd.countersign.v1'

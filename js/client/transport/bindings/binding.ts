@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
-import type { Bytes } from '../common/types.ts'
-import type { ClientCore } from '../core/client-core.ts'
+import type { Bytes } from '../../../common/types.ts'
+import type { ClientCore } from '../../../core/client-core.ts'
 
 /** A request with its signature, before a binding gives it its form in HTTP. */
 export type SignedRequest = {

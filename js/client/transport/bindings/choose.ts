@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 
-import { essence, unsignedAnswer } from '../client/transport/http.ts'
-import { decodeBase64, encodeBase64 } from '../common/base64.ts'
-import { CountersignError, isCountersignError } from '../common/errors.ts'
-import type { Settings } from '../options.ts'
+import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import type { Settings } from '../../../options.ts'
+import { essence, unsignedAnswer } from '../http.ts'
 import { type Binding, isApplicationResult } from './binding.ts'
 import { frameBinding } from './frame.ts'
 
