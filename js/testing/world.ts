@@ -155,7 +155,7 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
   // What the client loads when it needs it takes real time then, which no test can repeat.
   const [core] = await Promise.all([
     loadCore(),
-    import('../key-sets.ts'),
+    import('../client/trust/delivered-keys.ts'),
     import('../events/open.ts'),
     import('../client/transport/bindings/json.ts')
   ])

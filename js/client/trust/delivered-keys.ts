@@ -3,15 +3,15 @@
 // loads this part when it has a set or needs one. It imports types only and is handed the rest, so that a bundler makes no
 // third file of what it would share with the page's own part.
 
-import type { Session } from './client/keys/key-record.ts'
-import type { Binding, RawAnswer, SignedRequest } from './client/transport/bindings/binding.ts'
-import type { splitFrame } from './client/transport/bindings/frame.ts'
-import type { Answer, Call, Trust } from './client/transport/exchange.ts'
-import type { ServerClock } from './clock.ts'
-import type { encodeBase64 } from './common/base64.ts'
-import type { KeySet, Stored } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
-import type { ServerKey, Settings, serverKeysOf } from './options.ts'
+import type { ServerClock } from '../../clock.ts'
+import type { encodeBase64 } from '../../common/base64.ts'
+import type { KeySet, Stored } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import type { ServerKey, Settings, serverKeysOf } from '../../options.ts'
+import type { Session } from '../keys/key-record.ts'
+import type { Binding, RawAnswer, SignedRequest } from '../transport/bindings/binding.ts'
+import type { splitFrame } from '../transport/bindings/frame.ts'
+import type { Answer, Call, Trust } from '../transport/exchange.ts'
 
 const LONGEST_MS = 90 * 24 * 3600 * 1000
 const MAX_BYTES = 32 * 1024

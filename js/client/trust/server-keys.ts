@@ -3,14 +3,14 @@
 // of those (R26, R27, R97, R125 to R127). A delivered set is as good as its signature: what is kept is the signed frame, and
 // it is verified again, by the configured keys alone, whenever it is loaded.
 
-import { probeCall } from './client/transport/ask-time.ts'
-import { splitFrame } from './client/transport/bindings/frame.ts'
-import type { Trust } from './client/transport/exchange.ts'
-import { encodeBase64 } from './common/base64.ts'
-import { CountersignError, type ErrorCode } from './common/errors.ts'
-import type { KeySet, Stored } from './common/types.ts'
-import type { KeyHost } from './key-sets.ts'
-import { type ServerKey, serverKeysOf } from './options.ts'
+import { encodeBase64 } from '../../common/base64.ts'
+import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import type { KeySet, Stored } from '../../common/types.ts'
+import { type ServerKey, serverKeysOf } from '../../options.ts'
+import { probeCall } from '../transport/ask-time.ts'
+import { splitFrame } from '../transport/bindings/frame.ts'
+import type { Trust } from '../transport/exchange.ts'
+import type { KeyHost } from './delivered-keys.ts'
 
 const DAY_MS = 24 * 3600 * 1000
 const SOON_MS = 14 * DAY_MS
@@ -21,7 +21,7 @@ const TYPE = 'cs.keys'
 const tools = { type: TYPE, splitFrame, encodeBase64, serverKeysOf }
 
 const loadSets = () =>
-  import('./key-sets.ts').catch((cause) => {
+  import('./delivered-keys.ts').catch((cause) => {
     throw new CountersignError('ERR_LOAD_FAILED', { cause })
   })
 
