@@ -5,9 +5,9 @@ import { webcrypto } from 'node:crypto'
 import { loadCore } from 'countersign/core'
 import * as dpop from 'dpop'
 import * as jose from 'jose'
+import { Randomness } from '../dist/client/random.js'
 // What the client hashes payloads and makes ids with; the package does not export them.
 import { digest } from '../dist/client/transport/digest.js'
-import { Randomness } from '../dist/random.js'
 
 const { subtle } = webcrypto
 const PAYLOAD_BYTES = 1024

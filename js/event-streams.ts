@@ -2,6 +2,8 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
+import { encodeJson, signalOf } from './client/call-options.ts'
+import { pause } from './client/limits.ts'
 import { isApplicationResult } from './client/transport/bindings/binding.ts'
 import { frameBinding, splitFrame } from './client/transport/bindings/frame.ts'
 import { digest } from './client/transport/digest.ts'
@@ -14,8 +16,6 @@ import { badArgument, integerOf, optionsOf, textOf } from './core/args.ts'
 import type { Consumer } from './events/consumer.ts'
 import type { Kit } from './events/kit.ts'
 import type { ClientEvent, ConnectionView, EventsOptions, Host } from './events/types.ts'
-import { encodeJson, signalOf } from './requests.ts'
-import { pause } from './transport/limits.ts'
 
 const kit: Kit = {
   decodeBase64Url,

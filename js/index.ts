@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 
+export type { RequestOptions } from './client/call-options.ts'
+export { type Client, connect, type Reply } from './client/client.ts'
 export type { KeyInfo, KeyLevel } from './client/keys/key-info.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './client/keys/key-store.ts'
 export type { StorageReport } from './client/keys/storage-report.ts'
+export { emailEnrollment, storageReport } from './client/lazy.ts'
+export type { ConnectOptions, Logger } from './client/options.ts'
+export type { ClientEvents, Opened } from './client/runtime.ts'
+export type { ClockCorrection, ClockView } from './client/server-clock.ts'
 export type { ClientState } from './client/session/device-session.ts'
 export type { Register, Registration } from './client/session/enroll.ts'
 export type { Code, EmailEnrollmentOptions, Enrollable } from './client/session/enroll-by-email.ts'
@@ -10,8 +16,6 @@ export type { SessionInfo } from './client/session/session-list.ts'
 export type { Timings } from './client/transport/exchange.ts'
 export type { SignedFetchInit } from './client/transport/fetch-target.ts'
 export type { Progress } from './client/transport/http.ts'
-export { type Client, connect, type Reply } from './client.ts'
-export type { ClockCorrection, ClockView } from './clock.ts'
 export {
   CountersignError,
   type CountersignErrorInit,
@@ -34,7 +38,6 @@ export type {
   TrustedServerKey
 } from './common/types.ts'
 export type { WasmSource } from './core/load.ts'
-export type { ClientEvents, Opened } from './engine.ts'
 export type {
   Carrier,
   ClientEvent,
@@ -44,6 +47,3 @@ export type {
   EventsOptions,
   StreamRole
 } from './events/types.ts'
-export { emailEnrollment, storageReport } from './later.ts'
-export type { ConnectOptions, Logger } from './options.ts'
-export type { RequestOptions } from './requests.ts'

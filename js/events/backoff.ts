@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When to try again, and when not to.
 
-import type { Settings } from '../options.ts'
+import type { Settings } from '../client/options.ts'
 import { type CountersignError, isCountersignError } from './kit.ts'
 
 const FIRST_BOUND_MS = 1000

@@ -2,6 +2,8 @@
 // What js/events shares with the client that has loaded it. It is handed over, not imported: for what both import, a bundler
 // would cut the client in two, and every page would download more.
 
+import type * as requests from '../client/call-options.ts'
+import type * as limits from '../client/limits.ts'
 import type * as bindings from '../client/transport/bindings/binding.ts'
 import type * as frames from '../client/transport/bindings/frame.ts'
 import type * as digests from '../client/transport/digest.ts'
@@ -11,8 +13,6 @@ import type * as answers from '../client/transport/refusals.ts'
 import type * as base64 from '../common/base64.ts'
 import type * as errors from '../common/errors.ts'
 import type * as args from '../core/args.ts'
-import type * as requests from '../requests.ts'
-import type * as limits from '../transport/limits.ts'
 
 export type Kit = {
   readonly decodeBase64Url: typeof base64.decodeBase64Url

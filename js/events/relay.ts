@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One stream for all tabs: the leader hands on what it is sent, frame by frame, and every tab verifies it for itself.
 
+import type { TabMessage } from '../client/tabs.ts'
 import type { Bytes } from '../common/types.ts'
-import type { TabMessage } from '../tabs.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import { pollInto } from './catch-up.ts'
 import type { Hub } from './hub.ts'

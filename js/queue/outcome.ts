@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What became of an intent: which failures end it, which only make it wait, and how tabs tell each other.
 
-import type { Reply } from '../client.ts'
+import type { Reply } from '../client/client.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 import type { Stage } from '../common/types.ts'
 

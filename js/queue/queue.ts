@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The queue as an application sees it: it adds, cancels, looks, and hears how each intent ended, in whatever tab.
 
-import type { Reply } from '../client.ts'
+import { bytesOfPayload, checkType, idempotencyKeyOf } from '../client/call-options.ts'
+import type { Reply } from '../client/client.ts'
+import { Listeners } from '../client/listeners.ts'
+import { Randomness } from '../client/random.ts'
+import { openTabs, type Tabs } from '../client/tabs.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core/args.ts'
-import { Listeners } from '../listeners.ts'
-import { Randomness } from '../random.ts'
-import { bytesOfPayload, checkType, idempotencyKeyOf } from '../requests.ts'
-import { openTabs, type Tabs } from '../tabs.ts'
 import type { QueueSettings } from './options.ts'
 import { type Outcome, outcomeOf, type Word, wordOf } from './outcome.ts'
 import { Sender, WORD_MS } from './sender.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the queue of intents.
 
-import type { Client, Reply } from '../client.ts'
+import type { Client, Reply } from '../client/client.ts'
 import type { Schedule } from '../common/platform.ts'
 import type { Bytes } from '../common/types.ts'
 

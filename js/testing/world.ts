@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A whole world in memory: time, randomness, a gateway, a network, and the clients on it.
 
+import { type Client, connect } from '../client/client.ts'
 import { memoryStore } from '../client/keys/key-store.ts'
-import { type Client, connect } from '../client.ts'
+import type { ConnectOptions } from '../client/options.ts'
 import { CountersignError } from '../common/errors.ts'
 import { badArgument, optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
-import type { ConnectOptions } from '../options.ts'
 import type { TestClock, TestClockOptions } from './clock.ts'
 import { checkFaults, type LinkFaults } from './faults.ts'
 import { createTestGateway, type TestDevice, type TestGateway, type TestGatewayOptions } from './gateway.ts'

@@ -38,16 +38,26 @@ const breaches = [
     'may not import'
   ],
   ['a client file without a layer', 'js/other.ts', "import { x } from './errors.ts'", 'is in no layer'],
-  ['a client that imports the server', 'js/client.ts', "import { x } from './server/gateway.ts'", 'may not import'],
-  ['a client with a dependency', 'js/client.ts', "import { x } from 'leftpad'", 'may not depend'],
-  ['a client that needs Node', 'js/client.ts', "import { x } from 'node:crypto'", 'names Node'],
+  [
+    'a client that imports the server',
+    'js/client/client.ts',
+    "import { x } from './server/gateway.ts'",
+    'may not import'
+  ],
+  ['a client with a dependency', 'js/client/client.ts', "import { x } from 'leftpad'", 'may not depend'],
+  ['a client that needs Node', 'js/client/client.ts', "import { x } from 'node:crypto'", 'names Node'],
   [
     'a server that reaches into the client',
     'js/server/gateway.ts',
     "import { x } from '../session.ts'",
     'the server may not'
   ],
-  ['a client that imports what tests use', 'js/client.ts', "import { x } from './testing/time.ts'", 'only tests use'],
+  [
+    'a client that imports what tests use',
+    'js/client/client.ts',
+    "import { x } from './testing/time.ts'",
+    'only tests use'
+  ],
   [
     'a server that imports what tests use',
     'js/server/a.ts',
@@ -60,9 +70,9 @@ const breaches = [
     "import { x } from '../../dist/index.js'",
     'public names only'
   ],
-  ['a second reader of the memory', 'js/client.ts', 'const x = module.HEAPU8', 'memory'],
-  ['a second user of WebCrypto', 'js/client.ts', 'crypto.subtle.sign()', 'crypto.subtle'],
-  ['a second user of IndexedDB', 'js/client.ts', 'indexedDB.open()', 'IndexedDB'],
+  ['a second reader of the memory', 'js/client/client.ts', 'const x = module.HEAPU8', 'memory'],
+  ['a second user of WebCrypto', 'js/client/client.ts', 'crypto.subtle.sign()', 'crypto.subtle'],
+  ['a second user of IndexedDB', 'js/client/client.ts', 'indexedDB.open()', 'IndexedDB'],
   [
     'a profile that uses WebCrypto by itself',
     'js/profiles/stats-event/keys.ts',
@@ -95,12 +105,12 @@ const breaches = [
   ],
   [
     'a client that carries a profile',
-    'js/client.ts',
+    'js/client/client.ts',
     "import { x } from './profiles/stats-event/index.ts'",
     'only a profile may'
   ],
-  ['a default export', 'js/client.ts', 'export default 1', 'default export'],
-  ['a long file', 'js/client.ts', '\n'.repeat(300), 'more than 300'],
+  ['a default export', 'js/client/client.ts', 'export default 1', 'default export'],
+  ['a long file', 'js/client/client.ts', '\n'.repeat(300), 'more than 300'],
   ['a client that imports itself in a circle', 'js/common/errors.ts', "import { x } from './errors.ts'", 'go round']
 ]
 for (const [what, path, text, says] of breaches) {
@@ -114,12 +124,12 @@ for (const [what, path, text, says] of breaches) {
 }
 
 test('a file without its licence is found', () => {
-  assert.deepEqual(violations([['js/client.ts', 'const x = 1\n']]), ['js/client.ts:1: no SPDX line'])
+  assert.deepEqual(violations([['js/client/client.ts', 'const x = 1\n']]), ['js/client/client.ts:1: no SPDX line'])
 })
 
 test('comments are no breach', () => {
   assert.deepEqual(
-    violations([['js/client.ts', `${spdx}// crypto.subtle\n/* indexedDB\n */\nconst x = 'https://a.b'\n`]]),
+    violations([['js/client/client.ts', `${spdx}// crypto.subtle\n/* indexedDB\n */\nconst x = 'https://a.b'\n`]]),
     []
   )
 })

@@ -2,7 +2,7 @@
 // What moves a client's clock and what does not (R74 to R81): its samples one by one, over clocks that a test sets.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ServerClock } from '../../dist/clock.js'
+import { ServerClock } from '../../dist/client/server-clock.js'
 import { loadClientCore } from '../../dist/core/client-core.js'
 
 const HOUR = 3600_000

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What a record in the store amounts to: nothing, a lost key, a key that was not enrolled yet, or a session.
 
-import type { ClockNotes } from '../../clock.ts'
 import { CountersignError } from '../../common/errors.ts'
 import type { Stored } from '../../common/types.ts'
 import { textOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
+import type { ClockNotes } from '../server-clock.ts'
 import { type DeviceKey, doesKeySign, keyOfRecord, thumbprintOf } from './device-key.ts'
 
 /** An enrolled key and the session it signs for. */

@@ -3,12 +3,12 @@
 // The store is the truth: a message of another tab says no more than that it is worth reading again.
 
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
-import type { Settings } from '../../options.ts'
-import { openTabs, type Tabs } from '../../tabs.ts'
-import { withinLimits } from '../../transport/limits.ts'
 import { isSameKey } from '../keys/device-key.ts'
 import type { Found, Notes, Session } from '../keys/key-record.ts'
 import type { Keeper } from '../keys/key-vault.ts'
+import { withinLimits } from '../limits.ts'
+import type { Settings } from '../options.ts'
+import { openTabs, type Tabs } from '../tabs.ts'
 
 /** Whether and why a client can or cannot send. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'

@@ -4,7 +4,7 @@
 import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf, textOf } from '../../core/args.ts'
-import { functionOf } from '../../options.ts'
+import { functionOf } from '../options.ts'
 import { readBody, unsignedAnswer } from '../transport/http.ts'
 import { BODY_BYTES, enrollmentRefused, memberOf, type Register, type Registration } from './enroll.ts'
 

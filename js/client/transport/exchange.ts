@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // One call: hashed once, then stamped, signed, sent and its answer opened, as often as R70 to R73 let it.
 
-import type { ServerClock } from '../../clock.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
-import type { ServerKey, Settings } from '../../options.ts'
-import { pause } from '../../transport/limits.ts'
 import type { Session } from '../keys/key-record.ts'
+import { pause } from '../limits.ts'
+import type { ServerKey, Settings } from '../options.ts'
+import type { ServerClock } from '../server-clock.ts'
 import type { Binding, RawAnswer, SignedRequest } from './bindings/binding.ts'
 import { digest } from './digest.ts'
 import { type Progress, readBody, send } from './http.ts'

@@ -3,7 +3,7 @@
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { resolveUrl } from '../../options.ts'
+import { resolveUrl } from '../options.ts'
 import type { Progress } from './http.ts'
 
 /** What client.fetch takes beyond fetch's own options. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
-import type { Settings } from '../../options.ts'
+import type { Settings } from '../options.ts'
 
 /** Told while a body arrives; byte counts only, since nothing of it has been verified yet. */
 export type Progress = { receivedBytes: number; totalBytes: number | undefined }

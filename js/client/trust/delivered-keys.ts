@@ -3,12 +3,12 @@
 // loads this part when it has a set or needs one. It imports types only and is handed the rest, so that a bundler makes no
 // third file of what it would share with the page's own part.
 
-import type { ServerClock } from '../../clock.ts'
 import type { encodeBase64 } from '../../common/base64.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
-import type { ServerKey, Settings, serverKeysOf } from '../../options.ts'
 import type { Session } from '../keys/key-record.ts'
+import type { ServerKey, Settings, serverKeysOf } from '../options.ts'
+import type { ServerClock } from '../server-clock.ts'
 import type { Binding, RawAnswer, SignedRequest } from '../transport/bindings/binding.ts'
 import type { splitFrame } from '../transport/bindings/frame.ts'
 import type { Answer, Call, Trust } from '../transport/exchange.ts'

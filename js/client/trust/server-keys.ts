@@ -6,7 +6,7 @@
 import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
-import { type ServerKey, serverKeysOf } from '../../options.ts'
+import { type ServerKey, serverKeysOf } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
 import type { Trust } from '../transport/exchange.ts'

@@ -2,7 +2,7 @@
 
 import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
-import type { Settings } from '../../../options.ts'
+import type { Settings } from '../../options.ts'
 import { essence, unsignedAnswer } from '../http.ts'
 import { type Binding, isApplicationResult } from './binding.ts'
 import { frameBinding } from './frame.ts'

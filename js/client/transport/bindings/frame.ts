@@ -2,7 +2,7 @@
 // The frame binding: request and answer are each one frame (R29).
 
 import type { Bytes } from '../../../common/types.ts'
-import type { Settings } from '../../../options.ts'
+import type { Settings } from '../../options.ts'
 import { essence, unsignedAnswer } from '../http.ts'
 import { type Binding, ENVELOPE_BYTES, isApplicationResult } from './binding.ts'
 

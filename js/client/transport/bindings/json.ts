@@ -7,7 +7,7 @@ import type * as base64 from '../../../common/base64.ts'
 import type * as errors from '../../../common/errors.ts'
 import type { Bytes, ResponseFields } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
-import type { Settings } from '../../../options.ts'
+import type { Settings } from '../../options.ts'
 import type { essence, unsignedAnswer } from '../http.ts'
 import type { Binding, isApplicationResult, RawAnswer } from './binding.ts'
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The options of connect(), each read exactly once and checked; what follows works on the settings made here.
 
-import { isAlgorithm, ladder } from './common/algorithms.ts'
-import { decodeBase64 } from './common/base64.ts'
-import { CountersignError } from './common/errors.ts'
-import * as platform from './common/platform.ts'
-import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from './common/types.ts'
-import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from './core/args.ts'
-import type { WasmSource } from './core/load.ts'
+import { isAlgorithm, ladder } from '../common/algorithms.ts'
+import { decodeBase64 } from '../common/base64.ts'
+import { CountersignError } from '../common/errors.ts'
+import * as platform from '../common/platform.ts'
+import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from '../common/types.ts'
+import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from '../core/args.ts'
+import type { WasmSource } from '../core/load.ts'
 import { Randomness } from './random.ts'
 
 /** Where a client tells what nobody waits for: a failed note of the clock, a listener that threw. No bytes of messages. */

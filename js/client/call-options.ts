@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What a caller hands to one call, read once and checked before anything is sent.
 
-import type { Binding } from './client/transport/bindings/binding.ts'
-import type { Call } from './client/transport/exchange.ts'
-import type { Progress } from './client/transport/http.ts'
-import { CountersignError } from './common/errors.ts'
-import type { Bytes, BytesLike } from './common/types.ts'
-import { badArgument, copyOf, textOf } from './core/args.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { Bytes, BytesLike } from '../common/types.ts'
+import { badArgument, copyOf, textOf } from '../core/args.ts'
 import { functionOf, type Settings, timeoutOf } from './options.ts'
+import type { Binding } from './transport/bindings/binding.ts'
+import type { Call } from './transport/exchange.ts'
+import type { Progress } from './transport/http.ts'
 
 export type RequestOptions = {
   signal?: AbortSignal | null | undefined

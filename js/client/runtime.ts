@@ -1,13 +1,26 @@
 // SPDX-License-Identifier: MIT
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
-import type { Found, Session } from './client/keys/key-record.ts'
-import { Keeper } from './client/keys/key-vault.ts'
-import { Account, type ClientState } from './client/session/device-session.ts'
-import type { Register } from './client/session/enroll.ts'
-import { probe, probeCall } from './client/transport/ask-time.ts'
-import { type Binding, isApplicationResult, type RawAnswer } from './client/transport/bindings/binding.ts'
-import { requestBinding } from './client/transport/bindings/choose.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
+import { type StageEvent, stagesOf } from '../common/stage-events.ts'
+import type { Stored } from '../common/types.ts'
+import { type ClientCore, loadClientCore } from '../core/client-core.ts'
+import { EventStreams } from '../event-streams.ts'
+import type { ConnectionView, Host } from '../events/types.ts'
+import type { Found, Session } from './keys/key-record.ts'
+import { Keeper } from './keys/key-vault.ts'
+import { loadChanges } from './lazy.ts'
+import { withinLimits } from './limits.ts'
+import { Listeners } from './listeners.ts'
+import type { Settings } from './options.ts'
+import { Outstanding } from './outstanding.ts'
+import { type ClockNotes, type ClockView, ServerClock } from './server-clock.ts'
+import { Account, type ClientState } from './session/device-session.ts'
+import type { Register } from './session/enroll.ts'
+import type { Tabs } from './tabs.ts'
+import { probe, probeCall } from './transport/ask-time.ts'
+import { type Binding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
+import { requestBinding } from './transport/bindings/choose.ts'
 import {
   type Answer,
   type Call,
@@ -17,23 +30,10 @@ import {
   type Line,
   openAnswer,
   type Trust
-} from './client/transport/exchange.ts'
-import { isRefusal, refusalOf } from './client/transport/refusals.ts'
-import { finalError } from './client/transport/retry.ts'
-import { ServerKeys } from './client/trust/server-keys.ts'
-import { type ClockNotes, type ClockView, ServerClock } from './clock.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from './common/errors.ts'
-import { type StageEvent, stagesOf } from './common/stage-events.ts'
-import type { Stored } from './common/types.ts'
-import { type ClientCore, loadClientCore } from './core/client-core.ts'
-import { EventStreams } from './event-streams.ts'
-import type { ConnectionView, Host } from './events/types.ts'
-import { loadChanges } from './later.ts'
-import { Listeners } from './listeners.ts'
-import type { Settings } from './options.ts'
-import { Outstanding } from './outstanding.ts'
-import type { Tabs } from './tabs.ts'
-import { withinLimits } from './transport/limits.ts'
+} from './transport/exchange.ts'
+import { isRefusal, refusalOf } from './transport/refusals.ts'
+import { finalError } from './transport/retry.ts'
+import { ServerKeys } from './trust/server-keys.ts'
 
 /** What `client.on` tells. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import { badArgument } from './core/args.ts'
+import { badArgument } from '../core/args.ts'
 import type { Logger } from './options.ts'
 
 /** Listeners by event: one that throws stops neither the others nor the call that told them. */

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
 // What is no part of a page's first download, each loaded by the call that needs it.
 
-import type { StorageReport } from './client/keys/storage-report.ts'
-import type { EmailEnrollmentOptions, Enrollable } from './client/session/enroll-by-email.ts'
-import { CountersignError } from './common/errors.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { StorageReport } from './keys/storage-report.ts'
+import type { EmailEnrollmentOptions, Enrollable } from './session/enroll-by-email.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })
 }
 
 /** loadChanges loads what enrols and rotates keys; rejects with ERR_LOAD_FAILED. */
-export const loadChanges = () => import('./changes.ts').catch(failed)
+export const loadChanges = () => import('./lazy-parts.ts').catch(failed)
 
 /** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
-export const loadHeader = () => import('./client/transport/bindings/header.ts').catch(failed)
+export const loadHeader = () => import('./transport/bindings/header.ts').catch(failed)
 
 /**
  * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
-import { CountersignError } from './common/errors.ts'
-import type { FillRandom } from './common/platform.ts'
-import { sizedBytesOf } from './core/args.ts'
+import { CountersignError } from '../common/errors.ts'
+import type { FillRandom } from '../common/platform.ts'
+import { sizedBytesOf } from '../core/args.ts'
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 const ID_BYTES = 16

@@ -2,8 +2,8 @@
 // The server's time on this device (R74 to R81). The core keeps the estimate; here are the two local clocks, what the store
 // remembers from an earlier visit, and the time floor below which nothing is believed (R27).
 
-import type { ClockSource, CoreClock, RoundTrip, Stored } from './common/types.ts'
-import type { ClientCore } from './core/client-core.ts'
+import type { ClockSource, CoreClock, RoundTrip, Stored } from '../common/types.ts'
+import type { ClientCore } from '../core/client-core.ts'
 import type { Settings } from './options.ts'
 
 /** No server is older than this release; raised with every one. */
