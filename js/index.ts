@@ -2,6 +2,15 @@
 
 export type { RequestOptions } from './client/call-options.ts'
 export { type Client, connect, type Reply } from './client/client.ts'
+export type {
+  Carrier,
+  ClientEvent,
+  ConnectionState,
+  ConnectionView,
+  EventCursor,
+  EventsOptions,
+  StreamRole
+} from './client/events/types.ts'
 export type { KeyInfo, KeyLevel } from './client/keys/key-info.ts'
 export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './client/keys/key-store.ts'
 export type { StorageReport } from './client/keys/storage-report.ts'
@@ -38,12 +47,3 @@ export type {
   TrustedServerKey
 } from './common/types.ts'
 export type { WasmSource } from './core/load.ts'
-export type {
-  Carrier,
-  ClientEvent,
-  ConnectionState,
-  ConnectionView,
-  EventCursor,
-  EventsOptions,
-  StreamRole
-} from './events/types.ts'

@@ -43,7 +43,7 @@ const jsLayers = [
   ['client/transport/'],
   ['client/call-options'],
   // Loaded when somebody first listens, by event-streams; it imports nothing that the client has downloaded already.
-  ['events/'],
+  ['client/events/'],
   [
     'client/client',
     'client/runtime',
@@ -59,7 +59,7 @@ const jsLayers = [
     'client/trust/server-keys',
     'client/trust/delivered-keys',
     'client/session/enroll',
-    'event-streams',
+    'client/events/index',
     'client/outstanding',
     'client/session/session-list',
     'queue/',

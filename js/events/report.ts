@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 
+import type { Host } from '../client/events/types.ts'
 import type { Stage } from '../common/types.ts'
 import { isCountersignError } from './kit.ts'
-import type { Host } from './types.ts'
 
 /** The checks of an event, in their order: `sequence` is the stream it names, and then its place there. */
 const checks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']

@@ -156,7 +156,7 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
   const [core] = await Promise.all([
     loadCore(),
     import('../client/trust/delivered-keys.ts'),
-    import('../events/open.ts'),
+    import('../client/events/open.ts'),
     import('../client/transport/bindings/json.ts')
   ])
   const server = createTestGateway(serverClock, random.fork('gateway'), gatewayOptions)

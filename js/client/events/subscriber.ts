@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // One listener: a bounded queue of verified events between the stream and an iterator that may be slow.
 
-import type { CountersignError } from './kit.ts'
-import type { Place } from './place.ts'
+import type { CountersignError } from '../../events/kit.ts'
+import type { Place } from './stream-position.ts'
 import type { ClientEvent } from './types.ts'
 
 /** The stream is not read on while a listener has this many events before it. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The options of `events()`, each read once and checked.
 
-import type { Wanted } from './hub.ts'
-import { badArgument, integerOf, optionsOf, signalOf, textOf } from './kit.ts'
+import { badArgument, integerOf, optionsOf, signalOf, textOf } from '../../events/kit.ts'
+import type { Wanted } from './event-hub.ts'
 import type { Carrier, EventCursor, EventsOptions } from './types.ts'
 
 const afterOf = (value: EventsOptions['after']): Partial<EventCursor> | undefined => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-import type { Settings } from '../client/options.ts'
+import type { Settings } from '../options.ts'
 
 /** Calls back when nothing has been heard for a while. It is told of every event, so that costs it no timer. */
 export class Watch {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // When to try again, and when not to.
 
-import type { Settings } from '../client/options.ts'
-import { type CountersignError, isCountersignError } from './kit.ts'
+import { type CountersignError, isCountersignError } from '../../events/kit.ts'
+import type { Settings } from '../options.ts'
 
 const FIRST_BOUND_MS = 1000
 const LAST_BOUND_MS = 30_000

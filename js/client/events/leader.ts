@@ -2,9 +2,9 @@
 // Which tab holds the stream: the one that holds a lock of the browser's. The lock passes on when a tab closes or crashes,
 // and is taken away from one that has fallen silent.
 
-import type { Hub } from './hub.ts'
-import { runLink, SILENCE_MS } from './link.ts'
-import { follow } from './relay.ts'
+import { runLink, SILENCE_MS } from './connection.ts'
+import type { Hub } from './event-hub.ts'
+import { follow } from './follower.ts'
 import { childOf, untilAborted } from './signals.ts'
 import type { ConnectionView } from './types.ts'
 

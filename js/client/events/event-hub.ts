@@ -2,10 +2,7 @@
 // The middle of a client's events: one stream comes in, from the gateway or from the tab that holds it, and every listener
 // gets what it has not had.
 
-import type { Line } from '../client/transport/exchange.ts'
-import type { Bytes, OpenedEvent } from '../common/types.ts'
-import { Choice } from './carriers.ts'
-import { Consumer } from './consumer.ts'
+import type { Bytes, OpenedEvent } from '../../common/types.ts'
 import {
   CountersignError,
   isApplicationResult,
@@ -14,10 +11,13 @@ import {
   openAnswer,
   refusalOf,
   splitFrame
-} from './kit.ts'
-import { Place, type Verdict } from './place.ts'
-import { reportEvent } from './report.ts'
-import type { Item } from './route.ts'
+} from '../../events/kit.ts'
+import { reportEvent } from '../../events/report.ts'
+import type { Item } from '../../events/route.ts'
+import type { Line } from '../transport/exchange.ts'
+import { Choice } from './carrier-choice.ts'
+import { Place, type Verdict } from './stream-position.ts'
+import { Consumer } from './subscriber.ts'
 import type { Carrier, ClientEvent, ConnectionState, ConnectionView, EventCursor, Host, StreamRole } from './types.ts'
 
 /** What a listener asks for, checked. */

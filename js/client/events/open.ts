@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What a client loads when somebody first listens.
 
+import { CountersignError, type Kit, unpack } from '../../events/kit.ts'
 import { catchUp } from './catch-up.ts'
-import type { Consumer } from './consumer.ts'
-import { Hub } from './hub.ts'
-import { CountersignError, type Kit, unpack } from './kit.ts'
-import { runFeed } from './lead.ts'
+import { Hub } from './event-hub.ts'
+import { runFeed } from './leader.ts'
 import { readEventsOptions } from './options.ts'
+import type { Consumer } from './subscriber.ts'
 import type { EventsOptions, Host } from './types.ts'
 
 /** createHub makes the one hub of a client; `open` adds a listener to it and throws usage errors. */

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What applications see of events, and what the rooms of js/events need of their client.
 
-import type { Session } from '../client/keys/key-record.ts'
-import type { Settings } from '../client/options.ts'
-import type { Tabs } from '../client/tabs.ts'
-import type { Answer, Call, Line } from '../client/transport/exchange.ts'
-import type { CountersignError } from '../common/errors.ts'
-import type { StageEvent } from '../common/stage-events.ts'
-import type { Bytes } from '../common/types.ts'
+import type { CountersignError } from '../../common/errors.ts'
+import type { StageEvent } from '../../common/stage-events.ts'
+import type { Bytes } from '../../common/types.ts'
+import type { Session } from '../keys/key-record.ts'
+import type { Settings } from '../options.ts'
+import type { Tabs } from '../tabs.ts'
+import type { Answer, Call, Line } from '../transport/exchange.ts'
 
 /** A place in a session's stream of events: behind the event of that number. */
 export type EventCursor = { readonly stream: string; readonly sequence: number }

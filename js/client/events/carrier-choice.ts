@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The ways events come, and which of them works here.
 
-import { readPolls } from './poll.ts'
-import type { Item, Route } from './route.ts'
-import { readEventStream } from './sse.ts'
+import { readPolls } from '../../events/poll.ts'
+import type { Item, Route } from '../../events/route.ts'
+import { readEventStream } from '../../events/sse.ts'
+import { readSocket } from '../../events/websocket.ts'
 import type { Carrier } from './types.ts'
-import { readSocket } from './websocket.ts'
 
 const readers: { readonly [Name in Carrier]: (route: Route) => AsyncGenerator<Item> } = {
   sse: readEventStream,

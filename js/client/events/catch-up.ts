@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A reader who is behind the stream asks for what it has missed, until it can go on with the others.
 
+import { pause } from '../../events/kit.ts'
+import { poll } from '../../events/poll.ts'
 import { Backoff } from './backoff.ts'
-import type { Consumer } from './consumer.ts'
-import type { Hub } from './hub.ts'
-import { pause } from './kit.ts'
-import type { Place } from './place.ts'
-import { poll } from './poll.ts'
+import type { Hub } from './event-hub.ts'
+import type { Place } from './stream-position.ts'
+import type { Consumer } from './subscriber.ts'
 
 // Where the stream itself has not got as far yet.
 const AGAIN_MS = 1000

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // One stream for all tabs: the leader hands on what it is sent, frame by frame, and every tab verifies it for itself.
 
-import type { TabMessage } from '../client/tabs.ts'
-import type { Bytes } from '../common/types.ts'
+import type { Bytes } from '../../common/types.ts'
+import { pause } from '../../events/kit.ts'
+import type { TabMessage } from '../tabs.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import { pollInto } from './catch-up.ts'
-import type { Hub } from './hub.ts'
-import { pause } from './kit.ts'
-import { SILENCE_MS } from './link.ts'
+import { SILENCE_MS } from './connection.ts'
+import type { Hub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
+import { Watch } from './silence-timer.ts'
 import type { Carrier, ConnectionState } from './types.ts'
-import { Watch } from './watch.ts'
 
 /** Frames that have come and wait for an answer to `cs.poll`; more than this and the gateway is asked for them instead. */
 const MAX_WAITING = 1000

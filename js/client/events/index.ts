@@ -2,20 +2,20 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
-import { encodeJson, signalOf } from './client/call-options.ts'
-import { pause } from './client/limits.ts'
-import { isApplicationResult } from './client/transport/bindings/binding.ts'
-import { frameBinding, splitFrame } from './client/transport/bindings/frame.ts'
-import { digest } from './client/transport/digest.ts'
-import { openAnswer, signRequest, takeTime } from './client/transport/exchange.ts'
-import { essence, readBody, send, unsignedAnswer } from './client/transport/http.ts'
-import { isRefusal, refusalOf } from './client/transport/refusals.ts'
-import { decodeBase64Url } from './common/base64.ts'
-import { CountersignError, isCountersignError } from './common/errors.ts'
-import { badArgument, integerOf, optionsOf, textOf } from './core/args.ts'
-import type { Consumer } from './events/consumer.ts'
-import type { Kit } from './events/kit.ts'
-import type { ClientEvent, ConnectionView, EventsOptions, Host } from './events/types.ts'
+import { decodeBase64Url } from '../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
+import type { Kit } from '../../events/kit.ts'
+import { encodeJson, signalOf } from '../call-options.ts'
+import { pause } from '../limits.ts'
+import { isApplicationResult } from '../transport/bindings/binding.ts'
+import { frameBinding, splitFrame } from '../transport/bindings/frame.ts'
+import { digest } from '../transport/digest.ts'
+import { openAnswer, signRequest, takeTime } from '../transport/exchange.ts'
+import { essence, readBody, send, unsignedAnswer } from '../transport/http.ts'
+import { isRefusal, refusalOf } from '../transport/refusals.ts'
+import type { Consumer } from './subscriber.ts'
+import type { ClientEvent, ConnectionView, EventsOptions, Host } from './types.ts'
 
 const kit: Kit = {
   decodeBase64Url,
@@ -57,7 +57,7 @@ export class EventStreams {
 
   // A download that failed is tried again the next time.
   #load(): Promise<Opener> {
-    this.#hub ??= import('./events/open.ts').then(
+    this.#hub ??= import('./open.ts').then(
       ({ createHub }) => createHub(this.#host, kit),
       (cause) => {
         this.#hub = undefined

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
 
+import { CountersignError, isCountersignError } from '../../events/kit.ts'
+import type { Item } from '../../events/route.ts'
 import { Backoff, isFinal } from './backoff.ts'
-import type { Hub } from './hub.ts'
-import { CountersignError, isCountersignError } from './kit.ts'
-import type { Item } from './route.ts'
+import type { Hub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
-import { Watch } from './watch.ts'
+import { Watch } from './silence-timer.ts'
 
 /** Longer than this and an open connection has been given up by something in between: two and a half heartbeats. */
 export const SILENCE_MS = 25_000

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The place a reader has come to in its stream: what it asks for, what it takes next and what it refuses.
 
-import type { Line } from '../client/transport/exchange.ts'
-import type { Bytes, OpenedEvent } from '../common/types.ts'
-import { judgeEvent } from '../core/event-check.ts'
-import { CountersignError, digest, splitFrame } from './kit.ts'
+import type { Bytes, OpenedEvent } from '../../common/types.ts'
+import { judgeEvent } from '../../core/event-check.ts'
+import { CountersignError, digest, splitFrame } from '../../events/kit.ts'
+import type { Line } from '../transport/exchange.ts'
 import type { ClientEvent, EventCursor } from './types.ts'
 
 /** Where the gateway stands: its stream, the number to come and the oldest one kept. */
