@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The ways events come, and which of them works here.
 
-import { readPolls } from '../../events/poll.ts'
-import type { Item, Route } from '../../events/route.ts'
-import { readEventStream } from '../../events/sse.ts'
-import { readSocket } from '../../events/websocket.ts'
+import type { Item, Route } from './carriers/carrier.ts'
+import { readPolls } from './carriers/poll.ts'
+import { readEventStream } from './carriers/sse.ts'
+import { readSocket } from './carriers/websocket.ts'
 import type { Carrier } from './types.ts'
 
 const readers: { readonly [Name in Carrier]: (route: Route) => AsyncGenerator<Item> } = {

@@ -2,8 +2,8 @@
 // A reader who is behind the stream asks for what it has missed, until it can go on with the others.
 
 import { pause } from '../../events/kit.ts'
-import { poll } from '../../events/poll.ts'
 import { Backoff } from './backoff.ts'
+import { poll } from './carriers/poll.ts'
 import type { Hub } from './event-hub.ts'
 import type { Place } from './stream-position.ts'
 import type { Consumer } from './subscriber.ts'

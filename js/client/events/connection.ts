@@ -2,8 +2,8 @@
 // The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
 
 import { CountersignError, isCountersignError } from '../../events/kit.ts'
-import type { Item } from '../../events/route.ts'
 import { Backoff, isFinal } from './backoff.ts'
+import type { Item } from './carriers/carrier.ts'
 import type { Hub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
 import { Watch } from './silence-timer.ts'

@@ -13,9 +13,9 @@ import {
   splitFrame
 } from '../../events/kit.ts'
 import { reportEvent } from '../../events/report.ts'
-import type { Item } from '../../events/route.ts'
 import type { Line } from '../transport/exchange.ts'
 import { Choice } from './carrier-choice.ts'
+import type { Item } from './carriers/carrier.ts'
 import { Place, type Verdict } from './stream-position.ts'
 import { Consumer } from './subscriber.ts'
 import type { Carrier, ClientEvent, ConnectionState, ConnectionView, EventCursor, Host, StreamRole } from './types.ts'

@@ -2,10 +2,10 @@
 // What every carrier is given and what it gives: the signed answer to a subscription first, then frames of events, nothing
 // of which it has verified, one at a time, as they are asked for.
 
-import type { Host } from '../client/events/types.ts'
-import type { Line } from '../client/transport/exchange.ts'
-import type { Bytes } from '../common/types.ts'
-import { digest, encodeJson, signRequest, takeTime } from './kit.ts'
+import type { Bytes } from '../../../common/types.ts'
+import { digest, encodeJson, signRequest, takeTime } from '../../../events/kit.ts'
+import type { Line } from '../../transport/exchange.ts'
+import type { Host } from '../types.ts'
 
 /** A frame as it came; one with a request id answers that request, the others are events. */
 export type Item = {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A WebSocket: binary messages, one frame each, the signed request first.
 
-import type { Bytes } from '../common/types.ts'
-import { CountersignError } from './kit.ts'
-import { type Item, type Route, subscribe } from './route.ts'
+import type { Bytes } from '../../../common/types.ts'
+import { CountersignError } from '../../../events/kit.ts'
+import { type Item, type Route, subscribe } from './carrier.ts'
 
 const PROTOCOL = 'countersign.v1'
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Long-polling: `cs.poll`, an ordinary request whose answer waits for events. Also how a reader who is behind catches up.
 
-import type { Bytes } from '../common/types.ts'
-import { CountersignError, encodeJson, frameBinding } from './kit.ts'
-import type { Item, Route } from './route.ts'
+import type { Bytes } from '../../../common/types.ts'
+import { CountersignError, encodeJson, frameBinding } from '../../../events/kit.ts'
+import type { Item, Route } from './carrier.ts'
 
 // The gateway answers a long poll within 25 s; an answer that is later than this is none.
 const POLL_SLACK_MS = 10_000

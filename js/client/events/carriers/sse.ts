@@ -2,9 +2,9 @@
 // Server-sent events over fetch: `data: base64url(frame)`, one line an event. Not EventSource, which can neither send a
 // signed request nor show what refused it.
 
-import type { Bytes } from '../common/types.ts'
-import { CountersignError, decodeBase64Url, essence, readBody, send, unsignedAnswer } from './kit.ts'
-import { type Item, type Route, subscribe } from './route.ts'
+import type { Bytes } from '../../../common/types.ts'
+import { CountersignError, decodeBase64Url, essence, readBody, send, unsignedAnswer } from '../../../events/kit.ts'
+import { type Item, type Route, subscribe } from './carrier.ts'
 
 const EVENT_STREAM = 'text/event-stream'
 const FRAME = 'application/vnd.countersign.v1'
