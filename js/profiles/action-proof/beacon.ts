@@ -4,7 +4,7 @@
 
 import type { Core } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../hex.ts'
+import { encodeHex } from '../common/hex.ts'
 import { bodyOf, messageOf, type NewAction, type ProofOptions } from './create.ts'
 
 /**

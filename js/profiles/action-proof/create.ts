@@ -4,8 +4,8 @@
 import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../hex.ts'
-import { importMacKey, type MacKey } from '../hmac.ts'
+import { encodeHex } from '../common/hex.ts'
+import { importMacKey, type MacKey } from '../common/hmac.ts'
 import { OUTER, proofMessage, SIGNATURE } from './message.ts'
 import type { ActionFields, ActionProof } from './types.ts'
 

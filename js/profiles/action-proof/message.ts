@@ -2,7 +2,7 @@
 // What is signed: the five members of a proof in one fixed order, as the text that is sent. Built once, never re-serialised.
 
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { cleanJson } from '../json.ts'
+import { cleanJson } from '../common/canonical-json.ts'
 import type { ActionFields } from './types.ts'
 
 /** In the order that is signed. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the profile. Types only.
 
-import type { Json } from '../json.ts'
+import type { Json } from '../common/canonical-json.ts'
 
 /** What a player did. */
 export type ActionFields = {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // StatsCode's signed events: the client's side and the verifier (docs/profiles/stats-event.md says what they do not protect).
 
-export { canonicalJson } from '../json.ts'
+export { canonicalJson } from '../common/canonical-json.ts'
 export { type Anomaly, detectAnomalies } from './anomalies.ts'
 export { createDeviceKey, type DeviceKey, deviceKeyOfStored, importDeviceKey, type StoredDeviceKey } from './keys.ts'
 export { type StatsLimits, statsLimits } from './limits.ts'

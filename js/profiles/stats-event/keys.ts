@@ -6,8 +6,8 @@ import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../hex.ts'
-import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../hmac.ts'
+import { encodeHex } from '../common/hex.ts'
+import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../common/hmac.ts'
 
 const KEY_BYTES = 32
 const encoder = new TextEncoder()

@@ -3,7 +3,7 @@
 
 import type { Bytes } from '../../common/types.ts'
 import { badArgument } from '../../core/args.ts'
-import { cleanJson, isJsonObject, type JsonObject, writeCanonical } from '../json.ts'
+import { cleanJson, isJsonObject, type JsonObject, writeCanonical } from '../common/canonical-json.ts'
 import { STRICT_LABEL } from './keys.ts'
 import type { EventLike } from './types.ts'
 

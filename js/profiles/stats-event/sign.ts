@@ -3,8 +3,8 @@
 
 import { type FillRandom, wallNow } from '../../common/platform.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../hex.ts'
-import { cleanJson, isJsonObject, type Json, type JsonObject } from '../json.ts'
+import { cleanJson, isJsonObject, type Json, type JsonObject } from '../common/canonical-json.ts'
+import { encodeHex } from '../common/hex.ts'
 import { type DeviceKey, deviceKeyOf, randomHex } from './keys.ts'
 import { writeCompatible, writeStrict } from './messages.ts'
 import type { EventFields, EventMode, SignedEvent } from './types.ts'

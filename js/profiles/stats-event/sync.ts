@@ -3,9 +3,9 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf, timeOf } from '../../core/args.ts'
-import { encodeHex } from '../hex.ts'
-import { importMacKey } from '../hmac.ts'
-import { cleanJson, isJsonObject, type JsonObject } from '../json.ts'
+import { cleanJson, isJsonObject, type JsonObject } from '../common/canonical-json.ts'
+import { encodeHex } from '../common/hex.ts'
+import { importMacKey } from '../common/hmac.ts'
 import { detectAnomalies } from './anomalies.ts'
 import { statsLimits } from './limits.ts'
 import type { EventLike, TrustLevel } from './types.ts'

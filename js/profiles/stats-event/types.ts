@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the profile. Times are Unix milliseconds.
 
-import type { Json, JsonObject } from '../json.ts'
+import type { Json, JsonObject } from '../common/canonical-json.ts'
 
-export type { Json, JsonObject } from '../json.ts'
+export type { Json, JsonObject } from '../common/canonical-json.ts'
 
 /**
  * How an event is signed. `compatible`: as StatsCode does, which leaves `data` out. `covered`: the same, and a second

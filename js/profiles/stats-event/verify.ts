@@ -3,8 +3,8 @@
 
 import { isCountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core/args.ts'
-import { decodeTag } from '../hex.ts'
-import { isJsonObject, type JsonObject } from '../json.ts'
+import { isJsonObject, type JsonObject } from '../common/canonical-json.ts'
+import { decodeTag } from '../common/hex.ts'
 import { type DeviceKey, deviceKeyOf } from './keys.ts'
 import { eventOf, writeCompatible, writeStrict } from './messages.ts'
 import { modeOf } from './sign.ts'

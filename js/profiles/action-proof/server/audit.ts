@@ -4,7 +4,7 @@
 
 import { createHash } from 'node:crypto'
 import { optionsOf } from '../../../core/args.ts'
-import { writeCanonical } from '../../json.ts'
+import { writeCanonical } from '../../common/canonical-json.ts'
 
 const START = '0'.repeat(64)
 

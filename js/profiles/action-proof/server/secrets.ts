@@ -6,7 +6,7 @@ import { hkdfSync } from 'node:crypto'
 import type { BytesLike } from '../../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf } from '../../../core/args.ts'
 import type { Handler } from '../../../server/types.ts'
-import { encodeHex } from '../../hex.ts'
+import { encodeHex } from '../../common/hex.ts'
 import { importSecret, type SecretKey } from '../create.ts'
 import type { ActionSecrets } from './types.ts'
 

@@ -2,7 +2,7 @@
 // What of a sync is signed, by whom, and how much of it the signature covers.
 
 import { isCountersignError } from '../../../common/errors.ts'
-import { isJsonObject, type JsonObject } from '../../json.ts'
+import { isJsonObject, type JsonObject } from '../../common/canonical-json.ts'
 import { type DeviceKey, importDeviceKey } from '../keys.ts'
 import { eventOf } from '../messages.ts'
 import type { EventMode, Verdict } from '../types.ts'

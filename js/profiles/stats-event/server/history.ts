@@ -2,7 +2,7 @@
 // What is remembered of a user: which sessions and interactions were counted, so that each is counted once, and what was
 // claimed before. Bounded: what is dropped is not forgotten silently, a floor says up to where.
 
-import type { JsonObject } from '../../json.ts'
+import type { JsonObject } from '../../common/canonical-json.ts'
 import { detectAnomalies } from '../anomalies.ts'
 import type { StatsLimits } from '../limits.ts'
 import type { Accepted } from './evidence.ts'

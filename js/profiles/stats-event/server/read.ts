@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Reading a sync: its JSON, its members, and what its events say of sessions and interactions.
 
-import { isJsonObject, type Json, type JsonObject } from '../../json.ts'
-import { scanJson } from '../../raw-json.ts'
+import { isJsonObject, type Json, type JsonObject } from '../../common/canonical-json.ts'
+import { scanJson } from '../../common/json-scanner.ts'
 import { roundHours, type Totals } from '../sync.ts'
 import type { SeenInteraction, SeenSession } from './types.ts'
 

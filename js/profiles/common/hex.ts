@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lower-case hexadecimal, the one spelling the profiles write and accept.
 
-import type { Bytes } from '../common/types.ts'
+import type { Bytes } from '../../common/types.ts'
 
 /** encodeHex writes two lower-case digits a byte. */
 export const encodeHex = (bytes: Uint8Array): string =>

@@ -3,8 +3,8 @@
 // came. It takes one spelling of the grammar (RFC 8259) and refuses what two readers could read as two things: a name twice in
 // one object, a lone surrogate, a number beyond a double, nesting without end. No recursion.
 
-import { CountersignError } from '../common/errors.ts'
-import { MAX_DEPTH } from './json.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { MAX_DEPTH } from './canonical-json.ts'
 
 /** Where a value lies in the text; `members` and `items` of the outermost objects and arrays only. */
 export type RawValue = { start: number; end: number; members?: Map<string, RawMember>; items?: RawValue[] }

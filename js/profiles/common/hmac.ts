@@ -3,8 +3,8 @@
 // `extractable: false`; the CryptoKey is reachable from no public property, and is handed out only
 // to be stored. The functions are taken once, at load.
 
-import { CountersignError } from '../common/errors.ts'
-import type { Bytes } from '../common/types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes } from '../../common/types.ts'
 
 const subtle = globalThis.crypto?.subtle
 const importKey = subtle?.importKey.bind(subtle)

@@ -2,8 +2,8 @@
 // JSON that means one thing: what a caller hands in becomes what JSON.parse(JSON.stringify(value)) gives, read once, and
 // what JSON would change or lose on the way is refused by the path where it stands. Canonical JSON is RFC 8785.
 
-import { isCountersignError } from '../common/errors.ts'
-import { badArgument } from '../core/args.ts'
+import { isCountersignError } from '../../common/errors.ts'
+import { badArgument } from '../../core/args.ts'
 
 /** What JSON can say. */
 export type Json = null | boolean | number | string | Json[] | JsonObject

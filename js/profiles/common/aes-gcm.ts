@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // AES-256-GCM for the profiles, one message a key. The functions are taken once, at load.
 
-import { CountersignError } from '../common/errors.ts'
-import type { Bytes } from '../common/types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Bytes } from '../../common/types.ts'
 
 const subtle = globalThis.crypto?.subtle
 const importKey = subtle?.importKey.bind(subtle)
