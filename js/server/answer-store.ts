@@ -4,8 +4,8 @@
 
 import { CountersignError } from '../common/errors.ts'
 import { integerOf, optionsOf } from '../core/args.ts'
-import { encodeText, sha256 } from './encoding.ts'
 import { memoryRecords, type Records } from './records.ts'
+import { encodeText, sha256 } from './support/encoding.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from './types.ts'
 
 /** A key that is remembered. Bytes are kept as text, so that any encoding of records will do. */

@@ -4,9 +4,9 @@
 import type { Core } from '../common/types.ts'
 import { FRAME_TYPE } from './bindings/frame.ts'
 import { writeJson } from './bindings/json.ts'
-import type { GatewayClock } from './clock.ts'
-import { within } from './deadline.ts'
-import { emptyBytes, encodeText, sha256 } from './encoding.ts'
+import { within } from './support/deadline.ts'
+import { emptyBytes, encodeText, sha256 } from './support/encoding.ts'
+import type { GatewayClock } from './support/gateway-clock.ts'
 import type { Binding, Outbound, ServerSigner } from './types.ts'
 
 const PROTOCOL_VERSION = 'v1'

@@ -3,11 +3,11 @@
 
 import type { Core } from '../common/types.ts'
 import { type Draft, hasNoBody, plainAnswer, refusalPayload, refusalStatus, type Sealer } from './answer.ts'
-import { emptyBytes } from './encoding.ts'
-import type { Metrics } from './metrics.ts'
 import type { Plain } from './open.ts'
 import type { Result } from './routes.ts'
 import type { Refusal } from './stages.ts'
+import { emptyBytes } from './support/encoding.ts'
+import type { Metrics } from './support/metrics.ts'
 import type { Trace } from './trace.ts'
 import type { Outbound } from './types.ts'
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The message types that every gateway answers by itself (PROTOCOL.md, R87).
 
-import { encodeText, isText } from './encoding.ts'
 import { createRotation, type RotationOptions } from './rotation.ts'
-import { readFlatObject } from './strict-json.ts'
+import { encodeText, isText } from './support/encoding.ts'
+import { readFlatObject } from './support/flat-json.ts'
 import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from './types.ts'
 
 const describe = (session: Session, currentId: string) => ({

@@ -2,8 +2,8 @@
 // Challenges and counters over any table of records with transactions: written once for memory and for LMDB.
 
 import { CountersignError } from '../common/errors.ts'
-import { encodeText } from './encoding.ts'
 import type { Records } from './records.ts'
+import { encodeText } from './support/encoding.ts'
 import type { Challenge, CodeStore } from './types.ts'
 
 // Bytes are kept as text, so that any encoding of records will do.

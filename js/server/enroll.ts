@@ -5,9 +5,9 @@
 import { randomBytes } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
 import { createSealer } from './answer.ts'
-import type { GatewayClock } from './clock.ts'
-import { encodeText, isText, sha256 } from './encoding.ts'
 import { isAcceptableKey, verifySignature } from './keys.ts'
+import { encodeText, isText, sha256 } from './support/encoding.ts'
+import type { GatewayClock } from './support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
 
 /** Why an enrolment is refused; `code` of its problem+json. */

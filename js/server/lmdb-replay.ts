@@ -5,7 +5,7 @@
 import type { Database, RootDatabase } from 'lmdb'
 import { CountersignError } from '../common/errors.ts'
 import type { ReserveVerdict } from '../common/types.ts'
-import { sha256 } from './encoding.ts'
+import { sha256 } from './support/encoding.ts'
 import type { ReplayStore } from './types.ts'
 
 type Table = Database<Buffer, Buffer>

@@ -5,12 +5,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../common/errors.ts'
 import { optionsOf } from '../core/args.ts'
-import { functionOf, partOf } from './checks.ts'
-import { createBell } from './deadline.ts'
-import { emptyBytes } from './encoding.ts'
 import { pipeToNode } from './events/pipes.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { warningOf } from './phases.ts'
+import { functionOf, partOf } from './support/checks.ts'
+import { createBell } from './support/deadline.ts'
+import { emptyBytes } from './support/encoding.ts'
 import type { Gateway, Inbound, NodeListener, Outbound, Phase } from './types.ts'
 
 /** Headers that mean something here; given twice, one body could mean two things to two readers. */

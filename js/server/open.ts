@@ -7,10 +7,10 @@ import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, readHeader } from './bindings/header.ts'
 import { readJson } from './bindings/json.ts'
 import { declaredLength, type Lease, readBody } from './body.ts'
-import { DeadlineError, within } from './deadline.ts'
-import { emptyBytes } from './encoding.ts'
 import type { Settings } from './options.ts'
 import { isHeaderType } from './routes.ts'
+import { DeadlineError, within } from './support/deadline.ts'
+import { emptyBytes } from './support/encoding.ts'
 import type { Binding, Inbound } from './types.ts'
 
 /** A refusal without a signature: nothing is known of the sender yet (R54). */

@@ -2,8 +2,8 @@
 // A gateway's options, read once and checked before anything starts.
 
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
-import { functionOf, partOf, signerOf } from './checks.ts'
 import { PHASES } from './phases.ts'
+import { functionOf, partOf, signerOf } from './support/checks.ts'
 import type { GatewayOptions, Limits, Phase } from './types.ts'
 
 const MiB = 1024 * 1024

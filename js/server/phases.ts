@@ -3,7 +3,7 @@
 // early phases, passed on to the handler that was there before, never to a signed route's.
 
 import type { Stage } from '../common/types.ts'
-import type { Metrics } from './metrics.ts'
+import type { Metrics } from './support/metrics.ts'
 import type { Inbound, PassedOn, Phase } from './types.ts'
 
 export const PHASES: readonly Phase[] = ['observe', 'warn', 'require', 'enforce']

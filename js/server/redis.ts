@@ -2,7 +2,6 @@
 // The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
 
 import { integerOf, labelOf, optionsOf } from '../core/args.ts'
-import { functionOf } from './checks.ts'
 import { redisAnswers } from './redis/answers.ts'
 import { checkServer, type RedisClientLike } from './redis/client.ts'
 import { redisCodes } from './redis/codes.ts'
@@ -13,6 +12,7 @@ import { redisReplay } from './redis/replay.ts'
 import { createRun } from './redis/scripts.ts'
 import { redisSessions } from './redis/sessions.ts'
 import { createWatches } from './redis/watches.ts'
+import { functionOf } from './support/checks.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
 
 export type { RedisClientLike } from './redis/client.ts'

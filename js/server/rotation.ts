@@ -2,10 +2,10 @@
 // A session changes its key (PROTOCOL.md, R120 to R124): the old key signs the request, the new one proves that it is there.
 
 import type { Algorithm, Core } from '../common/types.ts'
-import { decodeExact, isSameBytes } from './encoding.ts'
 import { isAcceptableKey, verifySignature } from './keys.ts'
-import type { Metrics } from './metrics.ts'
-import { readFlatObject } from './strict-json.ts'
+import { decodeExact, isSameBytes } from './support/encoding.ts'
+import { readFlatObject } from './support/flat-json.ts'
+import type { Metrics } from './support/metrics.ts'
 import type { Handler, HandlerContext, Session, SessionStore } from './types.ts'
 
 /** How long the key before a rotation still verifies what was stamped before it (R122). */

@@ -4,8 +4,8 @@
 import { CountersignError } from '../common/errors.ts'
 import type { Stage } from '../common/types.ts'
 import { hasNoBody, type RefusalCode } from './answer.ts'
-import { DeadlineError, type Listen } from './deadline.ts'
-import { emptyBytes, isText } from './encoding.ts'
+import { DeadlineError, type Listen } from './support/deadline.ts'
+import { emptyBytes, isText } from './support/encoding.ts'
 import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from './types.ts'
 
 /** A handler, the name of its route (for rates), and what its `:names` stand for. */

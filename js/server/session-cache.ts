@@ -4,7 +4,7 @@
 // that a revocation counts everywhere within 5 s (PROTOCOL.md, section 10), the connection for pushes lost or not.
 
 import { badArgument, integerOf, optionsOf } from '../core/args.ts'
-import { partOf } from './checks.ts'
+import { partOf } from './support/checks.ts'
 import type { Session, SessionStore } from './types.ts'
 
 const MAX_AGE_MS = 5000

@@ -4,13 +4,13 @@
 
 import type { Core, ParsedRequest, Stage } from '../common/types.ts'
 import type { RefusalCode } from './answer.ts'
-import type { GatewayClock } from './clock.ts'
-import { within } from './deadline.ts'
-import { isSameBytes } from './encoding.ts'
 import { createFutureLedger } from './future.ts'
 import { dummyKey, verifySignature } from './keys.ts'
-import type { Metrics } from './metrics.ts'
 import { signerOf } from './rotation.ts'
+import { within } from './support/deadline.ts'
+import { isSameBytes } from './support/encoding.ts'
+import type { GatewayClock } from './support/gateway-clock.ts'
+import type { Metrics } from './support/metrics.ts'
 import type { Trace } from './trace.ts'
 import type { ReplayStore, Session, SessionStore } from './types.ts'
 

@@ -7,9 +7,9 @@ import type { Core, ReplayGuard } from '../common/types.ts'
 import { integerOf, optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
 import { createCodeStore } from './code-store.ts'
-import { isSameBytes } from './encoding.ts'
 import { createTellers } from './events/tellers.ts'
 import { memoryRecords } from './records.ts'
+import { isSameBytes } from './support/encoding.ts'
 import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
 
 const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonNullable<Session['previous']> => ({

@@ -2,10 +2,10 @@
 // What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
 
 import type { Stage } from '../common/types.ts'
-import { callHook } from './checks.ts'
-import { escapeText } from './encoding.ts'
-import type { Metrics } from './metrics.ts'
 import type { Passing } from './phases.ts'
+import { callHook } from './support/checks.ts'
+import { escapeText } from './support/encoding.ts'
+import type { Metrics } from './support/metrics.ts'
 import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from './types.ts'
 
 /** Trace follows one exchange through its stages. */

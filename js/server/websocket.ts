@@ -7,10 +7,10 @@ import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { optionsOf } from '../core/args.ts'
 import { FRAME_TYPE, MAX_ENVELOPE } from './bindings/frame.ts'
-import { functionOf, partOf } from './checks.ts'
-import { createBell } from './deadline.ts'
 import { SUBPROTOCOL } from './events/upgrade.ts'
 import { hasDuplicates } from './node-handler.ts'
+import { functionOf, partOf } from './support/checks.ts'
+import { createBell } from './support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from './types.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */

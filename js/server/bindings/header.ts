@@ -3,7 +3,7 @@
 // the message type.
 
 import { CountersignError } from '../../common/errors.ts'
-import { decodeExact, encodeText, sha256 } from '../encoding.ts'
+import { decodeExact, encodeText, sha256 } from '../support/encoding.ts'
 import { MAX_ENVELOPE } from './frame.ts'
 
 const MAX_HEADER = Math.ceil((MAX_ENVELOPE * 4) / 3)

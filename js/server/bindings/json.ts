@@ -4,8 +4,8 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Core } from '../../common/types.ts'
-import { decodeExact, emptyBytes, encodeText, isText } from '../encoding.ts'
-import { readFlatObject } from '../strict-json.ts'
+import { decodeExact, emptyBytes, encodeText, isText } from '../support/encoding.ts'
+import { readFlatObject } from '../support/flat-json.ts'
 
 const REQUIRED = [
   'protocolVersion',

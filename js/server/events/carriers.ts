@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // How a stream's frames travel (PROTOCOL.md, R109 to R111): as lines of server-sent events, or a WebSocket message each.
 
-import { encodeText } from '../encoding.ts'
+import { encodeText } from '../support/encoding.ts'
 import type { Outbound, OutboundStream } from '../types.ts'
 import type { Feed } from './feed.ts'
 

@@ -2,7 +2,7 @@
 // One stream: the frames of a session's events in their order, made one at a time when the carrier asks for the next. What
 // waits for a slow reader is at most one page of the store.
 
-import { createBell, type Listen } from '../deadline.ts'
+import { createBell, type Listen } from '../support/deadline.ts'
 import type { EventPage, StoredEvent } from '../types.ts'
 import { isBehind, writePosition } from './subscription.ts'
 

@@ -2,9 +2,9 @@
 // Event frames: signed when they are sent, so that their time is a bound for the client's clock and the key is valid now.
 
 import type { Core } from '../../common/types.ts'
-import type { GatewayClock } from '../clock.ts'
-import { within } from '../deadline.ts'
-import { sha256 } from '../encoding.ts'
+import { within } from '../support/deadline.ts'
+import { sha256 } from '../support/encoding.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { ServerSigner, StoredEvent } from '../types.ts'
 
 /** Where an event goes. */

@@ -2,10 +2,10 @@
 // Events of one gateway: who may open a stream, which streams are open, and what wakes and ends them.
 
 import type { Core } from '../../common/types.ts'
-import type { GatewayClock } from '../clock.ts'
-import { within } from '../deadline.ts'
-import type { Metrics } from '../metrics.ts'
 import { HandlerRefusal } from '../routes.ts'
+import { within } from '../support/deadline.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Metrics } from '../support/metrics.ts'
 import type { EventPage, EventStore, ServerSigner, SessionStore } from '../types.ts'
 import type { Carrier } from './carriers.ts'
 import { createFeed, type EndReason, type Feed, type Schedule } from './feed.ts'

@@ -3,9 +3,9 @@
 
 import type { Core } from '../../common/types.ts'
 import type { Sealer } from '../answer.ts'
-import type { GatewayClock } from '../clock.ts'
-import type { Metrics } from '../metrics.ts'
 import type { Settings } from '../options.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Metrics } from '../support/metrics.ts'
 import type { Gateway, Handler, Inbound } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
 import { createHub } from './hub.ts'

@@ -3,10 +3,10 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
-import { within } from '../deadline.ts'
-import { isText } from '../encoding.ts'
-import type { Metrics } from '../metrics.ts'
 import { isHeaderType, isReservedName } from '../routes.ts'
+import { within } from '../support/deadline.ts'
+import { isText } from '../support/encoding.ts'
+import type { Metrics } from '../support/metrics.ts'
 import type { EventStore, Gateway, PublishTarget, SessionStore } from '../types.ts'
 
 /** An event is news, not a document: a client that needs more asks for it. */

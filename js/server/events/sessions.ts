@@ -2,7 +2,7 @@
 // The sessions that have open streams, and whether they still are sessions: told by the store where it can, looked up again
 // where it cannot, and in any case now and then.
 
-import { within } from '../deadline.ts'
+import { within } from '../support/deadline.ts'
 import type { SessionStore } from '../types.ts'
 import type { Feed, Schedule } from './feed.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a subscriber asks for, and where in a session's stream that is (PROTOCOL.md, R101 to R103).
 
-import { readOptionalMembers } from '../strict-json.ts'
+import { readOptionalMembers } from '../support/flat-json.ts'
 import type { EventPage } from '../types.ts'
 
 /** The payload of `cs.subscribe` and `cs.poll`; `waitMs` is the latter's. */

@@ -2,7 +2,7 @@
 // Challenges and counters in Redis (PROTOCOL.md, R82 to R86): each a key that expires by itself, and one list of all that are
 // live, which bounds them.
 
-import { encodeText } from '../encoding.ts'
+import { encodeText } from '../support/encoding.ts'
 import type { CodeStore } from '../types.ts'
 import { closable, type Run, script } from './scripts.ts'
 

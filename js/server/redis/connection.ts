@@ -3,7 +3,7 @@
 // server that has stopped must not pile up, and is refused at once instead.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { within } from '../deadline.ts'
+import { within } from '../support/deadline.ts'
 import { type RedisClientLike, storageFailed, type Word } from './client.ts'
 
 const DIAL_MS = 5000

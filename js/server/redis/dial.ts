@@ -3,7 +3,7 @@
 
 import { createClient } from 'redis'
 import { badArgument } from '../../core/args.ts'
-import { partOf } from '../checks.ts'
+import { partOf } from '../support/checks.ts'
 import { addressOf, type RedisClientLike } from './client.ts'
 
 const CONNECT_MS = 2000

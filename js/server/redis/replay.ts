@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import type { ReserveVerdict } from '../../common/types.ts'
-import { encodeText } from '../encoding.ts'
+import { encodeText } from '../support/encoding.ts'
 import type { ReplayStore } from '../types.ts'
 import { checkPolicy, storageFailed } from './client.ts'
 import { beatScript, fenceScript, GROUP_MS, reserveScript } from './replay-scripts.ts'

@@ -3,9 +3,9 @@
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
-import { callHook, functionOf, partOf } from '../../../server/checks.ts'
-import { sha256 } from '../../../server/encoding.ts'
 import type { CodeStore, ReplayStore } from '../../../server/store-types.ts'
+import { callHook, functionOf, partOf } from '../../../server/support/checks.ts'
+import { sha256 } from '../../../server/support/encoding.ts'
 import type { RawValue } from '../../common/json-scanner.ts'
 import { BATCH, MAX_BATCH } from '../batch.ts'
 import type { SecretKey } from '../create.ts'

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The routes of a gateway: both are signed requests, so the user is the session's.
 
-import { partOf } from '../../../server/checks.ts'
+import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import { ACTION_TYPE } from '../strict.ts'
 import type { ActionProofs } from './proofs.ts'

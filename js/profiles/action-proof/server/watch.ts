@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What records come to: counts for metrics, and alerts for refusals that pile up and scores that rise too fast. Bounded.
 
-import { callHook } from '../../../server/checks.ts'
+import { callHook } from '../../../server/support/checks.ts'
 import type { ProofAlert, ProofRecord } from './types.ts'
 
 export type WatchOptions = {

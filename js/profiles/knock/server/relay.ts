@@ -4,7 +4,7 @@
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
-import { isText } from '../../../server/encoding.ts'
+import { isText } from '../../../server/support/encoding.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import { createPatience } from '../node/memory.ts'
 import { exchangeUdp } from '../node/udp.ts'

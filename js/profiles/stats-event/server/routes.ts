@@ -2,7 +2,7 @@
 // The routes of a gateway: both are signed requests of the header binding, so the user is the session's and the body is covered.
 
 import { isCountersignError } from '../../../common/errors.ts'
-import { partOf } from '../../../server/checks.ts'
+import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import type { EventMode } from '../types.ts'
 import { parseObject } from './read.ts'

@@ -2,7 +2,7 @@
 // The server of signed statistics: who is bound to which device, what a sync is worth, who stands on the leaderboard.
 
 import { badArgument, optionsOf } from '../../../core/args.ts'
-import { functionOf, partOf } from '../../../server/checks.ts'
+import { functionOf, partOf } from '../../../server/support/checks.ts'
 import { importDeviceKey } from '../keys.ts'
 import { type StatsLimits, statsLimits } from '../limits.ts'
 import { type Phase, phaseOf } from '../phases.ts'

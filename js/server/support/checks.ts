@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What callers pass in is checked once, at creation: a mistake is a typed error with a hint, never a surprise later.
 
-import { badArgument } from '../core/args.ts'
+import { badArgument } from '../../core/args.ts'
 
 /** partOf checks that an option has the functions it is used for, or throws ERR_INVALID_ARGUMENT. */
 export const partOf = (value: unknown, functions: readonly string[], hint: string): void => {
