@@ -71,7 +71,7 @@ const jsNames = (layer) => jsLayers[layer].map((name) => `js/${name}`)
 const serverMayUse = [...jsNames(0), ...jsNames(1), 'js/core/']
 /** A profile stands beside both: it shares the same with the client, and its own server part a few helpers with the gateway. */
 const profileMayUse = [...jsNames(0), ...jsNames(1), 'js/core/args', 'js/core/load', 'js/core/wasm']
-const profileServerMayUse = ['checks', 'encoding', 'types', 'store-types', 'redis/'].map((name) => `js/server/${name}`)
+const profileServerMayUse = ['support/', 'types', 'stores/types', 'stores/redis/'].map((name) => `js/server/${name}`)
 
 /** countersign/testing stands above both and may use either; nothing of the package uses it. */
 const testing = 'js/testing/'

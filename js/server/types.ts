@@ -3,9 +3,9 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
-import type { EventStore, ReplayStore, Session, SessionStore } from './store-types.ts'
+import type { EventStore, ReplayStore, Session, SessionStore } from './stores/types.ts'
 
-export type * from './store-types.ts'
+export type * from './stores/types.ts'
 
 /** Signs answers with the server's key; serverKeyFile makes one. */
 export interface ServerSigner {

@@ -3,7 +3,7 @@
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
-import type { CodeStore, ReplayStore } from '../../../server/store-types.ts'
+import type { CodeStore, ReplayStore } from '../../../server/stores/types.ts'
 import { callHook, functionOf, partOf } from '../../../server/support/checks.ts'
 import { sha256 } from '../../../server/support/encoding.ts'
 import type { RawValue } from '../../common/json-scanner.ts'

@@ -4,13 +4,13 @@
 
 import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
-import { checkServer, type RedisClientLike } from '../../../server/redis/client.ts'
-import { createConnection } from '../../../server/redis/connection.ts'
-import { dialOf, prefixOf } from '../../../server/redis/dial.ts'
-import { createRun, script } from '../../../server/redis/scripts.ts'
+import { checkServer, type RedisClientLike } from '../../../server/stores/redis/client.ts'
+import { createConnection } from '../../../server/stores/redis/connection.ts'
+import { dialOf, prefixOf } from '../../../server/stores/redis/dial.ts'
+import { createRun, script } from '../../../server/stores/redis/scripts.ts'
 import type { DeviceRecord, StatsRecords, StatsStore, UserRecord } from './types.ts'
 
-export type { RedisClientLike } from '../../../server/redis/client.ts'
+export type { RedisClientLike } from '../../../server/stores/redis/client.ts'
 
 const DEFAULT_DEADLINE_MS = 250
 /** Gateways that change one user at once take turns; so many tries are more than any of them needs. */

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 // The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
 
-import { integerOf, labelOf, optionsOf } from '../core/args.ts'
-import { redisAnswers } from './redis/answers.ts'
-import { checkServer, type RedisClientLike } from './redis/client.ts'
-import { redisCodes } from './redis/codes.ts'
-import { createConnection } from './redis/connection.ts'
-import { dialOf, prefixOf } from './redis/dial.ts'
-import { redisEvents } from './redis/events.ts'
-import { redisReplay } from './redis/replay.ts'
-import { createRun } from './redis/scripts.ts'
-import { redisSessions } from './redis/sessions.ts'
-import { createWatches } from './redis/watches.ts'
-import { functionOf } from './support/checks.ts'
-import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
+import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
+import { functionOf } from '../../support/checks.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
+import { redisAnswers } from './answers.ts'
+import { checkServer, type RedisClientLike } from './client.ts'
+import { redisCodes } from './codes.ts'
+import { createConnection } from './connection.ts'
+import { dialOf, prefixOf } from './dial.ts'
+import { redisEvents } from './events.ts'
+import { redisReplay } from './replay.ts'
+import { createRun } from './scripts.ts'
+import { redisSessions } from './sessions.ts'
+import { createWatches } from './watches.ts'
 
-export type { RedisClientLike } from './redis/client.ts'
+export type { RedisClientLike } from './client.ts'
 
 const DEFAULT_CAPACITY = 2 ** 20
 const DEFAULT_DEADLINE_MS = 250

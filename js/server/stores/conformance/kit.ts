@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the suites of the store interfaces are written with: a runner's `test`, an `assert`, and a way to make fresh stores.
 
-import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../types.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 
 /** What registers a test: node:test's `test`, or any runner's function of a name and an async function. */
 export type ConformanceTest = (name: string, run: () => Promise<void>) => unknown

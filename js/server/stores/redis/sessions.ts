@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Sessions in Redis: a hash each, a set of ids for each user. What changes one is a script, which tells it in the same step.
 
-import type { Algorithm } from '../../common/types.ts'
-import { encodeText } from '../support/encoding.ts'
-import type { Session, SessionStore } from '../types.ts'
+import type { Algorithm } from '../../../common/types.ts'
+import { encodeText } from '../../support/encoding.ts'
+import type { Session, SessionStore } from '../../types.ts'
 import { type Run, script } from './scripts.ts'
 
 const FIELDS = [

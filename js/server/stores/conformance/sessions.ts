@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The suite of SessionStore (PROTOCOL.md, R88 and R89).
 
-import type { Session, SessionStore } from '../types.ts'
+import type { Session, SessionStore } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,

@@ -2,11 +2,11 @@
 // Answers of requests with an idempotency key, over any table of records with transactions: written once for memory and for
 // LMDB.
 
-import { CountersignError } from '../common/errors.ts'
-import { integerOf, optionsOf } from '../core/args.ts'
-import { memoryRecords, type Records } from './records.ts'
-import { encodeText, sha256 } from './support/encoding.ts'
-import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from './types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { integerOf, optionsOf } from '../../core/args.ts'
+import { encodeText, sha256 } from '../support/encoding.ts'
+import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from '../types.ts'
+import { memoryRecords, type Records } from './record-table.ts'
 
 /** A key that is remembered. Bytes are kept as text, so that any encoding of records will do. */
 type Kept = {

@@ -4,10 +4,10 @@
 
 import { createHash } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
-import { CountersignError } from '../common/errors.ts'
-import { randomId } from './enroll.ts'
-import type { Changes } from './lmdb-changes.ts'
-import type { EventPage, EventStore, StoredEvent } from './types.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import { randomId } from '../../enroll.ts'
+import type { EventPage, EventStore, StoredEvent } from '../../types.ts'
+import type { Changes } from './changes.ts'
 
 /** Bounds: of one session, and bytes of all. */
 export type EventBounds = { perSession: number; bytesPerSession: number; bytes: number }

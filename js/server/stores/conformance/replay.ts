@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The suite of ReplayStore (PROTOCOL.md, R58 to R64).
 
-import type { ReserveVerdict } from '../../common/types.ts'
-import type { ReplayStore } from '../types.ts'
+import type { ReserveVerdict } from '../../../common/types.ts'
+import type { ReplayStore } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,

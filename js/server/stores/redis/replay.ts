@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Replay ids in Redis: what one gateway knows of them between two scripts.
 
-import { CountersignError } from '../../common/errors.ts'
-import type { ReserveVerdict } from '../../common/types.ts'
-import { encodeText } from '../support/encoding.ts'
-import type { ReplayStore } from '../types.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import type { ReserveVerdict } from '../../../common/types.ts'
+import { encodeText } from '../../support/encoding.ts'
+import type { ReplayStore } from '../../types.ts'
 import { checkPolicy, storageFailed } from './client.ts'
 import { beatScript, fenceScript, GROUP_MS, reserveScript } from './replay-scripts.ts'
 import type { Run } from './scripts.ts'

@@ -3,7 +3,7 @@
 // transaction that makes them. Others look at its last number twenty times a second; the process itself is told at once.
 
 import type { RootDatabase } from 'lmdb'
-import { createTellers, type Teller } from './events/tellers.ts'
+import { createTellers, type Teller } from '../watchers.ts'
 
 /** `sessions`: revoked or another key. `events`: appended or dropped. */
 export type ChangeKind = 'sessions' | 'events'

@@ -2,8 +2,8 @@
 // Events in Redis (PROTOCOL.md, section 10): a Redis stream for each session, whose entries have our numbers as ids, and a hash
 // with the stream's name and its last number. Number and entry are made in one script, which also tells it.
 
-import { encodeText } from '../support/encoding.ts'
-import type { EventStore } from '../types.ts'
+import { encodeText } from '../../support/encoding.ts'
+import type { EventStore } from '../../types.ts'
 import { closable, type Run, script } from './scripts.ts'
 
 /** A stream that nobody wrote to or read for so long is forgotten; whoever comes later learns of the gap. */

@@ -2,8 +2,8 @@
 // Challenges and counters in Redis (PROTOCOL.md, R82 to R86): each a key that expires by itself, and one list of all that are
 // live, which bounds them.
 
-import { encodeText } from '../support/encoding.ts'
-import type { CodeStore } from '../types.ts'
+import { encodeText } from '../../support/encoding.ts'
+import type { CodeStore } from '../../types.ts'
 import { closable, type Run, script } from './scripts.ts'
 
 /** Gateways' clocks may be apart; what counts is the time they hand in, and a key only has to live that long. */

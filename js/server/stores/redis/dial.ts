@@ -2,8 +2,8 @@
 // Making clients of npm `redis` that do not reconnect by themselves: the connections do that.
 
 import { createClient } from 'redis'
-import { badArgument } from '../../core/args.ts'
-import { partOf } from '../support/checks.ts'
+import { badArgument } from '../../../core/args.ts'
+import { partOf } from '../../support/checks.ts'
 import { addressOf, type RedisClientLike } from './client.ts'
 
 const CONNECT_MS = 2000

@@ -2,7 +2,7 @@
 // Lua scripts, sent by their hash and in full where the server does not know them (yet, or after a restart).
 
 import { createHash } from 'node:crypto'
-import { CountersignError } from '../../common/errors.ts'
+import { CountersignError } from '../../../common/errors.ts'
 import type { Word } from './client.ts'
 import type { Ask } from './connection.ts'
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The suite of CodeStore (PROTOCOL.md, R82 to R86).
 
-import type { Challenge } from '../types.ts'
+import type { Challenge } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,

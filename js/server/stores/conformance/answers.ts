@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The suite of AnswerStore (PROTOCOL.md, R130 to R132).
 
-import type { AnswerClaim, KeptAnswer } from '../types.ts'
+import type { AnswerClaim, KeptAnswer } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,

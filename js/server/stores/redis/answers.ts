@@ -2,8 +2,8 @@
 // Answers of requests with an idempotency key, in Redis (PROTOCOL.md, R130 to R132): a hash each, which expires by itself, and
 // two lists of what is live, of all and of each owner, which bound them. Holds and ages go by Redis's clock.
 
-import { encodeText, sha256 } from '../support/encoding.ts'
-import type { AnswerStore, AnswerVerdict } from '../types.ts'
+import { encodeText, sha256 } from '../../support/encoding.ts'
+import type { AnswerStore, AnswerVerdict } from '../../types.ts'
 import { closable, type Run, script } from './scripts.ts'
 
 const OWNERS_SHARE = 64

@@ -3,16 +3,16 @@
 // same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
 
 import { open } from 'lmdb'
-import { CountersignError } from '../common/errors.ts'
-import { badArgument, integerOf, optionsOf } from '../core/args.ts'
-import { createAnswerStore } from './answer-store.ts'
-import { createCodeStore } from './code-store.ts'
-import { lmdbChanges } from './lmdb-changes.ts'
-import { lmdbEvents } from './lmdb-events.ts'
-import { lmdbReplay } from './lmdb-replay.ts'
-import { lmdbSessions } from './lmdb-sessions.ts'
-import type { Records } from './records.ts'
-import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from './types.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
+import { createAnswerStore } from '../answers.ts'
+import { createCodeStore } from '../codes.ts'
+import type { Records } from '../record-table.ts'
+import { lmdbChanges } from './changes.ts'
+import { lmdbEvents } from './events.ts'
+import { lmdbReplay } from './replay.ts'
+import { lmdbSessions } from './sessions.ts'
 
 const DEFAULT_CAPACITY = 2 ** 20
 const CODE_CAPACITY = 2 ** 17

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The stores an application may replace, and what they keep. conformance/ says as tests what they have to do.
 
-import type { Algorithm, ReserveVerdict } from '../common/types.ts'
+import type { Algorithm, ReserveVerdict } from '../../common/types.ts'
 
 /** A registered device key (PROTOCOL.md, R88). Times are Unix milliseconds. */
 export type Session = {

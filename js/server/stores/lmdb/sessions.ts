@@ -2,9 +2,9 @@
 // Sessions in LMDB: one record each, and an index by user.
 
 import type { RootDatabase } from 'lmdb'
-import type { Changes } from './lmdb-changes.ts'
-import { encodeText } from './support/encoding.ts'
-import type { Session, SessionStore } from './types.ts'
+import { encodeText } from '../../support/encoding.ts'
+import type { Session, SessionStore } from '../../types.ts'
+import type { Changes } from './changes.ts'
 
 // Bytes as text: what a decoder gives back may lie in memory that the next read writes over.
 type Kept = Omit<Session, 'publicKey' | 'previous'> & {

@@ -2,15 +2,15 @@
 // Stores in memory: for tests, and for a gateway of one process that may forget its sessions at a restart.
 
 import cluster from 'node:cluster'
-import { CountersignError, isCountersignError } from '../common/errors.ts'
-import type { Core, ReplayGuard } from '../common/types.ts'
-import { integerOf, optionsOf } from '../core/args.ts'
-import { loadCore } from '../core/index.ts'
-import { createCodeStore } from './code-store.ts'
-import { createTellers } from './events/tellers.ts'
-import { memoryRecords } from './records.ts'
-import { isSameBytes } from './support/encoding.ts'
-import type { CodeStore, ReplayStore, Session, SessionStore } from './types.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import type { Core, ReplayGuard } from '../../../common/types.ts'
+import { integerOf, optionsOf } from '../../../core/args.ts'
+import { loadCore } from '../../../core/index.ts'
+import { isSameBytes } from '../../support/encoding.ts'
+import type { CodeStore, ReplayStore, Session, SessionStore } from '../../types.ts'
+import { createCodeStore } from '../codes.ts'
+import { memoryRecords } from '../record-table.ts'
+import { createTellers } from '../watchers.ts'
 
 const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonNullable<Session['previous']> => ({
   algorithm,

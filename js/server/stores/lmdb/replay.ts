@@ -3,10 +3,10 @@
 // cannot change before it commits. Four tables: ids by key, ids by expiry, live ids by session, and the counters.
 
 import type { Database, RootDatabase } from 'lmdb'
-import { CountersignError } from '../common/errors.ts'
-import type { ReserveVerdict } from '../common/types.ts'
-import { sha256 } from './support/encoding.ts'
-import type { ReplayStore } from './types.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import type { ReserveVerdict } from '../../../common/types.ts'
+import { sha256 } from '../../support/encoding.ts'
+import type { ReplayStore } from '../../types.ts'
 
 type Table = Database<Buffer, Buffer>
 

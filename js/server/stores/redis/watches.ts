@@ -2,7 +2,7 @@
 // What other processes tell over pub/sub: by a connection of its own, which is looked after as closely as the other. Whoever
 // listens is told "any may have changed" while there is none, and once it is back.
 
-import { createTellers, type Tellers } from '../events/tellers.ts'
+import { createTellers, type Tellers } from '../watchers.ts'
 import { type Connection, type ConnectionOptions, createConnection } from './connection.ts'
 
 const ANNOUNCE_MS = 1000

@@ -2,8 +2,8 @@
 // One connection that is made anew whenever it is lost, and given up as soon as an answer is late: what waits behind a
 // server that has stopped must not pile up, and is refused at once instead.
 
-import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { within } from '../support/deadline.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import { within } from '../../support/deadline.ts'
 import { type RedisClientLike, storageFailed, type Word } from './client.ts'
 
 const DIAL_MS = 5000

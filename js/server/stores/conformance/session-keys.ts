@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a SessionStore does when a session changes its key or its name (PROTOCOL.md, R121, R122 and R124).
 
-import type { Session, SessionStore } from '../types.ts'
+import type { Session, SessionStore } from '../../types.ts'
 import { type ConformanceAssert, type checker, plain, randomKey, startMs } from './kit.ts'
 
 const OLD = (): Uint8Array => new Uint8Array(32).fill(7)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Events in memory: the latest ones of each session, bounded for each and for all together.
 
-import { CountersignError } from '../../common/errors.ts'
-import { integerOf, optionsOf } from '../../core/args.ts'
-import { randomId } from '../enroll.ts'
-import type { EventStore, StoredEvent } from '../types.ts'
-import { createTellers } from './tellers.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import { integerOf, optionsOf } from '../../../core/args.ts'
+import { randomId } from '../../enroll.ts'
+import type { EventStore, StoredEvent } from '../../types.ts'
+import { createTellers } from '../watchers.ts'
 
 type Kept = { id: string; stream: string; next: number; oldest: number; bytes: number; events: StoredEvent[] }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Challenges and counters over any table of records with transactions: written once for memory and for LMDB.
 
-import { CountersignError } from '../common/errors.ts'
-import type { Records } from './records.ts'
-import { encodeText } from './support/encoding.ts'
-import type { Challenge, CodeStore } from './types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../support/encoding.ts'
+import type { Challenge, CodeStore } from '../types.ts'
+import type { Records } from './record-table.ts'
 
 // Bytes are kept as text, so that any encoding of records will do.
 type Kept = Omit<Challenge, 'codeHash'> & { codeHash?: string; binding?: string; sessionId?: string }

@@ -3,9 +3,9 @@
 // otherwise. Changes are pushed by the store's `watch`; an entry that no push reaches is looked up again after `maxAgeMs`, so
 // that a revocation counts everywhere within 5 s (PROTOCOL.md, section 10), the connection for pushes lost or not.
 
-import { badArgument, integerOf, optionsOf } from '../core/args.ts'
-import { partOf } from './support/checks.ts'
-import type { Session, SessionStore } from './types.ts'
+import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
+import { partOf } from '../support/checks.ts'
+import type { Session, SessionStore } from '../types.ts'
 
 const MAX_AGE_MS = 5000
 const DEFAULT_CAPACITY = 65_536

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The part of npm `redis` that the stores use, and what a Redis must be like before it is used.
 
-import { CountersignError } from '../../common/errors.ts'
-import { badArgument } from '../../core/args.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import { badArgument } from '../../../core/args.ts'
 
 /** A word of a command. */
 export type Word = string | Buffer
