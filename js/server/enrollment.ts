@@ -6,8 +6,9 @@ import type { BytesLike, Core } from '../common/types.ts'
 import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
 import { readBody, unlimitedLease } from './body.ts'
-import { createCors } from './cors.ts'
 import { createEnroller, type Offer, type Problem, problems } from './enroll.ts'
+import { createCors } from './http/cors.ts'
+import { serveRequest } from './http/web-handler.ts'
 import { sourceOf } from './rates.ts'
 import { memoryCodeStore } from './stores/memory/index.ts'
 import { functionOf, partOf, signerOf } from './support/checks.ts'
@@ -15,7 +16,6 @@ import { decodeExact, emptyBytes, isSameBytes, isText } from './support/encoding
 import { readFlatObject } from './support/flat-json.ts'
 import { createGatewayClock } from './support/gateway-clock.ts'
 import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
-import { serveRequest } from './web.ts'
 
 /** A mail to send; the address exactly as it was given. */
 export type Mail = { email: string; challengeId: string; code: string; expiresMs: number }

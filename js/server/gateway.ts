@@ -6,8 +6,9 @@ import { loadCore } from '../core/index.ts'
 import { createSealer, plainAnswer } from './answer.ts'
 import { createAnswering } from './answering.ts'
 import { createBudget } from './body.ts'
-import { CORS_CHECK_PATH, createCors } from './cors.ts'
 import { createEvents } from './events/index.ts'
+import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
+import { serveRequest } from './http/web-handler.ts'
 import { bindingOf } from './open.ts'
 import { readOptions, type Settings } from './options.ts'
 import { createPassing } from './phases.ts'
@@ -19,7 +20,6 @@ import { createGatewayClock } from './support/gateway-clock.ts'
 import { createMetrics } from './support/metrics.ts'
 import { createTrace, reportRefusal } from './trace.ts'
 import type { From, Gateway, GatewayOptions, Inbound, Outbound, SessionStore } from './types.ts'
-import { serveRequest } from './web.ts'
 
 const DRAIN_MS = 10_000
 

@@ -2,11 +2,11 @@
 // The gateway library: verifies requests, hands them on, signs the answers.
 
 export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
-export { checkCors } from './cors.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment.ts'
 export { createGateway } from './gateway.ts'
+export { checkCors } from './http/cors.ts'
+export { nodeHandler } from './http/node-handler.ts'
 export { type IdempotentOptions, idempotent } from './idempotent.ts'
-export { nodeHandler } from './node-handler.ts'
 export { serverKeyFile } from './server-key.ts'
 export { memoryAnswerStore } from './stores/answers.ts'
 export { type CachedSessionStore, cachedSessions } from './stores/cached-sessions.ts'

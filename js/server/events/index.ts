@@ -3,6 +3,7 @@
 
 import type { Core } from '../../common/types.ts'
 import type { Sealer } from '../answer.ts'
+import { judgeUpgrade } from '../http/upgrade.ts'
 import type { Settings } from '../options.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
@@ -10,7 +11,6 @@ import type { Gateway, Handler, Inbound } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
 import { createHub } from './hub.ts'
 import { createPublish } from './publish.ts'
-import { judgeUpgrade } from './upgrade.ts'
 
 /** Events is the part of a gateway that pushes. */
 export type Events = {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Between web-standard Request and Response and the gateway's own Inbound and Outbound.
 
-import { CountersignError } from '../common/errors.ts'
-import { badArgument, optionsOf } from '../core/args.ts'
-import { hasNoBody } from './answer.ts'
-import { bodyOf } from './events/pipes.ts'
-import { warningOf } from './phases.ts'
-import type { From, GatewayOptions, Inbound, Outbound, PassedOn } from './types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
+import { hasNoBody } from '../answer.ts'
+import { warningOf } from '../phases.ts'
+import type { From, GatewayOptions, Inbound, Outbound, PassedOn } from '../types.ts'
+import { bodyOf } from './pipes.ts'
 
 const targetOf = (url: string): string => {
   const { pathname, search } = new URL(url)

@@ -2,7 +2,7 @@
 // The body of a node:http request: pulled one piece at a time, and where somebody else may need it, put back.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { CountersignError } from '../common/errors.ts'
+import { CountersignError } from '../../common/errors.ts'
 
 /** hasBody tells whether a request announces a body. */
 export const hasBody = ({ headers }: IncomingMessage): boolean =>

@@ -5,13 +5,13 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { optionsOf } from '../core/args.ts'
-import { FRAME_TYPE, MAX_ENVELOPE } from './bindings/frame.ts'
-import { SUBPROTOCOL } from './events/upgrade.ts'
+import { optionsOf } from '../../core/args.ts'
+import { FRAME_TYPE, MAX_ENVELOPE } from '../bindings/frame.ts'
+import { functionOf, partOf } from '../support/checks.ts'
+import { createBell } from '../support/deadline.ts'
+import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
 import { hasDuplicates } from './node-handler.ts'
-import { functionOf, partOf } from './support/checks.ts'
-import { createBell } from './support/deadline.ts'
-import type { Gateway, Inbound, Outbound, OutboundStream } from './types.ts'
+import { SUBPROTOCOL } from './upgrade.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
-import { badArgument, optionsOf } from '../core/args.ts'
-import { emptyBytes } from './support/encoding.ts'
-import type { Inbound, Outbound } from './types.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
+import { emptyBytes } from '../support/encoding.ts'
+import type { Inbound, Outbound } from '../types.ts'
 
 /** Where a browser or curl asks a gateway how it sees an origin. */
 export const CORS_CHECK_PATH = '/.well-known/countersign-cors'

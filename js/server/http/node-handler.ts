@@ -3,15 +3,15 @@
 // nothing may have touched them: no decoding, no body parser, no folded duplicates.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { CountersignError } from '../common/errors.ts'
-import { optionsOf } from '../core/args.ts'
-import { pipeToNode } from './events/pipes.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { optionsOf } from '../../core/args.ts'
+import { warningOf } from '../phases.ts'
+import { functionOf, partOf } from '../support/checks.ts'
+import { createBell } from '../support/deadline.ts'
+import { emptyBytes } from '../support/encoding.ts'
+import type { Gateway, Inbound, NodeListener, Outbound, Phase } from '../types.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
-import { warningOf } from './phases.ts'
-import { functionOf, partOf } from './support/checks.ts'
-import { createBell } from './support/deadline.ts'
-import { emptyBytes } from './support/encoding.ts'
-import type { Gateway, Inbound, NodeListener, Outbound, Phase } from './types.ts'
+import { pipeToNode } from './pipes.ts'
 
 /** Headers that mean something here; given twice, one body could mean two things to two readers. */
 const SINGLE = new Set([
