@@ -4,7 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
-import { createSealer } from './answer.ts'
+import { createSealer } from './exchange/sign-answer.ts'
 import { isAcceptableKey, verifySignature } from './keys.ts'
 import { encodeText, isText, sha256 } from './support/encoding.ts'
 import type { GatewayClock } from './support/gateway-clock.ts'

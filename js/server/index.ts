@@ -3,10 +3,10 @@
 
 export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment.ts'
+export { type IdempotentOptions, idempotent } from './exchange/idempotent.ts'
 export { createGateway } from './gateway.ts'
 export { checkCors } from './http/cors.ts'
 export { nodeHandler } from './http/node-handler.ts'
-export { type IdempotentOptions, idempotent } from './idempotent.ts'
 export { serverKeyFile } from './server-key.ts'
 export { memoryAnswerStore } from './stores/answers.ts'
 export { type CachedSessionStore, cachedSessions } from './stores/cached-sessions.ts'

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryReplayStore, memorySessionStore } from 'countersign/server'
-import { expiryOf } from '../../dist/server/stages.js'
+import { expiryOf } from '../../dist/server/exchange/checks.js'
 import { createGatewayClock } from '../../dist/server/support/gateway-clock.js'
 import { core, createFakeClock, createWorld, enrol, openAnswer, startMs } from './kit.mjs'
 

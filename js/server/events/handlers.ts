@@ -2,9 +2,9 @@
 // `cs.subscribe` and `cs.poll`: verified like any request, then answered with where the stream stands, and followed by it.
 
 import type { Core } from '../../common/types.ts'
-import type { Sealer } from '../answer.ts'
-import { FRAME_TYPE } from '../bindings/frame.ts'
-import { type Own, own } from '../routes.ts'
+import { FRAME_TYPE } from '../exchange/bindings/frame.ts'
+import { type Own, own } from '../exchange/routes.ts'
+import type { Sealer } from '../exchange/sign-answer.ts'
 import type { EventPage, Handler, HandlerContext } from '../types.ts'
 import { type Carrier, carry, takesStream } from './carriers.ts'
 import type { Feed } from './feed.ts'

@@ -2,7 +2,7 @@
 // Events of one gateway: who may open a stream, which streams are open, and what wakes and ends them.
 
 import type { Core } from '../../common/types.ts'
-import { HandlerRefusal } from '../routes.ts'
+import { HandlerRefusal } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'

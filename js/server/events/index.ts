@@ -2,7 +2,7 @@
 // Signed events of one gateway: what of them the rest of it uses.
 
 import type { Core } from '../../common/types.ts'
-import type { Sealer } from '../answer.ts'
+import type { Sealer } from '../exchange/sign-answer.ts'
 import { judgeUpgrade } from '../http/upgrade.ts'
 import type { Settings } from '../options.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'

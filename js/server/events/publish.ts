@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
-import { isHeaderType, isReservedName } from '../routes.ts'
+import { isHeaderType, isReservedName } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
 import { isText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'

@@ -2,10 +2,10 @@
 // The json binding (PROTOCOL.md, R43 to R45): protobuf's JSON form of a request. Its members are turned into an envelope,
 // and that is what is judged.
 
-import { CountersignError } from '../../common/errors.ts'
-import type { Core } from '../../common/types.ts'
-import { decodeExact, emptyBytes, encodeText, isText } from '../support/encoding.ts'
-import { readFlatObject } from '../support/flat-json.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import type { Core } from '../../../common/types.ts'
+import { decodeExact, emptyBytes, encodeText, isText } from '../../support/encoding.ts'
+import { readFlatObject } from '../../support/flat-json.ts'
 
 const REQUIRED = [
   'protocolVersion',

@@ -2,17 +2,17 @@
 // The stages `version` to `replay` (PROTOCOL.md, section 6), in their order, before more of a body is read: who sent this,
 // is it theirs, is it fresh, has it been here before.
 
-import type { Core, ParsedRequest, Stage } from '../common/types.ts'
-import type { RefusalCode } from './answer.ts'
-import { createFutureLedger } from './future.ts'
-import { dummyKey, verifySignature } from './keys.ts'
-import { signerOf } from './rotation.ts'
-import { within } from './support/deadline.ts'
-import { isSameBytes } from './support/encoding.ts'
-import type { GatewayClock } from './support/gateway-clock.ts'
-import type { Metrics } from './support/metrics.ts'
+import type { Core, ParsedRequest, Stage } from '../../common/types.ts'
+import { dummyKey, verifySignature } from '../keys.ts'
+import { signerOf } from '../rotation.ts'
+import { within } from '../support/deadline.ts'
+import { isSameBytes } from '../support/encoding.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Metrics } from '../support/metrics.ts'
+import type { ReplayStore, Session, SessionStore } from '../types.ts'
+import { createFutureLedger } from './future-ledger.ts'
+import type { RefusalCode } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
-import type { ReplayStore, Session, SessionStore } from './types.ts'
 
 /** A signed refusal on its way. */
 export type Refusal = { stage: Stage; code: RefusalCode; retryAfterMs?: number | undefined }

@@ -2,8 +2,8 @@
 // The header binding (PROTOCOL.md, R36 to R41): the envelope in a header, the payload as the body, and the request line as
 // the message type.
 
-import { CountersignError } from '../../common/errors.ts'
-import { decodeExact, encodeText, sha256 } from '../support/encoding.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import { decodeExact, encodeText, sha256 } from '../../support/encoding.ts'
 import { MAX_ENVELOPE } from './frame.ts'
 
 const MAX_HEADER = Math.ceil((MAX_ENVELOPE * 4) / 3)

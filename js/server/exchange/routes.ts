@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Finding the handler of a message, and running it so that nothing it does can hang or end the process.
 
-import { CountersignError } from '../common/errors.ts'
-import type { Stage } from '../common/types.ts'
-import { hasNoBody, type RefusalCode } from './answer.ts'
-import { DeadlineError, type Listen } from './support/deadline.ts'
-import { emptyBytes, isText } from './support/encoding.ts'
-import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from './types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Stage } from '../../common/types.ts'
+import { DeadlineError, type Listen } from '../support/deadline.ts'
+import { emptyBytes, isText } from '../support/encoding.ts'
+import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from '../types.ts'
+import { hasNoBody, type RefusalCode } from './sign-answer.ts'
 
 /** A handler, the name of its route (for rates), and what its `:names` stand for. */
 export type Found = { handler: Handler; route: string; params: { readonly [name: string]: string } }

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
 // One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
 
-import type { Core } from '../common/types.ts'
-import { plainAnswer } from './answer.ts'
-import type { Answering } from './answering.ts'
+import type { Core } from '../../common/types.ts'
+import { createBuiltins } from '../builtin.ts'
+import type { Settings } from '../options.ts'
+import { NO_ROUTE } from '../phases.ts'
+import type { Listen } from '../support/deadline.ts'
+import { isSameBytes, sha256 } from '../support/encoding.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Metrics } from '../support/metrics.ts'
+import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, Session } from '../types.ts'
+import type { Answering } from './answer.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'
-import { createBuiltins } from './builtin.ts'
-import { type Opened, openInbound, type Plain, plainOf } from './open.ts'
-import type { Settings } from './options.ts'
-import { NO_ROUTE } from './phases.ts'
+import type { Refusal, Stages } from './checks.ts'
+import { type Opened, openInbound, type Plain, plainOf } from './parse.ts'
 import { createBuckets } from './rates.ts'
 import { checkResult, createRoutes, type Found, isRefusal, type Result, runHandler } from './routes.ts'
-import type { Refusal, Stages } from './stages.ts'
-import type { Listen } from './support/deadline.ts'
-import { isSameBytes, sha256 } from './support/encoding.ts'
-import type { GatewayClock } from './support/gateway-clock.ts'
-import type { Metrics } from './support/metrics.ts'
+import { plainAnswer } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
-import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, Session } from './types.ts'
 
 /** What one gateway's pipeline is made of. */
 export type PipelineParts = {

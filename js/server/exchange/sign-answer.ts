@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
 
-import type { Core } from '../common/types.ts'
+import type { Core } from '../../common/types.ts'
+import { within } from '../support/deadline.ts'
+import { emptyBytes, encodeText, sha256 } from '../support/encoding.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Binding, Outbound, ServerSigner } from '../types.ts'
 import { FRAME_TYPE } from './bindings/frame.ts'
 import { writeJson } from './bindings/json.ts'
-import { within } from './support/deadline.ts'
-import { emptyBytes, encodeText, sha256 } from './support/encoding.ts'
-import type { GatewayClock } from './support/gateway-clock.ts'
-import type { Binding, Outbound, ServerSigner } from './types.ts'
 
 const PROTOCOL_VERSION = 'v1'
 

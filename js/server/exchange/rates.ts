@@ -3,8 +3,8 @@
 // kept, so memory is bounded by the keys seen within one burst, and by `capacity` in any case.
 
 import { isIPv6 } from 'node:net'
-import { badArgument, optionsOf } from '../core/args.ts'
-import type { Rate } from './types.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
+import type { Rate } from '../types.ts'
 
 /** Buckets bounds events per key. */
 export type Buckets = {

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 // Stage 0 and `parse`: which binding a request is in, whether its size and headers let it be one, and its envelope.
 
-import { CountersignError } from '../common/errors.ts'
-import type { Core, ParsedRequest } from '../common/types.ts'
+import { CountersignError } from '../../common/errors.ts'
+import type { Core, ParsedRequest } from '../../common/types.ts'
+import type { Settings } from '../options.ts'
+import { DeadlineError, within } from '../support/deadline.ts'
+import { emptyBytes } from '../support/encoding.ts'
+import type { Binding, Inbound } from '../types.ts'
 import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, readHeader } from './bindings/header.ts'
 import { readJson } from './bindings/json.ts'
 import { declaredLength, type Lease, readBody } from './body.ts'
-import type { Settings } from './options.ts'
 import { isHeaderType } from './routes.ts'
-import { DeadlineError, within } from './support/deadline.ts'
-import { emptyBytes } from './support/encoding.ts'
-import type { Binding, Inbound } from './types.ts'
 
 /** A refusal without a signature: nothing is known of the sender yet (R54). */
 export type Plain = { status: 400 | 413 | 415 | 429 | 503; code: string }

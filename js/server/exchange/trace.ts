@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
 
-import type { Stage } from '../common/types.ts'
-import type { Passing } from './phases.ts'
-import { callHook } from './support/checks.ts'
-import { escapeText } from './support/encoding.ts'
-import type { Metrics } from './support/metrics.ts'
-import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from './types.ts'
+import type { Stage } from '../../common/types.ts'
+import type { Passing } from '../phases.ts'
+import { callHook } from '../support/checks.ts'
+import { escapeText } from '../support/encoding.ts'
+import type { Metrics } from '../support/metrics.ts'
+import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from '../types.ts'
 
 /** Trace follows one exchange through its stages. */
 export type Trace = {

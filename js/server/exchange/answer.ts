@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // What a request ends with: a plain refusal, a signed one, or a handler's signed answer; each told to the hooks.
 
-import type { Core } from '../common/types.ts'
-import { type Draft, hasNoBody, plainAnswer, refusalPayload, refusalStatus, type Sealer } from './answer.ts'
-import type { Plain } from './open.ts'
+import type { Core } from '../../common/types.ts'
+import { emptyBytes } from '../support/encoding.ts'
+import type { Metrics } from '../support/metrics.ts'
+import type { Outbound } from '../types.ts'
+import type { Refusal } from './checks.ts'
+import type { Plain } from './parse.ts'
 import type { Result } from './routes.ts'
-import type { Refusal } from './stages.ts'
-import { emptyBytes } from './support/encoding.ts'
-import type { Metrics } from './support/metrics.ts'
+import { type Draft, hasNoBody, plainAnswer, refusalPayload, refusalStatus, type Sealer } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
-import type { Outbound } from './types.ts'
 
 /** Who asked, as far as an answer depends on it. */
 export type Asked = { core: Core; method: string; requestId: string; type: string; trace: Trace }

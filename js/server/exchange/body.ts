@@ -2,9 +2,9 @@
 // Reading a body: bounded in size and time, hashed while it comes in.
 
 import { createHash, type Hash } from 'node:crypto'
-import { DeadlineError, within } from './support/deadline.ts'
-import { emptyBytes, sha256 } from './support/encoding.ts'
-import type { Inbound } from './types.ts'
+import { DeadlineError, within } from '../support/deadline.ts'
+import { emptyBytes, sha256 } from '../support/encoding.ts'
+import type { Inbound } from '../types.ts'
 
 /** What may become of a body. `gone`: the sender left or broke off. `busy`: all bodies together are too much for now. */
 export type Body =

@@ -4,13 +4,13 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import { integerOf, optionsOf } from '../core/args.ts'
+import { integerOf, optionsOf } from '../../core/args.ts'
+import { functionOf, partOf } from '../support/checks.ts'
+import { within } from '../support/deadline.ts'
+import { encodeText, sha256 } from '../support/encoding.ts'
+import { createGatewayClock } from '../support/gateway-clock.ts'
+import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from '../types.ts'
 import { checkResult, HandlerRefusal } from './routes.ts'
-import { functionOf, partOf } from './support/checks.ts'
-import { within } from './support/deadline.ts'
-import { encodeText, sha256 } from './support/encoding.ts'
-import { createGatewayClock } from './support/gateway-clock.ts'
-import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from './types.ts'
 
 /** Options of `idempotent`. */
 export type IdempotentOptions = {

@@ -2,8 +2,8 @@
 // The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The envelope is judged as soon as it
 // is whole, before more of the body is read (R47).
 
-import { emptyBytes } from '../support/encoding.ts'
-import type { Inbound } from '../types.ts'
+import { emptyBytes } from '../../support/encoding.ts'
+import type { Inbound } from '../../types.ts'
 
 /** The media type of a frame. */
 export const FRAME_TYPE = 'application/vnd.countersign.v1'
