@@ -4,7 +4,7 @@
 import { memoryStore } from '../client/keys/key-store.ts'
 import { encodeBase64 } from '../common/base64.ts'
 import type { KeyStore, TrustedServerKey } from '../common/types.ts'
-import { enrollment, type Mail } from '../server/enrollment.ts'
+import { enrollment, type Mail } from '../server/enrollment/endpoints.ts'
 import { createGateway } from '../server/gateway.ts'
 import { memoryEventStore } from '../server/stores/memory/events.ts'
 import { memoryReplayStore, memorySessionStore } from '../server/stores/memory/index.ts'

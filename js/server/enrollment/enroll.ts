@@ -3,12 +3,12 @@
 // answer that only this server can have given.
 
 import { randomBytes } from 'node:crypto'
-import type { Algorithm, Core } from '../common/types.ts'
-import { createSealer } from './exchange/sign-answer.ts'
-import { isAcceptableKey, verifySignature } from './keys.ts'
-import { encodeText, isText, sha256 } from './support/encoding.ts'
-import type { GatewayClock } from './support/gateway-clock.ts'
-import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
+import type { Algorithm, Core } from '../../common/types.ts'
+import { createSealer } from '../exchange/sign-answer.ts'
+import { isAcceptableKey, verifySignature } from '../keys.ts'
+import { encodeText, isText, sha256 } from '../support/encoding.ts'
+import type { GatewayClock } from '../support/gateway-clock.ts'
+import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
 
 /** Why an enrolment is refused; `code` of its problem+json. */
 export type Problem = {

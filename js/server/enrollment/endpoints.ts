@@ -2,20 +2,20 @@
 // Enrolment after an e-mail code (PROTOCOL.md, R82 to R86), and the same for an application with a login of its own.
 
 import { createHmac, randomInt } from 'node:crypto'
-import type { BytesLike, Core } from '../common/types.ts'
-import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../core/args.ts'
-import { loadCore } from '../core/index.ts'
+import type { BytesLike, Core } from '../../common/types.ts'
+import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
+import { loadCore } from '../../core/index.ts'
+import { readBody, unlimitedLease } from '../exchange/body.ts'
+import { sourceOf } from '../exchange/rates.ts'
+import { createCors } from '../http/cors.ts'
+import { serveRequest } from '../http/web-handler.ts'
+import { memoryCodeStore } from '../stores/memory/index.ts'
+import { functionOf, partOf, signerOf } from '../support/checks.ts'
+import { decodeExact, emptyBytes, isSameBytes, isText } from '../support/encoding.ts'
+import { readFlatObject } from '../support/flat-json.ts'
+import { createGatewayClock } from '../support/gateway-clock.ts'
+import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
 import { createEnroller, type Offer, type Problem, problems } from './enroll.ts'
-import { readBody, unlimitedLease } from './exchange/body.ts'
-import { sourceOf } from './exchange/rates.ts'
-import { createCors } from './http/cors.ts'
-import { serveRequest } from './http/web-handler.ts'
-import { memoryCodeStore } from './stores/memory/index.ts'
-import { functionOf, partOf, signerOf } from './support/checks.ts'
-import { decodeExact, emptyBytes, isSameBytes, isText } from './support/encoding.ts'
-import { readFlatObject } from './support/flat-json.ts'
-import { createGatewayClock } from './support/gateway-clock.ts'
-import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from './types.ts'
 
 /** A mail to send; the address exactly as it was given. */
 export type Mail = { email: string; challengeId: string; code: string; expiresMs: number }
