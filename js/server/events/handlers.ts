@@ -8,8 +8,8 @@ import type { Sealer } from '../exchange/sign-answer.ts'
 import type { EventPage, Handler, HandlerContext } from '../types.ts'
 import { type Carrier, carry, takesStream } from './carriers.ts'
 import type { Feed } from './feed.ts'
-import { fieldOf } from './frames.ts'
-import type { Hub } from './hub.ts'
+import { fieldOf } from './sign-event.ts'
+import type { Hub } from './stream-hub.ts'
 import { readSubscription, type Subscription, writePosition } from './subscription.ts'
 
 export type HandlerParts = { hub: Hub; coreOf: () => Promise<Core>; seal: Sealer }

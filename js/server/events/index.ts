@@ -9,8 +9,8 @@ import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Gateway, Handler, Inbound } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
-import { createHub } from './hub.ts'
 import { createPublish } from './publish.ts'
+import { createHub } from './stream-hub.ts'
 
 /** Events is the part of a gateway that pushes. */
 export type Events = {

@@ -9,9 +9,9 @@ import type { Metrics } from '../support/metrics.ts'
 import type { EventPage, EventStore, ServerSigner, SessionStore } from '../types.ts'
 import type { Carrier } from './carriers.ts'
 import { createFeed, type EndReason, type Feed, type Schedule } from './feed.ts'
-import { createEventSigner } from './frames.ts'
-import { watchSessions } from './sessions.ts'
+import { createEventSigner } from './sign-event.ts'
 import { type Subscription, startOf } from './subscription.ts'
+import { watchSessions } from './watch-sessions.ts'
 
 export type HubParts = {
   label: string
