@@ -2,7 +2,7 @@
 // A gateway's options, read once and checked before anything starts.
 
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
-import { PHASES } from './phases.ts'
+import { PHASES } from './migration-phase.ts'
 import { functionOf, partOf, signerOf } from './support/checks.ts'
 import type { GatewayOptions, Limits, Phase } from './types.ts'
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createECDH, generateKeyPairSync, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { isAcceptableKey, verifySignature } from '../../dist/server/keys.js'
+import { isAcceptableKey, verifySignature } from '../../dist/server/client-signature.js'
 import { core, createKey, createWorld, enrol, openAnswer } from './kit.mjs'
 
 const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))

@@ -4,8 +4,8 @@
 
 import { randomBytes } from 'node:crypto'
 import type { Algorithm, Core } from '../../common/types.ts'
+import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createSealer } from '../exchange/sign-answer.ts'
-import { isAcceptableKey, verifySignature } from '../keys.ts'
 import { encodeText, isText, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'

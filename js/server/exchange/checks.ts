@@ -3,8 +3,8 @@
 // is it theirs, is it fresh, has it been here before.
 
 import type { Core, ParsedRequest, Stage } from '../../common/types.ts'
-import { dummyKey, verifySignature } from '../keys.ts'
-import { signerOf } from '../rotation.ts'
+import { signerOf } from '../builtin/rotate-key.ts'
+import { dummyKey, verifySignature } from '../client-signature.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'

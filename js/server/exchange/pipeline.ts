@@ -2,9 +2,9 @@
 // One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
 
 import type { Core } from '../../common/types.ts'
-import { createBuiltins } from '../builtin.ts'
+import { createBuiltins } from '../builtin/sessions-and-time.ts'
+import { NO_ROUTE } from '../migration-phase.ts'
 import type { Settings } from '../options.ts'
-import { NO_ROUTE } from '../phases.ts'
 import type { Listen } from '../support/deadline.ts'
 import { isSameBytes, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'

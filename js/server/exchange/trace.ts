@@ -2,7 +2,7 @@
 // What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
 
 import type { Stage } from '../../common/types.ts'
-import type { Passing } from '../phases.ts'
+import type { Passing } from '../migration-phase.ts'
 import { callHook } from '../support/checks.ts'
 import { escapeText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core/args.ts'
-import { warningOf } from '../phases.ts'
+import { warningOf } from '../migration-phase.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'

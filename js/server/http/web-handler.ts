@@ -4,7 +4,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { hasNoBody } from '../exchange/sign-answer.ts'
-import { warningOf } from '../phases.ts'
+import { warningOf } from '../migration-phase.ts'
 import type { From, GatewayOptions, Inbound, Outbound, PassedOn } from '../types.ts'
 import { bodyOf } from './pipes.ts'
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The message types that every gateway answers by itself (PROTOCOL.md, R87).
 
-import { createRotation, type RotationOptions } from './rotation.ts'
-import { encodeText, isText } from './support/encoding.ts'
-import { readFlatObject } from './support/flat-json.ts'
-import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from './types.ts'
+import { encodeText, isText } from '../support/encoding.ts'
+import { readFlatObject } from '../support/flat-json.ts'
+import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from '../types.ts'
+import { createRotation, type RotationOptions } from './rotate-key.ts'
 
 const describe = (session: Session, currentId: string) => ({
   device_session_id: session.id,

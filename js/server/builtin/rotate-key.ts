@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A session changes its key (PROTOCOL.md, R120 to R124): the old key signs the request, the new one proves that it is there.
 
-import type { Algorithm, Core } from '../common/types.ts'
-import { isAcceptableKey, verifySignature } from './keys.ts'
-import { decodeExact, isSameBytes } from './support/encoding.ts'
-import { readFlatObject } from './support/flat-json.ts'
-import type { Metrics } from './support/metrics.ts'
-import type { Handler, HandlerContext, Session, SessionStore } from './types.ts'
+import type { Algorithm, Core } from '../../common/types.ts'
+import { isAcceptableKey, verifySignature } from '../client-signature.ts'
+import { decodeExact, isSameBytes } from '../support/encoding.ts'
+import { readFlatObject } from '../support/flat-json.ts'
+import type { Metrics } from '../support/metrics.ts'
+import type { Handler, HandlerContext, Session, SessionStore } from '../types.ts'
 
 /** How long the key before a rotation still verifies what was stamped before it (R122). */
 export const PREVIOUS_KEY_MS = 60_000
