@@ -11,7 +11,7 @@ import { pathToFileURL } from 'node:url'
 import { loadCore } from 'countersign/core'
 import fc from 'fast-check'
 import { startProcess } from '../browsers/process.mjs'
-import { KINDS, LAYOUTS, signingInputOf } from '../js/core/reference.mjs'
+import { KINDS, LAYOUTS, signingInputOf } from '../unit/core/reference.mjs'
 import { root } from './suites.mjs'
 
 test('F-11 every suite of the core passes with --disallow-code-generation-from-strings', async () => {

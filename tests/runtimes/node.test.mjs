@@ -2,7 +2,7 @@
 // Every suite of tests/js in this Node.
 
 import { after, describe, test } from 'node:test'
-import { assert } from '../js/harness/assert.mjs'
+import { assert } from '../unit/harness/assert.mjs'
 import { importSuite, nameOf, startGateway, suiteFiles, vectors } from './suites.mjs'
 
 const gateway = await startGateway()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { syncBody } from 'countersign/stats-event'
-import { seeded } from '../js/harness/bytes.mjs'
+import { seeded } from '../unit/harness/bytes.mjs'
 import { createDevice, createWorld, HOUR, NOW } from './stats-kit.mjs'
 
 const refused = (...warnings) => ({ success: false, verified: false, trustLevel: 'untrusted', warnings })

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { createDeviceKey, signEvent, verifyEvent } from 'countersign/stats-event'
-import { seeded } from '../../js/harness/bytes.mjs'
+import { seeded } from '../../unit/harness/bytes.mjs'
 
 const program = fileURLToPath(new URL('../../../build/dev/json_verdicts', import.meta.url))
 const count = process.env.COUNTERSIGN_LONG ? 10_000 : 1000
