@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { startProcess } from '../browsers/process.mjs'
+import { startProcess } from '../runners/browsers/process.mjs'
 import { makeFolder } from './harness.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))

@@ -10,7 +10,7 @@ import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { createProof, fetchSecret, submitAction } from 'countersign/action-proof'
 import { memoryCodeStore, memoryReplayStore } from 'countersign/server'
 import { createScores } from '../../demo/gateway/scores.mjs'
-import { startGateway } from '../runtimes/suites.mjs'
+import { startGateway } from '../runners/suites.mjs'
 
 const join = async (t, url, email) => {
   const described = await (await fetch(`${url}/.well-known/countersign.json`)).json()

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
-import { startProcess } from '../browsers/process.mjs'
+import { startProcess } from '../runners/browsers/process.mjs'
 
 export const MAIN = fileURLToPath(new URL('../../demo/gateway/main.mjs', import.meta.url))
 

@@ -5,7 +5,7 @@ import { mkdirSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { browsersRequired, launch, missingEngine } from '../browsers/launch.mjs'
+import { browsersRequired, launch, missingEngine } from '../runners/browsers/launch.mjs'
 import { until } from './harness.mjs'
 
 const SHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))

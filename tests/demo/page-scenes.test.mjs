@@ -3,7 +3,7 @@
 // wait more than they work, so the engines go through them side by side.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { engines } from '../browsers/launch.mjs'
+import { engines } from '../runners/browsers/launch.mjs'
 import { startGateway } from './harness.mjs'
 import { engineOptions, openBrowser, visit } from './page-driver.mjs'
 import { clocks } from './scenes/clocks.mjs'

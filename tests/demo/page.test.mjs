@@ -2,7 +2,7 @@
 // The whole flow of the demo page in each engine: signed in in two clicks, every attack stopped by exactly its lamp.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { engines } from '../browsers/launch.mjs'
+import { engines } from '../runners/browsers/launch.mjs'
 import { makeFolder, startGateway } from './harness.mjs'
 import { CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
 

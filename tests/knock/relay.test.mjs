@@ -215,7 +215,7 @@ test('G2 a session and a target have so many datagrams, and a session that has n
 })
 
 test('a real client relays through a real gateway and reads the reply; a target that is silent is null', async (t) => {
-  const { startGateway } = await import('../runtimes/suites.mjs')
+  const { startGateway } = await import('../runners/suites.mjs')
   const daemon = await listen(t)
   process.env.KNOCK_TARGETS = `door=${daemon.listener.address}:${daemon.listener.port}`
   const gateway = await startGateway()

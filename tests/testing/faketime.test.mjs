@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { startGateway } from '../runtimes/suites.mjs'
+import { startGateway } from '../runners/suites.mjs'
 
 const library = readdirSync('/usr/lib')
   .map((folder) => `/usr/lib/${folder}/faketime`)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page's side: registers every test of every suite, runs them in order and posts what became of each.
 
-import { assert } from '../unit/harness/assert.mjs'
+import { assert } from '../../unit/harness/assert.mjs'
 
 // What is kept alive has 64 KiB at most, all of it under way together (Fetch, 4.5); a list of all tests has more.
 const KEPT_ALIVE = 8192

@@ -4,7 +4,7 @@
 
 import { equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
-import { startGateway } from '../runtimes/suites.mjs'
+import { startGateway } from '../suites.mjs'
 import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
 import { startPageServer } from './page-server.mjs'
 

@@ -18,7 +18,7 @@ import {
   nodeHandler
 } from 'countersign/server'
 import { build } from 'esbuild'
-import { root } from '../runtimes/suites.mjs'
+import { root } from '../suites.mjs'
 import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
 import { POLICY } from './page-server.mjs'
 
@@ -43,7 +43,7 @@ const createWorld = () => {
 }
 
 const serve = async (t, world) => {
-  const entryPoints = [join(root, 'tests/browsers/event-pages-page.mjs')]
+  const entryPoints = [join(root, 'tests/runners/browsers/event-pages-page.mjs')]
   const bundle = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', write: false, logLevel: 'error' }
   const { outputFiles } = await build({ entryPoints, ...bundle })
   const files = {

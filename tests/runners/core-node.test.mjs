@@ -10,12 +10,12 @@ import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { loadCore } from 'countersign/core'
 import fc from 'fast-check'
-import { startProcess } from '../browsers/process.mjs'
 import { KINDS, LAYOUTS, signingInputOf } from '../unit/core/reference.mjs'
+import { startProcess } from './browsers/process.mjs'
 import { root } from './suites.mjs'
 
 test('F-11 every suite of the core passes with --disallow-code-generation-from-strings', async () => {
-  const args = ['--disallow-code-generation-from-strings', join(root, 'tests/runtimes/node.test.mjs')]
+  const args = ['--disallow-code-generation-from-strings', join(root, 'tests/runners/node.test.mjs')]
   const run = await startProcess(process.execPath, args, { env: { COUNTERSIGN_SUITES: 'core', NODE_TEST_CONTEXT: '' } })
   const how = await run.exited
   assert.equal(how, 'ended with 0', run.output())

@@ -7,7 +7,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createGateway, enrollment, memoryReplayStore, memorySessionStore, nodeHandler } from 'countersign/server'
 import { build } from 'esbuild'
-import { root } from '../runtimes/suites.mjs'
+import { root } from '../suites.mjs'
 import { POLICY } from './page-server.mjs'
 
 const STEP_MS = 60_000

@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { startProcess } from '../browsers/process.mjs'
+import { startProcess } from './browsers/process.mjs'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
