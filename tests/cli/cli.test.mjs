@@ -9,7 +9,7 @@ import { test } from 'node:test'
 import { createProof, importSecret } from 'countersign/action-proof'
 import { importKnockKey, knockPacket, sealKnock } from 'countersign/knock'
 import { createDeviceKey, signEvent } from 'countersign/stats-event'
-import { key as knockKey, secret as knockSecret, listen, rsaPair } from '../knock/kit.mjs'
+import { key as knockKey, secret as knockSecret, listen, rsaPair } from '../profiles/knock/kit.mjs'
 import { core, createKey, jsonOf, signRequest } from '../server/kit.mjs'
 import { run } from './kit.mjs'
 

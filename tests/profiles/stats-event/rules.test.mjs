@@ -2,8 +2,8 @@
 // What is plausible: each rule of the server at its boundary, and what it allows for.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { seeded } from '../unit/harness/bytes.mjs'
-import { createDevice, createWorld, DAY, HOUR, NOW, setUp } from './stats-kit.mjs'
+import { seeded } from '../../unit/harness/bytes.mjs'
+import { createDevice, createWorld, DAY, HOUR, NOW, setUp } from './kit.mjs'
 
 const MINUTE = 60_000
 const start = NOW - 5 * DAY

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { syncBody } from 'countersign/stats-event'
-import { seeded } from '../unit/harness/bytes.mjs'
-import { createDevice, createWorld, HOUR, NOW } from './stats-kit.mjs'
+import { seeded } from '../../unit/harness/bytes.mjs'
+import { createDevice, createWorld, HOUR, NOW } from './kit.mjs'
 
 const refused = (...warnings) => ({ success: false, verified: false, trustLevel: 'untrusted', warnings })
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a store of statistics has to do, for each that there is.
 import assert from 'node:assert/strict'
-import { createDevice, createWorld, HOUR, NOW } from './stats-kit.mjs'
+import { createDevice, createWorld, HOUR, NOW } from './kit.mjs'
 
 /** statsStoreSuite registers the tests for a store that `make(t)` makes empty. */
 export const statsStoreSuite = (test, name, make) => {

@@ -9,7 +9,7 @@ import { createBatch, createProof, importSecret } from 'countersign/action-proof
 import { actionProofs, actionSecrets } from 'countersign/action-proof/server'
 import { memoryCodeStore, memoryReplayStore } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { startMs } from './kit.mjs'
+import { startMs } from '../../server/kit.mjs'
 
 const MINUTE = 60_000
 const master = new Uint8Array(32).fill(9)

@@ -5,8 +5,8 @@ import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStatsStore } from 'countersign/stats-event/server/redis'
-import { statsStoreSuite } from '../server/stats-store-suite.mjs'
-import { startRedis } from './server.mjs'
+import { startRedis } from '../../redis/server.mjs'
+import { statsStoreSuite } from './store-suite.mjs'
 
 const redis = await startRedis()
 after(() => redis.stop())

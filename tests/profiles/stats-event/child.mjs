@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The other processes of stats-stores.test.mjs.
+// The other processes of stores.test.mjs.
 const [, , role, path, rounds] = process.argv
 
 const roles = {

@@ -12,7 +12,7 @@ import {
   verifyAuditLog
 } from 'countersign/action-proof/server'
 import { memoryCodeStore, memoryReplayStore } from 'countersign/server'
-import { createWorld, startMs } from './kit.mjs'
+import { createWorld, startMs } from '../../server/kit.mjs'
 
 const master = new Uint8Array(32).fill(9)
 

@@ -2,7 +2,7 @@
 // What is remembered of a user and what becomes of it: counted once, bounded, reviewed, shown to a hook of the application's.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DAY, HOUR, NOW, setUp } from './stats-kit.mjs'
+import { DAY, HOUR, NOW, setUp } from './kit.mjs'
 
 const start = NOW - 5 * DAY
 

@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { sendKnock } from 'countersign/knock/node'
-import { missingPython } from '../interop/run.mjs'
+import { missingPython } from '../../interop/run.mjs'
 import { fields, key, listen, nowSeconds, rsaPair, secret, sendTo } from './kit.mjs'
 
 const missing = missingPython()

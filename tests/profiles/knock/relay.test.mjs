@@ -7,7 +7,7 @@ import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { relayKnock, sealKnock } from 'countersign/knock'
 import { sendKnock } from 'countersign/knock/node'
 import { isForbidden, knockRelay } from 'countersign/knock/server'
-import { createWorld } from '../server/kit.mjs'
+import { createWorld } from '../../server/kit.mjs'
 import { fields, key, listen, rsaPair } from './kit.mjs'
 
 const private_ = (listener) => ({ host: listener.address, port: listener.port, allowPrivate: true })
@@ -215,7 +215,7 @@ test('G2 a session and a target have so many datagrams, and a session that has n
 })
 
 test('a real client relays through a real gateway and reads the reply; a target that is silent is null', async (t) => {
-  const { startGateway } = await import('../runners/suites.mjs')
+  const { startGateway } = await import('../../runners/suites.mjs')
   const daemon = await listen(t)
   process.env.KNOCK_TARGETS = `door=${daemon.listener.address}:${daemon.listener.port}`
   const gateway = await startGateway()

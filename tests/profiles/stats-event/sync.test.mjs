@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createDeviceKey, signEvent, syncBody } from 'countersign/stats-event'
 import { createStats, memoryStatsStore, phaseRules } from 'countersign/stats-event/server'
-import { createDevice, createWorld, HOUR, NOW } from './stats-kit.mjs'
+import { createDevice, createWorld, HOUR, NOW } from './kit.mjs'
 
 const VERIFIED = { success: true, verified: true, trustLevel: 'verified', warnings: [] }
 const refused = (...warnings) => ({ success: false, verified: false, trustLevel: 'untrusted', warnings })
