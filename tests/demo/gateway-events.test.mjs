@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
 import WebSocket from 'ws'
-import { withinASecond } from '../server/events-kit.mjs'
+import { withinASecond } from '../server/events/kit.mjs'
 import { describe, getJson, signIn, startGateway, textOf, until, utf8 } from './harness.mjs'
 
 const CARRIERS = ['sse', 'websocket', 'poll']

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { redisStores } from 'countersign/server/redis'
 import { createDeviceKey, readSyncAnswer, signEvent, syncBody } from 'countersign/stats-event'
-import { startRedis } from '../redis/server.mjs'
+import { startRedis } from '../server/stores/redis/server.mjs'
 import { makeFolder, send, signIn, startGateway } from './harness.mjs'
 
 const HOUR = 3_600_000

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
 import { redisStores } from 'countersign/server/redis'
-import { startRedis } from '../redis/server.mjs'
+import { startRedis } from '../server/stores/redis/server.mjs'
 import { describe, makeFolder, runGateway, send, signIn, startGateway, until } from './harness.mjs'
 
 // With a key it may be tried again: a busy machine lets a store be late.

@@ -5,7 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStatsStore } from 'countersign/stats-event/server/redis'
-import { startRedis } from '../../redis/server.mjs'
+import { startRedis } from '../../server/stores/redis/server.mjs'
 import { statsStoreSuite } from './store-suite.mjs'
 
 const redis = await startRedis()

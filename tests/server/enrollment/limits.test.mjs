@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+// Codes, attempts and mails: what a guesser, a flooder and a repeated confirm run into.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { memoryCodeStore, memorySessionStore } from 'countersign/server'
+import { createKey } from '../kit.mjs'
+import { confirm, createDesk, HOUR, MINUTE, problemOf, wrong } from './kit.mjs'
+
+test('R82 codes have six digits or more, of all kinds, and none is like the other', async () => {
+  for (const digits of [undefined, 6, 8]) {
+    const desk = createDesk({ digits })
+    const codes = []
+    for (let count = 0; count < 60; count++) codes.push((await desk.challengeOf(`u${count}@example.com`)).code)
+    assert.ok(codes.every((code) => new RegExp(`^\\d{${digits === 8 ? 8 : 6}}$`).test(code)))
+    assert.ok(new Set(codes).size > 55)
+    assert.equal(new Set(codes.map((code) => code[0])).size > 5, true)
+  }
+})
+
+test('R82 the code store never holds a code', async () => {
+  const seen = []
+  const codes = memoryCodeStore()
+  const desk = createDesk({
+    codes: {
+      ...codes,
+      create(challenge) {
+        seen.push(challenge)
+        return codes.create(challenge)
+      }
+    }
+  })
+  const { code } = await desk.challengeOf()
+  assert.equal(seen[0].codeHash.length, 32)
+  assert.ok(!JSON.stringify(seen).includes(code))
+})
+
+test('R85 five wrong codes end a challenge, the right one included after them', async () => {
+  const desk = createDesk()
+  const challenge = await desk.challengeOf()
+  const key = createKey()
+  for (let count = 0; count < 5; count++) {
+    assert.equal(
+      await problemOf(await confirm(desk, key, challenge, { code: wrong(challenge.code) })),
+      '400 invalid_code'
+    )
+  }
+  const response = await confirm(desk, key, challenge)
+  assert.ok(Number(response.headers.get('retry-after')) > 0)
+  assert.equal(await problemOf(response), '429 too_many_requests')
+  assert.equal((await confirm(desk, key, await desk.challengeOf())).status, 200)
+})
+
+test('R85 guesses made at once count like guesses made in turn', async () => {
+  const desk = createDesk()
+  const challenge = await desk.challengeOf()
+  const key = createKey()
+  const answers = await Promise.all(
+    Array.from({ length: 40 }, () => confirm(desk, key, challenge, { code: wrong(challenge.code) }))
+  )
+  const statuses = answers.map(({ status }) => status)
+  assert.equal(statuses.filter((status) => status === 400).length, 5)
+  assert.equal(statuses.filter((status) => status === 429).length, 35)
+})
+
+test('R86 an address bears 15 wrong codes a day over all its challenges; right ones do not count', async () => {
+  const desk = createDesk()
+  const key = createKey()
+  for (let round = 0; round < 3; round++) {
+    const challenge = await desk.challengeOf('A@example.com')
+    for (let count = 0; count < 5; count++) await confirm(desk, key, challenge, { code: wrong(challenge.code) })
+    desk.now.ms += 20 * MINUTE
+  }
+  desk.now.ms += HOUR
+  assert.equal(
+    await problemOf(await confirm(desk, key, await desk.challengeOf('a@EXAMPLE.com'))),
+    '429 too_many_requests'
+  )
+  desk.now.ms += 23 * HOUR
+  for (let count = 0; count < 20; count++) {
+    assert.equal((await confirm(desk, createKey(), await desk.challengeOf('a@example.com'))).status, 200)
+    desk.now.ms += 13 * MINUTE
+  }
+})
+
+test('R86 five mails an hour for an address, in any case of its letters; a hundred for a source', async () => {
+  const desk = createDesk()
+  for (const email of ['a@x', 'A@x', 'a@X', 'a@x', 'A@X']) assert.equal((await desk.send(email)).status, 200)
+  const refused = await desk.send('a@x', { remoteAddress: '198.51.100.7' })
+  assert.equal(refused.headers.get('retry-after'), '3600')
+  assert.equal(await problemOf(refused), '429 too_many_requests')
+  for (let count = 0; count < 95; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200, String(count))
+  assert.equal((await desk.send('one-more@x')).status, 429)
+  assert.equal((await desk.send('one-more@x', { remoteAddress: '198.51.100.7' })).status, 200)
+  assert.equal(desk.mails.length, 101)
+  desk.now.ms += HOUR
+  assert.equal((await desk.send('a@x')).status, 200)
+})
+
+test('R86 all addresses of one IPv6 network are one source', async () => {
+  const desk = createDesk()
+  for (let count = 0; count < 100; count++)
+    await desk.send(`u${count}@x`, { remoteAddress: `2001:db8:0:1::${count.toString(16)}` })
+  assert.equal((await desk.send('v@x', { remoteAddress: '2001:DB8:0:1:ffff::1' })).status, 429)
+  assert.equal((await desk.send('v@x', { remoteAddress: '2001:db8:0:2::1' })).status, 200)
+})
+
+test('R82 a code lives ten minutes', async () => {
+  const desk = createDesk()
+  const key = createKey()
+  const early = await desk.challengeOf()
+  desk.now.ms += 10 * MINUTE - 1
+  assert.equal((await confirm(desk, key, early)).status, 200)
+  const late = await desk.challengeOf()
+  desk.now.ms += 10 * MINUTE
+  assert.equal(await problemOf(await confirm(desk, key, late)), '400 invalid_code')
+})
+
+test('R82 an unknown challenge, an expired and a wrong code are one answer', async () => {
+  const desk = createDesk()
+  const challenge = await desk.challengeOf()
+  const key = createKey()
+  const unknown = { ...challenge, challengeId: 'A'.repeat(22) }
+  const first = await (await confirm(desk, key, unknown)).text()
+  const second = await (await confirm(desk, key, challenge, { code: wrong(challenge.code) })).text()
+  assert.equal(first, second)
+})
+
+test('R82 a full code store refuses and forgets nothing', async () => {
+  const desk = createDesk({ codes: memoryCodeStore({ capacity: 8 }) })
+  const first = await desk.challengeOf()
+  let refused = 0
+  for (let count = 0; count < 10; count++)
+    if ((await desk.send(`u${count}@x`, { remoteAddress: `192.0.2.${count + 9}` })).status === 429) refused += 1
+  assert.ok(refused > 0)
+  desk.now.ms += 10 * MINUTE - 1
+  assert.notEqual((await confirm(desk, createKey(), first)).status, 400)
+})
+
+test('R85 the identical confirm repeated gives the same session, a different one is refused', async () => {
+  for (const algorithm of ['ed25519', 'es256']) {
+    const desk = createDesk()
+    const challenge = await desk.challengeOf()
+    const key = createKey(algorithm)
+    // ES256 signs anew each time: identical is the key, not the signature.
+    const answers = await Promise.all([1, 2, 3].map(() => confirm(desk, key, challenge)))
+    const ids = await Promise.all(answers.map((response) => response.json().then((body) => body.device_session_id)))
+    assert.equal(new Set(ids).size, 1)
+    assert.equal(await problemOf(await confirm(desk, createKey(algorithm), challenge)), '409 challenge_used')
+    assert.equal(
+      await problemOf(await confirm(desk, key, challenge, { code: wrong(challenge.code) })),
+      '400 invalid_code'
+    )
+    assert.equal((await desk.sessions.listByUser('a@example.com')).length, 1)
+  }
+})
+
+test('R85 a confirm that was cut off between its two commits is made whole by repeating it', async () => {
+  const sessions = memorySessionStore()
+  let fails = true
+  const create = (session) => (fails ? Promise.reject(new Error('killed')) : sessions.create(session))
+  const desk = createDesk({ sessions: { ...sessions, create } })
+  const challenge = await desk.challengeOf()
+  const key = createKey()
+  assert.equal(await problemOf(await confirm(desk, key, challenge)), '503 unavailable')
+  assert.equal(desk.failures[0].message, 'killed')
+  fails = false
+  const { device_session_id: id } = await (await confirm(desk, key, challenge)).json()
+  assert.equal((await sessions.get(id)).status, 'active')
+})

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+// The CORS kit.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { checkCors, createGateway, nodeHandler } from 'countersign/server'
+import { createWorld, randomId, serve } from '../kit.mjs'
+
+const APP = 'https://app.example'
+const preflightOf = (world, origin, target = '/exchange') =>
+  world.gateway.handle(
+    new Request(`http://gateway${target}`, {
+      method: 'OPTIONS',
+      headers: {
+        ...(origin ? { origin } : {}),
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type, countersign'
+      }
+    })
+  )
+
+test('E13 preflights are answered 204 without authentication, for listed origins only', async () => {
+  const world = await createWorld({ origins: [APP, 'http://localhost:5173'] })
+  for (const [origin, granted] of [
+    [APP, true],
+    ['http://localhost:5173', true],
+    ['https://evil.example', false],
+    ['https://app.example.evil.example', false],
+    ['https://APP.example', false],
+    ['http://app.example', false],
+    ['null', false],
+    [undefined, false]
+  ]) {
+    for (const target of ['/exchange', '/api/echo', '/anything']) {
+      const response = await preflightOf(world, origin, target)
+      assert.equal(response.status, 204)
+      assert.equal(response.headers.get('vary'), 'origin')
+      assert.equal(response.headers.get('access-control-allow-origin'), granted ? origin : null)
+      assert.equal(response.headers.get('access-control-allow-headers'), granted ? 'content-type, countersign' : null)
+      assert.equal(response.headers.get('access-control-allow-credentials'), null)
+    }
+  }
+})
+
+test('E13 every answer, plain ones too, is exposed to listed origins and stored by nobody', async () => {
+  const world = await createWorld({ origins: [APP], rates: { perSource: { perSecond: 1, burst: 4 } } })
+  const answers = [
+    await world.sendFrame(world.requestOf().frame, { headers: { origin: APP } }),
+    await world.sendFrame(world.requestOf({ sessionId: randomId() }).frame, { headers: { origin: APP } }),
+    await world.sendFrame(Buffer.from('junk'), { headers: { origin: APP } }),
+    await world.sendFrame(Buffer.from('junk'), { headers: { origin: APP, 'content-type': 'text/plain' } }),
+    await world.sendFrame(Buffer.from('junk'), { headers: { origin: APP } })
+  ]
+  assert.deepEqual(
+    answers.map(({ status }) => status),
+    [200, 401, 400, 415, 429]
+  )
+  for (const { headers } of answers) {
+    assert.equal(headers.get('access-control-allow-origin'), APP)
+    assert.equal(headers.get('access-control-expose-headers'), 'countersign')
+    assert.equal(headers.get('cache-control'), 'no-store, no-transform')
+    assert.equal(headers.get('vary'), 'origin')
+    assert.equal(headers.get('x-content-type-options'), 'nosniff')
+    assert.equal(headers.get('set-cookie'), null)
+  }
+})
+
+test('G8 an origin that no browser would send is refused at the start, with a hint', () => {
+  const parts = {
+    label: 'test',
+    signer: { keyId: 'k', publicKey: new Uint8Array(32), sign() {} },
+    sessions: { get() {}, create() {}, revoke() {}, listByUser() {} },
+    replay: { reserve() {} },
+    routes: {}
+  }
+  for (const origin of [
+    '*',
+    '',
+    'null',
+    'app.example',
+    'https://app.example/',
+    'https://app.example/path',
+    'https://APP.example',
+    'https://app.example:443',
+    'https://*.example',
+    'http://app.example',
+    'ftp://app.example',
+    7
+  ]) {
+    assert.throws(
+      () => createGateway({ ...parts, origins: [origin] }),
+      { code: 'ERR_INVALID_ARGUMENT', message: /origins: / },
+      String(origin)
+    )
+  }
+})
+
+test('G8 the gateway tells any page how it sees its origin', async () => {
+  const world = await createWorld({ origins: [APP, 'https://port.example:8443'] })
+  const ask = async (origin) => {
+    const response = await world.gateway.handle(
+      new Request('http://gateway/.well-known/countersign-cors', { headers: origin ? { origin } : {} })
+    )
+    assert.equal(response.headers.get('access-control-allow-origin'), '*')
+    return response.json()
+  }
+  assert.deepEqual(await ask(APP), { origin: APP, allowed: true })
+  const table = [
+    [undefined, /no Origin header/],
+    ['http://app.example', /scheme differs/],
+    ['https://port.example', /port differs/],
+    ['https://other.example', /not in `origins`/],
+    ['null', /opaque origin/],
+    ['https://app.example/', /not an origin/]
+  ]
+  for (const [origin, problem] of table) {
+    const report = await ask(origin)
+    assert.equal(report.allowed, false)
+    assert.match(report.problem, problem)
+  }
+})
+
+test('G8 checkCors finds nothing wrong with a gateway, and what a front end breaks', async (t) => {
+  const world = await createWorld({ origins: [APP] })
+  const listener = nodeHandler(world.gateway)
+  const good = await serve(t, listener)
+  assert.deepEqual(await checkCors({ url: `${good.url}/exchange`, origin: APP }), [])
+  const foreign = await checkCors({ url: `${good.url}/exchange`, origin: 'https://evil.example' })
+  assert.ok(foreign.some((problem) => /access-control-allow-origin is missing/.test(problem)))
+  assert.equal((await checkCors({ url: good.url, origin: 'app.example' })).length, 1)
+  const breaking = (change) =>
+    serve(t, (request, response) => {
+      const set = response.setHeader.bind(response)
+      response.setHeader = (name, value) => change(set, name, value)
+      listener(request, response)
+    })
+  const doubled = await breaking((set, name, value) =>
+    set(name, name === 'access-control-allow-origin' ? [value, '*'] : value)
+  )
+  assert.ok((await checkCors({ url: doubled.url, origin: APP })).some((problem) => /given twice/.test(problem)))
+  const cached = await breaking((set, name, value) =>
+    name === 'vary' || name === 'cache-control' ? undefined : set(name, value)
+  )
+  const problems = await checkCors({ url: cached.url, origin: APP })
+  assert.ok(
+    problems.some((problem) => /vary is missing/.test(problem)) &&
+      problems.some((problem) => /cache-control is missing/.test(problem))
+  )
+  const answering = await serve(t, (_request, response) => response.writeHead(200).end('hello'))
+  assert.ok(
+    (await checkCors({ url: answering.url, origin: APP })).some((problem) => /status 200 instead of 204/.test(problem))
+  )
+})

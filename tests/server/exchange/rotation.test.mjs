@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+// cs.rotate_key and cs.rename: who may replace a key, by what proof, and how long the one before still counts.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { memorySessionStore } from 'countersign/server'
+import { core, createFakeClock, createKey, createWorld, enrol, label, openAnswer, randomId } from '../kit.mjs'
+
+const base64 = (bytes) => Buffer.from(bytes).toString('base64')
+
+const proofOf = (next, device, head, changes = {}) => {
+  const { algorithm, publicKey } = next
+  return next.sign(
+    core.rotateSigningInput({ label, deviceSessionId: device.id, requestId: head, algorithm, publicKey, ...changes })
+  )
+}
+
+const offerOf = ({ algorithm, publicKey }, proof, changes = {}) =>
+  JSON.stringify({ algorithm, public_key: base64(publicKey), proof: base64(proof), ...changes })
+
+/** A rotation of the world's device to `next`; options change what is signed, proved or sent. */
+const rotate = (world, next, { device = world.device, head = randomId(), proof, offer, ...options } = {}) =>
+  world.call({
+    device,
+    head,
+    type: 'cs.rotate_key',
+    payload: offerOf(next, proof ?? proofOf(next, device, head), offer),
+    ...options
+  })
+
+const as = (device, key) => ({ ...key, id: device.id })
+const stageOf = (world) => {
+  const { stage, code } = world.refusals.at(-1)
+  return [stage, code]
+}
+
+for (const [from, to] of [
+  ['ed25519', 'ed25519'],
+  ['ed25519', 'es256'],
+  ['es256', 'ed25519'],
+  ['es256', 'es256']
+]) {
+  test(`R120 ${from} becomes ${to}: the old key asks, the new one proves itself, and signs from then on`, async () => {
+    const world = await createWorld({ algorithm: from })
+    const next = createKey(to)
+    assert.equal((await rotate(world, next)).resultCode, 'ok')
+    const { algorithm, publicKey, previous } = await world.sessions.get(world.device.id)
+    assert.deepEqual([algorithm, [...publicKey]], [to, [...next.publicKey]])
+    assert.deepEqual([previous.algorithm, previous.replacedMs], [from, world.now()])
+    world.now.ms += 1
+    assert.equal((await world.call({ device: as(world.device, next) })).resultCode, 'ok')
+    assert.equal((await world.call()).resultCode, 'cs.unauthenticated')
+    assert.deepEqual(stageOf(world), ['signature', 'cs.unauthenticated'])
+  })
+}
+
+test('R122 the key before verifies what was stamped before, for a minute and no longer', async () => {
+  const world = await createWorld()
+  const next = createKey()
+  await rotate(world, next)
+  const replacedMs = world.now()
+  const held = Array.from({ length: 5 }, () => world.requestOf({ timestampMs: replacedMs }))
+  const resultOf = async ({ frame, requestId }) => {
+    const response = await world.sendFrame(frame)
+    return (await openAnswer(response, requestId, world.signer)).resultCode
+  }
+  for (const [at, [afterMs, expected]] of [
+    [0, 'ok'],
+    [30_000, 'ok'],
+    [60_000, 'ok'],
+    [60_001, 'cs.unauthenticated'],
+    [3_600_000, 'cs.unauthenticated']
+  ].entries()) {
+    world.now.ms = replacedMs + afterMs
+    assert.equal(await resultOf(held[at]), expected, `${afterMs} ms later`)
+  }
+  world.now.ms += 1
+  assert.equal((await world.call({ device: as(world.device, next) })).resultCode, 'ok')
+  const metrics = world.gateway.metrics()
+  assert.match(metrics, /countersign_previous_key_total\{verdict="pass"\} 3/)
+  assert.match(metrics, /countersign_rotations_total\{result="ok"\} 1/)
+})
+
+test('D9 R122 the key before verifies nothing that was stamped after, not even by a millisecond', async () => {
+  const world = await createWorld()
+  await rotate(world, createKey())
+  for (const late of [1, 5000, 10_000]) {
+    assert.equal((await world.call({ timestampMs: world.now() + late })).resultCode, 'cs.unauthenticated')
+    assert.deepEqual(stageOf(world), ['signature', 'cs.unauthenticated'])
+  }
+  assert.match(world.gateway.metrics(), /countersign_previous_key_total\{verdict="fail"\} 3/)
+})
+
+test('R122 two rotations within a minute: only the last key but one still counts', async () => {
+  const world = await createWorld()
+  const [second, third] = [createKey(), createKey('es256')]
+  const first = world.requestOf()
+  await rotate(world, second)
+  const between = world.requestOf({ device: as(world.device, second) })
+  assert.equal((await rotate(world, third, { device: as(world.device, second) })).resultCode, 'ok')
+  const answer = async ({ frame }) => (await world.sendFrame(frame)).status
+  assert.equal(await answer(first), 401)
+  assert.equal(await answer(between), 200)
+})
+
+test('R121 the key before cannot replace the key, whatever it stamped: conflict', async () => {
+  const world = await createWorld()
+  const second = createKey()
+  const timestampMs = world.now()
+  await rotate(world, second)
+  const thief = createKey()
+  assert.equal((await rotate(world, thief, { timestampMs })).resultCode, 'conflict')
+  assert.deepEqual([...(await world.sessions.get(world.device.id)).publicKey], [...second.publicKey])
+  assert.match(world.gateway.metrics(), /countersign_rotations_total\{result="conflict"\} 1/)
+})
+
+test('R121 of many rotations of one key at once exactly one wins, and its key is the one that works', async () => {
+  const world = await createWorld()
+  const keys = Array.from({ length: 16 }, () => createKey())
+  const codes = (await Promise.all(keys.map((next) => rotate(world, next)))).map(({ resultCode }) => resultCode)
+  assert.equal(codes.filter((code) => code === 'ok').length, 1)
+  assert.ok(
+    codes.every((code) => ['ok', 'conflict', 'cs.unauthenticated'].includes(code)),
+    String(codes)
+  )
+  world.now.ms += 1
+  const works = await Promise.all(keys.map((next) => world.call({ device: as(world.device, next) })))
+  assert.deepEqual(
+    works.map(({ resultCode }) => resultCode === 'ok'),
+    codes.map((code) => code === 'ok')
+  )
+})
+
+test('B10 a proof for another session, request, key, label or kind, or by another key, is none', async () => {
+  const world = await createWorld()
+  const other = await enrol(world.sessions, { nowMs: world.now() })
+  const next = createKey()
+  const { algorithm, publicKey } = next
+  const stranger = createKey()
+  const proofs = {
+    'another session': (head) => proofOf(next, other, head),
+    'another request': () => proofOf(next, world.device, randomId()),
+    'another key': (head) => proofOf(next, world.device, head, { publicKey: stranger.publicKey }),
+    'another label': (head) => proofOf(next, world.device, head, { label: 'other' }),
+    'another kind': (head) =>
+      next.sign(core.enrollSigningInput({ label, challengeId: head, algorithm, publicKey, email: world.device.id })),
+    "somebody else's key": (head) => proofOf({ ...next, sign: stranger.sign }, world.device, head),
+    'the old key': (head) => proofOf({ ...next, sign: world.device.sign }, world.device, head),
+    zeros: () => new Uint8Array(64)
+  }
+  for (const [name, make] of Object.entries(proofs)) {
+    const head = randomId()
+    assert.equal((await rotate(world, next, { head, proof: make(head) })).resultCode, 'invalid_proof', name)
+  }
+  assert.equal((await world.sessions.get(world.device.id)).previous, undefined)
+  assert.equal((await world.call()).resultCode, 'ok')
+})
+
+test('B4 B8 a key that could not be enrolled is refused, and so is the present one', async () => {
+  const world = await createWorld()
+  const small = Buffer.alloc(32)
+  const keys = {
+    'small order': { algorithm: 'ed25519', publicKey: small },
+    'not canonical': { algorithm: 'ed25519', publicKey: Buffer.alloc(32, 0xff) },
+    'cut short': { algorithm: 'ed25519', publicKey: createKey().publicKey.slice(0, 31) },
+    'a point as ed25519': { ...createKey('es256'), algorithm: 'ed25519' },
+    compressed: {
+      algorithm: 'es256',
+      publicKey: Buffer.concat([Buffer.from([2]), createKey('es256').publicKey.slice(1, 33)])
+    },
+    'off the curve': { algorithm: 'es256', publicKey: Buffer.concat([Buffer.from([4]), Buffer.alloc(64, 1)]) },
+    'at infinity': { algorithm: 'es256', publicKey: Buffer.from([0]) },
+    'the present one': world.device
+  }
+  for (const [name, next] of Object.entries(keys)) {
+    const answer = await rotate(world, next, { proof: new Uint8Array(64) })
+    assert.equal(answer.resultCode, 'invalid_key', name)
+  }
+  assert.equal((await world.call()).resultCode, 'ok')
+})
+
+test('R120 another payload than the three members in their one spelling is refused', async () => {
+  const world = await createWorld()
+  const next = createKey()
+  const good = { algorithm: 'ed25519', public_key: base64(next.publicKey), proof: base64(new Uint8Array(64)) }
+  for (const payload of [
+    '',
+    '{}',
+    '[]',
+    JSON.stringify({ ...good, more: 'x' }),
+    JSON.stringify({ ...good, algorithm: 'none' }),
+    JSON.stringify({ ...good, algorithm: 'Ed25519' }),
+    JSON.stringify({ ...good, public_key: `${good.public_key} ` }),
+    JSON.stringify({ ...good, public_key: Buffer.from(next.publicKey).toString('base64url') }),
+    JSON.stringify({ ...good, proof: base64(new Uint8Array(63)) }),
+    JSON.stringify({ ...good, proof: base64(new Uint8Array(65)) }),
+    JSON.stringify({ ...good, proof: 1 }),
+    `{"algorithm":"ed25519",${JSON.stringify(good).slice(1)}`
+  ]) {
+    assert.equal((await world.call({ type: 'cs.rotate_key', payload })).resultCode, 'invalid_payload', payload)
+  }
+})
+
+test('D1 a rotation sent twice is refused as a replay, and under a new id by its signature', async () => {
+  const world = await createWorld()
+  const next = createKey()
+  const head = randomId()
+  const options = { type: 'cs.rotate_key', head, payload: offerOf(next, proofOf(next, world.device, head)) }
+  const request = world.requestOf(options)
+  assert.equal((await world.sendFrame(request.frame)).status, 200)
+  assert.equal((await world.sendFrame(request.frame)).status, 409)
+  assert.deepEqual(stageOf(world), ['replay', 'cs.replayed'])
+  world.now.ms += 1
+  assert.equal((await world.call({ ...options, head: randomId() })).resultCode, 'cs.unauthenticated')
+  assert.deepEqual(stageOf(world), ['signature', 'cs.unauthenticated'])
+  const back = await world.call({ ...options, device: as(world.device, next), head: randomId() })
+  assert.equal(back.resultCode, 'invalid_key')
+})
+
+test('a revoked session cannot rotate, and a key before it learns no more than the present one', async () => {
+  const world = await createWorld()
+  const next = createKey()
+  const held = world.requestOf()
+  await rotate(world, next)
+  await world.sessions.revoke(world.device.id, 'lost')
+  assert.equal((await world.sendFrame(held.frame)).status, 401)
+  assert.deepEqual(stageOf(world), ['session', 'cs.session_revoked'])
+  const again = await rotate(world, createKey(), { device: as(world.device, next) })
+  assert.equal(again.resultCode, 'cs.session_revoked')
+  world.now.ms += 60_001
+  assert.equal((await world.call({ timestampMs: world.now() - 60_000 })).resultCode, 'cs.unauthenticated')
+})
+
+test('a store that fails leaves the old key, says unavailable, and one that cannot replace keys has no such type', async () => {
+  const sessions = memorySessionStore()
+  const world = await createWorld({ sessions: { ...sessions, replaceKey: () => Promise.reject(new Error('disk')) } })
+  assert.equal((await rotate(world, createKey())).resultCode, 'cs.unavailable')
+  assert.deepEqual(stageOf(world), ['handler', 'cs.unavailable'])
+  assert.equal((await world.call()).resultCode, 'ok')
+  const { replaceKey: _, rename: __, ...less } = memorySessionStore()
+  const bare = await createWorld({ sessions: less })
+  assert.equal((await rotate(bare, createKey())).resultCode, 'unknown_type')
+  assert.equal((await bare.call({ type: 'cs.rename', payload: '{}' })).resultCode, 'unknown_type')
+})
+
+test('R19 under a compatible label the proof names the whole id where it has no dot', async () => {
+  const world = await createWorld({ compatible: true })
+  const next = createKey()
+  for (const [requestId, head] of [
+    ['no-dot', 'no-dot'],
+    ['with.two.dots', 'with.two']
+  ]) {
+    const device = requestId === 'no-dot' ? world.device : as(world.device, next)
+    const key = requestId === 'no-dot' ? next : createKey('es256')
+    const payload = offerOf(key, proofOf(key, device, head))
+    assert.equal((await world.call({ type: 'cs.rotate_key', device, requestId, payload })).resultCode, 'ok', requestId)
+    world.now.ms += 1
+  }
+})
+
+test('R124 cs.rename names a device of the same user, and cs.sessions lists the name', async () => {
+  const now = createFakeClock()
+  const world = await createWorld({ now, userId: 'u1' })
+  const second = await enrol(world.sessions, { userId: 'u1', nowMs: now() + 1 })
+  const foreign = await enrol(world.sessions, { userId: 'u2' })
+  const rename = async (members) =>
+    (await world.call({ type: 'cs.rename', payload: typeof members === 'string' ? members : JSON.stringify(members) }))
+      .resultCode
+  const named = (id, name) => rename({ device_session_id: id, name })
+  assert.equal(await named(second.id, 'Zoë’s 📱'), 'ok')
+  assert.equal(await named(world.device.id, 'x'.repeat(128)), 'ok')
+  assert.equal(await named(foreign.id, 'mine'), 'not_found')
+  assert.equal(await named('A'.repeat(22), 'mine'), 'not_found')
+  for (const name of ['', 'x'.repeat(129), 'é'.repeat(65), 'a\nb', 'a\u007fb', '\ud800'])
+    assert.equal(await named(second.id, name), 'invalid_payload', JSON.stringify(name))
+  for (const payload of [
+    '',
+    '{}',
+    { name: 'x' },
+    { device_session_id: second.id },
+    { device_session_id: 1, name: 'x' }
+  ])
+    assert.equal(await rename(payload), 'invalid_payload', JSON.stringify(payload))
+  const { sessions } = JSON.parse((await world.call({ type: 'cs.sessions', payload: '' })).text)
+  assert.deepEqual(
+    sessions.map(({ name, current }) => [name, current]),
+    [
+      ['Zoë’s 📱', false],
+      ['x'.repeat(128), true]
+    ]
+  )
+  assert.equal((await world.sessions.get(foreign.id)).name, undefined)
+})

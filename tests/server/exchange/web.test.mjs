@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// The gateway behind web-standard Requests, and its start.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createWorld, FRAME, frameRequest, isPlain, openAnswer } from '../kit.mjs'
+
+test('I2 handle takes the raw target from its caller, else from the URL', async () => {
+  const world = await createWorld()
+  const request = world.requestOf({ type: 'POST /a/../api/echo', payload: '' })
+  const headers = { countersign: Buffer.from(request.envelope).toString('base64url') }
+  const post = (from) =>
+    world.gateway.handle(new Request('http://gateway/a/../api/echo', { method: 'POST', headers }), from)
+  await isPlain(await post(), 400)
+  const answer = await openAnswer(await post({ rawTarget: '/a/../api/echo' }), request.requestId, world.signer)
+  assert.equal(answer.resultCode, 'http.404')
+})
+
+test('I2 a Request whose body was read already ends in a plain refusal', async () => {
+  const world = await createWorld()
+  const request = frameRequest(world.requestOf().frame)
+  await request.arrayBuffer()
+  const response = await world.gateway.handle(request)
+  assert.equal(response.status, 400)
+  assert.equal(world.refusals.at(-1).signed, false)
+})
+
+test('R35 a gateway that cannot load its core refuses plainly and tries again', async () => {
+  let loads = 0
+  const world = await createWorld({
+    get core() {
+      loads += 1
+      return Promise.reject(new Error('no wasm'))
+    }
+  })
+  const response = await world.sendFrame(world.requestOf().frame, { headers: { 'content-type': FRAME } })
+  assert.deepEqual([response.status, (await response.arrayBuffer()).byteLength], [503, 0])
+  assert.match(world.gateway.metrics(), /countersign_fail_closed_total\{reason="core"\} 1/)
+  await assert.rejects(world.gateway.ready(), /no wasm/)
+  assert.ok(loads > 0)
+})

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+// Load on gateways while a test breaks what is behind them: new requests, and every accepted one again and again.
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { signRequest } from '../../kit.mjs'
+import { quantile, until } from './fleet.mjs'
+
+/** signNow signs a request that leaves a trace when it is handed on. */
+export const signNow = (device, options) => signRequest(device, { type: 'demo.effect', nowMs: Date.now(), ...options })
+
+/**
+ * startLoad sends from now on. `phase(name)` begins a part whose answers are counted by themselves; `stop()` ends it, asserts
+ * that nothing was accepted twice, and gives the parts: codes with their counts, and how long refusals took.
+ */
+export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
+  const accepted = []
+  const parts = new Map()
+  let part
+  let isOver = false
+  const phase = (name) => {
+    part = { codes: {}, refusedMs: [], pending: 0 }
+    parts.set(name, part)
+  }
+  phase('before')
+
+  const send = async (request) => {
+    const mine = part
+    const port = gateways[Math.floor(Math.random() * gateways.length)].port
+    mine.pending++
+    const answer = await fleet.send(port, request)
+    mine.pending--
+    mine.codes[answer.resultCode] = (mine.codes[answer.resultCode] ?? 0) + 1
+    if (answer.resultCode === 'cs.unavailable') mine.refusedMs.push(answer.ms)
+    return answer.resultCode
+  }
+  const play = async () => {
+    while (!isOver) {
+      const request = signNow(devices[Math.floor(Math.random() * devices.length)])
+      if ((await send(request)) === 'ok') accepted.push(request)
+      const earlier = accepted[Math.floor(Math.random() * accepted.length)]
+      if (earlier) assert.notEqual(await send(earlier), 'ok', 'accepted twice')
+      await sleep(2)
+    }
+  }
+  const playing = Promise.all(Array.from({ length: senders }, play))
+  // It is looked at when the load is stopped.
+  playing.catch(() => {})
+
+  return {
+    phase,
+    /** Resolves once so many requests were refused in the present part. */
+    refused: (count) => until('refusals', () => part.refusedMs.length >= count),
+    /** Ends the present part; resolves once all of its requests are answered. */
+    async settle() {
+      const ending = part
+      phase('between')
+      await until('answers', () => ending.pending === 0)
+    },
+    /** Resolves once so many requests were accepted in the present part. */
+    served: (what, count = 1) => until(what, () => part.codes.ok >= count),
+    async stop() {
+      isOver = true
+      await playing
+      for (const request of accepted) assert.notEqual(await send(request), 'ok', 'accepted twice, at the end')
+      const effects = fleet.effects()
+      assert.equal(new Set(effects).size, effects.length, 'an id reached the application twice')
+      for (const { requestId } of accepted) assert.ok(effects.includes(requestId))
+      return Object.fromEntries(parts)
+    }
+  }
+}
+
+/** describe writes a part as one line. */
+export const describePart = ({ codes, refusedMs }) => {
+  const bounds = refusedMs.length > 0 ? [0.5, 0.99, 1].map((share) => quantile(refusedMs, share).toFixed(0)) : []
+  const times =
+    bounds.length > 0 ? `; refused in ${bounds[0]} ms (median), ${bounds[1]} ms (p99), ${bounds[2]} ms (most)` : ''
+  return `${JSON.stringify(codes)}${times}`
+}
+
+/** assertFast asserts that there were refusals, and that they took no longer than a deadline and a busy machine explain. */
+export const assertFast = ({ refusedMs }) => {
+  const p99 = quantile(refusedMs, 0.99)
+  assert.ok(p99 < 1000, `refusals took ${p99} ms`)
+}
