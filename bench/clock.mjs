@@ -3,7 +3,7 @@
 // visits of devices with wrong, jumping and sleeping clocks: delays up to 2 s each way, 20 % loss on one way, drift up to
 // 200 ppm. Exit code 1 when one stated error did not hold, or one request failed or needed two corrections.
 import { parseArgs } from 'node:util'
-import { campaign } from '../tests/testing/clock-runs.mjs'
+import { campaign } from '../tests/world/clock-runs.mjs'
 
 const { values: options } = parseArgs({
   options: { runs: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } }
