@@ -24,17 +24,17 @@ const emscripten = { NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].fil
 const plain = ['--use-colour', 'no']
 const fuzzSeconds = options.long ? 300 : 5
 
-const found = (folder, pattern) =>
+const found = (folder, pattern, recursive = false) =>
   existsSync(folder)
-    ? readdirSync(folder)
+    ? readdirSync(folder, { recursive })
         .filter((name) => pattern.test(name))
         .sort()
         .map((name) => `${folder}/${name}`)
     : []
 
 /** A step is a list of commands, run in turn until one fails; a command is [program, ...arguments] and maybe { env }. */
-const nodeTests = (folder) => {
-  const files = found(folder, /\.test\.mjs$/)
+const nodeTests = (folder, pattern = /\.test\.mjs$/) => {
+  const files = found(folder, pattern, true)
   return files.length > 0 ? [[node, '--test', '--test-reporter=spec', ...files]] : [['false']]
 }
 const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples']
@@ -84,17 +84,17 @@ const steps = {
     ['cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs, { env: emscripten }],
     [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs', ...plain]
   ],
-  meta: nodeTests('tests/meta'),
+  repo: nodeTests('tests/repo'),
   consumers: nodeTests('tests/consumers'),
-  runtimes: nodeTests('tests/runtimes'),
-  server: nodeTests('tests/server'),
-  redis: nodeTests('tests/redis'),
-  testing: nodeTests('tests/testing'),
+  unit: nodeTests('tests/runners', /^[^/]*\.test\.mjs$/),
+  server: nodeTests('tests/server', /^(?!stores\/redis\/).*\.test\.mjs$/),
+  redis: nodeTests('tests/server/stores/redis'),
+  world: nodeTests('tests/world'),
   interop: nodeTests('tests/interop'),
-  knock: nodeTests('tests/knock'),
+  profiles: nodeTests('tests/profiles'),
   cli: nodeTests('tests/cli'),
   demo: nodeTests('tests/demo'),
-  browsers: nodeTests('tests/browsers'),
+  browsers: nodeTests('tests/runners/browsers'),
   ...(options.long && style)
 }
 

@@ -22,11 +22,12 @@ const refusingCheck = (failure: unknown): Stage | undefined => {
   return stage && checks.includes(stage) ? stage : 'parse'
 }
 
-/** stagesOf lists the checks an answer went through: all passed without a failure, up to the refusing one with it. */
-export const stagesOf = (requestId: string, failure?: unknown): StageEvent[] => {
-  const refusing = refusingCheck(failure)
-  // An answer that never arrived whole was not checked.
-  if (failure !== undefined && refusing === undefined) return []
+const listStages = (
+  requestId: string,
+  checks: readonly Stage[],
+  refusing: Stage | undefined,
+  failure: unknown
+): StageEvent[] => {
   const events: StageEvent[] = []
   for (const stage of checks) {
     if (stage === refusing) {
@@ -36,4 +37,25 @@ export const stagesOf = (requestId: string, failure?: unknown): StageEvent[] => 
     events.push({ requestId, stage, verdict: 'pass' })
   }
   return events
+}
+
+/** stagesOf lists the checks an answer went through: all passed without a failure, up to the refusing one with it. */
+export const stagesOf = (requestId: string, failure?: unknown): StageEvent[] => {
+  const refusing = refusingCheck(failure)
+  // An answer that never arrived whole was not checked.
+  return failure !== undefined && refusing === undefined ? [] : listStages(requestId, checks, refusing, failure)
+}
+
+/** The client's checks of an event, in their order (R107): `sequence` is the stream it names, and then its place there. */
+const eventChecks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']
+
+/** stagesOfEvent lists the checks an event went through: all passed without a failure, up to the refusing one with it. */
+export const stagesOfEvent = (requestId: string, failure?: unknown): StageEvent[] => {
+  const refusing = isCountersignError(failure) ? failure.stage : undefined
+  // A fault of this side is no verdict on the event.
+  if (failure !== undefined && refusing === undefined) return []
+  // The stream is checked before the payload, the place in it after.
+  const isStream = isCountersignError(failure) && failure.code === 'ERR_WRONG_STREAM'
+  const passed = isStream ? eventChecks.filter((stage) => stage !== 'payload_hash') : eventChecks
+  return listStages(requestId, passed, refusing, failure)
 }

@@ -13,16 +13,16 @@ export const root = fileURLToPath(new URL('../..', import.meta.url))
 const picked = process.env.COUNTERSIGN_SUITES ?? ''
 
 /** suiteFiles names the suites, as paths from the root; COUNTERSIGN_SUITES picks those whose name begins with it. */
-export const suiteFiles = readdirSync(join(root, 'tests/js'))
+export const suiteFiles = readdirSync(join(root, 'tests/unit'), { recursive: true })
   .filter((name) => name.endsWith('.suite.mjs') && name.startsWith(picked))
   .sort()
-  .map((name) => `tests/js/${name}`)
+  .map((name) => `tests/unit/${name}`)
 
 /** importSuite loads a suite file into this process. */
 export const importSuite = (file) => import(pathToFileURL(join(root, file)))
 
 /** nameOf is what a suite is called in reports. */
-export const nameOf = (file) => file.replace(/^tests\/js\/|\.suite\.mjs$/g, '')
+export const nameOf = (file) => file.replace(/^tests\/unit\/|\.suite\.mjs$/g, '')
 
 /** vectors reads a file of tests/vectors: parsed where it is JSON, as text elsewhere or where `as` says so. */
 export const vectors = async (name, as) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // When to try again, and when not to.
 
-import { type CountersignError, isCountersignError } from '../../events/kit.ts'
+import { type CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Settings } from '../options.ts'
 
 const FIRST_BOUND_MS = 1000

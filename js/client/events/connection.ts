@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
 
-import { CountersignError, isCountersignError } from '../../events/kit.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import type { Item } from './carriers/carrier.ts'
 import type { Hub } from './event-hub.ts'

@@ -2,18 +2,14 @@
 // The middle of a client's events: one stream comes in, from the gateway or from the tab that holds it, and every listener
 // gets what it has not had.
 
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { stagesOfEvent } from '../../common/stage-events.ts'
 import type { Bytes, OpenedEvent } from '../../common/types.ts'
-import {
-  CountersignError,
-  isApplicationResult,
-  isCountersignError,
-  isRefusal,
-  openAnswer,
-  refusalOf,
-  splitFrame
-} from '../../events/kit.ts'
-import { reportEvent } from '../../events/report.ts'
+import { isApplicationResult } from '../transport/bindings/binding.ts'
+import { splitFrame } from '../transport/bindings/frame.ts'
 import type { Line } from '../transport/exchange.ts'
+import { openAnswer } from '../transport/exchange.ts'
+import { isRefusal, refusalOf } from '../transport/refusals.ts'
 import { Choice } from './carrier-choice.ts'
 import type { Item } from './carriers/carrier.ts'
 import { Place, type Verdict } from './stream-position.ts'
@@ -172,7 +168,7 @@ export class Hub {
     try {
       this.#taken(line, place, await place.open(line, frame, true), receivedMs, to)
     } catch (error) {
-      reportEvent(this.host, '', error)
+      this.#report('', error)
       throw error
     }
   }
@@ -191,12 +187,18 @@ export class Hub {
     const { clock, session } = line
     const event = place.take(opened)
     clock.event(receivedMs, opened.timestampMs)
-    reportEvent(this.host, opened.eventId)
+    this.#report(opened.eventId)
     if (opened.eventType === 'cs.revoked') this.host.revoked(session)
     if (!event) return
     if (to) to.push(event, place.isBack)
     // Whoever has begun to listen while it was verified has another place, and gets there by a connection of their own.
     else if (place === this.place) this.#hand(event, place.isBack)
+  }
+
+  // The checks of an event are told as those of an answer are.
+  #report(requestId: string, failure?: unknown): void {
+    const { tellStage } = this.host
+    if (tellStage) for (const event of stagesOfEvent(requestId, failure)) tellStage(event)
   }
 
   #hand(event: ClientEvent, isBack: boolean): void {

@@ -2,46 +2,9 @@
 // What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
 // with the first event that is asked for.
 
-import { decodeBase64Url } from '../../common/base64.ts'
-import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
-import type { Kit } from '../../events/kit.ts'
-import { encodeJson, signalOf } from '../call-options.ts'
-import { pause } from '../limits.ts'
-import { isApplicationResult } from '../transport/bindings/binding.ts'
-import { frameBinding, splitFrame } from '../transport/bindings/frame.ts'
-import { digest } from '../transport/digest.ts'
-import { openAnswer, signRequest, takeTime } from '../transport/exchange.ts'
-import { essence, readBody, send, unsignedAnswer } from '../transport/http.ts'
-import { isRefusal, refusalOf } from '../transport/refusals.ts'
+import { CountersignError } from '../../common/errors.ts'
 import type { Consumer } from './subscriber.ts'
 import type { ClientEvent, ConnectionView, EventsOptions, Host } from './types.ts'
-
-const kit: Kit = {
-  decodeBase64Url,
-  badArgument,
-  integerOf,
-  optionsOf,
-  textOf,
-  digest,
-  CountersignError,
-  isCountersignError,
-  encodeJson,
-  signalOf,
-  isRefusal,
-  refusalOf,
-  isApplicationResult,
-  openAnswer,
-  signRequest,
-  takeTime,
-  frameBinding,
-  splitFrame,
-  essence,
-  readBody,
-  send,
-  unsignedAnswer,
-  pause
-}
 
 type Opener = { open(options: EventsOptions): Promise<Consumer> }
 
@@ -58,7 +21,7 @@ export class EventStreams {
   // A download that failed is tried again the next time.
   #load(): Promise<Opener> {
     this.#hub ??= import('./open.ts').then(
-      ({ createHub }) => createHub(this.#host, kit),
+      ({ createHub }) => createHub(this.#host),
       (cause) => {
         this.#hub = undefined
         throw new CountersignError('ERR_LOAD_FAILED', { cause, detail: 'events' })

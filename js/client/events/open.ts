@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a client loads when somebody first listens.
 
-import { CountersignError, type Kit, unpack } from '../../events/kit.ts'
+import { CountersignError } from '../../common/errors.ts'
 import { catchUp } from './catch-up.ts'
 import { Hub } from './event-hub.ts'
 import { runFeed } from './leader.ts'
@@ -10,8 +10,7 @@ import type { Consumer } from './subscriber.ts'
 import type { EventsOptions, Host } from './types.ts'
 
 /** createHub makes the one hub of a client; `open` adds a listener to it and throws usage errors. */
-export const createHub = (host: Host, kit: Kit): { open(options: EventsOptions): Promise<Consumer> } => {
-  unpack(kit)
+export const createHub = (host: Host): { open(options: EventsOptions): Promise<Consumer> } => {
   const hub = new Hub(host, { run: runFeed, catchUp })
   return {
     async open(options) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The options of `events()`, each read once and checked.
 
-import { badArgument, integerOf, optionsOf, signalOf, textOf } from '../../events/kit.ts'
+import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
+import { signalOf } from '../call-options.ts'
 import type { Wanted } from './event-hub.ts'
 import type { Carrier, EventCursor, EventsOptions } from './types.ts'
 

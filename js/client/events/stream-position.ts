@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The place a reader has come to in its stream: what it asks for, what it takes next and what it refuses.
 
+import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, OpenedEvent } from '../../common/types.ts'
 import { judgeEvent } from '../../core/event-check.ts'
-import { CountersignError, digest, splitFrame } from '../../events/kit.ts'
+import { splitFrame } from '../transport/bindings/frame.ts'
+import { digest } from '../transport/digest.ts'
 import type { Line } from '../transport/exchange.ts'
 import type { ClientEvent, EventCursor } from './types.ts'
 

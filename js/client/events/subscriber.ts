@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One listener: a bounded queue of verified events between the stream and an iterator that may be slow.
 
-import type { CountersignError } from '../../events/kit.ts'
+import type { CountersignError } from '../../common/errors.ts'
 import type { Place } from './stream-position.ts'
 import type { ClientEvent } from './types.ts'
 

@@ -43,7 +43,7 @@ const bodyOf = async (request) => {
  * `[type, body]`, or a function that resolves to it. It gives the address.
  */
 export const serve = async (t, { gateway, login }, script, others = {}) => {
-  const entryPoints = [join(root, 'tests/browsers', script)]
+  const entryPoints = [join(root, 'tests/runners/browsers', script)]
   const bundle = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', write: false, logLevel: 'error' }
   const { outputFiles } = await build({ entryPoints, ...bundle })
   const wasm = await readFile(join(root, 'dist/countersign-client.wasm'))

@@ -35,7 +35,7 @@ const bundleSuites = async () => {
   const imports = suiteFiles.map((file, index) => `import { suite as suite${index} } from './${file}'`)
   const entries = suiteFiles.map((file, index) => `[${JSON.stringify(nameOf(file))}, suite${index}]`)
   const contents = `${imports.join('\n')}
-import { runSuites } from './tests/browsers/run-suites.mjs'
+import { runSuites } from './tests/runners/browsers/run-suites.mjs'
 runSuites([${entries.join(', ')}], new URL('${BASE}', location.href))`
   return bundle({ stdin: { contents, resolveDir: root }, sourcemap: 'inline' })
 }

@@ -3,8 +3,10 @@
 // of which it has verified, one at a time, as they are asked for.
 
 import type { Bytes } from '../../../common/types.ts'
-import { digest, encodeJson, signRequest, takeTime } from '../../../events/kit.ts'
+import { encodeJson } from '../../call-options.ts'
+import { digest } from '../../transport/digest.ts'
 import type { Line } from '../../transport/exchange.ts'
+import { signRequest, takeTime } from '../../transport/exchange.ts'
 import type { Host } from '../types.ts'
 
 /** A frame as it came; one with a request id answers that request, the others are events. */

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Long-polling: `cs.poll`, an ordinary request whose answer waits for events. Also how a reader who is behind catches up.
 
+import { CountersignError } from '../../../common/errors.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { CountersignError, encodeJson, frameBinding } from '../../../events/kit.ts'
+import { encodeJson } from '../../call-options.ts'
+import { frameBinding } from '../../transport/bindings/frame.ts'
 import type { Item, Route } from './carrier.ts'
 
 // The gateway answers a long poll within 25 s; an answer that is later than this is none.

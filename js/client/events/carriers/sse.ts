@@ -2,8 +2,10 @@
 // Server-sent events over fetch: `data: base64url(frame)`, one line an event. Not EventSource, which can neither send a
 // signed request nor show what refused it.
 
+import { decodeBase64Url } from '../../../common/base64.ts'
+import { CountersignError } from '../../../common/errors.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { CountersignError, decodeBase64Url, essence, readBody, send, unsignedAnswer } from '../../../events/kit.ts'
+import { essence, readBody, send, unsignedAnswer } from '../../transport/http.ts'
 import { type Item, type Route, subscribe } from './carrier.ts'
 
 const EVENT_STREAM = 'text/event-stream'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // A WebSocket: binary messages, one frame each, the signed request first.
 
+import { CountersignError } from '../../../common/errors.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { CountersignError } from '../../../events/kit.ts'
 import { type Item, type Route, subscribe } from './carrier.ts'
 
 const PROTOCOL = 'countersign.v1'
