@@ -69,6 +69,8 @@ test('the numbers from 1 to the highest are rules, or are named as unused', () =
 })
 
 test('no anchor of PROTOCOL.md stands twice', () => {
+  const text = '## A `b`, c\n```\n## not this\n```\n## A b c\n<a id="r1"></a>**R1.** x\n'
+  assert.deepEqual(anchorsOf(text), ['a-b-c', 'a-b-c-1', 'r1'])
   const anchors = anchorsOf(protocol)
   assert.equal(new Set(anchors).size, anchors.length)
   assert.ok(!anchors.some((anchor) => /-1$/.test(anchor)), 'two headings have the same words')
