@@ -10,14 +10,12 @@ import {
   anchorsOf,
   indexFaults,
   linksOf,
-  longLines,
-  longSentences,
   ruleLinkFaults,
   rulesOf,
   rulesWithoutAnchor,
-  sentencesOf,
   unlinkedMentions
-} from './markdown.mjs'
+} from '../repo/markdown.mjs'
+import { longLines, longSentences } from '../repo/prose.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const protocol = readFileSync(join(root, 'PROTOCOL.md'), 'utf8')
@@ -48,7 +46,7 @@ const good = [
 
 test('a text without a fault passes every check', () => {
   assert.deepEqual(rulesOf(good), [1, 2])
-  for (const faults of [rulesWithoutAnchor, indexFaults, unlinkedMentions, longSentences, longLines]) {
+  for (const faults of [rulesWithoutAnchor, indexFaults, unlinkedMentions]) {
     assert.deepEqual(faults(good), [], faults.name)
   }
   assert.deepEqual(ruleLinkFaults(good, [1, 2]), [])
@@ -106,36 +104,15 @@ test('every link to a rule, in any Markdown file, leads to the rule that it name
   assert.ok(links > rules.length + 100)
 })
 
-test('no sentence of PROTOCOL.md has more than 25 words', () => {
+test('no sentence of PROTOCOL.md has more than 25 words, and no line of its prose more than 110 columns', () => {
   const words = (count) => Array.from({ length: count }, () => 'word').join(' ')
-  const long = `A ${words(25)}.`
-  const found = [`26 words: ${long}`]
-  assert.deepEqual(longSentences(`A ${words(24)}.`), [])
-  assert.deepEqual(longSentences(long), found)
-  // Where a sentence ends and what a sentence is made of.
-  assert.deepEqual(sentencesOf('One (of two). "Two" is 1.0 long: `a. B` and\nmore. `c` is three. 4 too.'), [
-    'One (of two).',
-    '"Two" is 1.0 long: Code and more.',
-    'Code is three.',
-    '4 too.'
-  ])
-  assert.deepEqual(longSentences(`- Short.\n- ${long}\n  Short.`), found)
-  assert.deepEqual(longSentences(`1. ${long}`), found)
-  assert.deepEqual(longSentences(`A ${words(12)}\n${words(13)}.`), found)
-  assert.deepEqual(longSentences(`<a id="r1"></a>**R1.** *A* [${words(25)}](#r2).`), found)
-  assert.deepEqual(longSentences(`A ${words(24)} \`word\`.`), [`26 words: A ${words(24)} Code.`])
-  // What is no prose.
-  assert.deepEqual(longSentences(`| ${long} |\n`), [])
-  assert.deepEqual(longSentences(`\`\`\`text\n${long}\n\`\`\`\n`), [])
-  assert.deepEqual(longSentences(`## ${long}\n`), [])
-  assert.ok(sentencesOf(protocol).length > 500)
-  assert.deepEqual(longSentences(protocol), [])
-})
-
-test('no line of PROTOCOL.md is longer than 110 columns outside tables and code', () => {
-  assert.deepEqual(longLines(`${'x'.repeat(110)}\n${'é'.repeat(110)}\n`), [])
-  assert.deepEqual(longLines(`short\n${'x'.repeat(111)}\n`), ['line 2 has 111 columns'])
-  assert.deepEqual(longLines(`\`\`\`hex\n${'x'.repeat(200)}\n\`\`\`\n${'x'.repeat(111)}`), ['line 4 has 111 columns'])
-  assert.deepEqual(longLines(`| ${'x'.repeat(200)} |\n`), [])
-  assert.deepEqual(longLines(protocol), [])
+  // A rule, a step and an item of a list: each sentence counts by itself, code as one word, a link as its label.
+  for (const start of ['<a id="r1"></a>**R1.** ', '1. ', '- Short. ']) {
+    assert.deepEqual(longSentences(`${start}A [word](#r2) \`a b c\`\n${words(22)}. More.`, 25), [])
+    assert.equal(longSentences(`${start}A [word](#r2) \`a b c\`\n${words(23)}. More.`, 25).length, 1)
+  }
+  assert.equal(longLines(`A line.\n${'x'.repeat(111)}\n| ${'x'.repeat(111)} |\n`, 110).length, 1)
+  assert.ok(longSentences(protocol, 5).length > 300)
+  assert.deepEqual(longSentences(protocol, 25), [])
+  assert.deepEqual(longLines(protocol, 110), [])
 })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads Markdown as the tests of the documents need it: anchors, rules, sentences and lines. Each function that looks for
-// faults returns them as a list of texts; an empty list means that there is none.
+// Reads Markdown as the tests of the documents need it: anchors, links and rules. Each function that looks for faults returns
+// them as a list of texts; an empty list means that there is none.
 
 /** Removes fenced code, but keeps the number of lines, so that a fault can be named by its line. */
 const withoutFences = (text) => text.replace(/^ *```[\s\S]*?^ *```/gm, (block) => block.replace(/.+/g, ''))
@@ -96,40 +96,3 @@ export function unlinkedMentions(text, unused = []) {
     })
   return faults
 }
-
-/**
- * Lists the sentences of the prose. Code, tables and headings are no prose; each item of a list begins anew. A piece of code
- * within a sentence and the label of a link count as they are read: code as one word.
- */
-export function sentencesOf(text) {
-  const prose = withoutFences(text)
-    .replace(/^ *(?:\||#).*$/gm, '')
-    .replace(/<[^>\n]*>/g, '')
-    .replace(/^ *(?:[-*+]|\d+\.) /gm, '\n')
-    .replace(/`[^`]*`/g, 'Code')
-    .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
-    .replace(/\*\*R\d+\.\*\*/g, '')
-    .replaceAll('*', '')
-  return prose
-    .split(/\n\s*\n/)
-    .flatMap((block) => block.replace(/\s+/g, ' ').split(/(?<=[.!?][)"]*) (?=[("]*[\p{Lu}\d])/u))
-    .map((sentence) => sentence.trim())
-    .filter((sentence) => sentence !== '')
-}
-
-const wordsOf = (sentence) => sentence.split(' ').filter((word) => /[\p{L}\p{N}]/u.test(word)).length
-
-/** Lists the sentences of more than `limit` words. */
-export const longSentences = (text, limit = 25) =>
-  sentencesOf(text)
-    .filter((sentence) => wordsOf(sentence) > limit)
-    .map((sentence) => `${wordsOf(sentence)} words: ${sentence}`)
-
-/** Names the lines over `limit` columns outside tables and fenced code. */
-export const longLines = (text, limit = 110) =>
-  withoutFences(text)
-    .split('\n')
-    .flatMap((line, index) => {
-      const columns = Array.from(line).length
-      return columns > limit && !line.startsWith('|') ? [`line ${index + 1} has ${columns} columns`] : []
-    })
