@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { anchorsOf, rulesOf } from '../repo/markdown.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path) => readFileSync(join(root, path), 'utf8')
@@ -50,8 +51,6 @@ test('every error code has a page that agrees with errors.def, and the index lis
     assert.ok(index.includes(`| ${number} | [${code}](${code}.md) | ${message} |`), code)
   }
 })
-
-const rulesOf = (text) => Array.from(text.matchAll(/^\*\*R(\d+)\.\*\*/gm), ([, n]) => Number(n))
 
 // Later rules were given their numbers in blocks, a block for each subject.
 test('each rule has a number of its own, and the first hundred are all there', () => {
@@ -115,14 +114,6 @@ test('docs/other-languages.md shows the verifier that the tests run', () => {
   assert.ok(read('docs/other-languages.md').includes(`\`\`\`python\n${source}\`\`\``))
 })
 
-const anchorsOf = (path) =>
-  Array.from(read(path).matchAll(/^#+ (.*)$/gm), ([, title]) =>
-    title
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}_\- ]/gu, '')
-      .replaceAll(' ', '-')
-  )
-
 for (const path of markdown) {
   test(`links of ${path} lead somewhere`, () => {
     const text = read(path).replace(/```[\s\S]*?```/g, '')
@@ -131,7 +122,7 @@ for (const path of markdown) {
       const [file, anchor] = target.split('#')
       const full = file === '' ? path : join(dirname(path), file)
       assert.ok(existsSync(join(root, full)), `${target} does not exist`)
-      if (anchor) assert.ok(anchorsOf(full).includes(anchor), `${full} has no heading #${anchor}`)
+      if (anchor) assert.ok(anchorsOf(read(full)).includes(anchor), `${full} has no anchor #${anchor}`)
     }
   })
 }
