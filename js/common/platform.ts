@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What this package takes from the platform, taken once when the module loads: a script that replaces a global later changes
-// nothing here (SECURITY.md, "What patching reaches"). keys.ts and digest.ts do the same with WebCrypto. Nothing is
+// nothing here (SECURITY.md, "Code that runs before countersign"). keys.ts and digest.ts do the same with WebCrypto. Nothing is
 // called, and nothing is read that an environment makes on first use.
 
 const { crypto, performance, setTimeout: startTimer, clearTimeout: stopTimer } = globalThis

@@ -22,7 +22,7 @@ const rows = Array.from(
   })
 )
 const pages = readdirSync(join(root, 'docs/errors')).filter((name) => name.startsWith('ERR_'))
-const markdown = ['', 'docs/', 'docs/errors/', 'docs/profiles/'].flatMap((folder) =>
+const markdown = ['', 'demo/gateway/', 'docs/', 'docs/errors/', 'docs/profiles/'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => folder + name)
