@@ -9,7 +9,8 @@ import { longLines, longSentences } from '../repo/prose.mjs'
 
 const MAX_WORDS = 25
 const MAX_COLUMNS = 110
-const NAMES = /^(IndexedDB|WebAssembly|WebCrypto|WebSocket|Ed25519|ES256|P-256|HTTP|JSON|RSA|Redis)\b/
+// What may begin with a capital: names of standards and products, settings of the gateway, abbreviations.
+const NAMES = /^(IndexedDB|WebAssembly|WebCrypto|WebSocket|Ed25519|P-256|Redis|[A-Z][A-Z0-9_]+)\b/
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const read = (path) => readFileSync(join(root, path), 'utf8')
@@ -24,6 +25,20 @@ test('no error text has more than 25 words, a capital letter at its start or a f
   const texts = textsOf(read('include/countersign/errors.def'))
   assert.ok(texts.length > 60)
   for (const text of texts) assert.deepEqual(faultsOf(text), [], text)
+})
+
+// A text that a call hands over as a literal: the detail of an error, or the whole text where no code stands before it.
+const LITERAL = /(?:badArgument\(|detail: |new (?:Type|Cli|Config)?Error\()\s*(['"`])((?:\\.|(?!\1).)+)\1/g
+
+test('the details of errors, and the texts of commands and of the gateway, keep the same rules', () => {
+  const files = ['js', 'demo/gateway'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true })
+      .filter((name) => /\.(ts|mjs)$/.test(name))
+      .map((name) => join(folder, name))
+  )
+  const texts = files.flatMap((file) => Array.from(read(file).matchAll(LITERAL), ([, , text]) => ({ file, text })))
+  assert.ok(texts.length > 150)
+  for (const { file, text } of texts) assert.deepEqual(faultsOf(text), [], `${file}: ${text}`)
 })
 
 test('a text that breaks one of these rules is found', () => {
