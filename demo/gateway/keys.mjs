@@ -30,7 +30,7 @@ const readSet = (path) => {
       keys: keys.map(({ publicKey, ...key }) => ({ ...key, publicKey: Buffer.from(publicKey, 'base64') }))
     }
   } catch (cause) {
-    throw new Error(`${path} is not what rotate-key has written: restore it`, { cause })
+    throw new Error(`${path} is not the file that rotate-key wrote: restore it`, { cause })
   }
 }
 

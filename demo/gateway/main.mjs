@@ -39,7 +39,7 @@ const main = async () => {
       `countersign: ready at ${gateway.address} (label ${config.label}, data in ${config.dataDir}${store})\n`
     )
     if (!gateway.isLoopback && !config.smtpUrl) {
-      process.stderr.write('countersign: no SMTP_URL is set, so sign-in codes reach nobody outside this machine\n')
+      process.stderr.write('countersign: SMTP_URL is not set, so sign-in codes do not leave this machine\n')
     }
   } catch (error) {
     fail(error, config)

@@ -8,10 +8,10 @@ import { parseArgs } from 'node:util'
 import { announce, FILES, readRing, renew, retire, switchKeys } from './keys.mjs'
 
 const USAGE = `usage: node demo/gateway/rotate-key.mjs [status | announce | switch | renew | retire]
-  --data DIR         the gateway's DATA_DIR; its default is the variable, then ./data
-  --dry-run          says what the step would do and whom it would break, and does nothing
+  --data DIR         the gateway's DATA_DIR; default: the variable DATA_DIR, else ./data
+  --dry-run          prints the effects of the step and changes nothing
   --not-before TIME  announce: the first moment the next key may sign (ISO 8601, UTC with a Z)
-  --overlap DAYS     announce, renew: for how long clients trust a key they were delivered; 60, at most 89
+  --overlap DAYS     announce, renew: how long clients trust a delivered key; default 60, at most 89
   --force            retire within a day of the switch
 `
 
@@ -44,10 +44,10 @@ const readArguments = (args) => {
   if (rest.length > 0 || !Object.hasOwn(steps, step)) refuse(USAGE)
   const { data: folder, overlap, 'not-before': from, 'dry-run': isDry, force } = values
   if (!/^\d{1,2}$/.test(overlap) || Number(overlap) < 1 || Number(overlap) > LONGEST_DAYS)
-    refuse(`--overlap is a whole number of days from 1 to ${LONGEST_DAYS}`)
+    refuse(`--overlap must be a whole number of days from 1 to ${LONGEST_DAYS}`)
   const notBefore = from === undefined ? undefined : Date.parse(from)
   if (Number.isNaN(notBefore) || (from !== undefined && !/(Z|[+-]\d\d:\d\d)$/.test(from)))
-    refuse('--not-before is a time such as 2030-01-31T12:00:00Z')
+    refuse('--not-before must be a time such as 2030-01-31T12:00:00Z')
   const notAfter = Math.max(Date.now(), notBefore ?? 0) + Number(overlap) * DAY_MS
   if (notAfter > Date.now() + LONGEST_DAYS * DAY_MS)
     refuse(
@@ -76,7 +76,7 @@ const steps = {
       ...ring.set.keys.map(
         ({ id, notAfter }) => `${id} is delivered until ${dateOf(notAfter)}, serial ${ring.set.serial}`
       ),
-      `next: ${{ steady: 'announce', announced: 'ship the announced key to clients, then switch', switched: 'retire, when no client is left that has the old key alone' }[phaseOf(ring)]}`
+      `next: ${{ steady: 'announce', announced: 'ship the announced key to clients, then switch', switched: 'retire, once no client has only the old key' }[phaseOf(ring)]}`
     ]
   },
 
@@ -85,8 +85,8 @@ const steps = {
     tell: ({ signer, next, set }, { dates: { notBefore, notAfter } }) => [
       next ? `${next.keyId} is announced again` : 'a next key is made',
       `cs.keys delivers it${notBefore === undefined ? '' : ` from ${dateOf(notBefore)}`} until ${dateOf(notAfter)}, serial ${set.serial + 1}`,
-      `${signer.keyId} goes on signing: nobody is cut off`,
-      'clients learn the next key within a day of use, the others at their first answer after the switch',
+      `${signer.keyId} continues to sign: no client is affected`,
+      'active clients learn the next key within a day, the others at their first answer after the switch',
       'afterwards: restart the gateways, and ship the next key in the configuration of your clients'
     ],
     run: (folder, ring, { dates }) => announce(folder, ring, dates)
@@ -103,10 +103,10 @@ const steps = {
     },
     tell: (ring) => [
       `${ring.next.keyId} signs, ${ring.signer.keyId} goes on signing cs.keys and enrolments`,
-      `clients that have ${ring.signer.keyId} alone go on: by the set they took, or they ask at their first answer`,
-      `they can until ${dateOf(learned(ring).notAfter)} (${daysOf(learned(ring).notAfter - Date.now())}); renew before that, as often as it takes`,
-      `clients that cannot ask (countersign 0.1) and have ${ring.signer.keyId} alone refuse every answer: ERR_UNKNOWN_KEY`,
-      'afterwards: restart the gateways; one that has not been signs with the old key, which every client still takes'
+      `clients that have only ${ring.signer.keyId} keep working: they took the set, or they ask at their first answer`,
+      `they can do so until ${dateOf(learned(ring).notAfter)} (${daysOf(learned(ring).notAfter - Date.now())}); renew before that, as often as needed`,
+      `clients that cannot ask (countersign 0.1) and have only ${ring.signer.keyId} refuse every answer: ERR_UNKNOWN_KEY`,
+      'afterwards: restart the gateways; until then, a gateway signs with the old key, which every client still accepts'
     ],
     run: (folder) => switchKeys(folder)
   },
@@ -114,7 +114,7 @@ const steps = {
   renew: {
     check: (ring) => learned(ring) ?? refuse('nothing is delivered: announce first'),
     tell: ({ set, next, signer }, { dates: { notAfter } }) => [
-      `${(next ?? signer).keyId} is delivered until ${dateOf(notAfter)}, serial ${set.serial + 1}: nobody is cut off`,
+      `${(next ?? signer).keyId} is delivered until ${dateOf(notAfter)}, serial ${set.serial + 1}: no client is affected`,
       'afterwards: restart the gateways'
     ],
     run: (folder, ring, { dates }) => renew(folder, ring, dates)
@@ -126,14 +126,14 @@ const steps = {
       const sinceMs = Date.now() - lstatSync(join(folder, FILES.old)).ctimeMs
       if (sinceMs < DAY_MS && !force)
         refuse(
-          'the switch is less than a day old: clients that ask once a day may not have heard; --force does it all the same'
+          'the switch is less than a day old: some clients may not know the next key yet; --force retires the old key anyway'
         )
     },
     tell: (ring) => [
       `${ring.previous.keyId} is removed for good; ${ring.signer.keyId} signs everything`,
-      `clients that have ${ring.previous.keyId} alone and took the set go on until ${dateOf(learned(ring)?.notAfter ?? 0)}, then are refused: ERR_KEY_NOT_VALID`,
-      `clients that have ${ring.previous.keyId} alone and did not, and new enrolments with that configuration, are refused at once: ERR_UNKNOWN_KEY`,
-      `what they need in their configuration: ${entryOf(ring.signer)}`,
+      `clients that have only ${ring.previous.keyId} and took the set keep working until ${dateOf(learned(ring)?.notAfter ?? 0)}, then refuse every answer: ERR_KEY_NOT_VALID`,
+      `clients that have only ${ring.previous.keyId} and did not take the set, and new enrolments with it, fail at once: ERR_UNKNOWN_KEY`,
+      `these clients need this in their configuration: ${entryOf(ring.signer)}`,
       'afterwards: restart the gateways'
     ],
     run: (folder, ring) => retire(folder, ring)

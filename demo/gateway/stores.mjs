@@ -19,7 +19,7 @@ const MEMORY_CAPACITY = 2 ** 17
 
 // Clients have pinned the key that is gone: a new one would answer all of them with signatures they refuse.
 const demandKey = (keyPath, cure) => {
-  if (!existsSync(keyPath)) throw new Error(`${keyPath} is missing though there are sessions: ${cure}`)
+  if (!existsSync(keyPath)) throw new Error(`${keyPath} is missing, but there are sessions: ${cure}`)
 }
 
 const openMemory = ({ dataDir }) => {

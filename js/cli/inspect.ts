@@ -122,7 +122,7 @@ export const inspect = async (bytes: Bytes): Promise<Found> => {
       if (found) return found
     }
   }
-  throw new CliError('this is no frame, signing input, JSON message, event, proof or knock packet')
+  throw new CliError('the input is not a frame, signing input, JSON message, event, proof or knock packet')
 }
 
 /** show writes what was found as lines. */

@@ -23,7 +23,7 @@ const writeNew = async (path: string, content: string | Buffer): Promise<void> =
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     throw new CliError(
-      code === 'EEXIST' ? `${path} exists: keys are never written over` : `cannot write ${path} (${code})`
+      code === 'EEXIST' ? `${path} exists; keygen never overwrites a key` : `cannot write ${path} (${code})`
     )
   }
   try {
@@ -37,11 +37,11 @@ const writeNew = async (path: string, content: string | Buffer): Promise<void> =
 /** keygen makes a key file and gives the lines that say what is public about it. */
 export const keygen = async (kind: string, path: string): Promise<string> => {
   if (kind === 'server') {
-    if (existsSync(path)) throw new CliError(`${path} exists: keys are never written over`)
+    if (existsSync(path)) throw new CliError(`${path} exists; keygen never overwrites a key`)
     const { keyId, publicKey } = await serverKeyFile(path)
     return `id         ${keyId}\npublic key ${Buffer.from(publicKey).toString('base64')}\n`
   }
-  if (!Object.hasOwn(contents, kind)) throw new CliError(`keygen makes ${KEY_KINDS.join(', ')}, not ${kind}`)
+  if (!Object.hasOwn(contents, kind)) throw new CliError(`keygen can make ${KEY_KINDS.join(', ')}, not ${kind}`)
   await writeNew(path, contents[kind as 'stats']())
-  return `${path}: the key itself; nothing of it is public\n`
+  return `${path} holds the secret key; it has no public part\n`
 }

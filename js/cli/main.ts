@@ -17,13 +17,13 @@ import { inspect, show } from './inspect.ts'
 import { keygen } from './keygen.ts'
 import { verify } from './verify.ts'
 
-const USAGE = `countersign inspect INPUT              what it is and what it says; nothing is verified
-countersign verify INPUT KEY           exit code 0 where it verifies, 1 where not
+const USAGE = `countersign inspect INPUT              shows the fields of a message; verifies nothing
+countersign verify INPUT KEY           verifies a message; exit code 0 if it verifies, 1 if not
     frames --public-key BASE64 · stats events --device-key FILE [--mode strict|covered|compatible]
     action proofs --secret FILE [--mode slices|excise] [--now MS] · knock packets --knock-key FILE [--now MS]
-countersign explain SIGNED RECEIVED    the first field and byte that differ, and the likely cause
-countersign explain CODE               what an error (ERR_STALE) or a refusal (cs.stale) means and what to do
-countersign explain --secret FILE --tag HEX MESSAGE    which reading of the key's text made the tag
+countersign explain SIGNED RECEIVED    shows the first field and byte that differ, and the likely cause
+countersign explain CODE               explains an error (ERR_STALE) or a refusal (cs.stale)
+countersign explain --secret FILE --tag HEX MESSAGE    finds the reading of the key's text that made the tag
 countersign keygen server|stats|knock|action FILE
 countersign knock --host HOST --port PORT --user ID --action ID --key FILE --server-key FILE
     [--payload TEXT] [--protocol 1|2|3|4] [--reply-key FILE]
@@ -45,7 +45,7 @@ const text = { type: 'string' } as const
 const one = (positionals: string[], what: string): string => {
   const [first] = positionals
   if (first === undefined || positionals.length > 1)
-    throw new CliError(`${what} takes one INPUT; see countersign --help`)
+    throw new CliError(`${what} needs one INPUT; see countersign --help`)
   return first
 }
 
@@ -60,7 +60,7 @@ const inspectSource = async (input: string) => {
     return await inspect(bytes)
   } catch (error) {
     if (!(error instanceof CliError) || input === '-' || textOf(bytes) !== input) throw error
-    throw new CliError(`${error.message}, and there is no such file`)
+    throw new CliError(`${error.message}, and no file has this name`)
   }
 }
 
@@ -92,9 +92,11 @@ const explainTag = async (message: string, secretFile: string, tag: string): Pro
   const secret = new TextDecoder().decode(
     await readFile(secretFile).catch(() => Promise.reject(new CliError(`cannot read ${secretFile}`)))
   )
-  if (!/^[0-9a-fA-F]{64}$/.test(tag)) throw new CliError('--tag is 64 hex digits')
+  if (!/^[0-9a-fA-F]{64}$/.test(tag)) throw new CliError('--tag must be 64 hex digits')
   const cause = await explainKey(secret, new Uint8Array(Buffer.from(tag, 'hex')), (key) => core.hmacSha256(key, bytes))
-  write(cause ? `${cause.name}: ${cause.text}\n` : 'no reading of this key makes that tag, or the text itself does\n')
+  write(
+    cause ? `${cause.name}: ${cause.text}\n` : 'only the text itself makes this tag, or no reading of the key does\n'
+  )
   return cause ? 0 : 1
 }
 
@@ -104,7 +106,7 @@ const explainCode = (code: string): boolean => {
   if (!Object.hasOwn(errorTable, name)) return false
   const [, , stage, retry, message] = errorTable[name as keyof typeof errorTable]
   const again = {
-    never: 'do not repeat it as it is',
+    never: 'do not repeat it unchanged',
     after: 'repeat it after the given time',
     safe: 'it may be repeated'
   }
@@ -120,7 +122,7 @@ const runExplain: Command = async (args) => {
   const [left, right] = positionals
   if (left !== undefined && right === undefined && explainCode(left)) return 0
   if (left === undefined || right === undefined || positionals.length > 2)
-    throw new CliError('explain takes SIGNED and RECEIVED')
+    throw new CliError('explain needs SIGNED and RECEIVED')
   const core = await loadCore()
   const isFrame = (bytes: Uint8Array): boolean => bytes[0] === 0x43 && bytes[1] === 0x53 && bytes[2] === 1
   const [signed, received] = (await Promise.all([left, right].map(readSource))).map(
@@ -142,13 +144,13 @@ const runKeygen: Command = async (args) => {
   const { positionals } = parse(args, {})
   const [kind, path] = positionals
   if (kind === undefined || path === undefined || positionals.length > 2)
-    throw new CliError('keygen takes a kind and a FILE')
+    throw new CliError('keygen needs a kind and a FILE')
   write(await keygen(kind, path))
   return 0
 }
 
 const numberOf = (value: string | undefined, name: string): number => {
-  if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} is a number`)
+  if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} must be a number`)
   return Number(value)
 }
 
@@ -168,7 +170,7 @@ const runKnock: Command = async (args) => {
   const { values } = parse(args, KNOCK_OPTIONS)
   const { host, key, 'server-key': serverKey, 'reply-key': replyKey, payload = '' } = values
   if (host === undefined || key === undefined || serverKey === undefined)
-    throw new CliError('knock: --host, --key and --server-key are needed')
+    throw new CliError('knock needs --host, --key and --server-key')
   const fields = {
     version: numberOf(values.protocol ?? '1', 'protocol') as KnockVersion,
     timestamp: Math.floor(Date.now() / 1000),

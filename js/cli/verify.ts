@@ -29,7 +29,7 @@ export type Verdict = { ok: boolean; reason?: string }
 
 const needed = (keys: Keys, name: keyof Keys, what: string): string => {
   const value = keys[name]
-  if (value === undefined) throw new CliError(`${what} is verified with --${name}`)
+  if (value === undefined) throw new CliError(`to verify ${what}, pass --${name}`)
   return value
 }
 
@@ -44,14 +44,14 @@ const fileOf = async (path: string): Promise<Uint8Array> => {
 const nowOf = ({ now }: Keys): number => {
   if (now === undefined) return Date.now()
   const ms = Number(now)
-  if (!Number.isSafeInteger(ms) || ms < 0) throw new CliError('--now is a time in Unix milliseconds')
+  if (!Number.isSafeInteger(ms) || ms < 0) throw new CliError('--now must be a time in Unix milliseconds')
   return ms
 }
 
 const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
   const { parts, fields } = value as { parts: FrameParts; fields: SigningFields }
   const publicKey = decodeBase64(needed(keys, 'public-key', 'a frame'))
-  if (publicKey?.length !== 32) throw new CliError('--public-key is the standard base64 of a 32-byte Ed25519 key')
+  if (publicKey?.length !== 32) throw new CliError('--public-key must be the standard base64 of a 32-byte Ed25519 key')
   const core = await loadCore()
   if (!core.verifyEd25519(publicKey, parts.signingInput, parts.signature)) return { ok: false, reason: 'signature' }
   const hash = 'payloadHash' in fields ? fields.payloadHash : undefined
@@ -98,6 +98,6 @@ const verifiers: { readonly [Kind in Found['kind']]?: (found: Found, keys: Keys)
 /** verify judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
 export const verify = async (found: Found, keys: Keys): Promise<Verdict> => {
   const run = verifiers[found.kind]
-  if (!run) throw new CliError(`a ${found.kind} cannot be verified by itself`)
+  if (!run) throw new CliError(`countersign cannot verify a ${found.kind} by itself`)
   return run(found, keys)
 }

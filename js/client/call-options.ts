@@ -68,7 +68,7 @@ export const idempotencyKeyOf = (key: unknown): string | undefined => {
 /** signalOf checks an AbortSignal that may be left out. */
 export const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
   if (signal === undefined || signal === null) return undefined
-  if (typeof signal.addEventListener !== 'function') throw badArgument('signal has to be an AbortSignal')
+  if (typeof signal.addEventListener !== 'function') throw badArgument('signal must be an AbortSignal')
   return signal
 }
 

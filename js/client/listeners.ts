@@ -15,8 +15,8 @@ export class Listeners<Events extends object> {
   /** add registers a listener and gives the function that removes it; throws ERR_INVALID_ARGUMENT for an unknown event. */
   add<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
     const listeners = Object.hasOwn(this.#byEvent, name) ? this.#byEvent[name] : undefined
-    if (!listeners) throw badArgument(`there is no event of that name`)
-    if (typeof listener !== 'function') throw badArgument('a listener has to be a function')
+    if (!listeners) throw badArgument('there is no event with this name')
+    if (typeof listener !== 'function') throw badArgument('listener must be a function')
     listeners.add(listener)
     return () => {
       listeners.delete(listener)

@@ -78,7 +78,7 @@ const parseUrl = (value: string | URL, base?: string): URL => {
   try {
     return new URL(value, base)
   } catch (cause) {
-    throw new CountersignError('ERR_INVALID_ARGUMENT', { cause, detail: 'not a URL' })
+    throw new CountersignError('ERR_INVALID_ARGUMENT', { cause, detail: 'the URL is not valid' })
   }
 }
 
@@ -89,16 +89,16 @@ const originOf = (value: string | URL): string => {
   if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname))) {
     throw new CountersignError('ERR_INSECURE_URL')
   }
-  if (url.href !== `${origin}/`) throw badArgument('url is an origin: no path, query, fragment or credentials')
+  if (url.href !== `${origin}/`) throw badArgument('url must be an origin without path, query, fragment or credentials')
   return origin
 }
 
 /** resolveUrl gives the URL on the configured origin that a caller means; ERR_FOREIGN_ORIGIN for any other (R37). */
 export const resolveUrl = (value: unknown, origin: string): URL => {
-  if (typeof value !== 'string') throw badArgument('a URL has to be a string')
+  if (typeof value !== 'string') throw badArgument('the URL must be a string')
   const url = parseUrl(value, origin)
   if (url.origin !== origin) throw new CountersignError('ERR_FOREIGN_ORIGIN')
-  if (url.username !== '' || url.password !== '') throw badArgument('credentials in a URL are never sent')
+  if (url.username !== '' || url.password !== '') throw badArgument('the URL must not contain credentials')
   url.hash = ''
   // Assigning the empty query drops a bare question mark too.
   if (url.search === '') url.search = ''
@@ -107,7 +107,7 @@ export const resolveUrl = (value: unknown, origin: string): URL => {
 
 /** functionOf checks that an argument is a function. */
 export const functionOf = <T>(value: T, name: string): T => {
-  if (typeof value !== 'function') throw badArgument(`${name} has to be a function`)
+  if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
@@ -115,14 +115,14 @@ export const functionOf = <T>(value: T, name: string): T => {
 export const timeoutOf = (value: unknown): number => integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
 
 const listOf = (value: unknown, name: string): unknown[] => {
-  if (!Array.isArray(value)) throw badArgument(`${name} has to be an array`)
+  if (!Array.isArray(value)) throw badArgument(`${name} must be an array`)
   return Array.from(value)
 }
 
 const serverKeyOf = (value: unknown): ServerKey => {
   const { id, publicKey, notBefore, notAfter } = optionsOf(value as TrustedServerKey, 'a server key')
   const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : copyOf(publicKey, 'publicKey')
-  if (bytes?.length !== 32) throw badArgument('publicKey of a server key is 32 bytes or their standard base64')
+  if (bytes?.length !== 32) throw badArgument('publicKey of a server key must be 32 bytes or their standard base64')
   return {
     id: textOf(id, 'id', 0),
     publicKey: bytes,
@@ -136,7 +136,7 @@ export const serverKeysOf = (value: unknown): readonly ServerKey[] => {
   const keys = listOf(value, 'serverKeys').map(serverKeyOf)
   const ids = new Set(keys.map(({ id }) => id))
   if (keys.length === 0 || keys.length > MAX_KEYS || ids.size < keys.length) {
-    throw badArgument('serverKeys: 1 to 64 keys, each with an id of its own')
+    throw badArgument('serverKeys must hold 1 to 64 keys with different ids')
   }
   return Object.freeze(keys)
 }
@@ -151,17 +151,17 @@ const policyOf = (value: ConnectOptions['allowTypes']): ((type: string) => boole
 const algorithmsOf = (value: unknown): readonly Algorithm[] => {
   const algorithms = listOf(value, 'algorithms')
   if (algorithms.length > 0 && algorithms.every(isAlgorithm)) return algorithms
-  throw badArgument('algorithms: ed25519, es256')
+  throw badArgument('algorithms must list ed25519, es256 or both')
 }
 
 const bindingOf = (value: unknown): 'frame' | 'json' => {
   if (value === 'frame' || value === 'json') return value
-  throw badArgument('binding: frame or json; fetch is the header binding')
+  throw badArgument('binding must be frame or json; client.fetch uses the header binding')
 }
 
 const namespaceOf = (value: unknown): string => {
   if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
-  throw badArgument('namespace')
+  throw badArgument('namespace must be 1 to 64 characters of [A-Za-z0-9._-]')
 }
 
 const storeOf = (value: KeyStore): KeyStore => {
@@ -171,7 +171,7 @@ const storeOf = (value: KeyStore): KeyStore => {
 }
 
 const flagOf = (value: unknown, name: string): boolean => {
-  if (typeof value !== 'boolean') throw badArgument(`${name} has to be true or false`)
+  if (typeof value !== 'boolean') throw badArgument(`${name} must be true or false`)
   return value
 }
 
@@ -208,7 +208,7 @@ const noFetch = (): never => {
 const platformSocket = (url: string, protocol: string): WebSocket => {
   const { WebSocket: Socket } = globalThis
   if (typeof Socket !== 'function')
-    throw new CountersignError('ERR_NETWORK', { detail: 'no WebSocket', retry: 'never' })
+    throw new CountersignError('ERR_NETWORK', { detail: 'this environment has no WebSocket', retry: 'never' })
   return new Socket(url, protocol)
 }
 

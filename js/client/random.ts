@@ -51,7 +51,8 @@ export class Randomness {
       throw new CountersignError('ERR_NO_CRYPTO', { cause, detail: 'random' })
     }
     for (const word of words) seen.add(word)
-    if (seen.size <= words.length) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random repeats itself' })
+    if (seen.size <= words.length)
+      throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random returns the same bytes again' })
     this.#used = 0
   }
 

@@ -35,7 +35,7 @@ const checkBuffer = (buffer: unknown, length: number, name: string): void => {
   try {
     bufferLength(buffer)
   } catch {
-    throw badArgument(`${name} has to be an ArrayBuffer or a view of one, not of shared memory`)
+    throw badArgument(`${name} must be an ArrayBuffer or a view of one, not of shared memory`)
   }
   if (isResizable?.(buffer)) throw badArgument(`${name} lies in a resizable buffer; pass a copy`)
   if (length > 0) return
@@ -86,13 +86,13 @@ export const copyOf = (value: BytesLike, name: string): Bytes => {
 /** sizedBytesOf is bytesOf for a field of exactly `size` bytes. */
 export const sizedBytesOf = (value: unknown, size: number, name: string): Uint8Array => {
   const bytes = bytesOf(value, name)
-  if (lengthOf(bytes) !== size) throw badArgument(`${name} has to be ${size} bytes`)
+  if (lengthOf(bytes) !== size) throw badArgument(`${name} must be ${size} bytes`)
   return bytes
 }
 
 /** optionsOf checks that an options argument is an object; its members are then read once, by destructuring. */
 export const optionsOf = <T>(value: T, name: string): T => {
-  if (typeof value !== 'object' || value === null) throw badArgument(`${name} has to be an object`)
+  if (typeof value !== 'object' || value === null) throw badArgument(`${name} must be an object`)
   return value
 }
 
@@ -105,20 +105,20 @@ export const timeOf = (value: unknown, name: string): number => {
 /** integerOf checks an integer from `least` to `most`, or ERR_INVALID_ARGUMENT. */
 export const integerOf = (value: unknown, least: number, most: number, name: string): number => {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
-    throw badArgument(`${name} has to be an integer from ${least} to ${most}`)
+    throw badArgument(`${name} must be an integer from ${least} to ${most}`)
   }
   return value as number
 }
 
 /** flagOf checks a boolean and gives it as the core takes it, 1 or 0; or ERR_INVALID_ARGUMENT. */
 export const flagOf = (value: unknown, name: string): 0 | 1 => {
-  if (typeof value !== 'boolean') throw badArgument(`${name} has to be true or false`)
+  if (typeof value !== 'boolean') throw badArgument(`${name} must be true or false`)
   return value ? 1 : 0
 }
 
 /** finiteOf checks a finite number (a reading of a monotonic clock), or ERR_INVALID_TIME. */
 export const finiteOf = (value: unknown, name: string): number => {
-  if (!Number.isFinite(value)) throw badArgument(`${name} has to be a finite number`, 'ERR_INVALID_TIME')
+  if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`, 'ERR_INVALID_TIME')
   return value as number
 }
 
@@ -127,7 +127,7 @@ let lastLabel = ''
 /** labelOf checks an application's label, or ERR_INVALID_LABEL. Most applications have one, so the last good one is known. */
 export const labelOf = (value: unknown): string => {
   if (value === lastLabel && lastLabel !== '') return lastLabel
-  if (typeof value !== 'string') throw badArgument('label has to be a string')
+  if (typeof value !== 'string') throw badArgument('label must be a string')
   if (!/^[a-z][a-z0-9.-]{0,31}$/.test(value)) throw badArgument('label', 'ERR_INVALID_LABEL')
   lastLabel = value
   return value
@@ -164,7 +164,7 @@ const writeWideText = (value: string, into: Uint8Array, at: number, name: string
  * lone surrogates, control characters and other lengths, ERR_INVALID_ARGUMENT for what is no string.
  */
 export const writeText = (value: unknown, into: Uint8Array, at: number, name: string, least = 1): number => {
-  if (typeof value !== 'string') throw badArgument(`${name} has to be a string`)
+  if (typeof value !== 'string') throw badArgument(`${name} must be a string`)
   const { length } = value
   if (length < least || length > MAX_TEXT) throw badArgument(name, 'ERR_INVALID_TEXT')
   for (let index = 0; index < length; index++) {

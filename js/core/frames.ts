@@ -107,12 +107,12 @@ const readKey = (given: TrustedServerKey): TrustedKeyBytes => {
 }
 
 const readKeys = (keys: unknown): TrustedKeyBytes[] => {
-  if (!Array.isArray(keys)) throw badArgument('keys has to be an array')
+  if (!Array.isArray(keys)) throw badArgument('keys must be an array')
   const { length } = keys
-  if (length > MAX_KEYS) throw badArgument(`keys has more than ${MAX_KEYS} entries`)
+  if (length > MAX_KEYS) throw badArgument(`keys must have at most ${MAX_KEYS} entries`)
   const read = Array.from({ length }, (_, index) => readKey(keys[index]))
   // An id names one key for ever: a message that names it has to have one meaning.
-  if (new Set(read.map(({ id }) => id)).size < length) throw badArgument('two keys have the same id')
+  if (new Set(read.map(({ id }) => id)).size < length) throw badArgument('keys must have different ids')
   return read
 }
 

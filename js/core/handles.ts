@@ -149,7 +149,7 @@ export class Guard extends Handle implements ReplayGuard {
     const key = sizedBytesOf(key32, 32, 'key32')
     const session = sessionKey === undefined ? undefined : bytesOf(sessionKey, 'sessionKey')
     if (session && lengthOf(session) > 1024)
-      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'sessionKey' })
+      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'sessionKey must be at most 1024 bytes' })
     const times = [timeOf(timestampMs, 'timestampMs'), timeOf(expiresMs, 'expiresMs'), timeOf(nowMs, 'nowMs')] as const
     const { w, handle } = this
     w.begin().put(key)

@@ -17,8 +17,7 @@ const compileBytes = (bytes: unknown): Promise<WebAssembly.Module> =>
   WebAssembly.compile(bytesOf(bytes, 'source') as Uint8Array<ArrayBuffer>)
 
 const compileResponse = async (response: Response): Promise<WebAssembly.Module> => {
-  if (!response.ok)
-    throw new CountersignError('ERR_LOAD_FAILED', { detail: `its answer has status ${response.status}` })
+  if (!response.ok) throw new CountersignError('ERR_LOAD_FAILED', { detail: `HTTP status ${response.status}` })
   // Streaming refuses every other type, and a server that does not know .wasm is no reason to fail.
   const isWasm = response.headers.get('content-type') === 'application/wasm'
   return isWasm && WebAssembly.compileStreaming

@@ -43,7 +43,7 @@ const numberOf = (name: Message['numbers'][number], value: unknown): number => {
   if (name === 'timestampMs') return timeOf(value, name)
   if (name === 'sequence') return integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
   const index = ALGORITHMS.indexOf(value as Algorithm)
-  if (index < 0) throw badArgument("algorithm has to be 'ed25519' or 'es256'")
+  if (index < 0) throw badArgument("algorithm must be 'ed25519' or 'es256'")
   return index
 }
 

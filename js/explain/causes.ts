@@ -29,12 +29,12 @@ export type CauseName =
   | 'key_text'
 
 export const causes: { readonly [Name in CauseName]: string } = {
-  bom: 'a byte order mark stands in front: write the file without one',
+  bom: 'the text begins with a byte order mark: write the file without it',
   crlf: 'line ends were changed (CRLF and LF): send the body as binary',
   trailing_space: 'white space was added or cut at the end: do not trim, and do not end a body with a new line',
   white_space: 'the JSON was written again with other white space: send the text that was signed',
   float_spelling:
-    'the JSON was written again and a number is spelt otherwise (45.0 and 45): send the text that was signed',
+    'the JSON was written again and a number has another form (45.0 and 45): send the text that was signed',
   escaped_unicode: 'the JSON was written again with other escapes (\\u00e9 and é): send the text that was signed',
   escaped_slash: 'the JSON was written again with escaped slashes (\\/ and /): send the text that was signed',
   member_order: 'the JSON was written again with its members in another order: send the text that was signed',
@@ -50,8 +50,8 @@ export const causes: { readonly [Name in CauseName]: string } = {
   wrong_label: 'another label: client and server are configured for different applications',
   wrong_kind: 'another kind of message',
   cut_off: 'the end is missing',
-  longer: 'something follows',
-  key_text: 'the key was read otherwise'
+  longer: 'extra bytes follow',
+  key_text: 'the key was read in another way'
 }
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })

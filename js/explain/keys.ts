@@ -26,11 +26,11 @@ export const keyReadings = (text: string): readonly (readonly [string, Uint8Arra
   const all: readonly (readonly [string, Uint8Array | undefined])[] = [
     ['the text itself', encoder.encode(text)],
     ['the text without white space around it', encoder.encode(trimmed)],
-    ['the text with a new line behind it', encoder.encode(`${trimmed}\n`)],
+    ['the text with a new line after it', encoder.encode(`${trimmed}\n`)],
     ['the text in lower case', encoder.encode(trimmed.toLowerCase())],
     ['the text in upper case', encoder.encode(trimmed.toUpperCase())],
-    ['the bytes its hexadecimal stands for', hexBytes(trimmed)],
-    ['the bytes its base64 stands for', base64Bytes(trimmed)]
+    ['the bytes that its hexadecimal encodes', hexBytes(trimmed)],
+    ['the bytes that its base64 encodes', base64Bytes(trimmed)]
   ]
   return all.flatMap(([name, bytes]) => (bytes && bytes.length > 0 ? [[name, bytes] as const] : []))
 }

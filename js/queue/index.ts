@@ -34,6 +34,7 @@ export type {
  */
 export const intentQueue = (client: QueueClient, options: IntentQueueOptions = {}): IntentQueue => {
   const { request, on } = optionsOf(client, 'client')
-  if (typeof request !== 'function' || typeof on !== 'function') throw badArgument('client: connect makes one')
+  if (typeof request !== 'function' || typeof on !== 'function')
+    throw badArgument('client must be a Client; connect makes one')
   return new IntentQueue(client, readQueueOptions(options))
 }

@@ -26,18 +26,18 @@ const METHODS = ['list', 'add', 'put', 'delete', 'lock'] as const
 
 const storeOf = (value: IntentStore): IntentStore => {
   for (const name of METHODS)
-    if (typeof optionsOf(value, 'store')[name] !== 'function') throw badArgument(`store.${name} has to be a function`)
+    if (typeof optionsOf(value, 'store')[name] !== 'function') throw badArgument(`store.${name} must be a function`)
   return value
 }
 
 const functionOf = <T>(value: T, name: string): T => {
-  if (typeof value !== 'function') throw badArgument(`${name} has to be a function`)
+  if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
 const nameOf = (value: unknown): string => {
   if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
-  throw badArgument('name')
+  throw badArgument('name must be 1 to 64 characters of [A-Za-z0-9._-]')
 }
 
 /** readQueueOptions checks the options of intentQueue; throws usage errors. */

@@ -216,6 +216,6 @@ export class IntentQueue {
   async #miss(id: number, waiting: Waiting): Promise<void> {
     const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
     if (!isGone || !this.#waiting.delete(id)) return
-    waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab has sent it' }))
+    waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab sent the intent' }))
   }
 }

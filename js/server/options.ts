@@ -34,11 +34,12 @@ const checkParts = (options: GatewayOptions): void => {
   labelOf(label)
   signerOf(signer)
   if (options.keySigner !== undefined) signerOf(options.keySigner)
-  partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions is a SessionStore')
-  partOf(replay, ['reserve'], 'replay is a ReplayStore')
-  if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events is an EventStore')
+  partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions must be a SessionStore')
+  partOf(replay, ['reserve'], 'replay must be a ReplayStore')
+  if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events must be an EventStore')
   optionsOf(routes, 'createGateway: routes')
-  if (enrollment !== undefined) partOf(enrollment, ['owns', 'exchange'], 'enrollment: enrollment() makes one')
+  if (enrollment !== undefined)
+    partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
   for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'schedule', 'actionSecret'] as const)
@@ -54,21 +55,22 @@ const NINETY_DAYS_MS = 90 * DAY_MS
 
 const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
   if (serverKeys === undefined) return
-  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw badArgument('serverKeys: keys is a list')
+  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw badArgument('serverKeys: keys must be an array')
   integerOf(serverKeys.serial, 0, Number.MAX_SAFE_INTEGER, 'serverKeys.serial')
   for (const key of serverKeys.keys) {
     const { id, publicKey, notBefore = 0, notAfter } = optionsOf(key, 'serverKeys: a key')
-    if (typeof id !== 'string' || publicKey?.length !== 32) throw badArgument('serverKeys: id and publicKey (32 bytes)')
+    if (typeof id !== 'string' || publicKey?.length !== 32)
+      throw badArgument('serverKeys: each key must have an id and a publicKey of 32 bytes')
     integerOf(notBefore, 0, Number.MAX_SAFE_INTEGER, 'serverKeys: notBefore')
     integerOf(notAfter, notBefore, nowMs + NINETY_DAYS_MS, 'serverKeys: notAfter, within 90 days')
   }
 }
 
 const phaseOf = ({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase => {
-  if (!PHASES.includes(phase)) throw badArgument(`phase: ${PHASES.join(', ')}`)
+  if (!PHASES.includes(phase)) throw badArgument(`phase must be one of ${PHASES.join(', ')}`)
   functionOf(legacy, 'legacy')
   // Without it, any JSON that is posted anywhere would be taken for a message.
-  if (phase !== 'enforce' && endpoint === undefined) throw badArgument('phase: tell the endpoint of frames')
+  if (phase !== 'enforce' && endpoint === undefined) throw badArgument('phase: pass endpoint, the path of frames')
   return phase
 }
 
@@ -78,7 +80,7 @@ export const readOptions = (options: GatewayOptions) => {
   checkManifest(options, options.now?.() ?? Date.now())
   const { handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
   if (options.endpoint !== undefined && !/^\/[^?#]*$/.test(options.endpoint))
-    throw badArgument('endpoint is a path that begins with a slash')
+    throw badArgument('endpoint must be a path that begins with a slash')
   const window = options.window ?? {}
   const rates = options.rates ?? {}
   const limits = options.limits ?? {}

@@ -45,10 +45,10 @@ const read = (path: string): KeyObject => {
   try {
     // Windows has no such bits.
     if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) {
-      throw refuse('others than its owner may read it; make a new key if they did, else chmod 600')
+      throw refuse('other users may read it; run chmod 600, or make a new key if they have read it')
     }
     const key = createPrivateKey(readFileSync(file))
-    if (key.asymmetricKeyType !== 'ed25519') throw refuse('it holds no Ed25519 key')
+    if (key.asymmetricKeyType !== 'ed25519') throw refuse('it does not hold an Ed25519 key')
     return key
   } catch (error) {
     throw error instanceof CountersignError ? error : refuse('it is not a PKCS #8 PEM key', error)
@@ -69,7 +69,7 @@ const read = (path: string): KeyObject => {
  * ```
  */
 export const serverKeyFile = (path: string): ServerSigner => {
-  if (typeof path !== 'string' || path === '') throw refuse('its path is a string')
+  if (typeof path !== 'string' || path === '') throw refuse('its path must be a string')
   let key: KeyObject
   try {
     key = read(path)

@@ -63,7 +63,7 @@ export class TestClock {
   }
 
   set driftPpm(ppm: number) {
-    if (!(Math.abs(ppm) < MAX_DRIFT_PPM)) throw badArgument('driftPpm lies between -1,000,000 and 1,000,000')
+    if (!(Math.abs(ppm) < MAX_DRIFT_PPM)) throw badArgument('driftPpm must lie between -1,000,000 and 1,000,000')
     this.#catchUp()
     this.#rate = 1 + ppm * 1e-6
   }
@@ -92,9 +92,9 @@ export class TestClock {
    */
   async sleep(ms: number, options: { monotonic?: 'stands' | 'runs' } = {}): Promise<void> {
     const { monotonic = 'stands' } = optionsOf(options, 'options')
-    if (monotonic !== 'stands' && monotonic !== 'runs') throw badArgument('monotonic: stands or runs')
-    if (!(finiteOf(ms, 'ms') >= 0)) throw badArgument('ms', 'ERR_INVALID_TIME')
-    if (this.wakesMs !== undefined) throw badArgument('it sleeps already')
+    if (monotonic !== 'stands' && monotonic !== 'runs') throw badArgument('monotonic must be stands or runs')
+    if (!(finiteOf(ms, 'ms') >= 0)) throw badArgument('ms must not be negative', 'ERR_INVALID_TIME')
+    if (this.wakesMs !== undefined) throw badArgument('the clock is already asleep')
     this.#catchUp()
     const standsStill = monotonic === 'stands'
     const fromMs = this.#time.nowMs

@@ -57,14 +57,14 @@ const PROXY_ANSWERS: readonly ProxyAnswer[] = [401, 403, 502, 'captive-portal']
 
 const chanceOf = (value: unknown, name: string): void => {
   if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 1)) {
-    throw badArgument(`${name} is a chance from 0 to 1`)
+    throw badArgument(`${name} must be a chance from 0 to 1`)
   }
 }
 
 const checkDelay = (delay: WayFaults['delayMs'], name: string): void => {
   const [least, most] = Array.isArray(delay) ? delay : [delay ?? 0, delay ?? 0]
   const isRange = finiteOf(least, name) >= 0 && finiteOf(most, name) >= least
-  if (!isRange) throw badArgument(`${name} is a number of milliseconds, or two in their order`)
+  if (!isRange) throw badArgument(`${name} must be milliseconds: one number, or two in ascending order`)
 }
 
 const checkWay = (way: WayFaults, name: string): void => {
@@ -78,21 +78,21 @@ const checkWay = (way: WayFaults, name: string): void => {
   ] as const) {
     chanceOf(chance, `${name}.${of}`)
   }
-  if (cut !== undefined && typeof cut !== 'boolean') throw badArgument(`${name}.cut is true or false`)
-  if (tamper !== undefined && typeof tamper !== 'function') throw badArgument(`${name}.tamper is a function`)
+  if (cut !== undefined && typeof cut !== 'boolean') throw badArgument(`${name}.cut must be true or false`)
+  if (tamper !== undefined && typeof tamper !== 'function') throw badArgument(`${name}.tamper must be a function`)
 }
 
 /** checkFaults throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for faults that cannot be meant. */
 export const checkFaults = (faults: LinkFaults): LinkFaults => {
   const { up, down, proxy } = optionsOf(faults, 'faults')
   const known = new Set(['up', 'down', 'proxy'])
-  for (const name of Object.keys(faults)) if (!known.has(name)) throw badArgument(`faults: ${name} is none of them`)
+  for (const name of Object.keys(faults)) if (!known.has(name)) throw badArgument(`faults: there is no fault ${name}`)
   if (up) checkWay(up, 'up')
   if (down) checkWay(down, 'down')
   if (proxy) {
     chanceOf(proxy.chance, 'proxy.chance')
     for (const answer of proxy.answers ?? [])
-      if (!PROXY_ANSWERS.includes(answer)) throw badArgument('proxy.answers: 401, 403, 502, captive-portal')
+      if (!PROXY_ANSWERS.includes(answer)) throw badArgument('proxy.answers must list 401, 403, 502 or captive-portal')
   }
   return faults
 }
@@ -124,7 +124,7 @@ const pages = {
  */
 export const proxyAnswer = (kind: ProxyAnswer): Response => {
   const page = pages[kind]
-  if (page === undefined) throw badArgument('a proxy answers 401, 403, 502 or captive-portal')
+  if (page === undefined) throw badArgument('the answer of a proxy must be 401, 403, 502 or captive-portal')
   return new Response(page, {
     status: kind === 'captive-portal' ? 200 : kind,
     headers: { 'content-type': 'text/html', date: 'Thu, 01 Jan 1970 00:00:00 GMT' }

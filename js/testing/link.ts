@@ -78,14 +78,14 @@ export class TestLink {
    */
   once(faults: LinkFaults, options: { times?: number; isMeant?: (type: string) => boolean } = {}): void {
     const { times = 1, isMeant = () => true } = optionsOf(options, 'options')
-    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times is a positive whole number')
-    if (typeof isMeant !== 'function') throw badArgument('isMeant is a function')
+    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times must be a positive whole number')
+    if (typeof isMeant !== 'function') throw badArgument('isMeant must be a function')
     this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
   }
 
   /** cut parts the client from the gateway, in one direction or both, until heal. */
   cut(way: 'up' | 'down' | 'both' = 'both'): void {
-    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut: up, down or both')
+    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
     const { up, down } = this.#faults
     this.#faults = {
       ...this.#faults,

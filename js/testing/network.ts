@@ -35,8 +35,8 @@ export class TestNetwork {
 
   /** link makes a client's link; throws ERR_INVALID_ARGUMENT where the name is taken. */
   link(name: string, clock: TestClock): TestLink {
-    if (typeof name !== 'string' || name === '') throw badArgument('a link has a name')
-    if (this.#links.has(name)) throw badArgument(`there is a link of the name ${name} already`)
+    if (typeof name !== 'string' || name === '') throw badArgument('a link must have a name')
+    if (this.#links.has(name)) throw badArgument(`a link with the name ${name} exists already`)
     const address = `192.0.2.${(this.#links.size % 250) + 1}`
     const link = new TestLink(this, name, clock, this.#random.fork(name), address)
     this.#links.set(name, link)
@@ -45,14 +45,15 @@ export class TestNetwork {
 
   /** lead has the network lead to another gateway from now on. */
   lead(handle: Handle): void {
-    if (typeof handle !== 'function') throw badArgument('lead takes a function of a Request')
+    if (typeof handle !== 'function') throw badArgument('lead: pass a function of a Request')
     this.#handle = handle
   }
 
   /** replay sends a request of the log once more, as whoever captured it would; gives the gateway's answer. */
   async replay(entry: LogEntry): Promise<Response> {
     const { method, target, headers, body } = optionsOf(entry, 'entry')
-    if (entry.status !== undefined) throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'not a request' })
+    if (entry.status !== undefined)
+      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'the log entry is not a request' })
     const copy = copyOf(body, 'body')
     const request = new Request(new URL(target, 'https://gateway.test'), {
       method,

@@ -58,7 +58,7 @@ export class InsecureRandom {
 
   /** pick gives one of the items; throws ERR_INVALID_ARGUMENT where there is none. */
   pick<T>(items: readonly T[]): T {
-    if (items.length === 0) throw badArgument('pick: there is nothing to pick from')
+    if (items.length === 0) throw badArgument('pick: the list is empty')
     return items[Math.floor(this.fraction() * items.length)] as T
   }
 
@@ -101,7 +101,7 @@ const refuseProduction = (): void => {
  */
 export const insecureRandom = (seed: Seed): InsecureRandom => {
   refuseProduction()
-  if (typeof seed !== 'string' && !Number.isFinite(seed)) throw badArgument('seed is a number or a text')
+  if (typeof seed !== 'string' && !Number.isFinite(seed)) throw badArgument('seed must be a number or a string')
   return new InsecureRandom(String(seed))
 }
 

@@ -69,7 +69,7 @@ export class TestTime {
 
   /** @internal */
   add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: Timer['kind']): () => void {
-    if (typeof run !== 'function') throw badArgument('run has to be a function')
+    if (typeof run !== 'function') throw badArgument('run must be a function')
     const dueMs = this.#nowMs + Math.max(0, finiteOf(afterMs, 'afterMs'))
     const timer = { run, dueMs: Math.max(dueMs, owner?.wakesMs ?? dueMs), order: this.#order++, owner, kind }
     this.#timers.push(timer)
@@ -106,7 +106,7 @@ export class TestTime {
    * time is being moved already, with ERR_INVALID_TIME for a negative `ms`, and with what a timer throws.
    */
   async advance(ms: number): Promise<void> {
-    if (finiteOf(ms, 'ms') < 0) throw badArgument('time does not go back', 'ERR_INVALID_TIME')
+    if (finiteOf(ms, 'ms') < 0) throw badArgument('time cannot go back', 'ERR_INVALID_TIME')
     await this.#move(async () => {
       const endMs = this.#nowMs + ms
       await this.settle()
@@ -137,7 +137,7 @@ export class TestTime {
         }
         if (idleMs >= STUCK_MS) {
           throw new CountersignError('ERR_TIMEOUT', {
-            detail: 'nothing is left to happen in this test, and it still waits'
+            detail: 'the test still waits, but no timer or message is left'
           })
         }
         idleMs += 5
@@ -161,7 +161,7 @@ export class TestTime {
   }
 
   async #move(work: () => Promise<void>): Promise<void> {
-    if (this.#isMoving) throw badArgument('time is being moved already: await the earlier advance, run or sleep')
+    if (this.#isMoving) throw badArgument('time is already moving; await the earlier advance, run or sleep')
     this.#isMoving = true
     try {
       await work()

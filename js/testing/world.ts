@@ -145,7 +145,7 @@ export class TestWorld {
  */
 export const createTestWorld = async (options: TestWorldOptions = {}): Promise<TestWorld> => {
   const { seed = 1, startMs, patienceMs, server: clockOptions, ...gatewayOptions } = optionsOf(options, 'options')
-  if ('now' in gatewayOptions) throw badArgument('the world has a clock of its own: serverClock')
+  if ('now' in gatewayOptions) throw badArgument('do not pass now; the world has its own serverClock')
   const random = insecureRandom(seed)
   const time = createTestTime({
     ...(startMs === undefined ? {} : { startMs }),

@@ -76,7 +76,7 @@ test('inspect knows signing inputs, JSON messages, events, proofs and knocks; th
   for (const bytes of ['', 'hello', '{}', '[1]', randomBytes(300), '{"a":']) {
     const { status, stdout, stderr } = await run(['inspect', '-'], bytes)
     assert.deepEqual([status, stdout], [2, ''])
-    assert.match(stderr, /^countersign: this is no frame[^\n]*\n$/)
+    assert.match(stderr, /^countersign: the input is not a frame[^\n]*\n$/)
   }
 })
 
@@ -94,7 +94,7 @@ test('verify gives exit code 0 for what verifies, 1 with a reason for what does 
   assert.deepEqual(await verdict(frameFile, '--public-key', other), [1, 'frame: REFUSED, signature'])
   const swapped = await file('swapped', Buffer.concat([frame.subarray(0, -1), Buffer.from('!')]))
   assert.deepEqual(await verdict(swapped, '--public-key', publicKey), [1, 'frame: REFUSED, payload_hash'])
-  assert.deepEqual(await verdict(frameFile), [2, 'countersign: a frame is verified with --public-key'])
+  assert.deepEqual(await verdict(frameFile), [2, 'countersign: to verify a frame, pass --public-key'])
   assert.equal((await verdict(frameFile, '--public-key', 'short'))[0], 2)
 
   const stats = await createDeviceKey()
@@ -164,7 +164,7 @@ test('explain compares what was signed with what arrived, and says what a code m
   const traced = await run(['explain', '--secret', secretFile, '--tag', tag, 'message'])
   assert.deepEqual(
     [traced.status, traced.stdout],
-    [0, 'key_text: the key was read otherwise: the tag was made with the text without white space around it\n']
+    [0, 'key_text: the key was read in another way: the tag was made with the text without white space around it\n']
   )
 })
 
@@ -189,7 +189,7 @@ test('keygen makes files of mode 0600 that load, and never writes over one', asy
     const before = await readFile(path)
     const again = await run(['keygen', kind, path])
     assert.equal(again.status, 2)
-    assert.match(again.stderr, /exists: keys are never written over\n$/)
+    assert.match(again.stderr, /exists; keygen never overwrites a key\n$/)
     assert.deepEqual(await readFile(path), before)
     assert.equal(await loads[kind](path), true, kind)
   }
@@ -258,7 +258,7 @@ test('mistakes are one line and exit code 2, with nothing on standard output', a
     assert.deepEqual([status, stdout], [2, ''], args.join(' '))
     assert.match(stderr, /^countersign: [^\n]+\n$/, args.join(' '))
   }
-  assert.match((await run(['inspect', 'fraem.bin'])).stderr, /, and there is no such file\n$/)
+  assert.match((await run(['inspect', 'fraem.bin'])).stderr, /, and no file has this name\n$/)
   assert.equal(
     (await run(['inspect', '--what'])).stderr,
     "countersign: Unknown option '--what'; see countersign --help\n"

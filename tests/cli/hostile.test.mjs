@@ -22,7 +22,7 @@ test('names and times of a message cannot write on the terminal, and a member of
   for (const proof of [null, 7, 'a'.repeat(300_000), [1]]) {
     const { status, stdout, stderr } = await run(['inspect', '-'], JSON.stringify({ action_proof: proof }))
     assert.deepEqual([status, stdout], [2, ''])
-    assert.match(stderr, /^countersign: this is no frame/)
+    assert.match(stderr, /^countersign: the input is not a frame/)
   }
   const { stderr } = await run([evil])
   assert.match(stderr, /^[\x20-\x7e]+\n$/)

@@ -72,7 +72,7 @@ test('another key over the sessions of a Redis is refused in one line', async (t
   await signIn(t, one)
   const { how, output } = await runGateway(t, { STORE: redis.url })
   assert.equal(how, 'ended with 1')
-  assert.match(output, /^countersign: \S+server\.key is missing though there are sessions: [^\n]+\n$/)
+  assert.match(output, /^countersign: \S+server\.key is missing, but there are sessions: [^\n]+\n$/)
 })
 
 test('STORE=memory serves, and leaves nothing but the key', async (t) => {

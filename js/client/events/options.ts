@@ -10,20 +10,21 @@ const afterOf = (value: EventsOptions['after']): Partial<EventCursor> | undefine
   if (value === undefined) return undefined
   if (typeof value === 'number') return { sequence: integerOf(value, 0, Number.MAX_SAFE_INTEGER, 'after') }
   const { stream, sequence } = optionsOf(value, 'after')
-  if (typeof stream !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(stream)) throw badArgument('after.stream')
+  if (typeof stream !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(stream))
+    throw badArgument('after.stream must be 22 characters of base64url')
   return { stream, sequence: integerOf(sequence, 0, Number.MAX_SAFE_INTEGER, 'after.sequence') }
 }
 
 const typesOf = (value: unknown): readonly string[] | undefined => {
   if (value === undefined) return undefined
-  if (!Array.isArray(value)) throw badArgument('types has to be an array')
+  if (!Array.isArray(value)) throw badArgument('types must be an array')
   return Array.from(value, (type) => textOf(type, 'a type'))
 }
 
 const carrierOf = (value: unknown): Carrier | undefined => {
   if (value === undefined || value === 'auto') return undefined
   if (value === 'sse' || value === 'websocket' || value === 'poll') return value
-  throw badArgument('carrier: auto, sse, websocket or poll')
+  throw badArgument('carrier must be auto, sse, websocket or poll')
 }
 
 /** readEventsOptions checks the options of `events()`; throws usage errors. */

@@ -125,7 +125,7 @@ export class Place {
     this.isBack = false
     if (type === 'cs.revoked') return undefined
     if (type === 'cs.gap') this.#takeGap(payload, connection)
-    else if (connection.isGapDue) throw badSequence('events were lost, and no cs.gap said so')
+    else if (connection.isGapDue) throw badSequence('events are missing without a cs.gap')
     // Two on one connection lie seconds apart: the same one again would hide that nothing else comes.
     else if (type === 'cs.time') connection.sinceMs = timestampMs + 1
     else this.moveTo({ stream, sequence })

@@ -22,7 +22,10 @@ const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
   const within = <T>(work: () => Promise<T>): Promise<T> =>
     withinLimits(limits, async () => work()).catch((error) => {
       if (error?.code !== 'ERR_TIMEOUT') throw error
-      throw new CountersignError('ERR_STORAGE_BLOCKED', { cause: error, detail: `no answer in ${STORE_MS} ms` })
+      throw new CountersignError('ERR_STORAGE_BLOCKED', {
+        cause: error,
+        detail: `the store did not answer within ${STORE_MS} ms`
+      })
     })
   return {
     get: (name) => within(() => store.get(name)),
@@ -131,7 +134,8 @@ export class Keeper {
         done[0] ??= work(store, name)
         return done[0]
       })
-      if (!done[0]) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'lock has not run its work' })
+      if (!done[0])
+        throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'lock of the store did not call its function' })
       return done[0]
     }, mayMove)
   }

@@ -56,7 +56,7 @@ export class Account {
     this.tabs = openTabs(settings.name, settings.store?.scope)
     this.tabs.listen('record', ({ is, leaving }) => {
       if (leaving) this.#leaving = leaving
-      else this.later('what another tab did is not known', this.reload(is === 'signed-out'))
+      else this.later('the change of another tab could not be read', this.reload(is === 'signed-out'))
     })
   }
 

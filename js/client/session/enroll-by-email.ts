@@ -50,8 +50,8 @@ export const enrollByEmail = async (client: Enrollable, options: EmailEnrollment
     const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
     const given: unknown = await ask(challenge)
     if (given === null || given === undefined)
-      throw new CountersignError('ERR_ABORTED', { detail: 'no code was given' })
-    if (typeof given !== 'string' || given === '') throw badArgument('code has to be text')
+      throw new CountersignError('ERR_ABORTED', { detail: 'code returned null' })
+    if (typeof given !== 'string' || given === '') throw badArgument('code must return a string')
     const body = {
       challenge_id: challenge,
       code: given,

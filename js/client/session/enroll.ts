@@ -80,8 +80,9 @@ const enrollKey = async (line: EnrollLine, key: DeviceKey, register: Register): 
     post: (path, body, signal) => post(line, path, body, signal)
   })
   const receivedMs = clock.monotonic()
-  if (!proved) throw badArgument('register has to call prove before it confirms')
-  if (typeof response?.headers?.get !== 'function') throw badArgument('register resolves to the confirm Response')
+  if (!proved) throw badArgument('register must call prove before it confirms')
+  if (typeof response?.headers?.get !== 'function')
+    throw badArgument('register must resolve to the Response of confirm')
   return withinLimits(limitsOf(line), (signal) =>
     readConfirmation(line, response, proved as Proved, receivedMs, signal)
   )

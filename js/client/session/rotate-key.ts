@@ -59,7 +59,7 @@ const resolve = async (host: Host, session: Session, next: DeviceKey): Promise<v
     const serverMs = await ask(host, session, key)
     if (serverMs !== undefined) return use(host, session, key, serverMs)
   }
-  throw new CountersignError('ERR_UNAUTHENTICATED', { detail: 'neither the old nor the new key' })
+  throw new CountersignError('ERR_UNAUTHENTICATED', { detail: 'the server refuses the old and the new key' })
 }
 
 /** settle finds out which key the server has, where the record has two; rejects as a request does. */

@@ -49,7 +49,7 @@ export const readTarget = (origin: string, input: string | URL | Request, init: 
     const url = resolveUrl(isA('URL', input) ? (input as URL).href : (request?.url ?? input), origin)
     // Request refuses the methods that fetch refuses; it leaves `patch` as it is, which no server knows.
     const verb = new Request(origin, { method: String(method) }).method.toUpperCase()
-    if (body === null && request?.bodyUsed) throw badArgument('the body of this Request has been used')
+    if (body === null && request?.bodyUsed) throw badArgument('the body of the Request was already read')
     // A Response takes every kind of body in every engine, a Request does not; bytes are copied here and now.
     const given = body === null ? request : new Response(body)
     const all = new Headers(headers)

@@ -28,7 +28,7 @@ export const send = async (
     if (signal.aborted) throw signal.reason
     // Node says what was wrong, a browser does not. The next try would be redirected as well.
     const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
-    const redirect = { detail: 'a redirect', retry: 'never' } as const
+    const redirect = { detail: 'the server redirected the request', retry: 'never' } as const
     throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : {}) })
   }
 }
@@ -84,7 +84,7 @@ export const readBody = async (response: Message, limits: ReadLimits): Promise<B
     throw new CountersignError(tooLarge)
   }
   if (response.bodyUsed || response.body?.locked)
-    throw new CountersignError('ERR_NETWORK', { detail: 'the body has been read' })
+    throw new CountersignError('ERR_NETWORK', { detail: 'the body was already read' })
   const reader = response.body?.getReader()
   if (!reader) return new Uint8Array(0)
   const cancel = (): void => {

@@ -80,7 +80,7 @@ export const readSet = (
 ): { serial: number; keys: readonly ServerKey[] } => {
   const { label, serverKeys: configured, compatible } = settings
   const { envelope, payload } = splitFrame(frame)
-  if (payload.length > MAX_BYTES) refuse('too large')
+  if (payload.length > MAX_BYTES) refuse('the set is too large')
   const rules = { label, keys: configured, requestId, timeFloorMs: clock.floorMs, anyKey: true }
   const { timestampMs } = core.openEnvelope(envelope, core.sha256(payload), rules)
   const question = {
@@ -88,16 +88,18 @@ export const readSet = (
     ...{ requestId: requestId.replace(/\..*/, ''), payloadHash: core.sha256(new Uint8Array(0)) }
   }
   // An answer to another question, an echo above all, would have whatever payload somebody wanted signed (R126).
-  if (!compatible && core.beginRequest(question).requestId !== requestId) refuse('not an answer to cs.keys')
+  if (!compatible && core.beginRequest(question).requestId !== requestId)
+    refuse('the answer does not belong to cs.keys')
   const { serial, keys } = JSON.parse(new TextDecoder().decode(payload)) as { serial: number; keys: Delivered[] }
-  if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial')
+  if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial is not a whole number')
   const delivered = keys.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
-    if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS)) refuse('not_after')
+    if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS))
+      refuse('not_after is too late or before not_before')
     const known = configured.find((key) => key.id === id)
     if (!known) return { id, publicKey, ...(notBefore === undefined ? {} : { notBefore }), notAfter }
-    return encodeBase64(known.publicKey) === publicKey ? [] : refuse('another key under a configured id')
+    return encodeBase64(known.publicKey) === publicKey ? [] : refuse('a configured id has another key')
   })
   const all = serverKeysOf([...configured, ...delivered])
-  if (!all.every(({ publicKey }) => core.isAcceptableEd25519Key(publicKey))) refuse('a key that nobody may have')
+  if (!all.every(({ publicKey }) => core.isAcceptableEd25519Key(publicKey))) refuse('a key is of small order')
   return { serial, keys: all }
 }

@@ -127,7 +127,8 @@ export class ServerKeys implements Trust {
     const { readSet } = await loadSets()
     const { serial, keys } = refused(() => readSet(this.#host, set, tools))
     if (serial === this.#serial) return false
-    if (serial < this.#serial) throw new CountersignError('ERR_KEY_SET_REFUSED', { detail: 'an older set' })
+    if (serial < this.#serial)
+      throw new CountersignError('ERR_KEY_SET_REFUSED', { detail: 'the client has a newer set' })
     this.#serial = serial
     this.keys = keys
     // Without T, nothing binds an answer to its question: such a set is not for later (R126).

@@ -23,7 +23,7 @@ export const createBatch = async (
   options: ProofOptions = {}
 ): Promise<{ text: string }> => {
   if (!Array.isArray(actions) || actions.length === 0 || actions.length > MAX_BATCH) {
-    throw badArgument(`actions has to be an array of 1 to ${MAX_BATCH}`)
+    throw badArgument(`actions must be an array of 1 to ${MAX_BATCH}`)
   }
   const texts = await Promise.all(actions.map(async (action) => (await createProof(secret, action, options)).text))
   return { text: `{"${BATCH}":[${texts.map((text) => text.slice(`{"${OUTER}":`.length, -1)).join(',')}]}` }

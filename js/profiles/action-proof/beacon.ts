@@ -21,8 +21,8 @@ export const createProofNow = (
   fields: NewAction,
   options: ProofOptions = {}
 ): { text: string } => {
-  if (typeof optionsOf(core, 'core').hmacSha256 !== 'function') throw badArgument('core is what loadCore gives')
-  if (typeof secretText !== 'string' || secretText === '') throw badArgument('the secret has to be a text')
+  if (typeof optionsOf(core, 'core').hmacSha256 !== 'function') throw badArgument('core must be the result of loadCore')
+  if (typeof secretText !== 'string' || secretText === '') throw badArgument('the secret must be a non-empty string')
   const encoder = new TextEncoder()
   const message = messageOf(fields, options)
   return { text: bodyOf(message, encodeHex(core.hmacSha256(encoder.encode(secretText), encoder.encode(message)))) }

@@ -37,7 +37,7 @@ export class SecretKey {
 
 /** secretKeyOf checks an argument that has to be a secret, or throws ERR_INVALID_ARGUMENT. */
 export const secretKeyOf = (value: unknown): SecretKey => {
-  if (!(value instanceof SecretKey)) throw badArgument('secret is what importSecret gives')
+  if (!(value instanceof SecretKey)) throw badArgument('secret must be the result of importSecret')
   return value
 }
 
@@ -54,9 +54,9 @@ export const isKeyId = (value: unknown): value is string =>
  */
 export const importSecret = async (text: string, options: { id?: string } = {}): Promise<SecretKey> => {
   const { id } = optionsOf(options, 'options')
-  if (typeof text !== 'string' || text === '') throw badArgument('the secret has to be a text')
+  if (typeof text !== 'string' || text === '') throw badArgument('the secret must be a non-empty string')
   if (/\p{Cs}/u.test(text)) throw badArgument('the secret has a lone surrogate')
-  if (id !== undefined && !isKeyId(id)) throw badArgument('id has to be 1 to 64 of [A-Za-z0-9_-]')
+  if (id !== undefined && !isKeyId(id)) throw badArgument('id must be 1 to 64 characters of [A-Za-z0-9_-]')
   return new SecretKey(await importMacKey(encoder.encode(text)), id)
 }
 

@@ -32,12 +32,12 @@ export const timeOfTimestamp = (value: unknown): number | undefined => {
 
 const timestampOf = (value: unknown): string => {
   if (typeof value === 'string') {
-    if (timeOfTimestamp(value) === undefined) throw badArgument('timestamp has to be YYYY-MM-DDTHH:MM:SS[.fff]Z')
+    if (timeOfTimestamp(value) === undefined) throw badArgument('timestamp must be YYYY-MM-DDTHH:MM:SS[.fff]Z')
     return value
   }
   const ms = value instanceof Date ? value.getTime() : value
   const isTime = typeof ms === 'number' && Number.isFinite(ms) && ms >= 0 && ms <= 253_402_300_799_999
-  if (!isTime) throw badArgument('timestamp has to be a time before the year 10000')
+  if (!isTime) throw badArgument('timestamp must be a time before the year 10000')
   return new Date(ms).toISOString()
 }
 
@@ -50,10 +50,10 @@ const timestampOf = (value: unknown): string => {
  */
 export const proofMessage = (fields: ActionFields): string => {
   const { actionType, timestamp, actionData, expectedPoints, nonce } = optionsOf(fields, 'fields')
-  if (!isActionType(actionType)) throw badArgument('actionType has to be 1 to 128 characters')
-  if (!isNonce(nonce)) throw badArgument('nonce has to be 8 to 128 of ! to ~')
+  if (!isActionType(actionType)) throw badArgument('actionType must be 1 to 128 characters')
+  if (!isNonce(nonce)) throw badArgument('nonce must be 8 to 128 characters from ! to ~')
   if (typeof expectedPoints !== 'number' || !Number.isFinite(expectedPoints)) {
-    throw badArgument('expectedPoints has to be a finite number')
+    throw badArgument('expectedPoints must be a finite number')
   }
   const values = [actionType, timestampOf(timestamp), cleanJson(actionData, 'actionData'), expectedPoints, nonce]
   return `{${MEMBERS.map((name, at) => `"${name}":${JSON.stringify(values[at])}`).join(',')}}`

@@ -26,7 +26,7 @@ export type ActionClient = {
 
 const clientOf = (client: ActionClient): ActionClient => {
   if (typeof client?.request !== 'function' || typeof client.sign !== 'function')
-    throw badArgument('client is a Client')
+    throw badArgument('client must be a Client')
   return client
 }
 

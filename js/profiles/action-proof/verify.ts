@@ -140,7 +140,7 @@ export const verifyProof = async (rawBody: BytesLike | string, options: VerifyOp
   integerOf(maxAgeMs, 1, 86_400_000, 'maxAgeMs')
   integerOf(skewMs, 0, 86_400_000, 'skewMs')
   // Any other word would be a wish that is not granted, and nobody told.
-  if (mode !== 'slices' && mode !== 'excise') throw badArgument("mode is 'slices' or 'excise'")
+  if (mode !== 'slices' && mode !== 'excise') throw badArgument("mode must be 'slices' or 'excise'")
   const body = scanBody(rawBody, 2)
   const raw = body?.members.get(OUTER)
   const opened = body && raw && openProof(body.text, raw, mode)

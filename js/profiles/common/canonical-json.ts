@@ -45,7 +45,7 @@ const createWatch = (name: string) => {
     while (trail.length > 0 && trail.at(-1)?.holder !== this) trail.pop()
     const path = trail.length === 0 ? name : `${trail.at(-1)?.path}${stepOf(this, key)}`
     const entry = given instanceof Number || given instanceof String ? given.valueOf() : given
-    if (key === '__proto__' && !isArray(this)) throw badArgument(`${path} is a name that objects keep for themselves`)
+    if (key === '__proto__' && !isArray(this)) throw badArgument(`${path} is a reserved name`)
     const problem = hasLoneSurrogate(key) ? 'has a lone surrogate in its name' : problemOf(entry)
     if (problem) throw badArgument(`${path} ${problem}`)
     if (typeof entry !== 'object' || entry === null) return entry
@@ -68,7 +68,7 @@ export const cleanJson = (value: unknown, name: string): Json => {
   } catch (cause) {
     throw isCountersignError(cause) ? cause : badArgument(`${name} cannot be read as JSON`)
   }
-  if (text === undefined) throw badArgument(`${name} is nothing that JSON can say`)
+  if (text === undefined) throw badArgument(`${name} has no JSON form`)
   return JSON.parse(text)
 }
 

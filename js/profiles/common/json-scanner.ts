@@ -150,7 +150,7 @@ export const scanJson = (text: string, levels: number): RawValue => {
     if (done === undefined) done = begin(member(top))
     else if (scanner.take(',')) done = begin(member(top))
     else if (scanner.take(top.names ? '}' : ']')) done = close()
-    else throw bad('a comma or an end')
+    else throw bad('a comma or an end is missing')
   }
   if (!done || !scanner.isDone) throw bad('something follows the value')
   return done

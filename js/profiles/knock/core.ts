@@ -185,6 +185,6 @@ export const randomBytesOf = (given: unknown, size: number): Bytes => {
   try {
     return copyOf(sizedBytesOf(given, size, 'random'), 'random')
   } catch (cause) {
-    throw badArgument(`random(${size}) has to give ${size} bytes: ${(cause as Error).message}`)
+    throw badArgument(`random(${size}) must return ${size} bytes: ${(cause as Error).message}`)
   }
 }

@@ -49,23 +49,24 @@ const hexKey = (file: Bytes): Bytes => {
 export const importKnockKey = async (fileBytes: BytesLike): Promise<KnockKey> => {
   const file = copyOf(fileBytes, 'fileBytes')
   const raw = file.length === KEY_BYTES ? file : hexKey(file)
-  if (raw.every((byte) => byte === 0)) throw badKey('all zero')
+  if (raw.every((byte) => byte === 0)) throw badKey('the key is all zero')
   return new KnockKey(await importMacKey(raw))
 }
 
 /** knockKeyOf checks an argument that has to be a key, or throws ERR_INVALID_ARGUMENT. */
 export const knockKeyOf = (value: unknown): KnockKey => {
-  if (!(value instanceof KnockKey)) throw badArgument('key is what importKnockKey gives')
+  if (!(value instanceof KnockKey)) throw badArgument('key must be the result of importKnockKey')
   return value
 }
 
 /** derOfPem reads one PEM block (RFC 7468) of that label; throws ERR_BAD_RSA_KEY for anything else. */
 export const derOfPem = (pem: unknown, label: 'PUBLIC KEY' | 'PRIVATE KEY'): Bytes => {
-  if (typeof pem !== 'string') throw badArgument(`${label.toLowerCase()}: a PEM text`)
+  if (typeof pem !== 'string') throw badArgument(`the ${label.toLowerCase()} must be a PEM text`)
   const found = new RegExp(
     `^\\s*-----BEGIN ${label}-----\\r?\\n([A-Za-z0-9+/=\\r\\n]+)-----END ${label}-----\\s*$`
   ).exec(pem)
   const der = decodeBase64((found?.[1] ?? '').replace(/[\r\n]/g, ''))
-  if (!der || der.length === 0) throw new CountersignError('ERR_BAD_RSA_KEY', { detail: `no PEM of a ${label}` })
+  if (!der || der.length === 0)
+    throw new CountersignError('ERR_BAD_RSA_KEY', { detail: `the text is not a PEM of a ${label}` })
   return der
 }

@@ -47,7 +47,7 @@ export const relayKnock = async (
   const name = new TextEncoder().encode(textOf(target, 'target'))
   const waitMs = integerOf(replyWithinMs, 0, 10_000, 'replyWithinMs')
   const bytes = randomBytesOf(datagram, (datagram as Uint8Array)?.byteLength)
-  if (typeof client?.request !== 'function') throw badArgument('client has to be a Client')
+  if (typeof client?.request !== 'function') throw badArgument('client must be a Client')
   // One byte of the name's length, the name, two bytes of patience, the datagram.
   const payload = new Uint8Array(1 + name.length + 2 + bytes.length)
   payload.set([name.length, ...name, waitMs >> 8, waitMs & 0xff])

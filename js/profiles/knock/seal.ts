@@ -31,7 +31,7 @@ const paddingOf = (random: RandomBytes, size: number): Bytes => {
   for (let at = 0; at < size; at++) {
     // A generator that gives nothing but zeros must not hang a page.
     for (let tries = 0; padding[at] === 0; tries++) {
-      if (tries === 64) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random gives zeros' })
+      if (tries === 64) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random returns only zeros' })
       padding[at] = randomBytesOf(random(1), 1)[0] as number
     }
   }
@@ -52,7 +52,7 @@ const sealHybrid = async (
 ): Promise<Bytes> => {
   // The hybrid versions say nothing of other sizes, and the daemon takes none.
   if (core.publicKeySize(der) !== HYBRID_BLOCK) {
-    throw new CountersignError('ERR_BAD_RSA_KEY', { detail: 'versions 3 and 4 take 2048 bits' })
+    throw new CountersignError('ERR_BAD_RSA_KEY', { detail: 'versions 3 and 4 need 2048 bits' })
   }
   const contentKey = randomBytesOf(random(CONTENT_KEY), CONTENT_KEY)
   const nonce = randomBytesOf(random(NONCE), NONCE)
@@ -102,7 +102,7 @@ export const sealKnock = async (
   const mac = knockKeyOf(key)
   const der = derOfPem(serverPublicKeyPem, 'PUBLIC KEY')
   const { random = platformRandom } = optionsOf(options, 'options')
-  if (typeof random !== 'function') throw badArgument('random has to be a function')
+  if (typeof random !== 'function') throw badArgument('random must be a function')
   const core = await loadKnockCore()
   return sealPacket(core, read.version, await buildPacket(core, read, mac), der, random)
 }

@@ -50,7 +50,8 @@ export class DeviceKey {
   /** @internal */
   async tag(purpose: Purpose, message: Bytes): Promise<Bytes> {
     const key = this.#keys[purpose]
-    if (!key) throw badArgument(`the device key is shorter than ${KEY_BYTES} bytes: it signs in compatible mode only`)
+    if (!key)
+      throw badArgument(`the device key is shorter than ${KEY_BYTES} bytes and can sign only in compatible mode`)
     return key.tag(message)
   }
 
@@ -100,7 +101,8 @@ export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceK
 export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<DeviceKey> => {
   const { compatible: one, strict: other } = optionsOf(stored, 'stored')
   const [compatible, strict] = [macKeyOf(one), other === undefined ? undefined : macKeyOf(other)]
-  if (!compatible || (other !== undefined && !strict)) throw badArgument('stored is what DeviceKey.stored() gave')
+  if (!compatible || (other !== undefined && !strict))
+    throw badArgument('stored must be the result of DeviceKey.stored()')
   return keyOf(compatible, strict)
 }
 
@@ -128,6 +130,6 @@ export const createDeviceKey = async (
 
 /** deviceKeyOf checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
 export const deviceKeyOf = (value: unknown): DeviceKey => {
-  if (!(value instanceof DeviceKey)) throw badArgument('key is what importDeviceKey or createDeviceKey gives')
+  if (!(value instanceof DeviceKey)) throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
   return value
 }

@@ -12,7 +12,7 @@ const encoder = new TextEncoder()
 /** eventOf gives a fresh clean copy of an event; throws ERR_INVALID_ARGUMENT, naming the path. */
 export const eventOf = (event: unknown): JsonObject => {
   const clean = cleanJson(event, 'event')
-  if (!isJsonObject(clean)) throw badArgument('event has to be an object')
+  if (!isJsonObject(clean)) throw badArgument('event must be an object')
   return clean
 }
 

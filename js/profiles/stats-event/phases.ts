@@ -26,5 +26,5 @@ export const phaseRules: { readonly [Name in Phase]: PhaseRule } = Object.freeze
 /** phaseOf checks a phase, or throws ERR_INVALID_ARGUMENT. */
 export const phaseOf = (phase: unknown): Phase => {
   if (phase === 1 || phase === 2 || phase === 3 || phase === 4) return phase
-  throw badArgument('phase is 1, 2, 3 or 4')
+  throw badArgument('phase must be 1, 2, 3 or 4')
 }

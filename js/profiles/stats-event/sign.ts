@@ -25,12 +25,12 @@ export type SignOptions = {
 export const modeOf = (mode: unknown): EventMode => {
   if (mode === undefined) return 'strict'
   if (mode === 'strict' || mode === 'covered' || mode === 'compatible') return mode
-  throw badArgument('mode is strict, covered or compatible')
+  throw badArgument('mode must be strict, covered or compatible')
 }
 
 const textOf = (value: unknown, name: string): string => {
   if (typeof value !== 'string' || value === '' || value.length > 128) {
-    throw badArgument(`${name} has to be a text of 1 to 128 characters`)
+    throw badArgument(`${name} must be a string of 1 to 128 characters`)
   }
   return value
 }
@@ -39,19 +39,19 @@ const timestampOf = (value: unknown, mode: EventMode): number => {
   if (mode === 'compatible' ? Number.isFinite(value) : Number.isSafeInteger(value) && (value as number) >= 0) {
     return value as number
   }
-  throw badArgument('timestamp has to be Unix milliseconds', 'ERR_INVALID_TIME')
+  throw badArgument('timestamp must be Unix milliseconds', 'ERR_INVALID_TIME')
 }
 
 const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undefined): void => {
   if (mode === 'covered' && !isJsonObject(data)) {
-    throw badArgument('event.data has to be an object, to take the covering signature')
+    throw badArgument('event.data must be an object in covered mode')
   }
   // It is not in what is signed: a member of that name would be a hole of one's own making.
   if (mode !== 'compatible' && isJsonObject(data) && Object.hasOwn(data, 'strict_signature')) {
-    throw badArgument('event.data.strict_signature is where the covering signature goes')
+    throw badArgument('event.data.strict_signature must not be set; signEvent writes it')
   }
   if (allow === undefined) return
-  if (!isJsonObject(data)) throw badArgument('event.data has to be an object, where its members are listed')
+  if (!isJsonObject(data)) throw badArgument('event.data must be an object if allow is set')
   for (const name of Object.keys(data)) {
     if (!allow.includes(name))
       throw badArgument(`event.data[${JSON.stringify(name)}] is not on the list of allowed members`)
@@ -99,7 +99,7 @@ export const signEvent = async (
     'event'
   ) as JsonObject
   const { data } = clean
-  if (data === undefined) throw badArgument('event.data is nothing that JSON can say')
+  if (data === undefined) throw badArgument('event.data has no JSON form')
   checkData(data, mode, allow)
   if (mode === 'covered') {
     const strict = await tagText(device, 'strict', clean)

@@ -18,7 +18,7 @@ export type SyncBody = Totals & { deviceId: string; signedEvents: JsonObject[]; 
 const encoder = new TextEncoder()
 
 const numberOf = (value: unknown, name: string): number => {
-  if (!Number.isFinite(value)) throw badArgument(`${name} has to be a finite number`)
+  if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`)
   return value as number
 }
 
@@ -43,9 +43,9 @@ export const syncBody = async (
   timestampMs: number
 ): Promise<SyncBody> => {
   const { totalHours, totalSessions, totalInteractions } = optionsOf(totals, 'totals')
-  if (typeof deviceId !== 'string' || deviceId === '') throw badArgument('deviceId has to be a text')
+  if (typeof deviceId !== 'string' || deviceId === '') throw badArgument('deviceId must be a non-empty string')
   const events = cleanJson(signedEvents, 'signedEvents')
-  if (!Array.isArray(events)) throw badArgument('signedEvents has to be an array')
+  if (!Array.isArray(events)) throw badArgument('signedEvents must be an array')
   const claimed = {
     totalHours: roundHours(totalHours),
     totalSessions: numberOf(totalSessions, 'totalSessions'),

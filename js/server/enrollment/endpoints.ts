@@ -78,9 +78,9 @@ const checkOptions = (options: EnrollmentOptions): void => {
   const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
   labelOf(label)
   signerOf(signer)
-  partOf(sessions, ['create'], 'sessions is a SessionStore')
-  if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes is a CodeStore')
-  if (typeof mailer !== 'function') throw badArgument('mailer is a function')
+  partOf(sessions, ['create'], 'sessions must be a SessionStore')
+  if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes must be a CodeStore')
+  if (typeof mailer !== 'function') throw badArgument('mailer must be a function')
   if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
   for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
 }

@@ -29,7 +29,7 @@ const checkType = (type: unknown): string => {
 const checkPayload = (payload: unknown): Uint8Array => {
   const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : copyOf(payload as never, 'payload')
   if (bytes.length > MAX_EVENT_BYTES)
-    throw badArgument(`publish: over ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
+    throw badArgument(`publish: the payload has more than ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
@@ -38,7 +38,7 @@ const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } 
     typeof target === 'string' ? { sessionId: target } : (target as { sessionId?: unknown; userId?: unknown })
   const { sessionId, userId } = given ?? {}
   const isOne = (sessionId === undefined) !== (userId === undefined)
-  if (!isOne || typeof (sessionId ?? userId) !== 'string') throw badArgument('publish: a sessionId or a userId')
+  if (!isOne || typeof (sessionId ?? userId) !== 'string') throw badArgument('publish: pass either sessionId or userId')
   return { sessionId, userId }
 }
 
@@ -58,12 +58,12 @@ export const createPublish = ({ sessions, events, metrics, storeMs, isClosed }: 
   }
 
   return async (target, type, payload = '') => {
-    if (!events) throw badArgument('publish: createGateway was given no `events`')
+    if (!events) throw badArgument('publish: pass the option events to createGateway')
     const event = [checkType(type), checkPayload(payload)] as const
     readTarget(target)
     if (isClosed()) throw new CountersignError('ERR_CLOSED')
     const ids = await idsOf(target).catch((cause) => {
-      throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'publish: sessions', cause })
+      throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'publish: the session store failed', cause })
     })
     const outcomes = await Promise.allSettled(ids.map((id) => append(events, id, ...event)))
     const failed = outcomes.find((outcome) => outcome.status === 'rejected')
@@ -71,7 +71,7 @@ export const createPublish = ({ sessions, events, metrics, storeMs, isClosed }: 
     const count = outcomes.filter(({ status }) => status === 'fulfilled').length
     metrics.count('countersign_fail_closed_total', { reason: 'events' })
     throw new CountersignError('ERR_STORAGE_FAILED', {
-      detail: `publish: numbered for ${count} of ${ids.length} sessions`,
+      detail: `publish: stored for ${count} of ${ids.length} sessions`,
       cause: failed.reason
     })
   }

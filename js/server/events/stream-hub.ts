@@ -71,7 +71,7 @@ export const createHub = (parts: HubParts): Hub => {
     if (isClosed) throw new HandlerRefusal('cs.unavailable', RETRY_MS, undefined)
     if (watching.count(sessionId) >= limits.sessionStreams)
       throw new HandlerRefusal('cs.rate_limited', CROWDED_MS, undefined, 'rate')
-    if (isFull) throw new HandlerRefusal('cs.unavailable', RETRY_MS, new Error('as many streams as limits.streams'))
+    if (isFull) throw new HandlerRefusal('cs.unavailable', RETRY_MS, new Error('limits.streams is reached'))
   }
 
   return {

@@ -159,7 +159,7 @@ export const createStages = (options: StagesOptions): Stages => {
       if (verdict === 'reserved') return undefined
       if (verdict === 'used') return { stage: 'replay', code: 'cs.replayed' }
       if (verdict !== 'too-old')
-        return failClosed('replay', 'replay', trace, new Error(`the replay store answered ${verdict}`))
+        return failClosed('replay', 'replay', trace, new Error(`the replay store returned ${verdict}`))
       // The fence of a restart passes; what lies under an ordinary floor is too old for good (R62).
       const floorMs = replay.floorMs?.() ?? nowMs
       if (nowMs > floorMs) return { stage: 'replay', code: 'cs.stale' }

@@ -47,12 +47,12 @@ const readOptions = (options: IdempotentOptions) => {
     waitMs = 3000,
     answerBytes = 65_536
   } = optionsOf(options, 'idempotent')
-  partOf(answers, ['claim', 'finish', 'release'], 'idempotent: answers is an AnswerStore')
+  partOf(answers, ['claim', 'finish', 'release'], 'idempotent: answers must be an AnswerStore')
   for (const name of ['isUndone', 'onFailure', 'now'] as const) functionOf(options[name], `idempotent: ${name}`)
   return {
     answers,
     holdMs: integerOf(holdMs, 1, DAY_MS, 'idempotent: holdMs'),
-    keepMs: integerOf(keepMs, holdMs, 366 * DAY_MS, 'idempotent: keepMs, at least holdMs'),
+    keepMs: integerOf(keepMs, holdMs, 366 * DAY_MS, 'idempotent: keepMs'),
     waitMs: integerOf(waitMs, 0, DAY_MS, 'idempotent: waitMs'),
     answerBytes: integerOf(answerBytes, 0, Number.MAX_SAFE_INTEGER, 'idempotent: answerBytes'),
     repeatable: options.repeatable === true,
@@ -180,7 +180,7 @@ export const idempotent = (handler: Handler, options: IdempotentOptions): Handle
       case 'unknown':
         throw refused('cs.outcome_unknown')
       default:
-        throw refused('cs.unavailable', new Error(`the answer store says ${verdict.state}`))
+        throw refused('cs.unavailable', new Error(`the answer store returned ${verdict.state}`))
     }
   }
 }

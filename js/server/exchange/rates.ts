@@ -19,7 +19,7 @@ const partsOf = (rate: Rate): { perSecond: number; burst: number } => {
   const { perSecond, burst } =
     typeof rate === 'number' ? { perSecond: rate, burst: Math.max(1, rate) } : optionsOf(rate, 'rates: a rate')
   if (!(perSecond > 0) || !(burst >= 1)) {
-    throw badArgument('rates: perSecond is above 0, burst at least 1')
+    throw badArgument('rates: perSecond must be above 0 and burst at least 1')
   }
   return { perSecond, burst }
 }

@@ -58,7 +58,7 @@ export const createRoutes = (routes: { readonly [route: string]: Handler }, { re
   const patterns: Pattern[] = []
   for (const [route, handler] of Object.entries(routes)) {
     if (typeof handler !== 'function')
-      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'routes: handlers are functions' })
+      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'routes: each handler must be a function' })
     const line = /^([A-Z]+) (\/[\x21-\x7e]*)$/.exec(route)
     if (!line && !reserved && (isReservedName(route) || isHeaderType(route)))
       throw new CountersignError('ERR_RESERVED_TYPE', { detail: 'routes' })
@@ -134,7 +134,7 @@ const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
   // A copy: what is signed is what is sent, whatever the handler does with its buffer afterwards.
   if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
   if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
-  throw new TypeError('the payload of a handler is bytes or a string')
+  throw new TypeError('the payload of a handler must be bytes or a string')
 }
 
 /** checkResult turns what a handler gave into what is signed; throws for what cannot be. */
@@ -145,11 +145,13 @@ export const checkResult = (
 ): Result => {
   const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = given ?? {}
   if (!isHeader) {
-    if (!isText(resultCode) || isReservedName(resultCode)) throw new TypeError('resultCode is text and not reserved')
+    if (!isText(resultCode) || isReservedName(resultCode))
+      throw new TypeError('resultCode must be text and not reserved')
     return { resultCode, status: 200, payload: payloadOf(payload), contentType, own: given?.[own] }
   }
-  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status is 200 to 599')
-  if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType)) throw new TypeError('contentType')
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200 to 599')
+  if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType))
+    throw new TypeError('contentType must be 1 to 256 printable ASCII characters')
   const bytes = hasNoBody(method, status) ? emptyBytes() : payloadOf(payload)
   return { resultCode: `http.${status}`, status, payload: bytes, contentType }
 }

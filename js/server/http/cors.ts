@@ -17,10 +17,12 @@ const isOrigin = (text: unknown): text is string =>
 
 const checkOrigin = (origin: string): string => {
   if (!isOrigin(origin))
-    throw badArgument('origins: each is exactly scheme://host or scheme://host:port, without a slash at its end; no *')
+    throw badArgument(
+      'origins: each must be scheme://host or scheme://host:port, without a slash at its end; * is not allowed'
+    )
   const { protocol, hostname } = new URL(origin)
   if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))) return origin
-  throw badArgument('origins: https, or http on a loopback host: other pages have no WebCrypto to sign with')
+  throw badArgument('origins: each must use https, or http on a loopback host; other pages have no WebCrypto')
 }
 
 /** Cors makes the headers of every answer. */
@@ -34,22 +36,22 @@ export type Cors = {
 
 const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string | undefined => {
   if (origin === null)
-    return 'no Origin header arrived: same-origin calls need none, for others a front end has removed it'
+    return 'no Origin header arrived: same-origin calls need none; for other calls, a front end removed it'
   if (allowed.has(origin)) return undefined
   if (allowed.size === 0) return 'no origin is allowed: pass `origins`'
   if (origin === 'null')
     return 'the page has an opaque origin (a sandboxed frame, a file:// page), which cannot be allowed'
-  if (!isOrigin(origin)) return 'the Origin header is not an origin: something on the way rewrites it'
+  if (!isOrigin(origin)) return 'the Origin header is not an origin: a proxy may rewrite it'
   const { host, hostname, protocol } = new URL(origin)
   const near = [...allowed].map((entry) => new URL(entry))
-  if (near.some((entry) => entry.host === host)) return `the scheme differs: allowed is another one than ${protocol}`
-  if (near.some((entry) => entry.hostname === hostname)) return 'the port differs from the one that is allowed'
+  if (near.some((entry) => entry.host === host)) return `the scheme differs: origins does not allow ${protocol}`
+  if (near.some((entry) => entry.hostname === hostname)) return 'the port differs from the allowed one'
   return 'this origin is not in `origins`'
 }
 
 /** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
 export const createCors = (origins: readonly string[]): Cors => {
-  if (!Array.isArray(origins)) throw badArgument('origins is a list')
+  if (!Array.isArray(origins)) throw badArgument('origins must be an array')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
   const headers = (origin: string | null): Record<string, string> => ({
     'cache-control': 'no-store, no-transform',
@@ -97,7 +99,7 @@ const expectHeader = (problems: string[], where: string, headers: Headers, name:
   else if (!wanted.split(', ').every((part) => parts.includes(part)))
     problems.push(`${where}: ${name} is ${value}; it should have ${wanted}`)
   else if (name === 'access-control-allow-origin' && parts.length > 1)
-    problems.push(`${where}: ${name} is given twice: a front end adds its own`)
+    problems.push(`${where}: ${name} occurs twice: a front end adds its own`)
 }
 
 /**
@@ -113,11 +115,11 @@ const expectHeader = (problems: string[], where: string, headers: Headers, name:
 export const checkCors = async (options: { url: string; origin: string; fetch?: typeof fetch }): Promise<string[]> => {
   const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors')
   const problems: string[] = []
-  if (!isOrigin(origin)) return ['origin: give exactly scheme://host or scheme://host:port']
+  if (!isOrigin(origin)) return ['origin must be scheme://host or scheme://host:port']
   const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': ALLOWED }
   const preflight = await fetch(url, { method: 'OPTIONS', headers: asked, redirect: 'manual' })
   if (preflight.status !== 204)
-    problems.push(`preflight: status ${preflight.status} instead of 204: something answers before the gateway`)
+    problems.push(`preflight: status ${preflight.status} instead of 204: another program answers before the gateway`)
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-origin', origin)
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-headers', ALLOWED)
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-methods', 'post')

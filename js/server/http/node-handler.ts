@@ -142,7 +142,7 @@ export const nodeHandler = (
   gateway: Pick<Gateway, 'exchange'> & { readonly phase?: Phase },
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): NodeListener => {
-  partOf(gateway, ['exchange'], 'nodeHandler takes a gateway; createGateway makes one')
+  partOf(gateway, ['exchange'], 'nodeHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'nodeHandler').remoteAddress, 'nodeHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const mayPassOn = (gateway.phase ?? 'enforce') !== 'enforce'

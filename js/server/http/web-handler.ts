@@ -79,12 +79,12 @@ export const serveRequest = async (
   legacy?: GatewayOptions['legacy']
 ): Promise<Response> => {
   if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
-    throw badArgument('handle takes a Request')
+    throw badArgument('handle: pass a Request')
   }
   const { remoteAddress, rawTarget } = optionsOf(from, 'handle: from')
   for (const text of [remoteAddress, rawTarget]) {
     if (text !== undefined && typeof text !== 'string')
-      throw badArgument('handle: remoteAddress and rawTarget are strings')
+      throw badArgument('handle: remoteAddress and rawTarget must be strings')
   }
   const spare = legacy && !request.bodyUsed ? request.clone() : undefined
   const { inbound, release } = inboundOf(request, { remoteAddress, rawTarget })

@@ -133,7 +133,7 @@ export const webSocketHandler = (
   gateway: Pick<Gateway, 'exchange' | 'upgrade'>,
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): UpgradeListener => {
-  partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler takes a gateway; createGateway makes one')
+  partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const waiting = createWaiting()

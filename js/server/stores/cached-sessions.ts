@@ -41,9 +41,9 @@ export const cachedSessions = (
   store: SessionStore,
   options: { maxAgeMs?: number; capacity?: number; monotonicNow?: () => number } = {}
 ): CachedSessionStore => {
-  partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions takes a SessionStore')
+  partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions: pass a SessionStore')
   const { watch } = store
-  if (typeof watch !== 'function') throw badArgument('cachedSessions: the store has no watch')
+  if (typeof watch !== 'function') throw badArgument('cachedSessions: the store must have watch()')
   const given = optionsOf(options, 'cachedSessions')
   const { maxAgeMs = MAX_AGE_MS, capacity = DEFAULT_CAPACITY, monotonicNow = () => performance.now() } = given
   integerOf(maxAgeMs, 1, MAX_AGE_MS, 'cachedSessions: maxAgeMs')

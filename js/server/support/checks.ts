@@ -11,7 +11,7 @@ export const partOf = (value: unknown, functions: readonly string[], hint: strin
 
 /** signerOf checks a ServerSigner, or throws ERR_INVALID_ARGUMENT. */
 export const signerOf = (signer: unknown): void => {
-  const hint = 'signer has keyId, publicKey (32 bytes) and sign(); serverKeyFile makes one'
+  const hint = 'signer must have keyId, publicKey (32 bytes) and sign(); serverKeyFile makes one'
   partOf(signer, ['sign'], hint)
   const { keyId, publicKey } = signer as { keyId: unknown; publicKey?: { length?: unknown } }
   if (typeof keyId !== 'string' || publicKey?.length !== 32) throw badArgument(hint)
@@ -19,7 +19,7 @@ export const signerOf = (signer: unknown): void => {
 
 /** functionOf checks an option that is a function where there is one, or throws ERR_INVALID_ARGUMENT. */
 export const functionOf = (value: unknown, name: string): void => {
-  if (value !== undefined && typeof value !== 'function') throw badArgument(`${name} is a function`)
+  if (value !== undefined && typeof value !== 'function') throw badArgument(`${name} must be a function`)
 }
 
 /** callHook calls a hook of the application: one that throws, or whose promise rejects, changes nothing and ends no process. */

@@ -43,7 +43,7 @@ class Inbox {
 
 const bytesOf = (data: unknown): Bytes => {
   if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  throw new CountersignError('ERR_BAD_MAGIC', { detail: 'a message that is text' })
+  throw new CountersignError('ERR_BAD_MAGIC', { detail: 'the message is text, not binary' })
 }
 
 /** open resolves when the socket is open; its messages go into the inbox from then on. */
@@ -82,7 +82,7 @@ export async function* readSocket(route: Route): AsyncGenerator<Item> {
     if (signal.aborted) throw signal.reason
     await open(socket, inbox)
     if (socket.protocol !== PROTOCOL)
-      throw new CountersignError('ERR_NETWORK', { detail: 'another subprotocol', retry: 'never' })
+      throw new CountersignError('ERR_NETWORK', { detail: 'the server chose another subprotocol', retry: 'never' })
     const { line, requestId, frame } = await subscribe(route)
     const sentMs = line.clock.monotonic()
     socket.send(frame)

@@ -27,7 +27,7 @@ export const readRequestBody = async (
     // Firefox gives a Request no `body`.
     const source = body.body === undefined ? new Response(await body.blob()) : body
     const bytes = await readBody(source, { cap, tooLarge: 'ERR_PAYLOAD_TOO_LARGE', signal })
-    if (bytes.length > 0 && (method === 'GET' || method === 'HEAD')) throw badArgument(`${method} has no body`)
+    if (bytes.length > 0 && (method === 'GET' || method === 'HEAD')) throw badArgument(`${method} must not have a body`)
     return bytes
   } catch (error) {
     if (!isCountersignError(error) || error.code !== 'ERR_NETWORK') throw error

@@ -44,11 +44,12 @@ const readMembers = (text: string): Members => {
   try {
     object = JSON.parse(text)
   } catch {
-    throw badJson('no JSON')
+    throw badJson('the text is not JSON')
   }
   const members = Object.entries(object ?? {})
   const isFlat = !Array.isArray(object) && members.every(([, value]) => typeof value === 'string')
-  if (!isFlat || text.match(STRINGS)?.length !== 2 * members.length) throw badJson('members are strings, each once')
+  if (!isFlat || text.match(STRINGS)?.length !== 2 * members.length)
+    throw badJson('members must be strings without duplicates')
   return object
 }
 

@@ -97,16 +97,16 @@ const readOptions = (options: ActionProofsOptions) => {
     rules = actionRules,
     mode = 'slices'
   } = optionsOf(options, 'actionProofs')
-  partOf(nonces, ['reserve'], 'actionProofs: nonces is a ReplayStore')
-  partOf(counters, ['take', 'giveBack'], 'actionProofs: counters is a CodeStore')
-  if (secrets !== undefined) partOf(secrets, ['of'], 'actionProofs: secrets is what actionSecrets makes')
+  partOf(nonces, ['reserve'], 'actionProofs: nonces must be a ReplayStore')
+  partOf(counters, ['take', 'giveBack'], 'actionProofs: counters must be a CodeStore')
+  if (secrets !== undefined) partOf(secrets, ['of'], 'actionProofs: secrets must be the result of actionSecrets')
   for (const name of ['onAccepted', 'onRecord', 'onAlert', 'now'] as const) functionOf(options[name], name)
   const kinds = new Map(Object.entries(optionsOf(actions, 'actionProofs: actions')))
   for (const [type, { points }] of kinds) {
     const isPoints = typeof points === 'function' || Number.isFinite(points)
-    if (!isPoints) throw badArgument(`actionProofs: points of ${type} are a number or a function`)
+    if (!isPoints) throw badArgument(`actionProofs: points of ${type} must be a number or a function`)
   }
-  if (mode !== 'slices' && mode !== 'excise') throw badArgument("actionProofs: mode is 'slices' or 'excise'")
+  if (mode !== 'slices' && mode !== 'excise') throw badArgument("actionProofs: mode must be 'slices' or 'excise'")
   return {
     ...options,
     kinds,

@@ -31,7 +31,7 @@ const coded = ({ body }: ProofOutcome): HandlerResult => ({
  * ```
  */
 export const actionRoutes = (proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } => {
-  partOf(proofs, ['handle'], 'actionRoutes takes what actionProofs makes')
+  partOf(proofs, ['handle'], 'actionRoutes: pass the result of actionProofs')
   return {
     [ACTION_TYPE]: async ({ userId, session, payload }) =>
       coded(

@@ -26,7 +26,7 @@ const CACHED = 4096
 export const actionSecrets = (options: { master: BytesLike; periodMs?: number }): ActionSecrets => {
   const { master, periodMs = DAY_MS } = optionsOf(options, 'actionSecrets')
   const bytes = copyOf(master, 'actionSecrets: master')
-  if (bytes.length < LEAST_BYTES) throw badArgument(`actionSecrets: master has to be ${LEAST_BYTES} bytes or more`)
+  if (bytes.length < LEAST_BYTES) throw badArgument(`actionSecrets: master must be ${LEAST_BYTES} bytes or more`)
   integerOf(periodMs, 60_000, 365 * DAY_MS, 'actionSecrets: periodMs')
   const imported = new Map<string, Promise<SecretKey>>()
 

@@ -121,7 +121,7 @@ type Judged = { refusal: KnockRefusal; knock?: Knock } | { knock: Knock; version
 const userOf = (user: KnockUser): KnockUser => {
   const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
   knockKeyOf(key)
-  if (!Array.isArray(actions)) throw badArgument('a user has a list of actions')
+  if (!Array.isArray(actions)) throw badArgument('users: actions must be an array')
   if (publicKeyPem !== undefined) derOfPem(publicKeyPem, 'PUBLIC KEY')
   return { ...user, actions: [...actions] }
 }
@@ -137,9 +137,9 @@ const readOptions = (options: KnockListenerOptions) => {
   const { privateKeyPem, users, onKnock, onEvent, now = Date.now } = optionsOf(options, 'options')
   const { address = '127.0.0.1', port = 0, windowSeconds = WINDOW_SECONDS, asciiOnly = false } = options
   const { rate = { perSecond: 5, burst: 20 }, capacity = 65_536 } = options
-  if (typeof onKnock !== 'function') throw badArgument('onKnock has to be a function')
-  if (onEvent !== undefined && typeof onEvent !== 'function') throw badArgument('onEvent has to be a function')
-  if (isIP(address) === 0) throw badArgument('address has to be an IP address of this machine')
+  if (typeof onKnock !== 'function') throw badArgument('onKnock must be a function')
+  if (onEvent !== undefined && typeof onEvent !== 'function') throw badArgument('onEvent must be a function')
+  if (isIP(address) === 0) throw badArgument('address must be an IP address of this machine')
   return {
     der: derOfPem(privateKeyPem, 'PRIVATE KEY'),
     users: readUsers(users),

@@ -28,7 +28,7 @@ const resolveHost = async (host: string): Promise<string> => {
   try {
     return (await lookup(host)).address
   } catch (cause) {
-    throw new CountersignError('ERR_NETWORK', { cause, detail: 'the host is not known' })
+    throw new CountersignError('ERR_NETWORK', { cause, detail: 'the host name does not resolve' })
   }
 }
 
@@ -54,7 +54,8 @@ export const sendKnock = async (fields: KnockFields, options: SendKnockOptions):
   textOf(host, 'host')
   integerOf(port, 1, 65_535, 'port')
   integerOf(replyWithinMs, 1, 60_000, 'replyWithinMs')
-  if (signal !== undefined && typeof signal?.addEventListener !== 'function') throw badArgument('signal')
+  if (signal !== undefined && typeof signal?.addEventListener !== 'function')
+    throw badArgument('signal must be an AbortSignal')
   const { userId, actionId, challenge, timestamp } = fields
   const own = userPrivateKeyPem === undefined ? undefined : derOfPem(userPrivateKeyPem, 'PRIVATE KEY')
   const datagram = await sealKnock(fields, key, serverPublicKeyPem)

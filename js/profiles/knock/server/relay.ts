@@ -52,11 +52,12 @@ const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTa
   new Map(
     Object.entries(optionsOf(targets, 'targets')).map(([id, target]) => {
       const { host, port, allowPrivate = false } = optionsOf(target, 'a target')
-      if (!isText(id) || !isText(host)) throw badArgument('targets: ids and hosts are text')
+      if (!isText(id) || !isText(host)) throw badArgument('targets: ids and hosts must be text')
       integerOf(port, 1, 65_535, 'a port of a target')
-      if (typeof allowPrivate !== 'boolean') throw badArgument('allowPrivate has to be true or false')
-      if (allowPrivate && isIP(host) === 0) throw badArgument('allowPrivate is for addresses, not for names')
-      if (!allowPrivate && isIP(host) !== 0 && isForbidden(host)) throw badArgument(`target ${id}: a forbidden address`)
+      if (typeof allowPrivate !== 'boolean') throw badArgument('allowPrivate must be true or false')
+      if (allowPrivate && isIP(host) === 0) throw badArgument('allowPrivate needs an IP address as the host')
+      if (!allowPrivate && isIP(host) !== 0 && isForbidden(host))
+        throw badArgument(`target ${id}: the address is forbidden without allowPrivate`)
       return [id, { host, port, allowPrivate }]
     })
   )
@@ -66,7 +67,7 @@ type Rate = { perSecond: number; burst: number }
 const rateOf = (rate: Rate, name: string): Rate => {
   const { perSecond, burst } = optionsOf(rate, name)
   // What is no number compares as false with everything, and would be no limit at all.
-  if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name} has perSecond, more than 0, and burst, 1 or more`)
+  if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name}: perSecond must be above 0 and burst at least 1`)
   return { perSecond, burst }
 }
 

@@ -49,7 +49,7 @@ const readKey = async (path: string): Promise<string | undefined> => {
  */
 export const deviceKeyFile = async (options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> => {
   const { path = join(homedir(), '.statscode', 'device.key') } = optionsOf(options, 'deviceKeyFile')
-  if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path is a string')
+  if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path must be a non-empty string')
   let text: string | undefined
   try {
     text = await readKey(path)

@@ -26,7 +26,7 @@ const openRoot = (path: string): RootDatabase => {
  */
 export const lmdbStatsStore = (options: { path: string }): StatsStore => {
   const { path } = optionsOf(options, 'lmdbStatsStore')
-  if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path is a string')
+  if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path must be a non-empty string')
   const root = openRoot(path)
   const users = root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' })
   const devices = root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })

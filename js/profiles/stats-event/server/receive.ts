@@ -90,7 +90,7 @@ export const receiveSync = async (
   sender: Sender,
   body: Uint8Array | string
 ): Promise<SyncOutcome> => {
-  if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body is a text or its bytes')
+  if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
   const read = readSync(body)

@@ -34,7 +34,7 @@ const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
 export const statsRoutes = (
   stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>
 ): { readonly [route: string]: Handler } => {
-  partOf(stats, ['sync', 'enrol', 'enrolSession'], 'statsRoutes takes what createStats makes')
+  partOf(stats, ['sync', 'enrol', 'enrolSession'], 'statsRoutes: pass the result of createStats')
   return {
     'POST /api/stats/sync': async ({ userId, session, payload }) => {
       const { status, answer } = await stats.sync({ userId, sessionId: session.id, body: payload })

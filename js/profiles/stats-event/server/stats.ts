@@ -42,14 +42,15 @@ export interface Stats {
 }
 
 const textOf = (value: unknown, name: string): string => {
-  if (typeof value !== 'string' || value === '' || value.length > 512) throw badArgument(`${name} has to be a text`)
+  if (typeof value !== 'string' || value === '' || value.length > 512)
+    throw badArgument(`${name} must be a string of 1 to 512 characters`)
   return value
 }
 
 const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
   const limits = { ...statsLimits, ...optionsOf(given, 'limits') }
   for (const [name, value] of Object.entries(limits)) {
-    if (!Number.isFinite(value) || value < 0) throw badArgument(`limits.${name} has to be a number from 0 on`)
+    if (!Number.isFinite(value) || value < 0) throw badArgument(`limits.${name} must be a number of at least 0`)
   }
   return limits
 }
@@ -65,7 +66,7 @@ const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
  */
 export const createStats = (options: StatsOptions): Stats => {
   const { store, phase: wanted = 2, limits: given, distribution, now = Date.now } = optionsOf(options, 'createStats')
-  partOf(store, ['update', 'user', 'device', 'close'], 'createStats: store; memoryStatsStore makes one')
+  partOf(store, ['update', 'user', 'device', 'close'], 'createStats: pass a store; memoryStatsStore makes one')
   functionOf(distribution, 'createStats: distribution')
   functionOf(now, 'createStats: now')
   const phase: Phase = phaseOf(wanted)
@@ -85,7 +86,7 @@ export const createStats = (options: StatsOptions): Stats => {
       const [mode, keyText] = [modeOf(lowestMode), textOf(text, 'key').trim()]
       const key = await importDeviceKey(keyText)
       if (mode !== 'compatible' && !key.isStrong) {
-        throw badArgument('key is shorter than 32 bytes: it can be enrolled for compatible mode only')
+        throw badArgument('key must be at least 32 bytes, except for compatible mode')
       }
       return enrolDevice({
         userId: textOf(userId, 'userId'),
@@ -96,7 +97,8 @@ export const createStats = (options: StatsOptions): Stats => {
     },
     async enrolSession(offer) {
       const { userId, deviceId, sessionId, verifiedMs } = optionsOf(offer, 'enrolSession')
-      if (!/^[0-9a-f]{16}$/.test(textOf(deviceId, 'deviceId'))) throw badArgument('deviceId is 16 hexadecimal digits')
+      if (!/^[0-9a-f]{16}$/.test(textOf(deviceId, 'deviceId')))
+        throw badArgument('deviceId must be 16 hexadecimal digits')
       const proof = { sessionId: textOf(sessionId, 'sessionId') }
       return enrolDevice({ userId: textOf(userId, 'userId'), deviceId, proof, verifiedMs })
     },

@@ -44,7 +44,7 @@ export const readJson = (
   label: string
 ): { envelope: Uint8Array; payload: Uint8Array } => {
   const members = readFlatObject(body, REQUIRED, OPTIONAL)
-  if (!members) throw malformed('the body is not one flat object of exactly the expected strings')
+  if (!members) throw malformed('the body must be one flat object with exactly the expected strings')
   if (members.traceId !== undefined && !isText(members.traceId)) throw malformed('traceId')
   const payload = members.payloadBytes ? readBytes(members.payloadBytes, 'payloadBytes') : emptyBytes()
   const signature = readBytes(members.signature, 'signature', 64)

@@ -57,7 +57,7 @@ export const plain = (value: unknown): unknown =>
 export const until = async (what: string, condition: () => boolean): Promise<void> => {
   const endMs = Date.now() + 10_000
   while (!condition()) {
-    if (Date.now() > endMs) throw new Error(`waited in vain: ${what}`)
+    if (Date.now() > endMs) throw new Error(`timed out: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
@@ -70,7 +70,7 @@ export const checker =
       const stores = await makeStores()
       try {
         const store = stores[part]
-        if (!store) throw new Error(`makeStores() made no ${part}`)
+        if (!store) throw new Error(`makeStores() returned no ${part}`)
         await run(store as NonNullable<ConformanceStores[P]>)
       } finally {
         await stores.close?.()

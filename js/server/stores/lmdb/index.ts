@@ -101,7 +101,7 @@ export const lmdbStores = (options: {
     eventBytes: bytes = 256 * MiB,
     restored = false
   } = optionsOf(options, 'lmdbStores')
-  if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path is a string')
+  if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path must be a non-empty string')
   integerOf(capacity, 1, 2 ** 32, 'lmdbStores: capacity')
   integerOf(answerCapacity, 2, 2 ** 32, 'lmdbStores: answerCapacity')
   integerOf(perSession, 1, 2 ** 20, 'lmdbStores: eventsPerSession')

@@ -85,7 +85,8 @@ export const lmdbReplay = (root: RootDatabase, options: { capacity: number; rest
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
       if (isClosed) throw new CountersignError('ERR_CLOSED')
-      if (key32.length !== KEY_SIZE) throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32' })
+      if (key32.length !== KEY_SIZE)
+        throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32 must be 32 bytes' })
       const key = Buffer.from(key32)
       const owner = Buffer.from(sha256(session))
       const expiry = Buffer.concat([timeBytes(Math.max(expiresMs, nowMs, timestampMs)), key])

@@ -131,7 +131,7 @@ export const memoryReplayStore = (
 
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session) {
-      if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the ids in memory were lost' })
+      if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the store in memory lost its ids' })
       const key = key32.slice()
       const opened = guard ?? (await open())
       if (timestampMs <= floorMs) return 'too-old'

@@ -29,7 +29,7 @@ export const addressOf = (url: unknown): string => {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
   // The value may hold a password: it is never repeated.
   if (!parsed?.hostname || !/^rediss?:$/.test(parsed.protocol))
-    throw badArgument('redisStores: url is redis://[[user]:password@]host[:port][/database] or rediss://…')
+    throw badArgument('redisStores: url must be redis://[[user]:password@]host[:port][/database] or rediss://…')
   return `${parsed.hostname}:${parsed.port || 6379}`
 }
 
@@ -40,7 +40,7 @@ const fieldOf = (info: string, name: string): string | undefined =>
 export const checkPolicy = (policy: string | undefined): void => {
   if (policy === 'noeviction') return
   throw storageFailed(
-    `maxmemory-policy is ${policy ?? 'unknown'}, so that Redis may evict ids that are still live: ` +
+    `maxmemory-policy is ${policy ?? 'unknown'}, so Redis may evict ids that are still valid: ` +
       'run `redis-cli CONFIG SET maxmemory-policy noeviction`, and set it in redis.conf'
   )
 }
@@ -50,7 +50,7 @@ export const checkServer = async (client: RedisClientLike): Promise<void> => {
   const info = String(await client.sendCommand(['INFO']))
   const version = fieldOf(info, 'redis_version') ?? ''
   if (!(Number.parseInt(version, 10) >= LEAST_VERSION))
-    throw storageFailed(`this is Redis ${version || 'of no known version'}; ${LEAST_VERSION}.0 or later is needed`)
+    throw storageFailed(`this is Redis ${version || 'of unknown version'}; ${LEAST_VERSION}.0 or later is needed`)
   checkPolicy(fieldOf(info, 'maxmemory_policy'))
   if (fieldOf(info, 'loading') === '1') throw storageFailed('Redis is still loading its data')
   if (fieldOf(info, 'role') !== 'master') throw storageFailed('this is a replica; give the address of the primary')

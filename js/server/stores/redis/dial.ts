@@ -13,8 +13,8 @@ export const dialOf = (
   { url, client }: { url?: string | undefined; client?: RedisClientLike | undefined },
   name: string
 ): { address: string; make(): RedisClientLike } => {
-  if ((url === undefined) === (client === undefined)) throw badArgument(`${name}: give url or client`)
-  if (client !== undefined) partOf(client, ['duplicate'], `${name}: client is what createClient of npm redis gives`)
+  if ((url === undefined) === (client === undefined)) throw badArgument(`${name}: pass either url or client`)
+  if (client !== undefined) partOf(client, ['duplicate'], `${name}: client must be a client of the npm package redis`)
   return {
     address: client ? 'the given client' : addressOf(url),
     make() {
@@ -30,6 +30,6 @@ export const dialOf = (
 /** prefixOf gives what all keys of a label begin with: one slot of a cluster, since scripts use several at once. */
 export const prefixOf = (prefix: unknown, label: string, name: string): string => {
   if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
-    throw badArgument(`${name}: prefix is 1 to 64 of [A-Za-z0-9_.:-]`)
+    throw badArgument(`${name}: prefix must be 1 to 64 characters of [A-Za-z0-9_.:-]`)
   return `${prefix}:{${label}}:`
 }

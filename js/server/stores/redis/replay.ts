@@ -58,8 +58,9 @@ export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayO
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
       if (isClosed) throw new CountersignError('ERR_CLOSED')
-      if (key32.length !== KEY_SIZE) throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32' })
-      if (mark === undefined) throw storageFailed('Redis may have forgotten ids: it has to be fenced first')
+      if (key32.length !== KEY_SIZE)
+        throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32 must be 32 bytes' })
+      if (mark === undefined) throw storageFailed('Redis may have lost ids; the gateway must fence it first')
       const keys = [...shared, `${prefix}replay:id:${encodeText(key32, 'base64url')}`, `${prefix}replay:of:${session}`]
       const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
       const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS]
