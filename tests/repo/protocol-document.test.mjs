@@ -14,8 +14,8 @@ import {
   rulesOf,
   rulesWithoutAnchor,
   unlinkedMentions
-} from '../repo/markdown.mjs'
-import { longLines, longSentences } from '../repo/prose.mjs'
+} from './markdown.mjs'
+import { longLines, longSentences } from './prose.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const protocol = readFileSync(join(root, 'PROTOCOL.md'), 'utf8')

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { longLines, longSentences } from '../repo/prose.mjs'
+import { longLines, longSentences } from './prose.mjs'
 
 const MAX_WORDS = 25
 const MAX_COLUMNS = 110

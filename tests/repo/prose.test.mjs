@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { longLines, longSentences } from '../repo/prose.mjs'
+import { longLines, longSentences } from './prose.mjs'
 
 const MAX_COLUMNS = 110
 const MAX_WORDS = 25
