@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Numbers and names of the protocol that more than one room needs. The core has its own copies in protocol.hpp.
+
+/** The most bytes that an envelope may have (R30). */
+export const MAX_ENVELOPE = 1024
+
+/** The content type of a frame. */
+export const FRAME_TYPE = 'application/vnd.countersign.v1'
+
+/** The content type of server-sent events. */
+export const EVENT_STREAM_TYPE = 'text/event-stream'
+
+/** A day, in milliseconds. */
+export const DAY_MS = 86_400_000

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// Text and JSON as bytes.
+
+import type { Bytes } from './types.ts'
+
+const encoder = new TextEncoder()
+const lenient = new TextDecoder()
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** Encodes text as UTF-8; a lone surrogate becomes U+FFFD. */
+export function encodeText(text: string): Bytes {
+  return encoder.encode(text)
+}
+
+/** Decodes UTF-8 exactly: a byte order mark stays. @throws TypeError when the bytes are malformed. */
+export function decodeText(bytes: Uint8Array): string {
+  return strict.decode(bytes)
+}
+
+/** Encodes a value as JSON in UTF-8. */
+export function encodeJson(value: unknown): Bytes {
+  return encodeText(JSON.stringify(value))
+}
+
+/** Parses JSON in UTF-8; malformed bytes become U+FFFD. @throws SyntaxError when the text is no JSON. */
+export function parseJson(bytes: Uint8Array): unknown {
+  return JSON.parse(lenient.decode(bytes))
+}
