@@ -24,13 +24,13 @@ const RESERVED = /^(?:cs\.(?!action_secret$)|http\.|sha256:)| /
 const encoder = new TextEncoder()
 
 /** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
-export const checkType = ({ allowTypes }: Pick<Settings, 'allowTypes'>, type: unknown): void => {
+export function checkType({ allowTypes }: Pick<Settings, 'allowTypes'>, type: unknown): void {
   if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
   if (!allowTypes(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
 /** bytesOfPayload copies a caller's payload (R92), text as UTF-8; throws usage errors. */
-export const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes => {
+export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
   if (payload === undefined) return new Uint8Array(0)
   if (typeof payload !== 'string') return copyOf(payload, 'payload')
   if (!/\p{Surrogate}/u.test(payload)) return encoder.encode(payload)
@@ -38,42 +38,46 @@ export const bytesOfPayload = (payload: BytesLike | string | undefined): Bytes =
 }
 
 /** payloadOf copies a caller's payload (R92), text as UTF-8; throws ERR_PAYLOAD_TOO_LARGE and usage errors. */
-export const payloadOf = ({ maxPayload }: Settings, payload: BytesLike | string | undefined): Bytes => {
+export function payloadOf({ maxPayload }: Settings, payload: BytesLike | string | undefined): Bytes {
   const bytes = bytesOfPayload(payload)
   if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
-export const encodeJson = (value: unknown): Bytes => encoder.encode(JSON.stringify(value))
+export function encodeJson(value: unknown): Bytes {
+  return encoder.encode(JSON.stringify(value))
+}
 
 /** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
-export const ownCall = (
+export function ownCall(
   { settings, binding }: { readonly settings: Settings; readonly binding: Binding },
   type: string,
   members?: object
-): Call => ({
-  type,
-  payload: members ? encodeJson(members) : new Uint8Array(0),
-  binding,
-  idempotencyKey: undefined,
-  isSafe: true,
-  timeoutMs: settings.timeoutMs
-})
+): Call {
+  return {
+    type,
+    payload: members ? encodeJson(members) : new Uint8Array(0),
+    binding,
+    idempotencyKey: undefined,
+    isSafe: true,
+    timeoutMs: settings.timeoutMs
+  }
+}
 
-export const idempotencyKeyOf = (key: unknown): string | undefined => {
+export function idempotencyKeyOf(key: unknown): string | undefined {
   if (key === undefined || (typeof key === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(key))) return key
   throw new CountersignError('ERR_INVALID_IDEMPOTENCY_KEY')
 }
 
 /** signalOf checks an AbortSignal that may be left out. */
-export const signalOf = (signal: AbortSignal | null | undefined): AbortSignal | undefined => {
+export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined
   if (typeof signal.addEventListener !== 'function') throw badArgument('signal must be an AbortSignal')
   return signal
 }
 
 /** readRequest reads the options of a call; throws usage errors. */
-export const readRequest = (settings: Settings, options: RequestOptions) => {
+export function readRequest(settings: Settings, options: RequestOptions) {
   const { signal, timeoutMs, idempotencyKey, onProgress } = options
   return {
     signal: signalOf(signal),

@@ -272,7 +272,7 @@ export class Client {
  * if (client.state !== 'ready') await emailEnrollment(client, { email, code: askForCode })
  * const { payload } = await client.request('demo.echo', 'hello')
  */
-export const connect = async (options: ConnectOptions): Promise<Client> => {
+export async function connect(options: ConnectOptions): Promise<Client> {
   const settings = readOptions(options)
   if (globalThis.isSecureContext === false) {
     const detail = `${globalThis.location?.origin ?? 'this page'} has no WebCrypto; a phone on the LAN needs https too`

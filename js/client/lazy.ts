@@ -10,10 +10,14 @@ const failed = (cause: unknown): never => {
 }
 
 /** loadChanges loads what enrols and rotates keys; rejects with ERR_LOAD_FAILED. */
-export const loadChanges = () => import('./lazy-parts.ts').catch(failed)
+export function loadChanges() {
+  return import('./lazy-parts.ts').catch(failed)
+}
 
 /** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
-export const loadHeader = () => import('./transport/bindings/header.ts').catch(failed)
+export function loadHeader() {
+  return import('./transport/bindings/header.ts').catch(failed)
+}
 
 /**
  * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It
@@ -23,8 +27,9 @@ export const loadHeader = () => import('./transport/bindings/header.ts').catch(f
  * @example
  * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') })
  */
-export const emailEnrollment = async (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> =>
-  (await loadChanges()).enrollByEmail(client, options)
+export async function emailEnrollment(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
+  return (await loadChanges()).enrollByEmail(client, options)
+}
 
 /**
  * storageReport tells how long this origin's storage will be kept and how full it is. It rejects with ERR_LOAD_FAILED alone.
@@ -32,4 +37,6 @@ export const emailEnrollment = async (client: Enrollable, options: EmailEnrollme
  * @example
  * const { persisted } = await storageReport()
  */
-export const storageReport = async (): Promise<StorageReport> => (await loadChanges()).askStorage()
+export async function storageReport(): Promise<StorageReport> {
+  return (await loadChanges()).askStorage()
+}

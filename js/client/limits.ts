@@ -14,8 +14,8 @@ export type Limits = {
  * withinLimits runs work and settles as it does, unless the caller aborts, time runs out or the client is closed: then it
  * rejects at once, with ERR_ABORTED, ERR_TIMEOUT or ERR_CLOSED, which is also the reason of the signal that work gets.
  */
-export const withinLimits = <T>(limits: Limits, work: (signal: AbortSignal) => Promise<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
+export function withinLimits<T>(limits: Limits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
     const { signal, timeoutMs, schedule, ends } = limits
     const controller = new AbortController()
     const leave = (): void => {
@@ -44,10 +44,11 @@ export const withinLimits = <T>(limits: Limits, work: (signal: AbortSignal) => P
       }
     )
   })
+}
 
 /** pause waits, or rejects with the signal's reason as soon as that aborts. */
-export const pause = (schedule: Schedule, ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve, reject) => {
+export function pause(schedule: Schedule, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
     const stop = (): void => {
       cancel()
       reject(signal.reason)
@@ -59,3 +60,4 @@ export const pause = (schedule: Schedule, ms: number, signal: AbortSignal): Prom
     if (signal.aborted) return stop()
     signal.addEventListener('abort', stop)
   })
+}

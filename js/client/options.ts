@@ -94,7 +94,7 @@ const originOf = (value: string | URL): string => {
 }
 
 /** resolveUrl gives the URL on the configured origin that a caller means; ERR_FOREIGN_ORIGIN for any other (R37). */
-export const resolveUrl = (value: unknown, origin: string): URL => {
+export function resolveUrl(value: unknown, origin: string): URL {
   if (typeof value !== 'string') throw badArgument('the URL must be a string')
   const url = parseUrl(value, origin)
   if (url.origin !== origin) throw new CountersignError('ERR_FOREIGN_ORIGIN')
@@ -106,13 +106,15 @@ export const resolveUrl = (value: unknown, origin: string): URL => {
 }
 
 /** functionOf checks that an argument is a function. */
-export const functionOf = <T>(value: T, name: string): T => {
+export function functionOf<T>(value: T, name: string): T {
   if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
 /** timeoutOf checks a time limit in milliseconds. */
-export const timeoutOf = (value: unknown): number => integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
+export function timeoutOf(value: unknown): number {
+  return integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
+}
 
 const listOf = (value: unknown, name: string): unknown[] => {
   if (!Array.isArray(value)) throw badArgument(`${name} must be an array`)
@@ -132,7 +134,7 @@ const serverKeyOf = (value: unknown): ServerKey => {
 }
 
 /** serverKeysOf checks a list of server keys; throws usage errors. */
-export const serverKeysOf = (value: unknown): readonly ServerKey[] => {
+export function serverKeysOf(value: unknown): readonly ServerKey[] {
   const keys = listOf(value, 'serverKeys').map(serverKeyOf)
   const ids = new Set(keys.map(({ id }) => id))
   if (keys.length === 0 || keys.length > MAX_KEYS || ids.size < keys.length) {
@@ -263,7 +265,7 @@ export type Settings = Omit<Read, 'url' | 'random' | 'algorithms'> & {
 }
 
 /** readOptions checks the options of connect, each read exactly once; throws usage errors. */
-export const readOptions = (options: ConnectOptions): Settings => {
+export function readOptions(options: ConnectOptions): Settings {
   optionsOf(options, 'options')
   const entries = Object.entries(readers as { [name: string]: (value: unknown, name: string) => unknown })
   const read = Object.fromEntries(

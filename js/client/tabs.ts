@@ -19,7 +19,7 @@ export type Tabs = {
 const ALONE: Tabs = { post() {}, listen: () => () => {}, close() {} }
 
 /** openTabs joins the tabs that share the record `name` of one scope; alone where the platform has no BroadcastChannel. */
-export const openTabs = (name: string, scope = ''): Tabs => {
+export function openTabs(name: string, scope = ''): Tabs {
   const { BroadcastChannel: Channel } = globalThis
   if (typeof Channel !== 'function') return ALONE
   const channel = new Channel(`countersign:${name}:${scope}`)

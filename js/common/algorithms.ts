@@ -25,4 +25,6 @@ export const ladder: readonly Algorithm[] = ['ed25519', 'es256']
 
 export const SIGNATURE_BYTES = 64
 
-export const isAlgorithm = (value: unknown): value is Algorithm => value === 'ed25519' || value === 'es256'
+export function isAlgorithm(value: unknown): value is Algorithm {
+  return value === 'ed25519' || value === 'es256'
+}

@@ -5,7 +5,7 @@
 import type { Bytes } from './types.ts'
 
 /** encodeBase64 writes bytes as standard base64 with padding. */
-export const encodeBase64 = (bytes: Uint8Array): string => {
+export function encodeBase64(bytes: Uint8Array): string {
   let binary = ''
   // A call takes a bounded number of arguments, so the bytes go in pieces.
   for (let from = 0; from < bytes.length; from += 8192) {
@@ -15,11 +15,12 @@ export const encodeBase64 = (bytes: Uint8Array): string => {
 }
 
 /** encodeBase64Url writes bytes as base64url without padding. */
-export const encodeBase64Url = (bytes: Uint8Array): string =>
-  encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+export function encodeBase64Url(bytes: Uint8Array): string {
+  return encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
+}
 
 /** decodeBase64 reads standard base64 with padding; gives undefined for every spelling that encodeBase64 would not write. */
-export const decodeBase64 = (text: string): Bytes | undefined => {
+export function decodeBase64(text: string): Bytes | undefined {
   let binary: string
   try {
     binary = atob(text)
@@ -33,7 +34,8 @@ export const decodeBase64 = (text: string): Bytes | undefined => {
 }
 
 /** decodeBase64Url reads base64url without padding; gives undefined for every spelling that encodeBase64Url would not write. */
-export const decodeBase64Url = (text: string): Bytes | undefined =>
-  /^[A-Za-z0-9_-]*$/.test(text)
+export function decodeBase64Url(text: string): Bytes | undefined {
+  return /^[A-Za-z0-9_-]*$/.test(text)
     ? decodeBase64(text.replaceAll('-', '+').replaceAll('_', '/') + '='.repeat((4 - (text.length % 4)) % 4))
     : undefined
+}

@@ -73,13 +73,14 @@ export class CountersignError extends Error {
 }
 
 /** isCountersignError tells whether a value is a CountersignError, of this copy of the package or another. */
-export const isCountersignError = (value: unknown): value is CountersignError =>
-  typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true
+export function isCountersignError(value: unknown): value is CountersignError {
+  return typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true
+}
 
 let codesByNumber: Map<number, ErrorCode> | undefined
 
 /** errorOfNumber makes the error that errors.def lists under a number; ERR_INTERNAL for a number it does not list. */
-export const errorOfNumber = (number: number, init: CountersignErrorInit = {}): CountersignError => {
+export function errorOfNumber(number: number, init: CountersignErrorInit = {}): CountersignError {
   codesByNumber ??= new Map(Object.entries(errorTable).map(([code, row]) => [row[0], code as ErrorCode]))
   const code = codesByNumber.get(number)
   return code ? new CountersignError(code, init) : new CountersignError('ERR_INTERNAL', { detail: `error ${number}` })

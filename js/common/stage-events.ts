@@ -40,7 +40,7 @@ const listStages = (
 }
 
 /** stagesOf lists the checks an answer went through: all passed without a failure, up to the refusing one with it. */
-export const stagesOf = (requestId: string, failure?: unknown): StageEvent[] => {
+export function stagesOf(requestId: string, failure?: unknown): StageEvent[] {
   const refusing = refusingCheck(failure)
   // An answer that never arrived whole was not checked.
   return failure !== undefined && refusing === undefined ? [] : listStages(requestId, checks, refusing, failure)
@@ -50,7 +50,7 @@ export const stagesOf = (requestId: string, failure?: unknown): StageEvent[] => 
 const eventChecks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']
 
 /** stagesOfEvent lists the checks an event went through: all passed without a failure, up to the refusing one with it. */
-export const stagesOfEvent = (requestId: string, failure?: unknown): StageEvent[] => {
+export function stagesOfEvent(requestId: string, failure?: unknown): StageEvent[] {
   const refusing = isCountersignError(failure) ? failure.stage : undefined
   // A fault of this side is no verdict on the event.
   if (failure !== undefined && refusing === undefined) return []

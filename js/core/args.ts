@@ -28,8 +28,9 @@ const bufferLength = getterOf(ArrayBuffer.prototype, 'byteLength') as (value: un
 const isResizable = getterOf(ArrayBuffer.prototype, 'resizable')
 
 /** badArgument makes ERR_INVALID_ARGUMENT (or the given code) with a hint that names the argument. */
-export const badArgument = (detail: string, code: ErrorCode = 'ERR_INVALID_ARGUMENT'): CountersignError =>
-  new CountersignError(code, { detail })
+export function badArgument(detail: string, code: ErrorCode = 'ERR_INVALID_ARGUMENT'): CountersignError {
+  return new CountersignError(code, { detail })
+}
 
 const checkBuffer = (buffer: unknown, length: number, name: string): void => {
   try {
@@ -47,14 +48,16 @@ const checkBuffer = (buffer: unknown, length: number, name: string): void => {
 }
 
 /** lengthOf gives the length of what bytesOf returned, from its internal slot. */
-export const lengthOf = (bytes: Uint8Array): number => typedLength(bytes)
+export function lengthOf(bytes: Uint8Array): number {
+  return typedLength(bytes)
+}
 
 /**
  * bytesOf gives a view of a caller's bytes, not a copy: use it before any await, and measure it with lengthOf only.
  * It throws ERR_INVALID_ARGUMENT for anything but an ArrayBuffer or a view of one, and for shared, resizable and
  * detached memory.
  */
-export const bytesOf = (value: unknown, name: string): Uint8Array => {
+export function bytesOf(value: unknown, name: string): Uint8Array {
   if (!isView(value)) {
     checkBuffer(value, 0, name)
     return new Uint8Array(value as ArrayBuffer)
@@ -72,11 +75,12 @@ export const bytesOf = (value: unknown, name: string): Uint8Array => {
 }
 
 /** partOf gives a view of some of the bytes that bytesOf returned. */
-export const partOf = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
-  new Uint8Array(typedBuffer(bytes), typedOffset(bytes) + from, to - from)
+export function partOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return new Uint8Array(typedBuffer(bytes), typedOffset(bytes) + from, to - from)
+}
 
 /** copyOf gives a fresh copy of a caller's bytes; throws as bytesOf does. */
-export const copyOf = (value: BytesLike, name: string): Bytes => {
+export function copyOf(value: BytesLike, name: string): Bytes {
   const bytes = bytesOf(value, name)
   const copy = new Uint8Array(lengthOf(bytes))
   copy.set(bytes)
@@ -84,26 +88,26 @@ export const copyOf = (value: BytesLike, name: string): Bytes => {
 }
 
 /** sizedBytesOf is bytesOf for a field of exactly `size` bytes. */
-export const sizedBytesOf = (value: unknown, size: number, name: string): Uint8Array => {
+export function sizedBytesOf(value: unknown, size: number, name: string): Uint8Array {
   const bytes = bytesOf(value, name)
   if (lengthOf(bytes) !== size) throw badArgument(`${name} must be ${size} bytes`)
   return bytes
 }
 
 /** optionsOf checks that an options argument is an object; its members are then read once, by destructuring. */
-export const optionsOf = <T>(value: T, name: string): T => {
+export function optionsOf<T>(value: T, name: string): T {
   if (typeof value !== 'object' || value === null) throw badArgument(`${name} must be an object`)
   return value
 }
 
 /** timeOf checks a time: an integer of milliseconds from 0 to 2^53-1, or ERR_INVALID_TIME. */
-export const timeOf = (value: unknown, name: string): number => {
+export function timeOf(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw badArgument(name, 'ERR_INVALID_TIME')
   return value as number
 }
 
 /** integerOf checks an integer from `least` to `most`, or ERR_INVALID_ARGUMENT. */
-export const integerOf = (value: unknown, least: number, most: number, name: string): number => {
+export function integerOf(value: unknown, least: number, most: number, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw badArgument(`${name} must be an integer from ${least} to ${most}`)
   }
@@ -111,13 +115,13 @@ export const integerOf = (value: unknown, least: number, most: number, name: str
 }
 
 /** flagOf checks a boolean and gives it as the core takes it, 1 or 0; or ERR_INVALID_ARGUMENT. */
-export const flagOf = (value: unknown, name: string): 0 | 1 => {
+export function flagOf(value: unknown, name: string): 0 | 1 {
   if (typeof value !== 'boolean') throw badArgument(`${name} must be true or false`)
   return value ? 1 : 0
 }
 
 /** finiteOf checks a finite number (a reading of a monotonic clock), or ERR_INVALID_TIME. */
-export const finiteOf = (value: unknown, name: string): number => {
+export function finiteOf(value: unknown, name: string): number {
   if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`, 'ERR_INVALID_TIME')
   return value as number
 }
@@ -125,7 +129,7 @@ export const finiteOf = (value: unknown, name: string): number => {
 let lastLabel = ''
 
 /** labelOf checks an application's label, or ERR_INVALID_LABEL. Most applications have one, so the last good one is known. */
-export const labelOf = (value: unknown): string => {
+export function labelOf(value: unknown): string {
   if (value === lastLabel && lastLabel !== '') return lastLabel
   if (typeof value !== 'string') throw badArgument('label must be a string')
   if (!/^[a-z][a-z0-9.-]{0,31}$/.test(value)) throw badArgument('label', 'ERR_INVALID_LABEL')
@@ -163,7 +167,7 @@ const writeWideText = (value: string, into: Uint8Array, at: number, name: string
  * writeText writes a text field as UTF-8 at `at` and gives its length, `least` to 128 bytes. It throws ERR_INVALID_TEXT for
  * lone surrogates, control characters and other lengths, ERR_INVALID_ARGUMENT for what is no string.
  */
-export const writeText = (value: unknown, into: Uint8Array, at: number, name: string, least = 1): number => {
+export function writeText(value: unknown, into: Uint8Array, at: number, name: string, least = 1): number {
   if (typeof value !== 'string') throw badArgument(`${name} must be a string`)
   const { length } = value
   if (length < least || length > MAX_TEXT) throw badArgument(name, 'ERR_INVALID_TEXT')
@@ -179,7 +183,7 @@ export const writeText = (value: unknown, into: Uint8Array, at: number, name: st
 const scratch = new Uint8Array(3 * MAX_TEXT)
 
 /** textOf checks a text field and gives it back; throws as writeText does. */
-export const textOf = (value: unknown, name: string, least = 1): string => {
+export function textOf(value: unknown, name: string, least = 1): string {
   writeText(value, scratch, 0, name, least)
   return value as string
 }

@@ -99,5 +99,6 @@ export class ClientCore
 }
 
 /** loadClientCore is loadCore for the part that a client needs; the whole core's file serves it as well. */
-export const loadClientCore = async (source?: WasmSource | Promise<WasmSource>): Promise<ClientCore> =>
-  new ClientCore(await loadWasm(clientSource, source))
+export async function loadClientCore(source?: WasmSource | Promise<WasmSource>): Promise<ClientCore> {
+  return new ClientCore(await loadWasm(clientSource, source))
+}

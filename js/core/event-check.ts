@@ -22,12 +22,12 @@ export type EventRules = {
 const NONE = -1
 
 /** judgeEvent makes all checks of an event whose payload was hashed; throws the error of the first that refuses. */
-export const judgeEvent = (
+export function judgeEvent(
   w: Wasm,
   envelope: Uint8Array,
   payloadHash: Uint8Array,
   rules: EventRules
-): Omit<OpenedEvent, 'payload'> => {
+): Omit<OpenedEvent, 'payload'> {
   w.begin().put(payloadHash)
   const size = w.put(envelope)
   const label = w.text(rules.label, 'label')

@@ -11,7 +11,7 @@ import type { Wasm } from './wasm.ts'
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
 
 /** eventId makes the id of an event at its place; throws ERR_INVALID_TEXT and usage errors. */
-export const eventId = (w: Wasm, stream: string, sequence: number, eventType: string): string => {
+export function eventId(w: Wasm, stream: string, sequence: number, eventType: string): string {
   const place = sequenceOf(sequence, 'sequence')
   w.begin()
   const size = w.call.event_id(place, w.text(stream, 'stream'), w.text(eventType, 'eventType'))
@@ -31,7 +31,7 @@ const readEventRules = (options: EventOptions) => {
 }
 
 /** openEvent makes all checks of an event in their order; throws the error of the first that refuses, and usage errors. */
-export const openEvent = (w: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent => {
+export function openEvent(w: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
   const frame = bytesOf(bytes, 'frame')
   const rules = readEventRules(options)
   const size = parseHead(w, frame)

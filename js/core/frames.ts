@@ -34,8 +34,9 @@ const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000
 const TRUNCATED = -200
 
-export const parseHead = (w: Wasm, frame: Uint8Array): number =>
-  checkSize(w, w.begin().call.parse_frame(putHead(w, frame)), frame)
+export function parseHead(w: Wasm, frame: Uint8Array): number {
+  return checkSize(w, w.begin().call.parse_frame(putHead(w, frame)), frame)
+}
 
 /** putHead adds what of a frame the core has to see: an envelope is at most this long. */
 const putHead = (w: Wasm, frame: Uint8Array): number =>
@@ -47,10 +48,10 @@ const checkSize = (w: Wasm, size: number, frame: Uint8Array): number => {
   return w.check(size)
 }
 
-export const buildFrame = (
+export function buildFrame(
   w: Wasm,
   parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }
-): Bytes => {
+): Bytes {
   const { signingInput, keyId, signature, payload } = optionsOf(parts, 'parts')
   const input = bytesOf(signingInput, 'signingInput')
   const signed = sizedBytesOf(signature, 64, 'signature')
@@ -60,7 +61,7 @@ export const buildFrame = (
   return w.out(w.check(w.call.write_envelope(w.put(input), w.text(keyId, 'keyId', 0))), rest)
 }
 
-export const parseFrame = (w: Wasm, frame: Uint8Array): FrameParts => {
+export function parseFrame(w: Wasm, frame: Uint8Array): FrameParts {
   const size = parseHead(w, frame)
   return {
     signingInput: w.bytesAt(0),
@@ -70,11 +71,11 @@ export const parseFrame = (w: Wasm, frame: Uint8Array): FrameParts => {
   }
 }
 
-export const openRequest = (
+export function openRequest(
   w: Wasm,
   envelope: Uint8Array,
   options: { label: string; compatible?: boolean }
-): ParsedRequest => {
+): ParsedRequest {
   const { label, compatible = false } = optionsOf(options, 'options')
   labelOf(label)
   w.begin()
@@ -117,7 +118,7 @@ const readKeys = (keys: unknown): TrustedKeyBytes[] => {
 }
 
 /** What requests and events are judged by alike. */
-export const readTrust = (given: Omit<OpenOptions, 'requestId' | 'anyKey'>) => {
+export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
   const { label, keys, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
   const past = timeOf(pastMs, 'pastMs')
   const future = timeOf(futureMs, 'futureMs')
@@ -150,17 +151,17 @@ const open = (w: Wasm, envelope: Uint8Array, hash: Uint8Array, rules: Rules): Om
   return { resultCode: w.textAt(1), timestampMs: w.number(0) }
 }
 
-export const openEnvelope = (
+export function openEnvelope(
   w: Wasm,
   envelope: Uint8Array,
   payloadHash: BytesLike,
   options: OpenOptions
-): Omit<OpenedResponse, 'payload'> => {
+): Omit<OpenedResponse, 'payload'> {
   const rules = readRules(options)
   return open(w, envelope, sizedBytesOf(payloadHash, 32, 'payloadHash'), rules)
 }
 
-export const openResponse = (w: Wasm, frame: Uint8Array, options: OpenOptions): OpenedResponse => {
+export function openResponse(w: Wasm, frame: Uint8Array, options: OpenOptions): OpenedResponse {
   const rules = readRules(options)
   const size = parseHead(w, frame)
   const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')

@@ -204,5 +204,6 @@ export class Sha256 extends Handle implements Sha256Stream {
 }
 
 /** hashOf gives the SHA-256 of bytes (of bytesOf). */
-export const hashOf = (w: Wasm, bytes: Uint8Array): Bytes =>
-  lengthOf(bytes) > PIECE ? new Sha256(w).update(bytes).digest() : w.out(w.begin().call.sha256(w.put(bytes)))
+export function hashOf(w: Wasm, bytes: Uint8Array): Bytes {
+  return lengthOf(bytes) > PIECE ? new Sha256(w).update(bytes).digest() : w.out(w.begin().call.sha256(w.put(bytes)))
+}

@@ -113,7 +113,7 @@ const wholeCores = new WeakMap<Wasm, WholeCore>()
  * core.verifyEd25519(publicKey, message, signature)
  * ```
  */
-export const loadCore = async (source?: WasmSource | Promise<WasmSource>): Promise<T.Core> => {
+export async function loadCore(source?: WasmSource | Promise<WasmSource>): Promise<T.Core> {
   const wasm = await loadWasm(wholeSource, source)
   const core = wholeCores.get(wasm) ?? new WholeCore(wasm)
   wholeCores.set(wasm, core)

@@ -92,7 +92,7 @@ const loadShared = async (defaultSource: DefaultSource): Promise<Wasm> => {
  * loadWasm makes an instance of the core from a source, or gives the shared one of the default source, which is made once,
  * again after a load that failed, and anew after a trap. It rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH.
  */
-export const loadWasm = async (defaultSource: DefaultSource, source?: unknown): Promise<Wasm> => {
+export async function loadWasm(defaultSource: DefaultSource, source?: unknown): Promise<Wasm> {
   if (source !== undefined) return (await load(() => source)).wasm
   let loading = shared.get(defaultSource)
   if (!loading) {

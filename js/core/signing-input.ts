@@ -59,7 +59,7 @@ const fieldBytesOf = (name: Message['bytes'], value: unknown): Uint8Array => {
  * beginRequest binds the id of a request and writes its signing input; throws as writeMessage does. Every request passes
  * here, so its fields are taken one by one.
  */
-export const beginRequest = (w: Wasm, fields: RequestFields): { requestId: string; signingInput: Bytes } => {
+export function beginRequest(w: Wasm, fields: RequestFields): { requestId: string; signingInput: Bytes } {
   const given = optionsOf(fields, 'fields')
   const { label, protocolVersion = 'v1', deviceSessionId, messageType, requestId } = given
   const timestampMs = timeOf(given.timestampMs, 'timestampMs')
@@ -78,7 +78,7 @@ export const beginRequest = (w: Wasm, fields: RequestFields): { requestId: strin
 }
 
 /** writeMessage writes a signing input to the core's result and gives its size; throws what is wrong with the fields. */
-export const writeMessage = (w: Wasm, kind: Kind, fields: object): number => {
+export function writeMessage(w: Wasm, kind: Kind, fields: object): number {
   const { numbers, texts, bytes } = MESSAGES[kind]
   const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
   // A getter may run code of the caller's, which may call the core: all are read before the buffer is used.
@@ -115,7 +115,8 @@ const readMessage = (w: Wasm, kind: Kind): SigningFields => {
 }
 
 /** parseMessage takes apart a signing input of any kind; throws what is malformed. */
-export const parseMessage = (w: Wasm, input: Uint8Array): SigningFields =>
-  w.large(lengthOf(input), false, () =>
+export function parseMessage(w: Wasm, input: Uint8Array): SigningFields {
+  return w.large(lengthOf(input), false, () =>
     readMessage(w, KINDS[w.check(w.call.parse_signing_input(w.put(input)))] as Kind)
   )
+}

@@ -11,7 +11,7 @@ const LAST_BOUND_MS = 30_000
 const PASSING: ReadonlySet<unknown> = new Set(['cs.rate_limited', 'cs.unavailable', 'cs.stale', 'cs.replayed'])
 
 /** isFinal tells what trying again cannot help: the gateway's signed refusal, and what is wrong with this client itself. */
-export const isFinal = (error: unknown): boolean => {
+export function isFinal(error: unknown): boolean {
   if (!isCountersignError(error)) return true
   const { category, resultCode, code } = error
   if (resultCode !== undefined) return !PASSING.has(resultCode)

@@ -12,7 +12,7 @@ import type { Consumer } from './subscriber.ts'
 const AGAIN_MS = 1000
 
 /** pollInto asks once for what lies behind a place and takes it; rejects as a request does. */
-export const pollInto = async (hub: Hub, place: Place, signal: AbortSignal, to?: Consumer): Promise<void> => {
+export async function pollInto(hub: Hub, place: Place, signal: AbortSignal, to?: Consumer): Promise<void> {
   for (const item of await poll({ host: hub.host, signal, asked: () => place.asked }, 0)) {
     signal.throwIfAborted()
     if (item.requestId === undefined) await hub.take(item, place, to)
@@ -21,7 +21,7 @@ export const pollInto = async (hub: Hub, place: Place, signal: AbortSignal, to?:
 }
 
 /** catchUp brings a listener to where the hub is, and joins it; rejects with what ends its listening. */
-export const catchUp = async (hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void> => {
+export async function catchUp(hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void> {
   const { schedule } = hub.host.settings
   const backoff = new Backoff(hub.host.settings)
   const place = consumer.place.copy()

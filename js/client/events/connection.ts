@@ -114,7 +114,7 @@ const isNetwork = (error: unknown): boolean =>
  * runLink keeps a connection to the gateway for a hub until the signal aborts; `onFrame` is told each event that was taken.
  * It rejects with the signal's reason, or with what is final.
  */
-export const runLink = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<never> => {
+export async function runLink(hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<never> {
   const backoff = new Backoff(hub.host.settings)
   let isResigned = false
   let reason: CountersignError | undefined

@@ -119,7 +119,7 @@ class Mirror {
  * follow is fed by the tab that leads until the signal aborts, and rejects with its reason or with what is final; it resolves
  * when the leader has fallen silent.
  */
-export const follow = (hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> => {
+export function follow(hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> {
   const { settings, tabs } = hub.host
   const inner = childOf(signal)
   const mirror = new Mirror(hub)

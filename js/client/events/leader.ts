@@ -114,7 +114,7 @@ const canAgree = (): boolean =>
 const isDenied = (error: unknown): boolean => (error as Error | undefined)?.name === 'SecurityError'
 
 /** runFeed is the feed of a client's hub: one stream for all tabs of the browser where they can agree, one of its own elsewhere. */
-export const runFeed = async (hub: Hub, signal: AbortSignal): Promise<void> => {
+export async function runFeed(hub: Hub, signal: AbortSignal): Promise<void> {
   try {
     if (canAgree()) return await runTogether(hub, signal)
   } catch (error) {

@@ -10,7 +10,7 @@ import type { Consumer } from './subscriber.ts'
 import type { EventsOptions, Host } from './types.ts'
 
 /** createHub makes the one hub of a client; `open` adds a listener to it and throws usage errors. */
-export const createHub = (host: Host): { open(options: EventsOptions): Promise<Consumer> } => {
+export function createHub(host: Host): { open(options: EventsOptions): Promise<Consumer> } {
   const hub = new Hub(host, { run: runFeed, catchUp })
   return {
     async open(options) {

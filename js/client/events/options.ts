@@ -28,7 +28,7 @@ const carrierOf = (value: unknown): Carrier | undefined => {
 }
 
 /** readEventsOptions checks the options of `events()`; throws usage errors. */
-export const readEventsOptions = (options: EventsOptions): Wanted & { signal: AbortSignal | undefined } => {
+export function readEventsOptions(options: EventsOptions): Wanted & { signal: AbortSignal | undefined } {
   const { after, types, signal, carrier } = options
   return {
     after: afterOf(after),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 
 /** childOf makes a controller that aborts with another signal, and can by itself. */
-export const childOf = (signal: AbortSignal): AbortController => {
+export function childOf(signal: AbortSignal): AbortController {
   const child = new AbortController()
   const abort = (): void => child.abort(signal.reason)
   if (signal.aborted) abort()
@@ -14,11 +14,12 @@ export const childOf = (signal: AbortSignal): AbortController => {
 }
 
 /** untilAborted settles as a promise does, or rejects with the signal's reason as soon as that aborts. */
-export const untilAborted = <T>(promise: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason)
     const leave = (): void => signal.removeEventListener('abort', stop)
     if (signal.aborted) stop()
     signal.addEventListener('abort', stop)
     promise.then(resolve, reject).finally(leave)
   })
+}

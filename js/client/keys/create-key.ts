@@ -69,8 +69,8 @@ const create = async (keeper: Keeper, place: Place): Promise<DeviceKey> => {
  * prepareKey gives the key to enrol, an earlier one that was never enrolled or a new one: stored, read back, signed with and
  * verified. It rejects with ERR_ALREADY_ENROLLED where another tab has enrolled in the meantime.
  */
-export const prepareKey = (keeper: Keeper): Promise<DeviceKey> =>
-  keeper.locked(async (store, name) => {
+export function prepareKey(keeper: Keeper): Promise<DeviceKey> {
+  return keeper.locked(async (store, name) => {
     const found = await keeper.read(store, name)
     if (found.is === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
     if (found.is === 'new') return found.key
@@ -81,22 +81,24 @@ export const prepareKey = (keeper: Keeper): Promise<DeviceKey> =>
       clear: () => store.delete(name)
     })
   })
+}
 
 /** saveSession keeps an enrolled session and reads it back; rejects with ERR_ALREADY_ENROLLED where another tab was faster. */
-export const saveSession = (keeper: Keeper, { id, key }: Session, notes: Notes): Promise<void> =>
-  keeper.locked(async (store, name) => {
+export function saveSession(keeper: Keeper, { id, key }: Session, notes: Notes): Promise<void> {
+  return keeper.locked(async (store, name) => {
     const { sessionId = id, revoked } = (await store.get(name)) ?? {}
     if (sessionId !== id && !revoked) throw new CountersignError('ERR_ALREADY_ENROLLED')
     await store.put(name, { ...keeper.recordOf(key), sessionId: id, ...notes })
     if ((await store.get(name))?.sessionId !== id) throw new CountersignError('ERR_STORAGE_EMPTY')
   })
+}
 
 /**
  * stageKey makes a new key and stores it beside the session's own, tried as at enrolment; one that waits there already goes on
  * waiting, for the server may have it. It gives undefined where the record is no longer this session's.
  */
-export const stageKey = (keeper: Keeper, session: Session): Promise<DeviceKey | undefined> =>
-  keeper.change(session, async ({ next, ...record }, put, get) => {
+export function stageKey(keeper: Keeper, session: Session): Promise<DeviceKey | undefined> {
+  return keeper.change(session, async ({ next, ...record }, put, get) => {
     const { skipped } = keeper
     const place = { put: (stored: Stored) => put({ ...record, next: stored }), get: async () => (await get())?.next }
     try {
@@ -105,24 +107,27 @@ export const stageKey = (keeper: Keeper, session: Session): Promise<DeviceKey | 
       keeper.skipped = skipped
     }
   })
+}
 
 /** promoteKey makes the next key the session's own and reads it back. */
-export const promoteKey = (keeper: Keeper, session: Session, key: DeviceKey): Promise<void> =>
-  keeper.change(session, async ({ next, skipped: _, ...record }, put, get) => {
+export function promoteKey(keeper: Keeper, session: Session, key: DeviceKey): Promise<void> {
+  return keeper.change(session, async ({ next, skipped: _, ...record }, put, get) => {
     keeper.skipped = next?.skipped ?? {}
     await put({ ...record, ...keeper.recordOf(key) })
     if (!isSameKey((await get()) ?? session.key, key)) throw new CountersignError('ERR_STORAGE_EMPTY')
   })
+}
 
 /**
  * retainKey goes on with the session's own key, which the server had at `serverMs`. A rotation that is still on its way may
  * change that: the next key is dropped once no request of that time can be accepted any more, or at once without a time.
  */
-export const retainKey = (keeper: Keeper, session: Session, serverMs?: number): Promise<void> =>
-  keeper.change(session, async ({ next, ...record }, put) => {
+export function retainKey(keeper: Keeper, session: Session, serverMs?: number): Promise<void> {
+  return keeper.change(session, async ({ next, ...record }, put) => {
     if (!next) return
     const { pastMs, futureMs } = keeper.settings
     const { heldMs = serverMs } = next
     const isOver = serverMs === undefined || heldMs === undefined || serverMs > heldMs + pastMs + futureMs
     await put(isOver ? record : { ...record, next: { ...next, heldMs } })
   })
+}

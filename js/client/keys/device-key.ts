@@ -70,7 +70,7 @@ const signWithSigner = async (signer: Signer, bytes: Bytes): Promise<Bytes> => {
 }
 
 /** newPair makes one key pair of the platform, its private half not to be exported; rejects as the platform does. */
-export const newPair = async (algorithm: Algorithm): Promise<DeviceKey> => {
+export async function newPair(algorithm: Algorithm): Promise<DeviceKey> {
   const pair = (await generateKey(algorithms[algorithm].key, false, ['sign', 'verify'])) as CryptoKeyPair
   return new DeviceKey(pair.privateKey, algorithm, new Uint8Array(await exportKey('raw', pair.publicKey)))
 }
@@ -84,11 +84,14 @@ const isPrivateKey = (key: unknown, algorithm: Algorithm): key is CryptoKey | Si
     : typeof (key as Signer | null | undefined)?.sign === 'function'
 
 /** isSameKey tells whether two keys have one public half. */
-export const isSameKey = ({ publicKey }: Pick<Stored, 'publicKey'>, other: Pick<Stored, 'publicKey'>): boolean =>
-  publicKey.length === other.publicKey.length && publicKey.every((byte, index) => byte === other.publicKey[index])
+export function isSameKey({ publicKey }: Pick<Stored, 'publicKey'>, other: Pick<Stored, 'publicKey'>): boolean {
+  return (
+    publicKey.length === other.publicKey.length && publicKey.every((byte, index) => byte === other.publicKey[index])
+  )
+}
 
 /** thumbprintOf gives a public key's JWK thumbprint (RFC 7638), the base64url of a SHA-256. */
-export const thumbprintOf = (core: ClientCore, { algorithm, publicKey }: DeviceKey): string => {
+export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceKey): string {
   const part = (from: number, to?: number): string => encodeBase64Url(publicKey.slice(from, to))
   // Members in the order of their names, without white space: these bytes and no others are hashed.
   const jwk =
@@ -99,7 +102,7 @@ export const thumbprintOf = (core: ClientCore, { algorithm, publicKey }: DeviceK
 }
 
 /** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */
-export const keyOfRecord = (record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined => {
+export function keyOfRecord(record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined {
   const { key, publicKey, algorithm } = record
   if (!isAlgorithm(algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm)) return undefined
   const bytes = new Uint8Array(publicKey)
@@ -107,7 +110,7 @@ export const keyOfRecord = (record: Pick<Stored, 'key' | 'publicKey' | 'algorith
 }
 
 /** doesKeySign tells whether a key signs and its public half verifies that: ed25519 by the core, es256 by the platform. */
-export const doesKeySign = async (core: ClientCore, key: DeviceKey): Promise<boolean> => {
+export async function doesKeySign(core: ClientCore, key: DeviceKey): Promise<boolean> {
   const { algorithm, publicKey } = key
   try {
     const signature = await key.sign(PROBE)

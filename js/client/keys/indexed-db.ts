@@ -29,7 +29,9 @@ const codes: { readonly [name: string]: ErrorCode } = {
 }
 
 /** nameOf gives the name of what a platform has thrown. */
-export const nameOf = (error: unknown): string => (error as { name?: string } | null)?.name ?? ''
+export function nameOf(error: unknown): string {
+  return (error as { name?: string } | null)?.name ?? ''
+}
 
 const typed = (cause: unknown): CountersignError =>
   isCountersignError(cause) ? cause : new CountersignError(codes[nameOf(cause)] ?? 'ERR_STORAGE_FAILED', { cause })
@@ -53,7 +55,7 @@ const findFactory = (given: IDBFactory | undefined): IDBFactory => {
 export type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
 /** createQueues serialises work per name inside this realm: the whole of it where the platform has no Web Locks. */
-export const createQueues = (): Lock => {
+export function createQueues(): Lock {
   const tails = new Map<string, Promise<unknown>>()
   return (name, work) => {
     const turn = (tails.get(name) ?? Promise.resolve()).then(work)
@@ -181,11 +183,7 @@ export class Database {
  * withWebLock runs work under a lock that all tabs of the origin share, and waits for it for `timeoutMs` at most
  * (ERR_STORAGE_BLOCKED), or for as long as it takes. Where the platform has no Web Locks it runs the work at once.
  */
-export const withWebLock = async <T>(
-  name: string,
-  timeoutMs: number | undefined,
-  work: () => Promise<T>
-): Promise<T> => {
+export async function withWebLock<T>(name: string, timeoutMs: number | undefined, work: () => Promise<T>): Promise<T> {
   const locks = (globalThis as { navigator?: Navigator }).navigator?.locks
   if (!locks) return work()
   const patience = new AbortController()

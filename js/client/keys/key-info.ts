@@ -25,13 +25,15 @@ export type KeyLevel = {
 }
 
 /** levelOf tells where on the ladder a key stands. */
-export const levelOf = (keeper: Keeper, { algorithm }: DeviceKey): KeyLevel => ({
-  level: keeper.rungOf(algorithm) as KeyLevel['level'],
-  reason: keeper.skipped
-})
+export function levelOf(keeper: Keeper, { algorithm }: DeviceKey): KeyLevel {
+  return {
+    level: keeper.rungOf(algorithm) as KeyLevel['level'],
+    reason: keeper.skipped
+  }
+}
 
 /** describeKey tells all there is to tell about a key. */
-export const describeKey = (core: ClientCore, keeper: Keeper, key: DeviceKey): KeyInfo => {
+export function describeKey(core: ClientCore, keeper: Keeper, key: DeviceKey): KeyInfo {
   const { algorithm, publicKey } = key
   const thumbprint = thumbprintOf(core, key)
   const { storage } = keeper

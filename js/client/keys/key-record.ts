@@ -27,7 +27,7 @@ export type Found =
   | { readonly is: 'ready' | 'revoked'; readonly session: Session; readonly notes: Notes }
 
 /** isSessionId tells whether a value is a session id: 22 base64url characters, any text with an existing galaxy gateway. */
-export const isSessionId = (value: unknown, compatible: boolean): value is string => {
+export function isSessionId(value: unknown, compatible: boolean): value is string {
   if (!compatible) return typeof value === 'string' && /^[A-Za-z0-9_-]{22}$/.test(value)
   try {
     return textOf(value, 'device_session_id') === value
@@ -39,13 +39,13 @@ export const isSessionId = (value: unknown, compatible: boolean): value is strin
 const lost = (detail: string): Found => ({ is: 'lost', cause: new CountersignError('ERR_KEY_UNUSABLE', { detail }) })
 
 /** usableKey reads the key of a record, or of its `next`, and tries it; undefined where it does not sign. */
-export const usableKey = async (core: ClientCore, record: Stored['next']): Promise<DeviceKey | undefined> => {
+export async function usableKey(core: ClientCore, record: Stored['next']): Promise<DeviceKey | undefined> {
   const key = record && keyOfRecord(record)
   return key && (await doesKeySign(core, key)) ? key : undefined
 }
 
 /** judge reads a record; a corrupt one is a lost key, never a reason to make a new one. */
-export const judge = async (core: ClientCore, record: Stored | null, compatible: boolean): Promise<Found> => {
+export async function judge(core: ClientCore, record: Stored | null, compatible: boolean): Promise<Found> {
   if (record === null || record === undefined) return { is: 'none' }
   const key = keyOfRecord(record)
   if (!key) return lost('the record is damaged')

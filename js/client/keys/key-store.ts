@@ -18,7 +18,7 @@ const ownScope = (): string => `${globalThis.performance.timeOrigin}/${++stores}
  * @example
  * const client = await connect({ url: location.origin, label: 'myapp', serverKeys, store: indexedDbStore() })
  */
-export const indexedDbStore = (options: IndexedDbStoreOptions = {}): KeyStore => {
+export function indexedDbStore(options: IndexedDbStoreOptions = {}): KeyStore {
   const database = new Database({ ...options }, { database: 'countersign', table: 'keys' })
   const queue = createQueues()
   return {
@@ -51,7 +51,7 @@ export const indexedDbStore = (options: IndexedDbStoreOptions = {}): KeyStore =>
  * @example
  * const client = await connect({ url: 'https://api.example', label: 'myapp', serverKeys, store: memoryStore() })
  */
-export const memoryStore = (): KeyStore => {
+export function memoryStore(): KeyStore {
   const records = new Map<string, Stored>()
   return {
     scope: ownScope(),

@@ -20,10 +20,12 @@ const orNull = async <T>(ask: () => Promise<T> | undefined): Promise<T | null> =
 }
 
 /** persistStorage asks for storage that the browser does not clear by itself. Nobody waits for the answer: a person may have to give it. */
-export const persistStorage = (): void => void orNull(() => storage().persist?.())
+export function persistStorage(): void {
+  void orNull(() => storage().persist?.())
+}
 
 /** askStorage is what storageReport does. */
-export const askStorage = async (): Promise<StorageReport> => {
+export async function askStorage(): Promise<StorageReport> {
   const persisted = await orNull(() => storage().persisted?.())
   const { quota = null, usage = null } = (await orNull(() => storage().estimate?.())) ?? {}
   return { persisted, quota, usage }

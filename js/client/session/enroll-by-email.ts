@@ -39,7 +39,7 @@ const askForCode = async ({ post }: Registration, path: string, email: string, s
 }
 
 /** enrollByEmail is what emailEnrollment does. */
-export const enrollByEmail = async (client: Enrollable, options: EmailEnrollmentOptions): Promise<void> => {
+export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
   const { email, code, challengeId, signal } = optionsOf(options, 'options')
   const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')

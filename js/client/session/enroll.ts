@@ -89,7 +89,7 @@ const enrollKey = async (line: EnrollLine, key: DeviceKey, register: Register): 
 }
 
 /** enroll makes or finds the key, has it registered and keeps the session (R82 to R86). */
-export const enroll = async (host: EnrollHost, register: Register): Promise<void> => {
+export async function enroll(host: EnrollHost, register: Register): Promise<void> {
   const { account, clock, settings } = host
   const { keeper } = account
   try {
@@ -139,7 +139,7 @@ const readConfirmation = async (
 }
 
 /** memberOf reads one member of a JSON body; undefined where there is none. */
-export const memberOf = (body: Bytes, name: string): unknown => {
+export function memberOf(body: Bytes, name: string): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(body))?.[name]
   } catch {
@@ -148,7 +148,7 @@ export const memberOf = (body: Bytes, name: string): unknown => {
 }
 
 /** enrollmentRefused makes the gateway's problem, or the plain fact that no gateway wrote this; either way a hint, for it is not signed. */
-export const enrollmentRefused = async (response: Response, signal: AbortSignal): Promise<CountersignError> => {
+export async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
   let problem: unknown

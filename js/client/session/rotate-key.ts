@@ -63,8 +63,8 @@ const resolve = async (host: Host, session: Session, next: DeviceKey): Promise<v
 }
 
 /** settle finds out which key the server has, where the record has two; rejects as a request does. */
-export const settle = (host: Host): Promise<void> =>
-  host.account.keeper.alone(async () => {
+export function settle(host: Host): Promise<void> {
+  return host.account.keeper.alone(async () => {
     const { account } = host
     const found = await account.reload()
     if (found.is !== 'ready') return
@@ -72,12 +72,13 @@ export const settle = (host: Host): Promise<void> =>
     if (session.next) await resolve(host, session, session.next)
     else await use(host, session, session.key)
   })
+}
 
 /**
  * renew gives a session whose key the server has refused with its present key, where the record has another one by now;
  * undefined where it has none, or where the session is no longer this client's.
  */
-export const renew = async (host: Host, { id, key }: Session): Promise<Session | undefined> => {
+export async function renew(host: Host, { id, key }: Session): Promise<Session | undefined> {
   const { account } = host
   const current = (): Session | undefined => {
     const { session, state } = account
@@ -108,8 +109,8 @@ const send = async (host: Host, session: Session, next: DeviceKey): Promise<void
  * rotate replaces the key of a session, unless another tab has done so meanwhile. It rejects with ERR_ROTATION_REFUSED, a key
  * or a storage error, or as a request does; the session then works on with whichever key the server has.
  */
-export const rotate = (host: Host, asked: Session): Promise<void> =>
-  host.account.keeper.alone(async () => {
+export function rotate(host: Host, asked: Session): Promise<void> {
+  return host.account.keeper.alone(async () => {
     const { account } = host
     await account.reload()
     const session = account.ready()
@@ -124,6 +125,7 @@ export const rotate = (host: Host, asked: Session): Promise<void> =>
     }
     await use(host, session, next)
   })
+}
 
 const failed = async (host: Host, session: Session, next: DeviceKey, error: unknown): Promise<void> => {
   const { account } = host

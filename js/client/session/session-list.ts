@@ -28,7 +28,7 @@ type Listed = {
 }
 
 /** readSessions reads the verified answer to `cs.sessions`; throws ERR_BAD_JSON where it is no such list. */
-export const readSessions = (payload: Bytes): SessionInfo[] => {
+export function readSessions(payload: Bytes): SessionInfo[] {
   try {
     const { sessions } = JSON.parse(new TextDecoder().decode(payload)) as { sessions: Listed[] }
     return sessions.map((listed) => ({

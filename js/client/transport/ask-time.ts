@@ -8,18 +8,20 @@ import type { Call, Line } from './exchange.ts'
 const TRIES = 2
 
 /** probeCall is a `cs.time` request stamped with whatever time there is. */
-export const probeCall = (binding: Binding, timeoutMs: number): Call => ({
-  type: 'cs.time',
-  payload: new Uint8Array(0),
-  idempotencyKey: undefined,
-  isSafe: true,
-  isProbe: true,
-  binding,
-  timeoutMs
-})
+export function probeCall(binding: Binding, timeoutMs: number): Call {
+  return {
+    type: 'cs.time',
+    payload: new Uint8Array(0),
+    idempotencyKey: undefined,
+    isSafe: true,
+    isProbe: true,
+    binding,
+    timeoutMs
+  }
+}
 
 /** probe asks for the time until the clock has its answer; rejects as the call does. */
-export const probe = async ({ clock }: Pick<Line, 'clock'>, ask: () => Promise<unknown>): Promise<void> => {
+export async function probe({ clock }: Pick<Line, 'clock'>, ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 0; tries < TRIES && clock.lacksAnswer; tries++) {
     try {
       await ask()

@@ -12,7 +12,7 @@ const NOW_BYTES = 65536
  * digest gives the SHA-256 of bytes nobody else can change meanwhile: at once for small ones, as a promise for large ones,
  * so that the hot path has no await for it.
  */
-export const digest = (core: ClientCore, bytes: Bytes): Bytes | Promise<Bytes> => {
+export function digest(core: ClientCore, bytes: Bytes): Bytes | Promise<Bytes> {
   if (bytes.length <= CORE_BYTES) return core.sha256(bytes)
   if (hashNow && bytes.length <= NOW_BYTES) return new Uint8Array(hashNow(bytes))
   return subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))

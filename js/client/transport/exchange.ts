@@ -66,8 +66,9 @@ export type Line = {
 }
 
 /** isRetriableCall tells whether doing a call twice is doing it once: declared safe, or with an idempotency key. */
-export const isRetriableCall = ({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean =>
-  isSafe || idempotencyKey !== undefined
+export function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean {
+  return isSafe || idempotencyKey !== undefined
+}
 
 const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
@@ -75,7 +76,7 @@ const isSigned = (error: unknown, code: string): boolean => isCountersignError(e
 export type CallState = { isSent: boolean }
 
 /** takeTime gives the time to sign: the server's, asked for first where it has to be. */
-export const takeTime = ({ clock, synchronise }: Line, isRetriable: boolean): number | Promise<number> => {
+export function takeTime({ clock, synchronise }: Line, isRetriable: boolean): number | Promise<number> {
   const stampMs = clock.stamp(isRetriable)
   return stampMs ?? synchronise().then(() => clock.stamp(isRetriable) ?? fail('ERR_CLOCK_UNKNOWN'))
 }
@@ -85,13 +86,13 @@ const fail = (code: ErrorCode): never => {
 }
 
 /** signRequest binds a fresh id to the request and signs it. */
-export const signRequest = async (
+export async function signRequest(
   { settings, core, session }: Line,
   { type, payload, idempotencyKey }: Pick<Call, 'type' | 'payload' | 'idempotencyKey'>,
   payloadHash: Bytes,
   timestampMs: number,
   random = settings.random.id()
-): Promise<SignedRequest> => {
+): Promise<SignedRequest> {
   const { id: deviceSessionId, key } = session
   const { requestId, signingInput } = core.beginRequest({
     label: settings.label,
@@ -108,12 +109,12 @@ export const signRequest = async (
 type Opened = { resultCode: string; timestampMs: number }
 
 /** openAnswer runs an answer's checks in their order and reports them; what fails one is thrown away with its error. */
-export const openAnswer = async (
+export async function openAnswer(
   { settings, core, clock, trust, report }: Pick<Line, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
   requestId: string,
   { envelope, payload, anyKey = false }: RawAnswer,
   isResult: (resultCode: string) => boolean
-): Promise<Opened> => {
+): Promise<Opened> {
   try {
     const hashed = digest(core, payload)
     const payloadHash = hashed instanceof Promise ? await hashed : hashed
@@ -175,7 +176,7 @@ const attempt = async ({ line, call, hash, signal, state }: Attempt, timestampMs
 }
 
 /** exchange makes a call and gives its verified answer; it rejects with the error of its last try. */
-export const exchange = async (from: Line, call: Call, signal: AbortSignal, state: CallState): Promise<Answer> => {
+export async function exchange(from: Line, call: Call, signal: AbortSignal, state: CallState): Promise<Answer> {
   let line = from
   const { settings, core, clock } = line
   const { retries, random, schedule } = settings

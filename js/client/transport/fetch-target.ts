@@ -40,8 +40,8 @@ const asUsage = <T>(make: () => T): T => {
 const isA = (name: string, value: unknown): boolean => Object.prototype.toString.call(value) === `[object ${name}]`
 
 /** readTarget reads fetch's arguments as fetch itself does, on the client's origin; throws usage errors (R37). */
-export const readTarget = (origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget =>
-  asUsage(() => {
+export function readTarget(origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget {
+  return asUsage(() => {
     const request = isA('Request', input) ? (input as Request) : undefined
     const options = optionsOf(init, 'init')
     const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal } = options
@@ -66,3 +66,4 @@ export const readTarget = (origin: string, input: string | URL | Request, init: 
       body: given?.body === null ? undefined : given
     }
   })
+}

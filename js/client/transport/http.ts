@@ -12,12 +12,12 @@ const RULES = { redirect: 'error', credentials: 'omit', referrerPolicy: 'no-refe
 const REDIRECTED = { message: 'unexpected redirect' }
 
 /** send makes one HTTP exchange up to the answer's head; rejects with ERR_NETWORK, or with the signal's reason. */
-export const send = async (
+export async function send(
   { fetch }: Settings,
   url: string,
   init: RequestInit,
   signal: AbortSignal
-): Promise<Response> => {
+): Promise<Response> {
   try {
     const response = await fetch(url, { ...init, ...RULES, signal })
     // Redirects are errors already; both of these are for a fetch of the application's own.
@@ -36,20 +36,21 @@ export const send = async (
 type Message = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
 
 /** discard drops a body nobody will read, so that its connection is free again. */
-export const discard = (response: Message): void => {
+export function discard(response: Message): void {
   response.body?.cancel().catch(() => {})
 }
 
 /** unsignedAnswer makes the error for an answer without a signature; its cause tells the HTTP status, a hint and no more. */
-export const unsignedAnswer = (response: Response): CountersignError => {
+export function unsignedAnswer(response: Response): CountersignError {
   discard(response)
   const { status } = response
   return new CountersignError('ERR_UNSIGNED_ANSWER', { cause: { status }, detail: `HTTP status ${status}` })
 }
 
 /** essence gives a response's media type without parameters, in lower case. */
-export const essence = ({ headers }: Response): string =>
-  (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+export function essence({ headers }: Response): string {
+  return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
 
 const joined = (chunks: readonly Uint8Array[], length: number): Bytes => {
   const bytes = new Uint8Array(length)
@@ -76,7 +77,7 @@ const declaredLength = ({ headers }: Message): number | undefined => {
 }
 
 /** readBody reads a body of at most `cap` bytes, counted after decoding; rejects with `tooLarge` or ERR_NETWORK. */
-export const readBody = async (response: Message, limits: ReadLimits): Promise<Bytes> => {
+export async function readBody(response: Message, limits: ReadLimits): Promise<Bytes> {
   const { cap, tooLarge, signal, onProgress } = limits
   const totalBytes = declaredLength(response)
   if (totalBytes !== undefined && totalBytes > cap) {

@@ -30,10 +30,12 @@ const retryAfterOf = (payload: Uint8Array): number | undefined => {
 }
 
 /** isRefusal tells whether a verified result code is the gateway's own word and not the application's. */
-export const isRefusal = (resultCode: string): boolean => resultCode.startsWith('cs.')
+export function isRefusal(resultCode: string): boolean {
+  return resultCode.startsWith('cs.')
+}
 
 /** refusalOf makes the error of a verified refusal; ERR_UNKNOWN_RESULT for a code of a later version (R67). */
-export const refusalOf = (resultCode: string, payload: Uint8Array): CountersignError => {
+export function refusalOf(resultCode: string, payload: Uint8Array): CountersignError {
   const [code, stage] = refusals.get(resultCode) ?? ['ERR_UNKNOWN_RESULT']
   return new CountersignError(code, { stage, resultCode, retryAfterMs: retryAfterOf(payload) })
 }

@@ -17,8 +17,9 @@ const isUnsent = ({ code, cause }: CountersignError): boolean =>
   code === 'ERR_NETWORK' && UNSENT.has((cause as { cause?: { code?: unknown } } | undefined)?.cause?.code)
 
 /** isUntouched tells whether a failed try surely had no effect: nothing left, or the gateway's signed word says so. */
-export const isUntouched = (error: unknown): boolean =>
-  isCountersignError(error) && (UNTOUCHED.has(error.resultCode) || isUnsent(error))
+export function isUntouched(error: unknown): boolean {
+  return isCountersignError(error) && (UNTOUCHED.has(error.resultCode) || isUnsent(error))
+}
 
 const statusOf = ({ cause }: CountersignError): unknown => (cause as { status?: unknown } | undefined)?.status
 
@@ -52,7 +53,7 @@ const mayRepeat = (error: CountersignError, isRetriable: boolean): boolean => {
 }
 
 /** pauseBeforeRetry gives how long to wait before the next try, in milliseconds; undefined where there is to be none. */
-export const pauseBeforeRetry = (error: unknown, tried: Tried): number | undefined => {
+export function pauseBeforeRetry(error: unknown, tried: Tried): number | undefined {
   const { isRetriable, tries, retries, fraction } = tried
   if (tries > retries || !isCountersignError(error) || !mayRepeat(error, isRetriable)) return undefined
   const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** (tries - 1))
@@ -63,7 +64,7 @@ export const pauseBeforeRetry = (error: unknown, tried: Tried): number | undefin
  * finalError gives what a caller is told when no further try is made: a request that left, may not be repeated and got no
  * word that settles it may or may not have taken effect (R72).
  */
-export const finalError = (error: unknown, isRetriable: boolean, isSent: boolean): unknown => {
+export function finalError(error: unknown, isRetriable: boolean, isSent: boolean): unknown {
   if (!isCountersignError(error)) return error
   const { code, cause, resultCode, retryAfterMs, stage } = error
   const isUnsigned = code === 'ERR_UNSIGNED_ANSWER'

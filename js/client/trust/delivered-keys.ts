@@ -43,7 +43,7 @@ const refuse = (why: string): never => {
 }
 
 /** fetchSet makes the call that asks for the next set; undefined where the server has none. It rejects as a call does. */
-export const fetchSet = async (host: KeyHost, question: Call, trust: Trust): Promise<KeySet | undefined> => {
+export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Promise<KeySet | undefined> {
   const { binding } = question
   let sent: SignedRequest | undefined
   let raw: RawAnswer | undefined
@@ -73,11 +73,11 @@ export const fetchSet = async (host: KeyHost, question: Call, trust: Trust): Pro
 }
 
 /** readSet verifies a set by the configured keys alone and gives all keys with it in force; throws where it breaks a rule. */
-export const readSet = (
+export function readSet(
   { core, clock, session, settings }: KeyHost,
   { frame, requestId, timestampMs: askedMs }: KeySet,
   { type, splitFrame, encodeBase64, serverKeysOf }: SetTools
-): { serial: number; keys: readonly ServerKey[] } => {
+): { serial: number; keys: readonly ServerKey[] } {
   const { label, serverKeys: configured, compatible } = settings
   const { envelope, payload } = splitFrame(frame)
   if (payload.length > MAX_BYTES) refuse('the set is too large')

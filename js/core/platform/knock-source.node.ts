@@ -4,4 +4,6 @@
 import { readFile } from 'node:fs/promises'
 
 /** knockSource reads it; rejects as readFile does. */
-export const knockSource = (): Promise<Uint8Array> => readFile(new URL('../../countersign-knock.wasm', import.meta.url))
+export function knockSource(): Promise<Uint8Array> {
+  return readFile(new URL('../../countersign-knock.wasm', import.meta.url))
+}

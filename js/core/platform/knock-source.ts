@@ -2,4 +2,6 @@
 // Where the knock profile's WebAssembly lies in browsers: beside dist/. A file of its own, so that nobody else's bundle names it.
 
 /** knockSource gives its address. */
-export const knockSource = (): URL => new URL('../../countersign-knock.wasm', import.meta.url)
+export function knockSource(): URL {
+  return new URL('../../countersign-knock.wasm', import.meta.url)
+}

@@ -4,12 +4,16 @@
 import { readFile } from 'node:fs/promises'
 
 /** wholeSource reads the whole core; rejects as readFile does. */
-export const wholeSource = (): Promise<Uint8Array> => readFile(new URL('../../countersign.wasm', import.meta.url))
+export function wholeSource(): Promise<Uint8Array> {
+  return readFile(new URL('../../countersign.wasm', import.meta.url))
+}
 
 /** clientSource reads the client's part; rejects as readFile does. */
-export const clientSource = (): Promise<Uint8Array> =>
-  readFile(new URL('../../countersign-client.wasm', import.meta.url))
+export function clientSource(): Promise<Uint8Array> {
+  return readFile(new URL('../../countersign-client.wasm', import.meta.url))
+}
 
 /** fetchSource reads a file: address and fetches any other; rejects as readFile and fetch do. */
-export const fetchSource = (address: string): Promise<Response | Uint8Array> =>
-  address.startsWith('file:') ? readFile(new URL(address)) : fetch(address)
+export function fetchSource(address: string): Promise<Response | Uint8Array> {
+  return address.startsWith('file:') ? readFile(new URL(address)) : fetch(address)
+}

@@ -3,10 +3,16 @@
 // they copy the file and rewrite the address.
 
 /** wholeSource gives the address of the whole core. */
-export const wholeSource = (): URL => new URL('../../countersign.wasm', import.meta.url)
+export function wholeSource(): URL {
+  return new URL('../../countersign.wasm', import.meta.url)
+}
 
 /** clientSource gives the address of the client's part. */
-export const clientSource = (): URL => new URL('../../countersign-client.wasm', import.meta.url)
+export function clientSource(): URL {
+  return new URL('../../countersign-client.wasm', import.meta.url)
+}
 
 /** fetchSource fetches an address; rejects as fetch does. */
-export const fetchSource = (address: string): Promise<Response> => fetch(address)
+export function fetchSource(address: string): Promise<Response> {
+  return fetch(address)
+}

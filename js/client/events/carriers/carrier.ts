@@ -29,7 +29,7 @@ export type Route = {
 export type Subscription = { readonly line: Line; readonly requestId: string; readonly frame: Bytes }
 
 /** subscribe signs the request that opens a stream; rejects as a request does before it is sent. */
-export const subscribe = async ({ host, asked }: Route): Promise<Subscription> => {
+export async function subscribe({ host, asked }: Route): Promise<Subscription> {
   const line = await host.line()
   const payload = encodeJson(asked())
   const time = takeTime(line, true)

@@ -16,7 +16,7 @@ const truncated = (): never => {
 }
 
 /** splitFields takes repeated field(frame) apart; throws ERR_TRUNCATED or ERR_BAD_LENGTH. */
-export const splitFields = (bytes: Bytes): Bytes[] => {
+export function splitFields(bytes: Bytes): Bytes[] {
   const fields: Bytes[] = []
   for (let at = 0; at < bytes.length; ) {
     let length = 0
@@ -37,7 +37,7 @@ export const splitFields = (bytes: Bytes): Bytes[] => {
 }
 
 /** poll asks once for what there is, waiting up to `waitMs` for something; rejects as a request does. */
-export const poll = async ({ host, asked, signal }: Route, waitMs: number): Promise<Item[]> => {
+export async function poll({ host, asked, signal }: Route, waitMs: number): Promise<Item[]> {
   const line = await host.line()
   const { resultCode, payload, requestId } = await host.call(
     line,

@@ -36,4 +36,6 @@ export interface Binding {
 export const ENVELOPE_BYTES = 1024
 
 /** Codes made by the header binding (R32), which an application's own answer never carries. */
-export const isApplicationResult = (resultCode: string): boolean => !resultCode.startsWith('http.')
+export function isApplicationResult(resultCode: string): boolean {
+  return !resultCode.startsWith('http.')
+}

@@ -18,7 +18,7 @@ const tools = {
 }
 
 /** requestBinding gives the form in which `request` travels; rejects with ERR_LOAD_FAILED where its code cannot be loaded. */
-export const requestBinding = async (settings: Settings): Promise<Binding> => {
+export async function requestBinding(settings: Settings): Promise<Binding> {
   if (settings.binding === 'frame') return frameBinding(settings)
   try {
     return (await import('./json.ts')).jsonBinding(settings, tools)

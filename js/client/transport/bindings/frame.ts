@@ -14,7 +14,7 @@ const FIELDS = 3
  * envelopeLength finds where a frame's payload begins. A frame that is not well-formed gives a length that the core, which
  * judges the envelope, refuses.
  */
-export const envelopeLength = (frame: Uint8Array): number => {
+export function envelopeLength(frame: Uint8Array): number {
   const limit = Math.min(frame.length, ENVELOPE_BYTES + 1)
   let at = MAGIC_BYTES
   for (let field = 0; field < FIELDS; field++) {
@@ -26,12 +26,12 @@ export const envelopeLength = (frame: Uint8Array): number => {
 }
 
 /** splitFrame gives copies of a frame's envelope and payload. */
-export const splitFrame = (frame: Uint8Array): { envelope: Bytes; payload: Bytes } => {
+export function splitFrame(frame: Uint8Array): { envelope: Bytes; payload: Bytes } {
   const length = envelopeLength(frame)
   return { envelope: Uint8Array.from(frame.subarray(0, length)), payload: Uint8Array.from(frame.subarray(length)) }
 }
 
-export const frameBinding = ({ endpoint, maxPayload }: Settings): Binding => {
+export function frameBinding({ endpoint, maxPayload }: Settings): Binding {
   const headers = { 'content-type': MEDIA_TYPE }
   return {
     write: (core, { signingInput, signature, payload }) => {

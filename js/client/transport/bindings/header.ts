@@ -17,11 +17,7 @@ const MAX_TYPE = 128
 const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 
 /** readRequestBody reads what is to be sent, a stream too, up to the payload limit; rejects with ERR_PAYLOAD_TOO_LARGE. */
-export const readRequestBody = async (
-  { method, body }: FetchTarget,
-  cap: number,
-  signal: AbortSignal
-): Promise<Bytes> => {
+export async function readRequestBody({ method, body }: FetchTarget, cap: number, signal: AbortSignal): Promise<Bytes> {
   if (!body) return new Uint8Array(0)
   try {
     // Firefox gives a Request no `body`.
@@ -36,11 +32,12 @@ export const readRequestBody = async (
 }
 
 /** headerType gives the message type of a request line: the line, or its hash where it is over 128 bytes (R36). */
-export const headerType = (core: ClientCore, line: string): string =>
-  line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(new TextEncoder().encode(line)))}`
+export function headerType(core: ClientCore, line: string): string {
+  return line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(new TextEncoder().encode(line)))}`
+}
 
 /** readEnvelope takes the envelope from an answer's header; throws ERR_UNSIGNED_ANSWER or ERR_BAD_BASE64. */
-export const readEnvelope = (response: Response): Bytes => {
+export function readEnvelope(response: Response): Bytes {
   const text = response.headers.get(HEADER)
   if (text === null) throw unsignedAnswer(response)
   const envelope = text.length <= MAX_HEADER ? decodeBase64Url(text) : undefined
@@ -50,29 +47,35 @@ export const readEnvelope = (response: Response): Bytes => {
 }
 
 /** isHttpResult tells whether a signed result code is the status that came (R40). */
-export const isHttpResult = (resultCode: string, status: number): boolean => resultCode === `http.${status}`
+export function isHttpResult(resultCode: string, status: number): boolean {
+  return resultCode === `http.${status}`
+}
 
 /** hasBody tells whether an answer to this method with this status has one (R39). */
-export const hasBody = (method: string, status: number): boolean => method !== 'HEAD' && !BODILESS.has(status)
+export function hasBody(method: string, status: number): boolean {
+  return method !== 'HEAD' && !BODILESS.has(status)
+}
 
-export const headerBinding = ({ maxPayload }: Settings, { method, href, headers, extra }: FetchTarget): Binding => ({
-  write(core, { signingInput, signature, payload }) {
-    const signed = new Headers(headers)
-    signed.set(HEADER, encodeBase64Url(core.buildFrame({ signingInput, keyId: '', signature })))
-    const body = payload.length > 0 ? { body: payload } : {}
-    return { url: href, init: { ...extra, ...body, method, headers: signed } }
-  },
-  async read(_core, response, receive) {
-    const envelope = readEnvelope(response)
-    if (hasBody(method, response.status)) return { envelope, payload: await receive(maxPayload) }
-    discard(response)
-    return { envelope, payload: new Uint8Array(0) }
-  },
-  isResult: isHttpResult
-})
+export function headerBinding({ maxPayload }: Settings, { method, href, headers, extra }: FetchTarget): Binding {
+  return {
+    write(core, { signingInput, signature, payload }) {
+      const signed = new Headers(headers)
+      signed.set(HEADER, encodeBase64Url(core.buildFrame({ signingInput, keyId: '', signature })))
+      const body = payload.length > 0 ? { body: payload } : {}
+      return { url: href, init: { ...extra, ...body, method, headers: signed } }
+    },
+    async read(_core, response, receive) {
+      const envelope = readEnvelope(response)
+      if (hasBody(method, response.status)) return { envelope, payload: await receive(maxPayload) }
+      discard(response)
+      return { envelope, payload: new Uint8Array(0) }
+    },
+    isResult: isHttpResult
+  }
+}
 
 /** responseOf makes the Response a caller gets, its body the verified bytes. */
-export const responseOf = ({ method, href }: FetchTarget, answer: Response, payload: Bytes): Response => {
+export function responseOf({ method, href }: FetchTarget, answer: Response, payload: Bytes): Response {
   const { status, statusText, headers } = answer
   const response = new Response(hasBody(method, status) ? payload : null, { status, statusText, headers })
   return Object.defineProperty(response, 'url', { value: href, enumerable: true, configurable: true })

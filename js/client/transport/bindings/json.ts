@@ -85,7 +85,7 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
   }
 }
 
-export const jsonBinding = ({ endpoint, label, maxPayload }: Settings, given: JsonTools): Binding => {
+export function jsonBinding({ endpoint, label, maxPayload }: Settings, given: JsonTools): Binding {
   tools = given
   const { encodeBase64, essence, unsignedAnswer, isApplicationResult } = given
   const headers = { 'content-type': MEDIA_TYPE }
