@@ -2,10 +2,11 @@
 // What a caller hands to one call, read once and checked before anything is sent.
 
 import { CountersignError } from '../common/errors.ts'
+import { encodeJson, encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
 import { badArgument, copyOf, textOf } from '../core/args.ts'
-import { functionOf, type Settings, timeoutOf } from './options.ts'
-import type { Binding } from './transport/bindings/binding.ts'
+import { type ClientSettings, functionOf, timeoutOf } from './options.ts'
+import type { HttpBinding } from './transport/bindings/binding.ts'
 import type { Call } from './transport/exchange.ts'
 import type { Progress } from './transport/http.ts'
 
@@ -21,10 +22,8 @@ export type RequestOptions = {
 // `cs.action_secret` is asked for by a profile, which is no part of this client.
 const RESERVED = /^(?:cs\.(?!action_secret$)|http\.|sha256:)| /
 
-const encoder = new TextEncoder()
-
 /** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
-export function checkType({ allowTypes }: Pick<Settings, 'allowTypes'>, type: unknown): void {
+export function checkType({ allowTypes }: Pick<ClientSettings, 'allowTypes'>, type: unknown): void {
   if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
   if (!allowTypes(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
@@ -33,24 +32,20 @@ export function checkType({ allowTypes }: Pick<Settings, 'allowTypes'>, type: un
 export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
   if (payload === undefined) return new Uint8Array(0)
   if (typeof payload !== 'string') return copyOf(payload, 'payload')
-  if (!/\p{Surrogate}/u.test(payload)) return encoder.encode(payload)
+  if (!/\p{Surrogate}/u.test(payload)) return encodeText(payload)
   throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
 }
 
 /** payloadOf copies a caller's payload (R92), text as UTF-8; throws ERR_PAYLOAD_TOO_LARGE and usage errors. */
-export function payloadOf({ maxPayload }: Settings, payload: BytesLike | string | undefined): Bytes {
+export function payloadOf({ maxPayload }: ClientSettings, payload: BytesLike | string | undefined): Bytes {
   const bytes = bytesOfPayload(payload)
   if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
-export function encodeJson(value: unknown): Bytes {
-  return encoder.encode(JSON.stringify(value))
-}
-
 /** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
 export function ownCall(
-  { settings, binding }: { readonly settings: Settings; readonly binding: Binding },
+  { settings, binding }: { readonly settings: ClientSettings; readonly binding: HttpBinding },
   type: string,
   members?: object
 ): Call {
@@ -77,7 +72,7 @@ export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | 
 }
 
 /** readRequest reads the options of a call; throws usage errors. */
-export function readRequest(settings: Settings, options: RequestOptions) {
+export function readRequest(settings: ClientSettings, options: RequestOptions) {
   const { signal, timeoutMs, idempotencyKey, onProgress } = options
   return {
     signal: signalOf(signal),

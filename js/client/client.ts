@@ -12,14 +12,14 @@ import type { StorageReport } from './keys/storage-report.ts'
 import { loadChanges, loadHeader, storageReport } from './lazy.ts'
 import { withinLimits } from './limits.ts'
 import { type ConnectOptions, functionOf, readOptions } from './options.ts'
-import { type ClientEvents, Engine, type Opened } from './runtime.ts'
+import { type ClientEvents, ClientRuntime, type Opened } from './runtime.ts'
 import type { ClockView } from './server-clock.ts'
 import type { ClientState } from './session/device-session.ts'
 import type { Register } from './session/enroll.ts'
 import type { SessionInfo } from './session/session-list.ts'
 import { splitFrame } from './transport/bindings/frame.ts'
-import { digest } from './transport/digest.ts'
-import { type Answer, type Call, exchange, signRequest, takeTime } from './transport/exchange.ts'
+import { makeCall } from './transport/call.ts'
+import { type Answer, type Call, signFrame } from './transport/exchange.ts'
 import { readTarget, type SignedFetchInit } from './transport/fetch-target.ts'
 
 /** A verified answer of the application. */
@@ -30,33 +30,33 @@ const SIGN_OUT_MS = 5000
 
 /** A client of one gateway under one label. It holds a device key that cannot leave the device; `connect` makes it. */
 export class Client {
-  readonly #engine: Engine
+  readonly #runtime: ClientRuntime
 
   /** @internal */
-  constructor(engine: Engine) {
-    this.#engine = engine
+  constructor(engine: ClientRuntime) {
+    this.#runtime = engine
   }
 
   /** state says whether the client can send, and if not, why; `on('state')` tells changes. */
   get state(): ClientState {
-    return this.#engine.state
+    return this.#runtime.state
   }
 
   /** sessionId is the enrolled session's id, null without one. */
   get sessionId(): string | null {
-    return this.#engine.session?.id ?? null
+    return this.#runtime.session?.id ?? null
   }
 
   /** key describes the device key, null without a session. */
   get key(): KeyInfo | null {
-    const { session, account, core } = this.#engine
-    return session ? describeKey(core, account.keeper, session.key) : null
+    const { session, deviceSession, core } = this.#runtime
+    return session ? describeKey(core, deviceSession.vault, session.key) : null
   }
 
   /** clock is what is known of the server's time now, a snapshot. */
   get clock(): ClockView {
-    this.#engine.checkOpen()
-    return this.#engine.clock.view()
+    this.#runtime.checkOpen()
+    return this.#runtime.clock.view()
   }
 
   /**
@@ -64,7 +64,7 @@ export class Client {
    * or fails) and gives the function that removes it. It throws ERR_INVALID_ARGUMENT for another event.
    */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
-    return this.#engine.listeners.add(event, listener)
+    return this.#runtime.listeners.add(event, listener)
   }
 
   /**
@@ -77,7 +77,7 @@ export class Client {
    *   post('/login/confirm', await confirmation({ publicKey, algorithm, proof: await prove(challengeId, userId) })))
    */
   async enroll(register: Register): Promise<void> {
-    return this.#engine.enroll(functionOf(register, 'register'))
+    return this.#runtime.enroll(functionOf(register, 'register'))
   }
 
   /**
@@ -88,9 +88,13 @@ export class Client {
    * const { resultCode, payload } = await client.request('fleet.move', move, { idempotencyKey: orderId })
    */
   async request(type: string, payload?: BytesLike | string, options: RequestOptions = {}): Promise<Reply> {
-    const { settings } = this.#engine
+    const { settings, binding } = this.#runtime
     checkType(settings, type)
-    return this.#send(type, payloadOf(settings, payload), settings.safeTypes.has(type), options)
+    const bytes = payloadOf(settings, payload)
+    const { signal, ...limits } = readRequest(settings, optionsOf(options, 'options'))
+    const call: Call = { ...limits, type, payload: bytes, binding, isSafe: settings.safeTypes.has(type) }
+    const { response: _, ...reply } = await makeCall(await this.#runtime.context(), call, signal)
+    return reply
   }
 
   /**
@@ -101,20 +105,18 @@ export class Client {
    * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
    */
   async fetch(input: string | URL | Request, init: SignedFetchInit = {}): Promise<Response> {
-    const { settings, core } = this.#engine
+    const { settings } = this.#runtime
     const target = readTarget(settings.origin, input, init)
     if (!settings.allowTypes(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
     const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
     const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)
     const http = await loadHeader()
-    const line = await this.#engine.line()
-    return this.#engine.run(line, { ...limits, isSafe, signal }, async (inner, state) => {
-      const payload = await http.readRequestBody(target, settings.maxPayload, inner)
-      const binding = http.headerBinding(settings, target)
-      const call = { ...limits, isSafe, type: http.headerType(core, target.line), payload, binding }
-      const answer = await exchange(line, call, inner, state)
-      return http.responseOf(target, answer.response, answer.payload)
-    })
+    const context = await this.#runtime.context()
+    const type = http.headerType(context.core, target.line)
+    const payload = (inner: AbortSignal) => http.readRequestBody(target, settings.maxPayload, inner)
+    const call = { ...limits, isSafe, type, payload, binding: http.headerBinding(settings, target) }
+    const answer = await makeCall(context, call, signal)
+    return http.responseOf(target, answer.response, answer.payload)
   }
 
   /**
@@ -130,20 +132,15 @@ export class Client {
     payload?: BytesLike | string,
     options: Pick<RequestOptions, 'idempotencyKey'> = {}
   ): Promise<{ frame: Bytes; requestId: string }> {
-    const { settings } = this.#engine
+    const { settings } = this.#runtime
     checkType(settings, type)
     const bytes = payloadOf(settings, payload)
     const idempotencyKey = idempotencyKeyOf(optionsOf(options, 'options').idempotencyKey)
-    const line = await this.#engine.line()
-    const { core } = line
-    const hashed = digest(core, bytes)
-    const hash = hashed instanceof Promise ? await hashed : hashed
-    const time = takeTime(line, idempotencyKey !== undefined || settings.safeTypes.has(type))
-    const stampMs = typeof time === 'number' ? time : await time
-    const request = await signRequest(line, { type, payload: bytes, idempotencyKey }, hash, stampMs)
-    const { requestId, signingInput, signature } = request
-    this.#engine.outstanding.add(requestId, line.clock.monotonic(), line.session)
-    return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload: bytes }), requestId }
+    const context = await this.#runtime.context()
+    const isRetriable = idempotencyKey !== undefined || settings.safeTypes.has(type)
+    const signed = await signFrame(context, { type, payload: bytes, idempotencyKey }, isRetriable)
+    this.#runtime.outstanding.add(signed.requestId, context.clock.monotonic(), context.session)
+    return signed
   }
 
   /**
@@ -151,7 +148,7 @@ export class Client {
    * for an answer to anything else, and as request does for refusals and failed checks.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
-    return this.#engine.open(
+    return this.#runtime.open(
       splitFrame(copyOf(frame, 'frame')),
       textOf(optionsOf(options, 'options').requestId, 'requestId')
     )
@@ -167,12 +164,12 @@ export class Client {
    * for await (const { type, payload } of client.events({ types: ['fleet.moved'] })) show(type, payload)
    */
   events(options: EventsOptions = {}): AsyncIterableIterator<ClientEvent, undefined> {
-    return this.#engine.events.listen({ ...optionsOf(options, 'options') })
+    return this.#runtime.events.listen({ ...optionsOf(options, 'options') })
   }
 
   /** connection says how the stream of events is doing; `on('connection')` tells changes. */
   get connection(): ConnectionView {
-    return this.#engine.events.connection
+    return this.#runtime.events.connection
   }
 
   /** sessions lists the sessions of this client's user; rejects as request does. */
@@ -191,9 +188,9 @@ export class Client {
 
   /** revoke ends a session of this client's user, its own included; rejects as request does. */
   async revoke(deviceSessionId: string): Promise<void> {
-    const { session } = this.#engine
+    const { session } = this.#runtime
     await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
-    if (session?.id === deviceSessionId) this.#engine.account.revoked(session)
+    if (session?.id === deviceSessionId) this.#runtime.deviceSession.revoked(session)
   }
 
   /**
@@ -205,14 +202,14 @@ export class Client {
    * await client.rotateKey()
    */
   async rotateKey(): Promise<void> {
-    const { session } = await this.#engine.line()
-    return (await loadChanges()).rotate(this.#engine, session)
+    const { session } = await this.#runtime.context()
+    return (await loadChanges()).rotate(this.#runtime, session)
   }
 
   /** storage tells where the key lies, why not in a better place, and what the browser says about keeping it. */
   async storage(): Promise<(KeyLevel | { level: null; reason: null }) & StorageReport> {
-    const { session, account } = this.#engine
-    const level = session ? levelOf(account.keeper, session.key) : { level: null, reason: null }
+    const { session, deviceSession } = this.#runtime
+    const level = session ? levelOf(deviceSession.vault, session.key) : { level: null, reason: null }
     return { ...level, ...(await storageReport()) }
   }
 
@@ -221,16 +218,16 @@ export class Client {
    * where the gateway could not be told; it rejects with a storage error where the key could not be deleted.
    */
   async signOut(): Promise<{ revoked: boolean }> {
-    const { session, state } = this.#engine
-    this.#engine.checkOpen()
+    const { session, state } = this.#runtime
+    this.#runtime.checkOpen()
     const revoked = state === 'ready' && session !== undefined && (await this.#hasRevoked(session))
-    await this.#engine.account.forget()
+    await this.#runtime.deviceSession.forget()
     return { revoked }
   }
 
   /** close ends every call in flight with ERR_CLOSED and resolves when nothing is left to do; the session stays. */
   async close(): Promise<void> {
-    return this.#engine.close()
+    return this.#runtime.close()
   }
 
   #revoke(id: string): Promise<Answer> {
@@ -238,7 +235,7 @@ export class Client {
   }
 
   async #hasRevoked({ id }: Session): Promise<boolean> {
-    const { settings, ends } = this.#engine
+    const { settings, ends } = this.#runtime
     const timeoutMs = Math.min(settings.timeoutMs, SIGN_OUT_MS)
     try {
       await withinLimits({ signal: undefined, timeoutMs, schedule: settings.schedule, ends }, () => this.#revoke(id))
@@ -249,17 +246,9 @@ export class Client {
   }
 
   async #ask(type: string, members?: object): Promise<Answer> {
-    const answer = await this.#engine.call(await this.#engine.line(), ownCall(this.#engine, type, members))
+    const answer = await makeCall(await this.#runtime.context(), ownCall(this.#runtime, type, members))
     if (answer.resultCode === 'ok') return answer
     throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode: answer.resultCode })
-  }
-
-  async #send(type: string, payload: Bytes, isSafe: boolean, options: RequestOptions): Promise<Reply> {
-    const { settings, binding } = this.#engine
-    const { signal, ...limits } = readRequest(settings, optionsOf(options, 'options'))
-    const call: Call = { ...limits, type, payload, binding, isSafe }
-    const { response: _, ...reply } = await this.#engine.call(await this.#engine.line(), call, signal)
-    return reply
   }
 }
 
@@ -281,5 +270,5 @@ export async function connect(options: ConnectOptions): Promise<Client> {
   if (!canSign) throw new CountersignError('ERR_NO_CRYPTO')
   // A generator that gives nothing is found here, not at the first request.
   settings.random.id()
-  return new Client(await Engine.start(settings))
+  return new Client(await ClientRuntime.start(settings))
 }

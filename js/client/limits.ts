@@ -3,7 +3,7 @@ import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
 
 /** What may end a call before it is done; `ends` are those of every call of one client, for close(). */
-export type Limits = {
+export type CallLimits = {
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
   readonly schedule: Schedule
@@ -14,7 +14,7 @@ export type Limits = {
  * withinLimits runs work and settles as it does, unless the caller aborts, time runs out or the client is closed: then it
  * rejects at once, with ERR_ABORTED, ERR_TIMEOUT or ERR_CLOSED, which is also the reason of the signal that work gets.
  */
-export function withinLimits<T>(limits: Limits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export function withinLimits<T>(limits: CallLimits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const { signal, timeoutMs, schedule, ends } = limits
     const controller = new AbortController()

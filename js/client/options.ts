@@ -253,10 +253,10 @@ const readers = {
   logger: or<Logger | undefined>(undefined, loggerOf)
 } satisfies { readonly [Name in keyof Required<ConnectOptions>]: unknown }
 
-type Read = { readonly [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]> }
+type ReadOptions = { readonly [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]> }
 
 /** What a client works with: its options, checked and completed. */
-export type Settings = Omit<Read, 'url' | 'random' | 'algorithms'> & {
+export type ClientSettings = Omit<ReadOptions, 'url' | 'random' | 'algorithms'> & {
   readonly origin: string
   /** The record's name in the store. */
   readonly name: string
@@ -265,12 +265,12 @@ export type Settings = Omit<Read, 'url' | 'random' | 'algorithms'> & {
 }
 
 /** readOptions checks the options of connect, each read exactly once; throws usage errors. */
-export function readOptions(options: ConnectOptions): Settings {
+export function readOptions(options: ConnectOptions): ClientSettings {
   optionsOf(options, 'options')
   const entries = Object.entries(readers as { [name: string]: (value: unknown, name: string) => unknown })
   const read = Object.fromEntries(
     entries.map(([name, reader]) => [name, reader(options[name as keyof ConnectOptions], name)])
-  ) as Read
+  ) as ReadOptions
   const { url: origin, label, namespace, compatible, algorithms = compatible ? ladder.slice(0, 1) : ladder } = read
   return {
     ...read,

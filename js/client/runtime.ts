@@ -6,33 +6,23 @@ import { type StageEvent, stagesOf } from '../common/stage-events.ts'
 import type { Stored } from '../common/types.ts'
 import { type ClientCore, loadClientCore } from '../core/client-core.ts'
 import { EventStreams } from './events/index.ts'
-import type { ConnectionView, Host } from './events/types.ts'
-import type { Found, Session } from './keys/key-record.ts'
-import { Keeper } from './keys/key-vault.ts'
+import type { ConnectionView, EventsHost } from './events/types.ts'
+import type { RecordState, Session } from './keys/key-record.ts'
+import { KeyVault } from './keys/key-vault.ts'
 import { loadChanges } from './lazy.ts'
-import { withinLimits } from './limits.ts'
 import { Listeners } from './listeners.ts'
-import type { Settings } from './options.ts'
+import type { ClientSettings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './server-clock.ts'
-import { Account, type ClientState } from './session/device-session.ts'
+import { type ClientState, DeviceSession } from './session/device-session.ts'
 import type { Register } from './session/enroll.ts'
 import type { Tabs } from './tabs.ts'
 import { probe, probeCall } from './transport/ask-time.ts'
-import { type Binding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
+import { type HttpBinding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
 import { requestBinding } from './transport/bindings/choose.ts'
-import {
-  type Answer,
-  type Call,
-  type CallState,
-  exchange,
-  isRetriableCall,
-  type Line,
-  openAnswer,
-  type Trust
-} from './transport/exchange.ts'
+import { makeCall } from './transport/call.ts'
+import { type Answer, type Call, type CallContext, openAnswer, type Trust } from './transport/exchange.ts'
 import { isRefusal, refusalOf } from './transport/refusals.ts'
-import { finalError } from './transport/retry.ts'
 import { ServerKeys } from './trust/server-keys.ts'
 
 /** What `client.on` tells. */
@@ -41,17 +31,12 @@ export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageE
 /** A verified answer to a frame that `sign` made. */
 export type Opened = Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>
 
-/** How a call is bounded. */
-export type Bounds = Pick<Call, 'isSafe' | 'idempotencyKey' | 'timeoutMs'> & {
-  readonly signal?: AbortSignal | undefined
-}
-
-export class Engine implements Host {
-  readonly settings: Settings
+export class ClientRuntime implements EventsHost {
+  readonly settings: ClientSettings
   readonly listeners: Listeners<ClientEvents>
-  readonly account: Account
+  readonly deviceSession: DeviceSession
   /** How `request` travels. */
-  readonly binding: Binding
+  readonly binding: HttpBinding
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding<Session>
   readonly events = new EventStreams(this)
@@ -64,10 +49,16 @@ export class Engine implements Host {
   #isTrapped = false
   #isClosed = false
 
-  private constructor(settings: Settings, core: ClientCore, binding: Binding, keeper: Keeper, found: Found) {
+  private constructor(
+    settings: ClientSettings,
+    core: ClientCore,
+    binding: HttpBinding,
+    vault: KeyVault,
+    found: RecordState
+  ) {
     this.settings = settings
     this.core = core
-    this.account = new Account(settings, keeper, found, (state) => this.#stateChanged(state))
+    this.deviceSession = new DeviceSession(settings, vault, found, (state) => this.#stateChanged(state))
     this.binding = binding
     this.outstanding = new Outstanding<Session>(settings.pastMs + settings.futureMs)
     this.listeners = new Listeners<ClientEvents>(['state', 'clock', 'stage', 'connection'], settings.logger)
@@ -75,86 +66,69 @@ export class Engine implements Host {
     this.trust = new ServerKeys(this)
   }
 
-  static async start(settings: Settings): Promise<Engine> {
+  static async start(settings: ClientSettings): Promise<ClientRuntime> {
     const core = await loadClientCore(settings.wasm)
     for (const { publicKey } of settings.serverKeys) {
       if (!core.isAcceptableEd25519Key(publicKey))
         throw new CountersignError('ERR_BAD_PUBLIC_KEY', { detail: 'serverKeys' })
     }
-    const keeper = new Keeper(core, settings)
-    const found = await keeper.load()
-    const engine = new Engine(settings, core, await requestBinding(settings), keeper, found)
-    if ('notes' in found) await engine.trust.recall(found.notes.serverKeys)
-    return engine
+    const vault = new KeyVault(core, settings)
+    const found = await vault.load()
+    const runtime = new ClientRuntime(settings, core, await requestBinding(settings), vault, found)
+    if ('notes' in found) await runtime.trust.recall(found.notes.serverKeys)
+    return runtime
   }
 
   get state(): ClientState {
-    return this.account.state
+    return this.deviceSession.state
   }
 
   get session(): Session | undefined {
-    return this.account.session
+    return this.deviceSession.session
   }
 
   /** The tabs that share this client's record. */
   get tabs(): Tabs {
-    return this.account.tabs
+    return this.deviceSession.tabs
   }
 
-  /** The line on which a call goes out; throws the usage error that says why there is none. */
-  async line(): Promise<Line> {
+  /** What a call needs; rejects with the usage error that says why no call can be made. */
+  async context(): Promise<CallContext> {
     this.checkOpen()
     if (this.#isTrapped) await this.#revive()
-    const looking = this.account.look()
+    const looking = this.deviceSession.look()
     if (looking) await looking
-    if (this.account.ready().next) await this.#settle()
-    const session = this.account.ready()
-    return { ...this.lineOf(session), renew: async () => (await loadChanges()).renew(this, session) }
+    if (this.deviceSession.ready().next) await this.#settle()
+    const session = this.deviceSession.ready()
+    return { ...this.contextOf(session), renew: async () => (await loadChanges()).renew(this, session) }
   }
 
-  /** A line for calls of a session whose key is not looked up anew. */
-  lineOf(session: Session): Line {
-    const { settings, core, clock, trust, report } = this
-    return { settings, core, clock, session, trust, report, synchronise: () => this.#synchronise() }
+  /** What a call of a session needs whose key is not looked up anew. */
+  contextOf(session: Session): CallContext {
+    const { settings, core, clock, trust, report, ends } = this
+    const learn = (error: unknown): void => this.learn(error, { core, session })
+    return { settings, core, clock, session, trust, ends, report, learn, synchronise: () => this.#synchronise() }
   }
 
   checkOpen(): void {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
   }
 
-  /** ask makes a call of the client's own, its answer judged by `trust`. */
+  /** Makes a call of the client's own, its answer checked with the keys of `trust`. */
   async ask(call: Call, trust: Trust): Promise<Answer> {
-    return this.call({ ...(await this.line()), trust }, call)
+    return makeCall({ ...(await this.context()), trust }, call)
   }
 
   /** note keeps what is known of the server's keys. */
   note(serverKeys: NonNullable<Stored['serverKeys']>): void {
-    this.account.note({ serverKeys }, 'the server keys could not be stored')
-  }
-
-  /** call makes one call within its bounds; rejects with what finally became of it. */
-  call(line: Line, call: Call, signal?: AbortSignal) {
-    return this.run(line, { ...call, signal }, (inner, state) => exchange(line, call, inner, state))
-  }
-
-  /** run runs the work of one call within its bounds and learns from its failure. */
-  async run<T>(line: Line, bounds: Bounds, work: (signal: AbortSignal, state: CallState) => Promise<T>): Promise<T> {
-    const state: CallState = { isSent: false }
-    const { signal, timeoutMs } = bounds
-    const { ends, settings } = this
-    try {
-      return await withinLimits({ signal, timeoutMs, schedule: settings.schedule, ends }, (inner) => work(inner, state))
-    } catch (error) {
-      this.learn(error, line)
-      throw finalError(error, isRetriableCall(bounds), state.isSent)
-    }
+    this.deviceSession.note({ serverKeys }, 'the server keys could not be stored')
   }
 
   /** learn draws from a failure what it says about the core and the session of the call. */
   learn(error: unknown, { core, session }: { core: ClientCore; session?: Session | undefined }): void {
     if (!isCountersignError(error)) return
     if (error.code === 'ERR_CORE_TRAPPED' && core === this.core) this.#isTrapped = true
-    if (error.resultCode === 'cs.session_revoked' && session) this.account.revoked(session)
+    if (error.resultCode === 'cs.session_revoked' && session) this.deviceSession.revoked(session)
   }
 
   get tellStage(): ((event: StageEvent) => void) | undefined {
@@ -172,13 +146,13 @@ export class Engine implements Host {
   }
 
   revoked(session: Session): void {
-    this.account.revoked(session)
+    this.deviceSession.revoked(session)
   }
 
   onUnready(listener: (error: unknown) => void): () => void {
     return this.listeners.add('state', () => {
       try {
-        this.account.ready()
+        this.deviceSession.ready()
       } catch (error) {
         listener(error)
       }
@@ -192,8 +166,14 @@ export class Engine implements Host {
     const signed = this.outstanding.find(requestId)
     // An id that is not ours is compared with one that nobody has: the checks before it are made all the same.
     const expected = signed === undefined ? settings.random.id() : requestId
-    const line = { settings, core, clock, trust, report: (_: string, failure?: unknown) => report(requestId, failure) }
-    const { resultCode, timestampMs } = await openAnswer(line, expected, raw, isApplicationResult)
+    const checking = {
+      settings,
+      core,
+      clock,
+      trust,
+      report: (_: string, failure?: unknown) => report(requestId, failure)
+    }
+    const { resultCode, timestampMs } = await openAnswer(checking, expected, raw, isApplicationResult)
     if (!signed || !this.outstanding.take(requestId)) throw new CountersignError('ERR_WRONG_REQUEST_ID')
     clock.sample({
       sentMs: signed.atMs,
@@ -226,7 +206,7 @@ export class Engine implements Host {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#end('ERR_CLOSED')
-    await this.account.close()
+    await this.deviceSession.close()
     this.clock.close()
   }
 
@@ -243,7 +223,7 @@ export class Engine implements Host {
   #settle(): Promise<void> {
     this.#settling ??= loadChanges()
       .then(({ settle }) => settle(this))
-      .catch((error) => this.account.postpone(error))
+      .catch((error) => this.deviceSession.postpone(error))
       .finally(() => {
         this.#settling = undefined
       })
@@ -259,9 +239,9 @@ export class Engine implements Host {
   }
 
   async #probe(): Promise<void> {
-    const line = await this.line()
+    const context = await this.context()
     const call = probeCall(this.binding, this.settings.timeoutMs)
-    return probe(line, () => this.call(line, call))
+    return probe(context, () => makeCall(context, call))
   }
 
   #createClock(notes: ClockNotes): ServerClock {
@@ -272,7 +252,7 @@ export class Engine implements Host {
     if (this.listeners.has('clock')) this.listeners.tell('clock', this.clock.view())
     if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
-    if (notes) this.account.note(notes, "the server's time could not be stored")
+    if (notes) this.deviceSession.note(notes, "the server's time could not be stored")
     this.trust.look()
     // Nobody waits for it: what fails is asked again by the request that needs it.
     if (this.clock.shouldAsk()) this.#synchronise().catch(() => {})
@@ -281,7 +261,7 @@ export class Engine implements Host {
   // A core that trapped is dead with its clock; the key is not in it.
   async #revive(): Promise<void> {
     this.core = await loadClientCore(this.settings.wasm)
-    this.account.keeper.core = this.core
+    this.deviceSession.vault.core = this.core
     this.clock = this.#createClock({})
     this.#isTrapped = false
   }

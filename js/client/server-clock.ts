@@ -2,14 +2,14 @@
 // The server's time on this device (R74 to R81). The core keeps the estimate; here are the two local clocks, what the store
 // remembers from an earlier visit, and the time floor below which nothing is believed (R27).
 
+import { DAY_MS } from '../common/protocol.ts'
 import type { ClockSource, CoreClock, RoundTrip, Stored } from '../common/types.ts'
 import type { ClientCore } from '../core/client-core.ts'
-import type { Settings } from './options.ts'
+import type { ClientSettings } from './options.ts'
 
 /** No server is older than this release; raised with every one. */
 export const BUILD_TIME_MS = Date.UTC(2026, 0, 1)
 
-const DAY_MS = 24 * 3600 * 1000
 const FLOOR_SLACK_MS = 5 * 60 * 1000
 const FLOOR_AFTER_MS = 10 * 60 * 1000
 const DRIFT = 200e-6
@@ -72,7 +72,7 @@ export class ServerClock {
   #lastCorrection: ClockCorrection | null = null
   #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
 
-  constructor(core: ClientCore, settings: Settings, notes: ClockNotes, onChange: () => void) {
+  constructor(core: ClientCore, settings: ClientSettings, notes: ClockNotes, onChange: () => void) {
     this.#core = core.createClock()
     this.#now = settings.now
     this.#monotonicNow = settings.monotonicNow

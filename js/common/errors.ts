@@ -77,11 +77,10 @@ export function isCountersignError(value: unknown): value is CountersignError {
   return typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true
 }
 
-let codesByNumber: Map<number, ErrorCode> | undefined
-
 /** errorOfNumber makes the error that errors.def lists under a number; ERR_INTERNAL for a number it does not list. */
 export function errorOfNumber(number: number, init: CountersignErrorInit = {}): CountersignError {
-  codesByNumber ??= new Map(Object.entries(errorTable).map(([code, row]) => [row[0], code as ErrorCode]))
-  const code = codesByNumber.get(number)
-  return code ? new CountersignError(code, init) : new CountersignError('ERR_INTERNAL', { detail: `error ${number}` })
+  const row = Object.entries(errorTable).find(([, [listed]]) => listed === number)
+  return row
+    ? new CountersignError(row[0] as ErrorCode, init)
+    : new CountersignError('ERR_INTERNAL', { detail: `error ${number}` })
 }

@@ -126,14 +126,10 @@ export function finiteOf(value: unknown, name: string): number {
   return value as number
 }
 
-let lastLabel = ''
-
-/** labelOf checks an application's label, or ERR_INVALID_LABEL. Most applications have one, so the last good one is known. */
+/** labelOf checks an application's label, or ERR_INVALID_LABEL. */
 export function labelOf(value: unknown): string {
-  if (value === lastLabel && lastLabel !== '') return lastLabel
   if (typeof value !== 'string') throw badArgument('label must be a string')
   if (!/^[a-z][a-z0-9.-]{0,31}$/.test(value)) throw badArgument('label', 'ERR_INVALID_LABEL')
-  lastLabel = value
   return value
 }
 

@@ -22,7 +22,7 @@ export type EventRules = {
 const NONE = -1
 
 /** judgeEvent makes all checks of an event whose payload was hashed; throws the error of the first that refuses. */
-export function judgeEvent(
+export function checkEvent(
   w: Wasm,
   envelope: Uint8Array,
   payloadHash: Uint8Array,

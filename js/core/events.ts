@@ -3,7 +3,7 @@
 
 import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
-import { judgeEvent } from './event-check.ts'
+import { checkEvent } from './event-check.ts'
 import { parseHead, readTrust } from './frames.ts'
 import { hashOf } from './handles.ts'
 import type { Wasm } from './wasm.ts'
@@ -36,5 +36,5 @@ export function openEvent(w: Wasm, bytes: BytesLike, options: EventOptions): Ope
   const rules = readEventRules(options)
   const size = parseHead(w, frame)
   const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-  return { ...judgeEvent(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
+  return { ...checkEvent(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
 }

@@ -3,6 +3,7 @@
 
 import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
+import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type {
   Bytes,
   BytesLike,
@@ -28,7 +29,6 @@ import {
 import { hashOf } from './handles.ts'
 import type { TrustedKeyBytes, Wasm } from './wasm.ts'
 
-const MAX_ENVELOPE = 1024
 const MAX_KEYS = 64
 const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000

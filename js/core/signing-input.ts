@@ -7,7 +7,7 @@ import { badArgument, bytesOf, integerOf, labelOf, lengthOf, optionsOf, sizedByt
 import type { Wasm } from './wasm.ts'
 
 type Kind = SigningFields['kind']
-type Message = {
+type MessageLayout = {
   readonly texts: readonly string[]
   readonly bytes: 'payloadHash' | 'publicKey'
   readonly numbers: readonly ('timestampMs' | 'sequence' | 'algorithm')[]
@@ -19,7 +19,7 @@ const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
 const MAX_KEY = 128
 
 // In the order of wasm/bindings.cpp: numbers, the hash or key, texts.
-const MESSAGES: { readonly [K in Kind]: Message } = {
+const MESSAGES: { readonly [K in Kind]: MessageLayout } = {
   request: {
     numbers: ['timestampMs'],
     texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
@@ -39,7 +39,7 @@ const MESSAGES: { readonly [K in Kind]: Message } = {
   rotate: { numbers: ['algorithm'], texts: ['label', 'deviceSessionId', 'requestId'], bytes: 'publicKey' }
 }
 
-const numberOf = (name: Message['numbers'][number], value: unknown): number => {
+const numberOf = (name: MessageLayout['numbers'][number], value: unknown): number => {
   if (name === 'timestampMs') return timeOf(value, name)
   if (name === 'sequence') return integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
   const index = ALGORITHMS.indexOf(value as Algorithm)
@@ -47,7 +47,7 @@ const numberOf = (name: Message['numbers'][number], value: unknown): number => {
   return index
 }
 
-const fieldBytesOf = (name: Message['bytes'], value: unknown): Uint8Array => {
+const fieldBytesOf = (name: MessageLayout['bytes'], value: unknown): Uint8Array => {
   if (name === 'payloadHash') return sizedBytesOf(value, 32, name)
   const key = bytesOf(value, name)
   // What fits is judged by the core, which knows the size that belongs to the algorithm.

@@ -16,7 +16,7 @@ export const PIECE = 65536
 const OUT_SIZE = 2048
 const TABLE_SIZE = 32
 
-type Call = (
+type WasmCall = (
   a?: number,
   b?: number,
   c?: number,
@@ -45,7 +45,7 @@ type Name =
   | 'replay_key'
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'state' | 'free'}`
-type Calls = { readonly [N in Name]: Call }
+type WasmCalls = { readonly [N in Name]: WasmCall }
 
 /** A server key, read and checked. */
 export type TrustedKeyBytes = {
@@ -59,10 +59,10 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Wasm is one instance of the core: its buffer, its calls, and whether it still runs. */
 export class Wasm {
-  readonly call: Calls
+  readonly call: WasmCalls
   /** Called once, when the instance has trapped and must not be used again. */
   onTrap: (() => void) | undefined
-  readonly #functions: { [name: string]: Call }
+  readonly #functions: { [name: string]: WasmCall }
   readonly #memory: WebAssembly.Memory
   #trap: { cause: unknown } | undefined
   #io = new Uint8Array()
@@ -77,18 +77,18 @@ export class Wasm {
   constructor(functions: Record<string, unknown>, memory: WebAssembly.Memory) {
     const { abi } = functions
     if (typeof abi !== 'function' || abi() !== ABI) throw new CountersignError('ERR_VERSION_MISMATCH')
-    this.#functions = functions as { [name: string]: Call }
+    this.#functions = functions as { [name: string]: WasmCall }
     this.#memory = memory
-    const call: { [name: string]: Call } = {}
+    const call: { [name: string]: WasmCall } = {}
     for (const [name, run] of Object.entries(functions)) {
-      if (typeof run === 'function') call[name] = this.#guarded(run as Call)
+      if (typeof run === 'function') call[name] = this.#guarded(run as WasmCall)
     }
-    this.call = call as Calls
+    this.call = call as WasmCalls
     this.#renew()
   }
 
   // Whatever leaves the core as an exception (a trap, an abort, an exhausted stack) leaves it in an unknown state.
-  #guarded(run: Call): Call {
+  #guarded(run: WasmCall): WasmCall {
     // As many parameters as the longest call has: rest parameters would make an array for each.
     return (a, b, c, d, e, f, g, h, i, j) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)

@@ -2,7 +2,7 @@
 // When to try again, and when not to.
 
 import { type CountersignError, isCountersignError } from '../../common/errors.ts'
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 
 const FIRST_BOUND_MS = 1000
 const LAST_BOUND_MS = 30_000
@@ -20,10 +20,10 @@ export function isFinal(error: unknown): boolean {
 
 /** Full jitter: a time between nothing and a bound that doubles with every failure. */
 export class Backoff {
-  readonly #random: Settings['random']
+  readonly #random: ClientSettings['random']
   #failures = 0
 
-  constructor({ random }: Pick<Settings, 'random'>) {
+  constructor({ random }: Pick<ClientSettings, 'random'>) {
     this.#random = random
   }
 

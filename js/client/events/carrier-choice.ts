@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The ways events come, and which of them works here.
 
-import type { Item, Route } from './carriers/carrier.ts'
+import type { CarrierInput, CarrierItem } from './carriers/carrier.ts'
 import { readPolls } from './carriers/poll.ts'
 import { readEventStream } from './carriers/sse.ts'
 import { readSocket } from './carriers/websocket.ts'
 import type { Carrier } from './types.ts'
 
-const readers: { readonly [Name in Carrier]: (route: Route) => AsyncGenerator<Item> } = {
+const readers: { readonly [Name in Carrier]: (route: CarrierInput) => AsyncGenerator<CarrierItem> } = {
   sse: readEventStream,
   websocket: readSocket,
   poll: readPolls
@@ -20,7 +20,7 @@ const ORDER = Object.keys(readers) as Carrier[]
 const PATIENCE = 3
 
 /** Which carrier to use: the one asked for, or the first that works, for as long as it does. */
-export class Choice {
+export class CarrierChoice {
   /** The carrier asked for. */
   readonly given: Carrier | undefined
   #index = 0
@@ -35,7 +35,7 @@ export class Choice {
     return this.given ?? (ORDER[this.#index] as Carrier)
   }
 
-  read(route: Route): AsyncGenerator<Item> {
+  read(route: CarrierInput): AsyncGenerator<CarrierItem> {
     return readers[this.carrier](route)
   }
 

@@ -4,15 +4,20 @@
 import { pause } from '../limits.ts'
 import { Backoff } from './backoff.ts'
 import { poll } from './carriers/poll.ts'
-import type { Hub } from './event-hub.ts'
-import type { Place } from './stream-position.ts'
-import type { Consumer } from './subscriber.ts'
+import type { EventHub } from './event-hub.ts'
+import type { StreamPosition } from './stream-position.ts'
+import type { Subscriber } from './subscriber.ts'
 
 // Where the stream itself has not got as far yet.
 const AGAIN_MS = 1000
 
 /** pollInto asks once for what lies behind a place and takes it; rejects as a request does. */
-export async function pollInto(hub: Hub, place: Place, signal: AbortSignal, to?: Consumer): Promise<void> {
+export async function pollInto(
+  hub: EventHub,
+  place: StreamPosition,
+  signal: AbortSignal,
+  to?: Subscriber
+): Promise<void> {
   for (const item of await poll({ host: hub.host, signal, asked: () => place.asked }, 0)) {
     signal.throwIfAborted()
     if (item.requestId === undefined) await hub.take(item, place, to)
@@ -21,7 +26,7 @@ export async function pollInto(hub: Hub, place: Place, signal: AbortSignal, to?:
 }
 
 /** catchUp brings a listener to where the hub is, and joins it; rejects with what ends its listening. */
-export async function catchUp(hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void> {
+export async function catchUp(hub: EventHub, consumer: Subscriber, signal: AbortSignal): Promise<void> {
   const { schedule } = hub.host.settings
   const backoff = new Backoff(hub.host.settings)
   const place = consumer.place.copy()

@@ -3,10 +3,10 @@
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { Backoff, isFinal } from './backoff.ts'
-import type { Item } from './carriers/carrier.ts'
-import type { Hub } from './event-hub.ts'
+import type { CarrierItem } from './carriers/carrier.ts'
+import type { EventHub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
-import { Watch } from './silence-timer.ts'
+import { SilenceTimer } from './silence-timer.ts'
 
 /** Longer than this and an open connection has been given up by something in between: two and a half heartbeats. */
 export const SILENCE_MS = 25_000
@@ -22,7 +22,7 @@ const isChangedRequest = (error: unknown): boolean =>
 const isOffline = (): boolean => (globalThis as { navigator?: Navigator }).navigator?.onLine === false
 
 /** What a connection came to. */
-type Outcome = {
+type ConnectionOutcome = {
   error: unknown
   /** The answer to the subscription was verified. */
   hasBegun: boolean
@@ -32,11 +32,15 @@ type Outcome = {
   isRenewed: boolean
 }
 
-const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<Outcome> => {
+const runConnection = async (
+  hub: EventHub,
+  signal: AbortSignal,
+  onFrame: (item: CarrierItem) => void
+): Promise<ConnectionOutcome> => {
   const { settings } = hub.host
-  const outcome: Outcome = { error: undefined, hasBegun: false, wasGood: false, isRenewed: false }
+  const outcome: ConnectionOutcome = { error: undefined, hasBegun: false, wasGood: false, isRenewed: false }
   const inner = childOf(signal)
-  const watch = new Watch(settings, FIRST_WORD_MS, () => {
+  const watch = new SilenceTimer(settings, FIRST_WORD_MS, () => {
     // What was heard once and is silent now is told apart from what was never heard.
     const silence = new CountersignError('ERR_TIMEOUT', { detail: 'the stream is silent' })
     if (outcome.hasBegun) hub.tell('stale', silence)
@@ -46,12 +50,12 @@ const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) =
   globalThis.addEventListener?.('offline', goOffline)
   const route = { host: hub.host, signal: inner.signal, asked: () => hub.place.asked }
   const items = hub.choice.read(route)
-  let line: Item['line'] | undefined
+  let context: CarrierItem['context'] | undefined
   try {
     for (;;) {
       const { done, value: item } = await untilAborted(items.next(), inner.signal)
       if (done) break
-      line = item.line
+      context = item.context
       if (item.requestId !== undefined) {
         await hub.begin(item)
         // Given up while it was verified: what is told next is of another connection, or of none.
@@ -72,9 +76,9 @@ const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) =
     }
   } catch (error) {
     outcome.error = error
-    if (line) hub.host.learn(error, line)
+    context?.learn(error)
     if (isSigned(error, 'cs.unauthenticated'))
-      outcome.isRenewed = (await line?.renew?.().catch(() => undefined)) !== undefined
+      outcome.isRenewed = (await context?.renew?.().catch(() => undefined)) !== undefined
   } finally {
     globalThis.removeEventListener?.('offline', goOffline)
     watch.stop()
@@ -85,7 +89,7 @@ const connection = async (hub: Hub, signal: AbortSignal, onFrame: (item: Item) =
 }
 
 /** pauseOrOnline waits, but not when the device says that it is online again. */
-const pauseOrOnline = (hub: Hub, ms: number, signal: AbortSignal): Promise<void> =>
+const pauseOrOnline = (hub: EventHub, ms: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
     const leave = (): void => {
       cancel()
@@ -114,14 +118,18 @@ const isNetwork = (error: unknown): boolean =>
  * runLink keeps a connection to the gateway for a hub until the signal aborts; `onFrame` is told each event that was taken.
  * It rejects with the signal's reason, or with what is final.
  */
-export async function runLink(hub: Hub, signal: AbortSignal, onFrame: (item: Item) => void): Promise<never> {
+export async function keepConnection(
+  hub: EventHub,
+  signal: AbortSignal,
+  onFrame: (item: CarrierItem) => void
+): Promise<never> {
   const backoff = new Backoff(hub.host.settings)
   let isResigned = false
   let reason: CountersignError | undefined
   for (;;) {
     signal.throwIfAborted()
     hub.tell(isOffline() ? 'offline' : 'connecting', reason)
-    const { error, hasBegun, wasGood, isRenewed } = await connection(hub, signal, onFrame)
+    const { error, hasBegun, wasGood, isRenewed } = await runConnection(hub, signal, onFrame)
     signal.throwIfAborted()
     if ((isRenewed || isSigned(error, 'cs.stale')) && !isResigned) {
       isResigned = true

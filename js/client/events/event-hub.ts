@@ -7,14 +7,22 @@ import { stagesOfEvent } from '../../common/stage-events.ts'
 import type { Bytes, OpenedEvent } from '../../common/types.ts'
 import { isApplicationResult } from '../transport/bindings/binding.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
-import type { Line } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/exchange.ts'
 import { openAnswer } from '../transport/exchange.ts'
 import { isRefusal, refusalOf } from '../transport/refusals.ts'
-import { Choice } from './carrier-choice.ts'
-import type { Item } from './carriers/carrier.ts'
-import { Place, type Verdict } from './stream-position.ts'
-import { Consumer } from './subscriber.ts'
-import type { Carrier, ClientEvent, ConnectionState, ConnectionView, EventCursor, Host, StreamRole } from './types.ts'
+import { CarrierChoice } from './carrier-choice.ts'
+import type { CarrierItem } from './carriers/carrier.ts'
+import { type EventPlace, StreamPosition } from './stream-position.ts'
+import { Subscriber } from './subscriber.ts'
+import type {
+  Carrier,
+  ClientEvent,
+  ConnectionState,
+  ConnectionView,
+  EventCursor,
+  EventsHost,
+  StreamRole
+} from './types.ts'
 
 /** What a listener asks for, checked. */
 export type Wanted = {
@@ -26,38 +34,38 @@ export type Wanted = {
 /** Where events come from; each rejects with what ends it for good, or with the signal's reason. */
 export type Sources = {
   /** Brings the stream to a hub until the signal aborts. */
-  run(hub: Hub, signal: AbortSignal): Promise<void>
+  run(hub: EventHub, signal: AbortSignal): Promise<void>
   /** Brings a listener to where the hub is, and joins it. */
-  catchUp(hub: Hub, consumer: Consumer, signal: AbortSignal): Promise<void>
+  catchUp(hub: EventHub, consumer: Subscriber, signal: AbortSignal): Promise<void>
 }
 
-export class Hub {
-  readonly host: Host
+export class EventHub {
+  readonly host: EventsHost
   /** Where this client is in its stream. */
-  place = new Place()
-  choice = new Choice(undefined)
+  place = new StreamPosition()
+  choice = new CarrierChoice(undefined)
   role: StreamRole = 'none'
   /** How the stream is doing, as told last. */
   view: ConnectionView = Object.freeze({ state: 'idle', role: 'none', carrier: undefined, reason: undefined })
   /** Told it as well, by whoever leads. */
   onTell: ((view: ConnectionView) => void) | undefined
   readonly #sources: Sources
-  readonly #consumers = new Set<Consumer>()
+  readonly #consumers = new Set<Subscriber>()
   #running: AbortController | undefined
   #changes: (() => void)[] = []
 
-  constructor(host: Host, sources: Sources) {
+  constructor(host: EventsHost, sources: Sources) {
     this.host = host
     this.#sources = sources
   }
 
   /** open adds a listener, whose leaving is told to `onEnd`; the first one opens the stream. */
-  open({ after, types, carrier }: Wanted, onEnd: () => void): Consumer {
+  open({ after, types, carrier }: Wanted, onEnd: () => void): Subscriber {
     const changed = (): void => {
       if (consumer.isEnded) onEnd()
       this.#consumerChanged(consumer)
     }
-    const consumer: Consumer = new Consumer(new Place(after), types, changed)
+    const consumer: Subscriber = new Subscriber(new StreamPosition(after), types, changed)
     this.#consumers.add(consumer)
     this.#tellChange()
     if (!this.#running) this.#start(after, carrier)
@@ -69,9 +77,9 @@ export class Hub {
   #start(after: Partial<EventCursor> | undefined, carrier: Carrier | undefined): void {
     const running = new AbortController()
     this.#running = running
-    this.place = new Place(after)
+    this.place = new StreamPosition(after)
     // What has worked once is tried first, unless a carrier is asked for.
-    if (carrier !== this.choice.given) this.choice = new Choice(carrier)
+    if (carrier !== this.choice.given) this.choice = new CarrierChoice(carrier)
     const { host } = this
     const end = (error: unknown): void => this.#stop(running, error)
     const offUnready = host.onUnready(end)
@@ -95,7 +103,7 @@ export class Hub {
     for (const consumer of [...this.#consumers]) consumer.end(reason)
   }
 
-  #consumerChanged(consumer: Consumer): void {
+  #consumerChanged(consumer: Subscriber): void {
     if (consumer.isEnded) this.#consumers.delete(consumer)
     this.#tellChange()
     if (this.#consumers.size === 0 && this.#running) this.#stop(this.#running)
@@ -118,13 +126,13 @@ export class Hub {
     })
   }
 
-  #join(consumer: Consumer): void {
+  #join(consumer: Subscriber): void {
     const { cursor } = this.place
     if (cursor) consumer.place.moveTo(cursor)
     consumer.isJoined = true
   }
 
-  #catchUp(consumer: Consumer): void {
+  #catchUp(consumer: Subscriber): void {
     consumer.isJoined = false
     const { signal } = this.#running as AbortController
     this.#sources.catchUp(this, consumer, signal).catch((error) => {
@@ -149,11 +157,11 @@ export class Hub {
   }
 
   /** begin checks the answer to a subscription and goes by what it says; throws the error of a refusal, or of a failed check. */
-  async begin({ line, frame, requestId, sentMs }: Item, place = this.place): Promise<void> {
-    const { clock } = line
+  async begin({ context, frame, requestId, sentMs }: CarrierItem, place = this.place): Promise<void> {
+    const { clock } = context
     const receivedMs = clock.monotonic()
     const raw = splitFrame(frame)
-    const { resultCode, timestampMs } = await openAnswer(line, requestId as string, raw, isApplicationResult)
+    const { resultCode, timestampMs } = await openAnswer(context, requestId as string, raw, isApplicationResult)
     const replace = resultCode === 'cs.stale'
     if (sentMs !== undefined) clock.sample({ sentMs, receivedMs, serverMs: timestampMs, replace })
     if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
@@ -163,10 +171,10 @@ export class Hub {
   }
 
   /** take checks an event sent to us and hands it on; rejects with the error of the check that refuses it. */
-  async take({ line, frame }: Item, place = this.place, to?: Consumer): Promise<void> {
-    const receivedMs = line.clock.monotonic()
+  async take({ context, frame }: CarrierItem, place = this.place, to?: Subscriber): Promise<void> {
+    const receivedMs = context.clock.monotonic()
     try {
-      this.#taken(line, place, await place.open(line, frame, true), receivedMs, to)
+      this.#taken(context, place, await place.open(context, frame, true), receivedMs, to)
     } catch (error) {
       this.#report('', error)
       throw error
@@ -174,17 +182,17 @@ export class Hub {
   }
 
   /** takeRelayed checks an event that another tab was sent, and takes it if it is the next; rejects as take does. */
-  async takeRelayed(line: Line, frame: Bytes): Promise<Verdict> {
+  async takeRelayed(context: CallContext, frame: Bytes): Promise<EventPlace> {
     const { place } = this
-    const receivedMs = line.clock.monotonic()
-    const opened = await place.open(line, frame, false)
-    const verdict = place.judge(opened)
-    if (verdict === 'next') this.#taken(line, place, opened, receivedMs)
+    const receivedMs = context.clock.monotonic()
+    const opened = await place.open(context, frame, false)
+    const verdict = place.locate(opened)
+    if (verdict === 'next') this.#taken(context, place, opened, receivedMs)
     return verdict
   }
 
-  #taken(line: Line, place: Place, opened: OpenedEvent, receivedMs: number, to?: Consumer): void {
-    const { clock, session } = line
+  #taken(context: CallContext, place: StreamPosition, opened: OpenedEvent, receivedMs: number, to?: Subscriber): void {
+    const { clock, session } = context
     const event = place.take(opened)
     clock.event(receivedMs, opened.timestampMs)
     this.#report(opened.eventId)

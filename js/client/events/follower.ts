@@ -7,9 +7,9 @@ import type { TabMessage } from '../tabs.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import { pollInto } from './catch-up.ts'
 import { SILENCE_MS } from './connection.ts'
-import type { Hub } from './event-hub.ts'
+import type { EventHub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
-import { Watch } from './silence-timer.ts'
+import { SilenceTimer } from './silence-timer.ts'
 import type { Carrier, ConnectionState } from './types.ts'
 
 /** Frames that have come and wait for an answer to `cs.poll`; more than this and the gateway is asked for them instead. */
@@ -19,7 +19,7 @@ const states: ReadonlySet<unknown> = new Set(['connecting', 'live', 'stale', 'of
 
 /** A tab that is fed by another: it asks the gateway where the stream is, and from there on takes what the leader hands on. */
 class Follower {
-  readonly #hub: Hub
+  readonly #hub: EventHub
   readonly #signal: AbortSignal
   readonly #backoff: Backoff
   readonly #waiting: Bytes[] = []
@@ -29,7 +29,7 @@ class Follower {
   readonly #onSynced: () => void
 
   /** `onSynced` is told when the gateway has said where the stream is. */
-  constructor(hub: Hub, signal: AbortSignal, onSynced: () => void) {
+  constructor(hub: EventHub, signal: AbortSignal, onSynced: () => void) {
     this.#onSynced = onSynced
     this.#hub = hub
     this.#signal = signal
@@ -80,7 +80,7 @@ class Follower {
 
   async #take(frame: Bytes): Promise<void> {
     try {
-      const verdict = await this.#hub.takeRelayed(await this.#hub.host.line(), frame)
+      const verdict = await this.#hub.takeRelayed(await this.#hub.host.context(), frame)
       if (verdict === 'ahead') this.#isBehind = true
     } catch (error) {
       if (isFinal(error)) throw error
@@ -91,11 +91,11 @@ class Follower {
 
 /** What the leader says of its stream is true of this tab's from when it knows where that is. */
 class Mirror {
-  readonly #hub: Hub
+  readonly #hub: EventHub
   #told: { state: ConnectionState; carrier: Carrier } | undefined
   #isSynced = false
 
-  constructor(hub: Hub) {
+  constructor(hub: EventHub) {
     this.#hub = hub
   }
 
@@ -119,7 +119,7 @@ class Mirror {
  * follow is fed by the tab that leads until the signal aborts, and rejects with its reason or with what is final; it resolves
  * when the leader has fallen silent.
  */
-export function follow(hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> {
+export function follow(hub: EventHub, sessionId: string, signal: AbortSignal): Promise<void> {
   const { settings, tabs } = hub.host
   const inner = childOf(signal)
   const mirror = new Mirror(hub)
@@ -127,7 +127,7 @@ export function follow(hub: Hub, sessionId: string, signal: AbortSignal): Promis
   hub.role = 'follower'
   hub.tell('connecting')
   return new Promise<void>((resolve, reject) => {
-    const watch = new Watch(settings, SILENCE_MS, () => leave(resolve))
+    const watch = new SilenceTimer(settings, SILENCE_MS, () => leave(resolve))
     const leave = (settle: () => void): void => {
       off()
       watch.stop()

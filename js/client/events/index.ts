@@ -3,18 +3,18 @@
 // with the first event that is asked for.
 
 import { CountersignError } from '../../common/errors.ts'
-import type { Consumer } from './subscriber.ts'
-import type { ClientEvent, ConnectionView, EventsOptions, Host } from './types.ts'
+import type { Subscriber } from './subscriber.ts'
+import type { ClientEvent, ConnectionView, EventsHost, EventsOptions } from './types.ts'
 
-type Opener = { open(options: EventsOptions): Promise<Consumer> }
+type Opener = { open(options: EventsOptions): Promise<Subscriber> }
 
 export class EventStreams {
-  readonly #host: Host
+  readonly #host: EventsHost
   /** How the stream is doing, as told last. */
   connection: ConnectionView = Object.freeze({ state: 'idle', role: 'none', carrier: undefined, reason: undefined })
   #hub: Promise<Opener> | undefined
 
-  constructor(host: Host) {
+  constructor(host: EventsHost) {
     this.#host = host
   }
 
@@ -32,9 +32,9 @@ export class EventStreams {
 
   /** listen gives an iterator that opens the stream when the first event is asked for. */
   listen(options: EventsOptions): AsyncIterableIterator<ClientEvent, undefined> {
-    let consumer: Promise<Consumer> | undefined
+    let consumer: Promise<Subscriber> | undefined
     let isDone = false
-    const open = (): Promise<Consumer> => {
+    const open = (): Promise<Subscriber> => {
       consumer ??= this.#load().then((hub) => hub.open(options))
       return consumer
     }

@@ -2,8 +2,8 @@
 // Which tab holds the stream: the one that holds a lock of the browser's. The lock passes on when a tab closes or crashes,
 // and is taken away from one that has fallen silent.
 
-import { runLink, SILENCE_MS } from './connection.ts'
-import type { Hub } from './event-hub.ts'
+import { keepConnection, SILENCE_MS } from './connection.ts'
+import type { EventHub } from './event-hub.ts'
 import { follow } from './follower.ts'
 import { childOf, untilAborted } from './signals.ts'
 import type { ConnectionView } from './types.ts'
@@ -33,7 +33,7 @@ const take = (name: string, options: LockOptions, onLost: () => void): Promise<R
   })
 
 /** lead runs the connection for all tabs until the signal aborts; rejects as runLink does. */
-const lead = async (hub: Hub, sessionId: string, signal: AbortSignal): Promise<void> => {
+const lead = async (hub: EventHub, sessionId: string, signal: AbortSignal): Promise<void> => {
   // Given up while the lock was asked for: nothing is said of a stream that nobody listens to.
   signal.throwIfAborted()
   const { settings, tabs } = hub.host
@@ -52,7 +52,7 @@ const lead = async (hub: Hub, sessionId: string, signal: AbortSignal): Promise<v
   hub.role = 'leader'
   showLife()
   try {
-    await runLink(hub, signal, ({ frame }) => say({ frame }))
+    await keepConnection(hub, signal, ({ frame }) => say({ frame }))
   } finally {
     hub.onTell = undefined
     cancel()
@@ -61,8 +61,8 @@ const lead = async (hub: Hub, sessionId: string, signal: AbortSignal): Promise<v
 }
 
 /** runTogether is the feed of a client whose tabs share one stream; rejects with the signal's reason, or with what is final. */
-const runTogether = async (hub: Hub, signal: AbortSignal): Promise<void> => {
-  const { id } = (await hub.host.line()).session
+const runTogether = async (hub: EventHub, signal: AbortSignal): Promise<void> => {
+  const { id } = (await hub.host.context()).session
   const name = `countersign:${hub.host.settings.name}:${id}:events`
   for (;;) {
     signal.throwIfAborted()
@@ -81,7 +81,7 @@ const runTogether = async (hub: Hub, signal: AbortSignal): Promise<void> => {
 
 /** waitForLead follows until the lock is ours, by turn or because the leader has fallen silent. */
 const waitForLead = async (
-  hub: Hub,
+  hub: EventHub,
   name: string,
   id: string,
   signal: AbortSignal,
@@ -114,12 +114,12 @@ const canAgree = (): boolean =>
 const isDenied = (error: unknown): boolean => (error as Error | undefined)?.name === 'SecurityError'
 
 /** runFeed is the feed of a client's hub: one stream for all tabs of the browser where they can agree, one of its own elsewhere. */
-export async function runFeed(hub: Hub, signal: AbortSignal): Promise<void> {
+export async function runFeed(hub: EventHub, signal: AbortSignal): Promise<void> {
   try {
     if (canAgree()) return await runTogether(hub, signal)
   } catch (error) {
     if (signal.aborted || !isDenied(error)) throw error
   }
   hub.role = 'alone'
-  return runLink(hub, signal, () => {})
+  return keepConnection(hub, signal, () => {})
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 
 /** Calls back when nothing has been heard for a while. It is told of every event, so that costs it no timer. */
-export class Watch {
-  readonly #settings: Pick<Settings, 'schedule' | 'monotonicNow'>
+export class SilenceTimer {
+  readonly #settings: Pick<ClientSettings, 'schedule' | 'monotonicNow'>
   readonly #onSilence: () => void
   #dueMs = 0
   #cancel: (() => void) | undefined
 
-  constructor(settings: Pick<Settings, 'schedule' | 'monotonicNow'>, silenceMs: number, onSilence: () => void) {
+  constructor(settings: Pick<ClientSettings, 'schedule' | 'monotonicNow'>, silenceMs: number, onSilence: () => void) {
     this.#settings = settings
     this.#onSilence = onSilence
     this.heard(silenceMs)

@@ -2,22 +2,23 @@
 // The place a reader has come to in its stream: what it asks for, what it takes next and what it refuses.
 
 import { CountersignError } from '../../common/errors.ts'
+import { parseJson } from '../../common/text.ts'
 import type { Bytes, OpenedEvent } from '../../common/types.ts'
-import { judgeEvent } from '../../core/event-check.ts'
+import { checkEvent } from '../../core/event-check.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
 import { digest } from '../transport/digest.ts'
-import type { Line } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/exchange.ts'
 import type { ClientEvent, EventCursor } from './types.ts'
 
 /** Where the gateway stands: its stream, the number to come and the oldest one kept. */
-type Position = { stream: string; next: number; oldest: number }
+type GatewayPosition = { stream: string; next: number; oldest: number }
 
 const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
 
 /** readPosition reads the verified payload of an answer to a subscription, or of `cs.gap`; throws ERR_BAD_JSON. */
-const readPosition = (payload: Bytes): Position => {
+const readPosition = (payload: Bytes): GatewayPosition => {
   try {
-    const { stream, next, oldest } = JSON.parse(new TextDecoder().decode(payload)) as Position
+    const { stream, next, oldest } = parseJson(payload) as GatewayPosition
     if (!/^[A-Za-z0-9_-]{22}$/.test(stream)) throw new TypeError('stream')
     if (!isNumber(next) || !isNumber(oldest) || oldest > next) throw new TypeError('next, oldest')
     return { stream, next, oldest }
@@ -29,15 +30,15 @@ const readPosition = (payload: Bytes): Position => {
 const badSequence = (detail: string): CountersignError => new CountersignError('ERR_BAD_SEQUENCE', { detail })
 
 /** Whether an event is the next one, lies behind, or lies ahead of what is known. */
-export type Verdict = 'next' | 'known' | 'ahead'
+export type EventPlace = 'next' | 'known' | 'ahead'
 
 /** What a reader knows of one connection, or one answer to `cs.poll`. */
-type Connection = { readonly stream: string; readonly next: number; sinceMs: number; isGapDue: boolean }
+type OpenStream = { readonly stream: string; readonly next: number; sinceMs: number; isGapDue: boolean }
 
-export class Place {
+export class StreamPosition {
   #stream: string | undefined
   #sequence: number | undefined
-  #connection: Connection | undefined
+  #connection: OpenStream | undefined
   /** Whether the event taken last has led back in its stream: the gateway has lost what it had sent. */
   isBack = false
 
@@ -53,9 +54,12 @@ export class Place {
   }
 
   /** copy gives a reader at the same place that has no connection yet. */
-  copy(): Place {
+  copy(): StreamPosition {
     const { after: sequence, stream } = this.asked
-    return new Place({ ...(sequence === undefined ? {} : { sequence }), ...(stream === undefined ? {} : { stream }) })
+    return new StreamPosition({
+      ...(sequence === undefined ? {} : { sequence }),
+      ...(stream === undefined ? {} : { stream })
+    })
   }
 
   /** Where the reader is; undefined before the gateway has said. */
@@ -93,7 +97,11 @@ export class Place {
   }
 
   /** open makes the checks of an event; its place in the sequence is judged where `isOurs`, as on a connection of our own. */
-  async open({ core, settings, clock, session, trust }: Line, frame: Bytes, isOurs: boolean): Promise<OpenedEvent> {
+  async open(
+    { core, settings, clock, session, trust }: CallContext,
+    frame: Bytes,
+    isOurs: boolean
+  ): Promise<OpenedEvent> {
     const connection = this.#connection
     if (!connection) throw badSequence('an event before the answer to the subscription')
     const { stream, sinceMs } = connection
@@ -102,12 +110,12 @@ export class Place {
     const rules = { label, session: session.id, stream, timeFloorMs: clock.floorMs, sinceMs }
     const last = isOurs ? (this.#sequence ?? 0) : undefined
     const hash = await digest(core, payload)
-    const opened = await trust.judge((keys) => judgeEvent(core.w, envelope, hash, { ...rules, keys, last }), false)
+    const opened = await trust.check((keys) => checkEvent(core.w, envelope, hash, { ...rules, keys, last }), false)
     return { ...opened, payload }
   }
 
   /** judge says how an event that another tab was sent lies to this place. */
-  judge({ eventType, sequence }: OpenedEvent): Verdict {
+  locate({ eventType, sequence }: OpenedEvent): EventPlace {
     const last = this.#sequence ?? 0
     if (eventType === 'cs.revoked') return 'next'
     // What is lost for that tab may not be lost for this one: the gateway is asked.
@@ -120,7 +128,7 @@ export class Place {
   /** take moves on behind an opened event that is the next one; gives what the application is told, if anything. */
   take(opened: OpenedEvent): ClientEvent | undefined {
     const { eventType: type, sequence, timestampMs, eventId, payload } = opened
-    const connection = this.#connection as Connection
+    const connection = this.#connection as OpenStream
     const { stream } = connection
     this.isBack = false
     if (type === 'cs.revoked') return undefined
@@ -134,7 +142,7 @@ export class Place {
     return Object.freeze({ type, payload, sequence, stream, timestampMs, eventId, cursor })
   }
 
-  #takeGap(payload: Bytes, connection: Connection): void {
+  #takeGap(payload: Bytes, connection: OpenStream): void {
     const { stream, oldest } = readPosition(payload)
     if (stream !== connection.stream) throw badSequence('a cs.gap of another stream')
     // In the middle of a connection the gateway may leave events out, never go back.

@@ -2,29 +2,29 @@
 // One listener: a bounded queue of verified events between the stream and an iterator that may be slow.
 
 import type { CountersignError } from '../../common/errors.ts'
-import type { Place } from './stream-position.ts'
+import type { StreamPosition } from './stream-position.ts'
 import type { ClientEvent } from './types.ts'
 
 /** The stream is not read on while a listener has this many events before it. */
 export const MAX_QUEUED = 1000
 
-type Waiting = { resolve(result: IteratorResult<ClientEvent>): void; reject(error: unknown): void }
+type WaitingEvent = { resolve(result: IteratorResult<ClientEvent>): void; reject(error: unknown): void }
 
 const DONE: IteratorResult<ClientEvent> = { done: true, value: undefined }
 
-export class Consumer {
+export class Subscriber {
   /** What this listener has been handed. */
-  readonly place: Place
+  readonly place: StreamPosition
   /** Whether it takes events as they come; otherwise it is catching up with those who do. */
   isJoined = false
   readonly #types: ReadonlySet<string> | undefined
   readonly #onChange: () => void
   readonly #queue: ClientEvent[] = []
-  readonly #waiting: Waiting[] = []
+  readonly #waiting: WaitingEvent[] = []
   #end: { error?: CountersignError } | undefined
 
   /** `onChange` is told when there is room again, and when nobody listens any more. */
-  constructor(place: Place, types: readonly string[] | undefined, onChange: () => void) {
+  constructor(place: StreamPosition, types: readonly string[] | undefined, onChange: () => void) {
     this.place = place
     this.#types = types && new Set(types)
     this.#onChange = onChange

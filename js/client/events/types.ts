@@ -5,9 +5,9 @@ import type { CountersignError } from '../../common/errors.ts'
 import type { StageEvent } from '../../common/stage-events.ts'
 import type { Bytes } from '../../common/types.ts'
 import type { Session } from '../keys/key-record.ts'
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 import type { Tabs } from '../tabs.ts'
-import type { Answer, Call, Line } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/exchange.ts'
 
 /** A place in a session's stream of events: behind the event of that number. */
 export type EventCursor = { readonly stream: string; readonly sequence: number }
@@ -67,15 +67,12 @@ export type ConnectionView = {
 }
 
 /** What the stream needs of its client. */
-export type Host = {
-  readonly settings: Settings
+export type EventsHost = {
+  readonly settings: ClientSettings
   readonly tabs: Tabs
   /** Told the reason when the client is closed. */
   readonly ends: Set<(error: CountersignError) => void>
-  line(): Promise<Line>
-  call(line: Line, call: Call, signal: AbortSignal): Promise<Answer>
-  /** Draws from a failure what it says about the core and the session. */
-  learn(error: unknown, line: Line): void
+  context(): Promise<CallContext>
   /** The gateway has said, signed, that this session is over. */
   revoked(session: Session): void
   tell(connection: ConnectionView): void

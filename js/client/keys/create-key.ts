@@ -5,10 +5,10 @@ import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Algorithm, Stored } from '../../common/types.ts'
 import { type DeviceKey, isSameKey, newPair } from './device-key.ts'
 import { type Notes, type Session, usableKey } from './key-record.ts'
-import type { Keeper } from './key-vault.ts'
+import type { KeyVault } from './key-vault.ts'
 
 /** Where a new key goes to be tried. */
-type Place = {
+type KeySlot = {
   put(stored: Stored): Promise<unknown>
   get(): Promise<Stored['next'] | null>
   clear(): Promise<unknown>
@@ -39,26 +39,26 @@ const mayNextAlgorithmHelp = ({ code, cause }: CountersignError): boolean =>
   (code === 'ERR_STORAGE_FAILED' && (cause as Error | undefined)?.name === 'DataCloneError')
 
 // Some stores take a CryptoKey and lose it, some give back one that no longer signs: only what came back counts.
-const createOne = async (keeper: Keeper, place: Place, algorithm: Algorithm): Promise<DeviceKey> => {
-  await place.put(keeper.recordOf(await makeKey(algorithm)))
+const createOne = async (vault: KeyVault, place: KeySlot, algorithm: Algorithm): Promise<DeviceKey> => {
+  await place.put(vault.recordOf(await makeKey(algorithm)))
   const record = await place.get()
   if (!record) throw new CountersignError('ERR_STORAGE_EMPTY', { detail: algorithm })
-  const key = await usableKey(keeper.core, record)
+  const key = await usableKey(vault.core, record)
   if (key) return key
   await place.clear()
   throw new CountersignError('ERR_KEY_UNUSABLE', { detail: algorithm })
 }
 
-const create = async (keeper: Keeper, place: Place): Promise<DeviceKey> => {
-  if (keeper.storage === 'store') keeper.skipped = {}
+const create = async (vault: KeyVault, place: KeySlot): Promise<DeviceKey> => {
+  if (vault.storage === 'store') vault.skipped = {}
   let failure: unknown
-  for (const algorithm of keeper.settings.algorithms) {
+  for (const algorithm of vault.settings.algorithms) {
     try {
-      return await createOne(keeper, place, algorithm)
+      return await createOne(vault, place, algorithm)
     } catch (error) {
       failure = error
       if (!isCountersignError(error)) break
-      keeper.skip(algorithm, error)
+      vault.skip(algorithm, error)
       if (!mayNextAlgorithmHelp(error)) break
     }
   }
@@ -69,13 +69,13 @@ const create = async (keeper: Keeper, place: Place): Promise<DeviceKey> => {
  * prepareKey gives the key to enrol, an earlier one that was never enrolled or a new one: stored, read back, signed with and
  * verified. It rejects with ERR_ALREADY_ENROLLED where another tab has enrolled in the meantime.
  */
-export function prepareKey(keeper: Keeper): Promise<DeviceKey> {
-  return keeper.locked(async (store, name) => {
-    const found = await keeper.read(store, name)
+export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
+  return vault.locked(async (store, name) => {
+    const found = await vault.read(store, name)
     if (found.is === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
     if (found.is === 'new') return found.key
     if (found.is !== 'none') await store.delete(name)
-    return create(keeper, {
+    return create(vault, {
       put: (stored) => store.add(name, stored),
       get: () => store.get(name),
       clear: () => store.delete(name)
@@ -84,11 +84,11 @@ export function prepareKey(keeper: Keeper): Promise<DeviceKey> {
 }
 
 /** saveSession keeps an enrolled session and reads it back; rejects with ERR_ALREADY_ENROLLED where another tab was faster. */
-export function saveSession(keeper: Keeper, { id, key }: Session, notes: Notes): Promise<void> {
-  return keeper.locked(async (store, name) => {
+export function saveSession(vault: KeyVault, { id, key }: Session, notes: Notes): Promise<void> {
+  return vault.locked(async (store, name) => {
     const { sessionId = id, revoked } = (await store.get(name)) ?? {}
     if (sessionId !== id && !revoked) throw new CountersignError('ERR_ALREADY_ENROLLED')
-    await store.put(name, { ...keeper.recordOf(key), sessionId: id, ...notes })
+    await store.put(name, { ...vault.recordOf(key), sessionId: id, ...notes })
     if ((await store.get(name))?.sessionId !== id) throw new CountersignError('ERR_STORAGE_EMPTY')
   })
 }
@@ -97,23 +97,23 @@ export function saveSession(keeper: Keeper, { id, key }: Session, notes: Notes):
  * stageKey makes a new key and stores it beside the session's own, tried as at enrolment; one that waits there already goes on
  * waiting, for the server may have it. It gives undefined where the record is no longer this session's.
  */
-export function stageKey(keeper: Keeper, session: Session): Promise<DeviceKey | undefined> {
-  return keeper.change(session, async ({ next, ...record }, put, get) => {
-    const { skipped } = keeper
+export function stageKey(vault: KeyVault, session: Session): Promise<DeviceKey | undefined> {
+  return vault.change(session, async ({ next, ...record }, put, get) => {
+    const { skipped } = vault
     const place = { put: (stored: Stored) => put({ ...record, next: stored }), get: async () => (await get())?.next }
     try {
-      return (await usableKey(keeper.core, next)) ?? (await create(keeper, { ...place, clear: () => put(record) }))
+      return (await usableKey(vault.core, next)) ?? (await create(vault, { ...place, clear: () => put(record) }))
     } finally {
-      keeper.skipped = skipped
+      vault.skipped = skipped
     }
   })
 }
 
 /** promoteKey makes the next key the session's own and reads it back. */
-export function promoteKey(keeper: Keeper, session: Session, key: DeviceKey): Promise<void> {
-  return keeper.change(session, async ({ next, skipped: _, ...record }, put, get) => {
-    keeper.skipped = next?.skipped ?? {}
-    await put({ ...record, ...keeper.recordOf(key) })
+export function promoteKey(vault: KeyVault, session: Session, key: DeviceKey): Promise<void> {
+  return vault.change(session, async ({ next, skipped: _, ...record }, put, get) => {
+    vault.skipped = next?.skipped ?? {}
+    await put({ ...record, ...vault.recordOf(key) })
     if (!isSameKey((await get()) ?? session.key, key)) throw new CountersignError('ERR_STORAGE_EMPTY')
   })
 }
@@ -122,10 +122,10 @@ export function promoteKey(keeper: Keeper, session: Session, key: DeviceKey): Pr
  * retainKey goes on with the session's own key, which the server had at `serverMs`. A rotation that is still on its way may
  * change that: the next key is dropped once no request of that time can be accepted any more, or at once without a time.
  */
-export function retainKey(keeper: Keeper, session: Session, serverMs?: number): Promise<void> {
-  return keeper.change(session, async ({ next, ...record }, put) => {
+export function retainKey(vault: KeyVault, session: Session, serverMs?: number): Promise<void> {
+  return vault.change(session, async ({ next, ...record }, put) => {
     if (!next) return
-    const { pastMs, futureMs } = keeper.settings
+    const { pastMs, futureMs } = vault.settings
     const { heldMs = serverMs } = next
     const isOver = serverMs === undefined || heldMs === undefined || serverMs > heldMs + pastMs + futureMs
     await put(isOver ? record : { ...record, next: { ...next, heldMs } })

@@ -5,6 +5,7 @@
 import { algorithms, isAlgorithm, SIGNATURE_BYTES } from '../../common/algorithms.ts'
 import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { encodeJson, encodeText } from '../../common/text.ts'
 import type { Algorithm, Bytes, Signer, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 
@@ -19,7 +20,7 @@ const subtleVerify = subtle?.verify.bind(subtle)
 export const canSign = subtle !== undefined
 
 // No signing input begins like this: its first byte would be the length of a label no longer than 47 bytes.
-const PROBE = new TextEncoder().encode('countersign: does this key sign?')
+const PROBE = encodeText('countersign: does this key sign?')
 
 const isCryptoKey = (key: unknown): key is CryptoKey => Object.prototype.toString.call(key) === '[object CryptoKey]'
 
@@ -98,7 +99,7 @@ export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceK
     algorithm === 'ed25519'
       ? { crv: 'Ed25519', kty: 'OKP', x: part(0) }
       : { crv: 'P-256', kty: 'EC', x: part(1, 33), y: part(33) }
-  return encodeBase64Url(core.sha256(new TextEncoder().encode(JSON.stringify(jwk))))
+  return encodeBase64Url(core.sha256(encodeJson(jwk)))
 }
 
 /** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */

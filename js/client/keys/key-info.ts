@@ -4,7 +4,7 @@
 import type { Algorithm, Bytes } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import { type DeviceKey, thumbprintOf } from './device-key.ts'
-import type { Keeper } from './key-vault.ts'
+import type { KeyVault } from './key-vault.ts'
 
 /** The public half of a client's device key and where the private half lies. */
 export type KeyInfo = {
@@ -25,17 +25,17 @@ export type KeyLevel = {
 }
 
 /** levelOf tells where on the ladder a key stands. */
-export function levelOf(keeper: Keeper, { algorithm }: DeviceKey): KeyLevel {
+export function levelOf(vault: KeyVault, { algorithm }: DeviceKey): KeyLevel {
   return {
-    level: keeper.rungOf(algorithm) as KeyLevel['level'],
-    reason: keeper.skipped
+    level: vault.rungOf(algorithm) as KeyLevel['level'],
+    reason: vault.skipped
   }
 }
 
 /** describeKey tells all there is to tell about a key. */
-export function describeKey(core: ClientCore, keeper: Keeper, key: DeviceKey): KeyInfo {
+export function describeKey(core: ClientCore, vault: KeyVault, key: DeviceKey): KeyInfo {
   const { algorithm, publicKey } = key
   const thumbprint = thumbprintOf(core, key)
-  const { storage } = keeper
-  return Object.freeze({ algorithm, publicKey: publicKey.slice(), thumbprint, storage, ...levelOf(keeper, key) })
+  const { storage } = vault
+  return Object.freeze({ algorithm, publicKey: publicKey.slice(), thumbprint, storage, ...levelOf(vault, key) })
 }

@@ -20,7 +20,7 @@ export type Session = {
 export type Notes = ClockNotes & Pick<Stored, 'serverKeys'>
 
 /** What a record turned out to be; `new` is a key that was stored and not enrolled yet. */
-export type Found =
+export type RecordState =
   | { readonly is: 'none' }
   | { readonly is: 'lost'; readonly cause: CountersignError }
   | { readonly is: 'new'; readonly key: DeviceKey }
@@ -36,7 +36,10 @@ export function isSessionId(value: unknown, compatible: boolean): value is strin
   }
 }
 
-const lost = (detail: string): Found => ({ is: 'lost', cause: new CountersignError('ERR_KEY_UNUSABLE', { detail }) })
+const lost = (detail: string): RecordState => ({
+  is: 'lost',
+  cause: new CountersignError('ERR_KEY_UNUSABLE', { detail })
+})
 
 /** usableKey reads the key of a record, or of its `next`, and tries it; undefined where it does not sign. */
 export async function usableKey(core: ClientCore, record: Stored['next']): Promise<DeviceKey | undefined> {
@@ -45,7 +48,11 @@ export async function usableKey(core: ClientCore, record: Stored['next']): Promi
 }
 
 /** judge reads a record; a corrupt one is a lost key, never a reason to make a new one. */
-export async function judge(core: ClientCore, record: Stored | null, compatible: boolean): Promise<Found> {
+export async function readKeyRecord(
+  core: ClientCore,
+  record: Stored | null,
+  compatible: boolean
+): Promise<RecordState> {
   if (record === null || record === undefined) return { is: 'none' }
   const key = keyOfRecord(record)
   if (!key) return lost('the record is damaged')

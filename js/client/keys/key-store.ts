@@ -7,9 +7,14 @@ import { createQueues, Database, type IndexedDbStoreOptions, nameOf, withWebLock
 
 export type { IndexedDbStoreOptions } from './indexed-db.ts'
 
-let stores = 0
-// This page's or process's own, in all likelihood: whoever shares it hears what does not concern it, and finds nothing changed.
-const ownScope = (): string => `${globalThis.performance.timeOrigin}/${++stores}`
+const createCounter = (): (() => number) => {
+  let count = 0
+  return () => ++count
+}
+const nextStore = createCounter()
+// Most likely no other page or process has this scope. One that has it hears messages that do not concern it, reads its own
+// record again and finds it unchanged.
+const ownScope = (): string => `${globalThis.performance.timeOrigin}/${nextStore()}`
 
 /**
  * indexedDbStore keeps keys in the browser's IndexedDB, where a CryptoKey stays non-extractable. Its calls reject with

@@ -6,9 +6,9 @@ import type { Schedule } from '../../common/platform.ts'
 import type { Algorithm, KeyStore, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import { withinLimits } from '../limits.ts'
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 import { type DeviceKey, isSameKey, keyOfRecord, thumbprintOf } from './device-key.ts'
-import { type Found, judge, type Notes, type Session } from './key-record.ts'
+import { type Notes, type RecordState, readKeyRecord, type Session } from './key-record.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
 
 const isStorageFailure = ({ category, code }: CountersignError): boolean =>
@@ -42,17 +42,17 @@ export type Work<T> = (store: KeyStore, name: string) => Promise<T>
 /** A client's way down from the best kind of key to the one it could make and keep. */
 export type Rungs = { readonly [rung: string]: string }
 
-export class Keeper {
+export class KeyVault {
   /** Replaced when it has trapped. */
   core: ClientCore
-  readonly settings: Settings
+  readonly settings: ClientSettings
   #store: KeyStore
   /** Where the key is: `memory` once a failing store made a client that may go on without it. */
   storage: 'store' | 'memory' = 'store'
   /** The rungs above the present key's, each with the code of its failure. */
   skipped: Rungs = {}
 
-  constructor(core: ClientCore, settings: Settings) {
+  constructor(core: ClientCore, settings: ClientSettings) {
     this.core = core
     this.settings = settings
     this.#store = settings.store ? bounded(settings.store, settings.schedule) : indexedDbStore()
@@ -65,7 +65,7 @@ export class Keeper {
   }
 
   /** load says what the store has. */
-  load(mayMove = this.settings.allowMemoryKey): Promise<Found> {
+  load(mayMove = this.settings.allowMemoryKey): Promise<RecordState> {
     return this.#withStore((store, name) => this.read(store, name), mayMove)
   }
 
@@ -94,9 +94,9 @@ export class Keeper {
   }
 
   /** read judges the record; for work under the lock. */
-  async read(store: KeyStore, name: string): Promise<Found> {
+  async read(store: KeyStore, name: string): Promise<RecordState> {
     const record = await store.get(name)
-    const found = await judge(this.core, record, this.settings.compatible)
+    const found = await readKeyRecord(this.core, record, this.settings.compatible)
     if (found.is !== 'none' && found.is !== 'lost') this.skipped = record?.skipped ?? {}
     return found
   }

@@ -4,10 +4,10 @@
 
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import { isSameKey } from '../keys/device-key.ts'
-import type { Found, Notes, Session } from '../keys/key-record.ts'
-import type { Keeper } from '../keys/key-vault.ts'
+import type { Notes, RecordState, Session } from '../keys/key-record.ts'
+import type { KeyVault } from '../keys/key-vault.ts'
 import { withinLimits } from '../limits.ts'
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 import { openTabs, type Tabs } from '../tabs.ts'
 
 /** Whether and why a client can or cannot send. */
@@ -28,11 +28,11 @@ const LOOK_EVERY_MS = 1000
 const LOOK_LIMIT_MS = 1000
 const LOOK_PAUSE_MS = 60_000
 
-export class Account {
-  readonly keeper: Keeper
+export class DeviceSession {
+  readonly vault: KeyVault
   readonly tabs: Tabs
   session: Session | undefined
-  readonly #settings: Settings
+  readonly #settings: ClientSettings
   readonly #onState: (state: ClientState) => void
   #state: ClientState
   #cause: CountersignError | undefined
@@ -45,9 +45,9 @@ export class Account {
   #isClosed = false
   #background: Promise<unknown> = Promise.resolve()
 
-  constructor(settings: Settings, keeper: Keeper, found: Found, onState: (state: ClientState) => void) {
+  constructor(settings: ClientSettings, vault: KeyVault, found: RecordState, onState: (state: ClientState) => void) {
     this.#settings = settings
-    this.keeper = keeper
+    this.vault = vault
     this.#onState = onState
     this.#state = stateOf[found.is]
     this.session = 'session' in found ? found.session : undefined
@@ -99,11 +99,11 @@ export class Account {
   }
 
   async #look(): Promise<void> {
-    const { session, keeper } = this
+    const { session, vault } = this
     const { schedule, logger } = this.#settings
     const limits = { signal: undefined, timeoutMs: LOOK_LIMIT_MS, schedule, ends: new Set<never>() }
     try {
-      const isHeld = await withinLimits(limits, () => keeper.holds(session as Session))
+      const isHeld = await withinLimits(limits, () => vault.holds(session as Session))
       if (!isHeld && this.session === session) await this.reload()
     } catch (error) {
       // A key in hand signs as well while its store is out of order.
@@ -113,17 +113,17 @@ export class Account {
   }
 
   /** reload takes what the store has now for this client's session and state; rejects as the store does. */
-  async reload(isSignOut = false): Promise<Found> {
+  async reload(isSignOut = false): Promise<RecordState> {
     for (;;) {
       const changes = this.#changes
-      const found = await this.keeper.load(false)
+      const found = await this.vault.load(false)
       if (changes !== this.#changes) continue
       this.#take(found, isSignOut)
       return found
     }
   }
 
-  #take(found: Found, isSignOut: boolean): void {
+  #take(found: RecordState, isSignOut: boolean): void {
     if (found.is === 'lost') this.#enter('key-lost', undefined, found.cause)
     else if ('session' in found) this.#follow(found.is, found.session)
     // Whoever makes a new key has signed out before.
@@ -150,13 +150,13 @@ export class Account {
     const { session } = this
     if (session?.id !== id || this.#state !== 'ready') return
     this.#enter('revoked', session)
-    const noting = this.keeper.note(session, { revoked: true }).then(() => this.tell())
+    const noting = this.vault.note(session, { revoked: true }).then(() => this.tell())
     this.later('the revocation could not be stored', noting)
   }
 
   /** note adds to the session's record; nobody waits for it but close(), and a failure is logged. */
   note(notes: Notes, failure: string): void {
-    if (this.session) this.later(failure, this.keeper.note(this.session, notes))
+    if (this.session) this.later(failure, this.vault.note(this.session, notes))
   }
 
   /** later lets work go on that nobody waits for but close(); its failure is logged. */
@@ -193,7 +193,7 @@ export class Account {
       this.#leaving = leaving
       this.tabs.post({ about: 'record', leaving })
     }
-    await this.keeper.forget()
+    await this.vault.forget()
     this.#enter('signed-out', undefined)
     this.tell()
   }

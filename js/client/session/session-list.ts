@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+
 import { CountersignError } from '../../common/errors.ts'
+import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes } from '../../common/types.ts'
 
 /** One of the user's sessions, as the gateway lists them. Times are Unix milliseconds. */
@@ -30,7 +32,7 @@ type Listed = {
 /** readSessions reads the verified answer to `cs.sessions`; throws ERR_BAD_JSON where it is no such list. */
 export function readSessions(payload: Bytes): SessionInfo[] {
   try {
-    const { sessions } = JSON.parse(new TextDecoder().decode(payload)) as { sessions: Listed[] }
+    const { sessions } = parseJson(payload) as { sessions: Listed[] }
     return sessions.map((listed) => ({
       deviceSessionId: listed.device_session_id,
       ...(listed.name === undefined ? {} : { name: listed.name }),

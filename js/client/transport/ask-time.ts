@@ -2,13 +2,13 @@
 // The question for the server's time, asked where a request needs it and nothing has told it yet (R77).
 
 import { isCountersignError } from '../../common/errors.ts'
-import type { Binding } from './bindings/binding.ts'
-import type { Call, Line } from './exchange.ts'
+import type { HttpBinding } from './bindings/binding.ts'
+import type { Call, CallContext } from './exchange.ts'
 
 const TRIES = 2
 
 /** probeCall is a `cs.time` request stamped with whatever time there is. */
-export function probeCall(binding: Binding, timeoutMs: number): Call {
+export function probeCall(binding: HttpBinding, timeoutMs: number): Call {
   return {
     type: 'cs.time',
     payload: new Uint8Array(0),
@@ -21,7 +21,7 @@ export function probeCall(binding: Binding, timeoutMs: number): Call {
 }
 
 /** probe asks for the time until the clock has its answer; rejects as the call does. */
-export async function probe({ clock }: Pick<Line, 'clock'>, ask: () => Promise<unknown>): Promise<void> {
+export async function probe({ clock }: Pick<CallContext, 'clock'>, ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 0; tries < TRIES && clock.lacksAnswer; tries++) {
     try {
       await ask()

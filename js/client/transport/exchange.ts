@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: MIT
-// One call: hashed once, then stamped, signed, sent and its answer opened, as often as R70 to R73 let it.
+// One exchange: a request is stamped, signed and sent, and its answer is opened.
 
-import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
+import { CountersignError } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import type { Session } from '../keys/key-record.ts'
-import { pause } from '../limits.ts'
-import type { ServerKey, Settings } from '../options.ts'
+import type { CallLimits } from '../limits.ts'
+import type { ClientSettings, ServerKey } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
-import type { Binding, RawAnswer, SignedRequest } from './bindings/binding.ts'
+import type { HttpBinding, RawAnswer, SignedRequest } from './bindings/binding.ts'
 import { digest } from './digest.ts'
 import { type Progress, readBody, send } from './http.ts'
 import { isRefusal, refusalOf } from './refusals.ts'
-import { isUntouched, pauseBeforeRetry } from './retry.ts'
 
 /** Where the time of a call went, in milliseconds; the parts are those of its last try. */
 export type Timings = {
@@ -36,10 +35,11 @@ export type Answer = {
 
 export type Call = {
   readonly type: string
-  readonly payload: Bytes
+  /** The bytes, or what reads them within the limits of the call. */
+  readonly payload: Bytes | ((signal: AbortSignal) => Promise<Bytes>)
   /** Stands in for signRequest, where the payload of a try depends on its id. */
   readonly sign?: typeof signRequest
-  readonly binding: Binding
+  readonly binding: HttpBinding
   readonly idempotencyKey: string | undefined
   /** Declared safe: without effect. */
   readonly isSafe: boolean
@@ -50,19 +50,25 @@ export type Call = {
 }
 
 /** Runs a check with the server keys that are trusted: once more where another key has been learned meanwhile. */
-export type Trust = { judge<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
+export type Trust = { check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
 
-/** What a call needs of its client; `report` tells the checks an answer passed and the one that refused it. */
-export type Line = {
-  readonly settings: Settings
+/** What a call needs of its client. */
+export type CallContext = {
+  readonly settings: ClientSettings
   readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session
   readonly trust: Trust
+  /** Each ends one of the client's calls, with an error. */
+  readonly ends: CallLimits['ends']
+  /** Asks for the server's time. */
   synchronise(): Promise<void>
   /** Gives the session with another key than the one that was refused, where there is one by now. */
   renew?(): Promise<Session | undefined>
+  /** Tells the checks that an answer passed, and the one that refused it. */
   report(requestId: string, failure?: unknown): void
+  /** Learns from a failure what it says about the core and the session. */
+  learn(error: unknown): void
 }
 
 /** isRetriableCall tells whether doing a call twice is doing it once: declared safe, or with an idempotency key. */
@@ -70,25 +76,26 @@ export function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' 
   return isSafe || idempotencyKey !== undefined
 }
 
-const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
-
 /** How far a call has come; it outlives the call's own promise, which an abort settles early. */
 export type CallState = { isSent: boolean }
 
-/** takeTime gives the time to sign: the server's, asked for first where it has to be. */
-export function takeTime({ clock, synchronise }: Line, isRetriable: boolean): number | Promise<number> {
+/** Returns the time to sign, in Unix milliseconds; asks the server first where it has to. Rejects with ERR_CLOCK_UNKNOWN. */
+export async function takeTime({ clock, synchronise }: CallContext, isRetriable: boolean): Promise<number> {
   const stampMs = clock.stamp(isRetriable)
-  return stampMs ?? synchronise().then(() => clock.stamp(isRetriable) ?? fail('ERR_CLOCK_UNKNOWN'))
+  if (stampMs !== undefined) return stampMs
+  await synchronise()
+  const nowMs = clock.stamp(isRetriable)
+  if (nowMs === undefined) throw new CountersignError('ERR_CLOCK_UNKNOWN')
+  return nowMs
 }
 
-const fail = (code: ErrorCode): never => {
-  throw new CountersignError(code)
-}
+/** What is signed of a call. */
+export type RequestMessage = Pick<Call, 'type' | 'idempotencyKey'> & { readonly payload: Bytes }
 
 /** signRequest binds a fresh id to the request and signs it. */
 export async function signRequest(
-  { settings, core, session }: Line,
-  { type, payload, idempotencyKey }: Pick<Call, 'type' | 'payload' | 'idempotencyKey'>,
+  { settings, core, session }: CallContext,
+  { type, payload, idempotencyKey }: RequestMessage,
   payloadHash: Bytes,
   timestampMs: number,
   random = settings.random.id()
@@ -106,20 +113,19 @@ export async function signRequest(
   return { deviceSessionId, messageType: type, timestampMs, requestId, payload, payloadHash, signingInput, signature }
 }
 
-type Opened = { resultCode: string; timestampMs: number }
+type OpenedAnswer = { resultCode: string; timestampMs: number }
 
 /** openAnswer runs an answer's checks in their order and reports them; what fails one is thrown away with its error. */
 export async function openAnswer(
-  { settings, core, clock, trust, report }: Pick<Line, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
+  { settings, core, clock, trust, report }: Pick<CallContext, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
   requestId: string,
   { envelope, payload, anyKey = false }: RawAnswer,
   isResult: (resultCode: string) => boolean
-): Promise<Opened> {
+): Promise<OpenedAnswer> {
   try {
-    const hashed = digest(core, payload)
-    const payloadHash = hashed instanceof Promise ? await hashed : hashed
+    const payloadHash = await digest(core, payload)
     const { label } = settings
-    const opened = await trust.judge(
+    const opened = await trust.check(
       (keys) =>
         core.openEnvelope(envelope, payloadHash, { label, keys, requestId, timeFloorMs: clock.floorMs, anyKey }),
       anyKey
@@ -134,89 +140,62 @@ export async function openAnswer(
   }
 }
 
-type Attempt = { line: Line; call: Call; hash: Bytes; signal: AbortSignal; state: CallState }
+/** Signs a message and makes its frame, for a carrier of its own. Rejects as a request does before it is sent. */
+export async function signFrame(
+  context: CallContext,
+  message: RequestMessage,
+  isRetriable: boolean
+): Promise<{ frame: Bytes; requestId: string }> {
+  const { core } = context
+  const { payload } = message
+  const payloadHash = await digest(core, payload)
+  const request = await signRequest(context, message, payloadHash, await takeTime(context, isRetriable))
+  const { requestId, signingInput, signature } = request
+  return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload }), requestId }
+}
 
-const attempt = async ({ line, call, hash, signal, state }: Attempt, timestampMs: number): Promise<Answer> => {
-  const { settings, core, clock } = line
-  const stampedMs = clock.monotonic()
-  const request = await (call.sign ?? signRequest)(line, call, hash, timestampMs)
+/** A call with its payload read and hashed, and how it is limited. */
+export type PreparedCall = {
+  readonly call: Call
+  readonly payload: Bytes
+  readonly payloadHash: Bytes
+  readonly signal: AbortSignal
+  readonly state: CallState
+}
+
+/** Makes one try of a call and returns its verified answer. */
+export async function exchange(
+  context: CallContext,
+  { call, payload, payloadHash, signal, state }: PreparedCall,
+  timestampMs: number
+): Promise<Answer> {
+  const { settings, core, clock } = context
+  const { binding, onProgress } = call
+  const startMs = clock.monotonic()
+  const request = await (call.sign ?? signRequest)(context, { ...call, payload }, payloadHash, timestampMs)
   const { requestId } = request
-  const { url, init } = call.binding.write(core, request)
+  const { url, init } = binding.write(core, request)
   signal.throwIfAborted()
   state.isSent = true
   const sentMs = clock.monotonic()
   const response = await send(settings, url, init, signal)
   const headMs = clock.monotonic()
-  const { onProgress } = call
   const receive = (cap: number): Promise<Bytes> =>
     readBody(response, { cap, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal, onProgress })
-  const raw = await call.binding.read(core, response, receive).catch((error) => {
-    if (!signal.aborted) line.report(requestId, error)
+  const raw = await binding.read(core, response, receive).catch((error) => {
+    if (!signal.aborted) context.report(requestId, error)
     throw error
   })
-  // What a binding reads for its envelope or its base64 comes on top of the limit.
+  // A binding reads its envelope or its base64 on top of the limit.
   if (raw.payload.length > settings.maxPayload) throw new CountersignError('ERR_ANSWER_TOO_LARGE')
   const receivedMs = clock.monotonic()
-  const { resultCode, timestampMs: serverMs } = await openAnswer(line, requestId, raw, (code) =>
-    call.binding.isResult(code, response.status)
-  )
+  const isResult = (code: string): boolean => binding.isResult(code, response.status)
+  const { resultCode, timestampMs: serverTimeMs } = await openAnswer(context, requestId, raw, isResult)
   // The caller has been told already that this call was aborted or late; what comes after that is not news.
   signal.throwIfAborted()
-  clock.sample({ sentMs, receivedMs: headMs, serverMs, replace: resultCode === 'cs.stale' })
+  clock.sample({ sentMs, receivedMs: headMs, serverMs: serverTimeMs, replace: resultCode === 'cs.stale' })
   if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
-  const verifiedMs = clock.monotonic()
-  const times = {
-    hashMs: 0,
-    signMs: sentMs - stampedMs,
-    sendMs: receivedMs - sentMs,
-    verifyMs: verifiedMs - receivedMs
-  }
-  const timings = { ...times, totalMs: 0, tries: 0 }
-  return { resultCode, payload: raw.payload, requestId, serverTimeMs: serverMs, timings, response }
-}
-
-/** exchange makes a call and gives its verified answer; it rejects with the error of its last try. */
-export async function exchange(from: Line, call: Call, signal: AbortSignal, state: CallState): Promise<Answer> {
-  let line = from
-  const { settings, core, clock } = line
-  const { retries, random, schedule } = settings
-  const isRetriable = isRetriableCall(call)
-  const startMs = clock.monotonic()
-  const hashed = digest(core, call.payload)
-  const hash = hashed instanceof Promise ? await hashed : hashed
-  const hashMs = clock.monotonic() - startMs
-  let isResigned = false
-  let isRenewed = false
-  let sent = 0
-  for (let tries = 1; ; tries++) {
-    const time = call.isProbe ? clock.probeStamp() : takeTime(line, isRetriable)
-    const timestampMs = typeof time === 'number' ? time : await time
-    sent++
-    try {
-      const answer = await attempt({ line, call, hash, signal, state }, timestampMs)
-      Object.assign(answer.timings, { hashMs, totalMs: clock.monotonic() - startMs, tries: sent })
-      return answer
-    } catch (error) {
-      signal.throwIfAborted()
-      if (isUntouched(error)) state.isSent = false
-      if (isSigned(error, 'cs.stale') && !isResigned && !call.isProbe) {
-        isResigned = true
-        tries--
-        continue
-      }
-      const renewed =
-        isRenewed || !isSigned(error, 'cs.unauthenticated') ? undefined : await line.renew?.().catch(() => undefined)
-      if (renewed) {
-        signal.throwIfAborted()
-        line = { ...line, session: renewed }
-        isRenewed = true
-        tries--
-        continue
-      }
-      const waitMs = pauseBeforeRetry(error, { isRetriable, tries, retries, fraction: random.fraction() })
-      const leftMs = startMs + call.timeoutMs - clock.monotonic()
-      if (waitMs === undefined || waitMs >= leftMs) throw error
-      await pause(schedule, waitMs, signal)
-    }
-  }
+  const [signMs, sendMs, verifyMs] = [sentMs - startMs, receivedMs - sentMs, clock.monotonic() - receivedMs]
+  const timings = { hashMs: 0, signMs, sendMs, verifyMs, totalMs: 0, tries: 0 }
+  return { resultCode, payload: raw.payload, requestId, serverTimeMs, timings, response }
 }

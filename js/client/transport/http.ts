@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
-import type { Settings } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 
 /** Told while a body arrives; byte counts only, since nothing of it has been verified yet. */
 export type Progress = { receivedBytes: number; totalBytes: number | undefined }
@@ -13,7 +13,7 @@ const REDIRECTED = { message: 'unexpected redirect' }
 
 /** send makes one HTTP exchange up to the answer's head; rejects with ERR_NETWORK, or with the signal's reason. */
 export async function send(
-  { fetch }: Settings,
+  { fetch }: ClientSettings,
   url: string,
   init: RequestInit,
   signal: AbortSignal
@@ -33,10 +33,10 @@ export async function send(
   }
 }
 
-type Message = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
+type HttpMessage = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
 
 /** discard drops a body nobody will read, so that its connection is free again. */
-export function discard(response: Message): void {
+export function discard(response: HttpMessage): void {
   response.body?.cancel().catch(() => {})
 }
 
@@ -70,14 +70,14 @@ export type ReadLimits = {
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
-const declaredLength = ({ headers }: Message): number | undefined => {
+const declaredLength = ({ headers }: HttpMessage): number | undefined => {
   const length = headers.get('content-length')
   // A declared length is that of the encoded bytes; the cap is for the decoded ones.
   return length === null || headers.has('content-encoding') ? undefined : Number(length)
 }
 
 /** readBody reads a body of at most `cap` bytes, counted after decoding; rejects with `tooLarge` or ERR_NETWORK. */
-export async function readBody(response: Message, limits: ReadLimits): Promise<Bytes> {
+export async function readBody(response: HttpMessage, limits: ReadLimits): Promise<Bytes> {
   const { cap, tooLarge, signal, onProgress } = limits
   const totalBytes = declaredLength(response)
   if (totalBytes !== undefined && totalBytes > cap) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import { parseJson } from '../../common/text.ts'
 import type { Stage } from '../../common/types.ts'
 
 // R66: the gateway's own words, each with the error it becomes.
@@ -22,7 +24,7 @@ const MAX_REFUSAL_BYTES = 1024
 const retryAfterOf = (payload: Uint8Array): number | undefined => {
   if (payload.length > MAX_REFUSAL_BYTES) return undefined
   try {
-    const { retry_after_ms: ms } = JSON.parse(new TextDecoder().decode(payload))
+    const { retry_after_ms: ms } = parseJson(payload) as { retry_after_ms: number }
     return Number.isSafeInteger(ms) && ms >= 0 ? ms : undefined
   } catch {
     return undefined

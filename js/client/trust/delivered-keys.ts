@@ -1,39 +1,35 @@
 // SPDX-License-Identifier: MIT
-// Sets of server keys that the server delivers (R97, R126): asked for, judged, and judged again whenever one is loaded. A page
-// loads this part when it has a set or needs one. It imports types only and is handed the rest, so that a bundler makes no
-// third file of what it would share with the page's own part.
+// Sets of server keys that the server delivers (R97, R126): asked for, checked, and checked again whenever one is loaded. A
+// page loads this part when it has a set or needs one.
 
-import type { encodeBase64 } from '../../common/base64.ts'
+import { encodeBase64 } from '../../common/base64.ts'
+import { DAY_MS } from '../../common/protocol.ts'
+import { parseJson } from '../../common/text.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import type { Session } from '../keys/key-record.ts'
-import type { ServerKey, Settings, serverKeysOf } from '../options.ts'
+import { type ClientSettings, type ServerKey, serverKeysOf } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
-import type { Binding, RawAnswer, SignedRequest } from '../transport/bindings/binding.ts'
-import type { splitFrame } from '../transport/bindings/frame.ts'
+import type { HttpBinding, RawAnswer, SignedRequest } from '../transport/bindings/binding.ts'
+import { splitFrame } from '../transport/bindings/frame.ts'
 import type { Answer, Call, Trust } from '../transport/exchange.ts'
 
-const LONGEST_MS = 90 * 24 * 3600 * 1000
+/** The message type that asks for the server's keys. */
+export const KEYS_TYPE = 'cs.keys'
+
+const LONGEST_MS = 90 * DAY_MS
 const MAX_BYTES = 32 * 1024
 
 /** What a set of keys needs of its client; `note` keeps what the next visit should know. */
 export type KeyHost = {
-  readonly settings: Settings
+  readonly settings: ClientSettings
   readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session | undefined
-  readonly binding: Binding
-  /** Makes a call whose answer is judged by `trust`. */
+  readonly binding: HttpBinding
+  /** Makes a call whose answer is checked with the keys of `trust`. */
   ask(call: Call, trust: Trust): Promise<Answer>
   note(serverKeys: NonNullable<Stored['serverKeys']>): void
-}
-
-/** What readSet needs of the page's part. */
-export type SetTools = {
-  readonly type: string
-  readonly splitFrame: typeof splitFrame
-  readonly encodeBase64: typeof encodeBase64
-  readonly serverKeysOf: typeof serverKeysOf
 }
 
 type Delivered = { id: string; public_key: string; not_before?: number; not_after: number }
@@ -47,7 +43,7 @@ export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Pro
   const { binding } = question
   let sent: SignedRequest | undefined
   let raw: RawAnswer | undefined
-  const watched: Binding = {
+  const watched: HttpBinding = {
     ...binding,
     write(core, request) {
       sent = request
@@ -58,7 +54,7 @@ export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Pro
       return raw
     }
   }
-  const call = { ...question, binding: watched }
+  const call = { ...question, type: KEYS_TYPE, binding: watched }
   const { resultCode, payload } = await host.ask(call, trust).catch((error) => {
     // A signed cs.stale has set the clock.
     if (error?.resultCode !== 'cs.stale') throw error
@@ -75,8 +71,7 @@ export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Pro
 /** readSet verifies a set by the configured keys alone and gives all keys with it in force; throws where it breaks a rule. */
 export function readSet(
   { core, clock, session, settings }: KeyHost,
-  { frame, requestId, timestampMs: askedMs }: KeySet,
-  { type, splitFrame, encodeBase64, serverKeysOf }: SetTools
+  { frame, requestId, timestampMs: askedMs }: KeySet
 ): { serial: number; keys: readonly ServerKey[] } {
   const { label, serverKeys: configured, compatible } = settings
   const { envelope, payload } = splitFrame(frame)
@@ -84,13 +79,13 @@ export function readSet(
   const rules = { label, keys: configured, requestId, timeFloorMs: clock.floorMs, anyKey: true }
   const { timestampMs } = core.openEnvelope(envelope, core.sha256(payload), rules)
   const question = {
-    ...{ label, deviceSessionId: session?.id ?? '', messageType: type, timestampMs: askedMs },
+    ...{ label, deviceSessionId: session?.id ?? '', messageType: KEYS_TYPE, timestampMs: askedMs },
     ...{ requestId: requestId.replace(/\..*/, ''), payloadHash: core.sha256(new Uint8Array(0)) }
   }
   // An answer to another question, an echo above all, would have whatever payload somebody wanted signed (R126).
   if (!compatible && core.beginRequest(question).requestId !== requestId)
     refuse('the answer does not belong to cs.keys')
-  const { serial, keys } = JSON.parse(new TextDecoder().decode(payload)) as { serial: number; keys: Delivered[] }
+  const { serial, keys } = parseJson(payload) as { serial: number; keys: Delivered[] }
   if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial is not a whole number')
   const delivered = keys.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
     if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS))

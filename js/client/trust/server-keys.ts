@@ -3,22 +3,17 @@
 // of those (R26, R27, R97, R125 to R127). A delivered set is as good as its signature: what is kept is the signed frame, and
 // it is verified again, by the configured keys alone, whenever it is loaded.
 
-import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import { DAY_MS } from '../../common/protocol.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
-import { type ServerKey, serverKeysOf } from '../options.ts'
+import type { ServerKey } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
-import { splitFrame } from '../transport/bindings/frame.ts'
 import type { Trust } from '../transport/exchange.ts'
 import type { KeyHost } from './delivered-keys.ts'
 
-const DAY_MS = 24 * 3600 * 1000
 const SOON_MS = 14 * DAY_MS
 /** An answer under an unknown key asks the server at most this often. */
 const RENEW_EVERY_MS = 60_000
-
-const TYPE = 'cs.keys'
-const tools = { type: TYPE, splitFrame, encodeBase64, serverKeysOf }
 
 const loadSets = () =>
   import('./delivered-keys.ts').catch((cause) => {
@@ -62,8 +57,8 @@ export class ServerKeys implements Trust {
     }
   }
 
-  /** judge runs a check with the trusted keys: once more where it lacked one and the server has delivered it. */
-  async judge<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> {
+  /** Runs a check with the trusted keys: once more where it lacked one and the server has delivered it. */
+  async check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> {
     try {
       return check(this.keys)
     } catch (error) {
@@ -107,9 +102,9 @@ export class ServerKeys implements Trust {
     this.#failure = undefined
     try {
       const { fetchSet } = await loadSets()
-      const call = { ...probeCall(host.binding, settings.timeoutMs), type: TYPE }
-      // Judged by the keys there are: an answer to this question never asks again.
-      const set = await fetchSet(host, call, { judge: async (check) => check(this.keys) })
+      const call = probeCall(host.binding, settings.timeoutMs)
+      // Checked with the present keys: an answer to this question never asks again.
+      const set = await fetchSet(host, call, { check: async (check) => check(this.keys) })
       const isNew = set !== undefined && (await this.#take(set))
       this.#askedMs = clock.view().now()
       host.note({ askedMs: this.#askedMs, ...(this.#set ? { set: this.#set } : {}) })
@@ -125,7 +120,7 @@ export class ServerKeys implements Trust {
   // Takes a set and says whether it is another one.
   async #take(set: KeySet): Promise<boolean> {
     const { readSet } = await loadSets()
-    const { serial, keys } = refused(() => readSet(this.#host, set, tools))
+    const { serial, keys } = refused(() => readSet(this.#host, set))
     if (serial === this.#serial) return false
     if (serial < this.#serial)
       throw new CountersignError('ERR_KEY_SET_REFUSED', { detail: 'the client has a newer set' })

@@ -188,7 +188,7 @@ export const suite = (test, assert) => {
       [{ a: [1, Number.POSITIVE_INFINITY] }, 'event.data.a[1] is NaN or infinite'],
       [{ a: Object(Number.NEGATIVE_INFINITY) }, 'event.data.a is NaN or infinite'],
       [{ a: { b: 1n } }, 'event.data.a.b is a BigInt'],
-      [JSON.parse('{"x":{"__proto__":1}}'), 'event.data.x.__proto__ is a name'],
+      [JSON.parse('{"x":{"__proto__":1}}'), 'event.data.x.__proto__ is a reserved name'],
       [{ 'not a name': '\ud800' }, 'event.data["not a name"] has a lone surrogate'],
       [{ '\udc00': 1 }, 'has a lone surrogate in its name'],
       [cyclic, 'event.data.a[0].again contains itself'],

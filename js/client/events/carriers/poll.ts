@@ -2,10 +2,11 @@
 // Long-polling: `cs.poll`, an ordinary request whose answer waits for events. Also how a reader who is behind catches up.
 
 import { CountersignError } from '../../../common/errors.ts'
+import { encodeJson } from '../../../common/text.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { encodeJson } from '../../call-options.ts'
 import { frameBinding } from '../../transport/bindings/frame.ts'
-import type { Item, Route } from './carrier.ts'
+import { makeCall } from '../../transport/call.ts'
+import type { CarrierInput, CarrierItem } from './carrier.ts'
 
 // The gateway answers a long poll within 25 s; an answer that is later than this is none.
 const POLL_SLACK_MS = 10_000
@@ -37,10 +38,10 @@ export function splitFields(bytes: Bytes): Bytes[] {
 }
 
 /** poll asks once for what there is, waiting up to `waitMs` for something; rejects as a request does. */
-export async function poll({ host, asked, signal }: Route, waitMs: number): Promise<Item[]> {
-  const line = await host.line()
-  const { resultCode, payload, requestId } = await host.call(
-    line,
+export async function poll({ host, asked, signal }: CarrierInput, waitMs: number): Promise<CarrierItem[]> {
+  const context = await host.context()
+  const { resultCode, payload, requestId } = await makeCall(
+    context,
     {
       type: 'cs.poll',
       payload: encodeJson({ ...asked(), wait_ms: waitMs }),
@@ -52,11 +53,11 @@ export async function poll({ host, asked, signal }: Route, waitMs: number): Prom
     signal
   )
   if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
-  return splitFields(payload).map((frame, index) => (index === 0 ? { line, frame, requestId } : { line, frame }))
+  return splitFields(payload).map((frame, index) => (index === 0 ? { context, frame, requestId } : { context, frame }))
 }
 
 /** readPolls is the carrier `poll`; rejects as a request does. */
-export async function* readPolls(route: Route): AsyncGenerator<Item> {
+export async function* readPolls(route: CarrierInput): AsyncGenerator<CarrierItem> {
   // The first answer comes at once: it says where the stream is.
   for (let waitMs = 0; ; waitMs = POLL_WAIT_MS) yield* await poll(route, waitMs)
 }

@@ -4,13 +4,10 @@
 
 import { decodeBase64Url } from '../../../common/base64.ts'
 import { CountersignError } from '../../../common/errors.ts'
+import { EVENT_STREAM_TYPE, FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { essence, readBody, send, unsignedAnswer } from '../../transport/http.ts'
-import { type Item, type Route, subscribe } from './carrier.ts'
-
-const EVENT_STREAM = 'text/event-stream'
-const FRAME = 'application/vnd.countersign.v1'
-const ENVELOPE_BYTES = 1024
+import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
 
 /** readLines gives the lines of a body, without their ends, as they come; throws ERR_ANSWER_TOO_LARGE for one over the cap. */
 async function* readLines(body: ReadableStream<Bytes>, cap: number, signal: AbortSignal): AsyncGenerator<string> {
@@ -56,18 +53,18 @@ const frameOf = (line: string): Bytes | undefined => {
 }
 
 /** readEventStream is the carrier `sse`; rejects with transport errors, and ERR_UNSIGNED_ANSWER for what is no stream of ours. */
-export async function* readEventStream(route: Route): AsyncGenerator<Item> {
+export async function* readEventStream(route: CarrierInput): AsyncGenerator<CarrierItem> {
   const { settings } = route.host
   const { signal } = route
-  const { line, requestId, frame } = await subscribe(route)
-  const headers = { 'content-type': FRAME, accept: EVENT_STREAM }
-  const sentMs = line.clock.monotonic()
+  const { context, requestId, frame } = await subscribe(route)
+  const headers = { 'content-type': FRAME_TYPE, accept: EVENT_STREAM_TYPE }
+  const sentMs = context.clock.monotonic()
   const response = await send(settings, settings.endpoint, { method: 'POST', headers, body: frame }, signal)
-  const cap = settings.maxPayload + ENVELOPE_BYTES
-  if (essence(response) === FRAME) {
+  const cap = settings.maxPayload + MAX_ENVELOPE
+  if (essence(response) === FRAME_TYPE) {
     // A refusal is an ordinary answer.
     yield {
-      line,
+      context,
       frame: await readBody(response, { cap, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal }),
       requestId,
       sentMs
@@ -75,13 +72,13 @@ export async function* readEventStream(route: Route): AsyncGenerator<Item> {
     return
   }
   const { body } = response
-  if (essence(response) !== EVENT_STREAM || response.status !== 200 || !body) throw unsignedAnswer(response)
+  if (essence(response) !== EVENT_STREAM_TYPE || response.status !== 200 || !body) throw unsignedAnswer(response)
   let isFirst = true
   // Four characters are three bytes.
   for await (const text of readLines(body as ReadableStream<Bytes>, 2 * cap, signal)) {
     const item = frameOf(text)
     if (!item) continue
-    yield isFirst ? { line, frame: item, requestId, sentMs } : { line, frame: item }
+    yield isFirst ? { context, frame: item, requestId, sentMs } : { context, frame: item }
     isFirst = false
   }
 }

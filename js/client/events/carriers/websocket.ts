@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../../common/errors.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { type Item, type Route, subscribe } from './carrier.ts'
+import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
 
 const PROTOCOL = 'countersign.v1'
 
@@ -68,7 +68,7 @@ const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
   })
 
 /** readSocket is the carrier `websocket`; rejects with ERR_NETWORK where none can be opened. */
-export async function* readSocket(route: Route): AsyncGenerator<Item> {
+export async function* readSocket(route: CarrierInput): AsyncGenerator<CarrierItem> {
   const { signal } = route
   const { webSocket, endpoint } = route.host.settings
   const inbox = new Inbox()
@@ -83,13 +83,13 @@ export async function* readSocket(route: Route): AsyncGenerator<Item> {
     await open(socket, inbox)
     if (socket.protocol !== PROTOCOL)
       throw new CountersignError('ERR_NETWORK', { detail: 'the server chose another subprotocol', retry: 'never' })
-    const { line, requestId, frame } = await subscribe(route)
-    const sentMs = line.clock.monotonic()
+    const { context, requestId, frame } = await subscribe(route)
+    const sentMs = context.clock.monotonic()
     socket.send(frame)
     for (let isFirst = true; ; isFirst = false) {
       const message = await inbox.take()
       if (!message) return
-      yield isFirst ? { line, frame: message, requestId, sentMs } : { line, frame: message }
+      yield isFirst ? { context, frame: message, requestId, sentMs } : { context, frame: message }
     }
   } finally {
     signal.removeEventListener('abort', stop)

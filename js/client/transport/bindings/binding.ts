@@ -24,7 +24,7 @@ export type RawAnswer = {
 }
 
 /** One form of request and answer in HTTP (R31 to R45). */
-export interface Binding {
+export interface HttpBinding {
   /** write gives what fetch takes. */
   write(core: ClientCore, request: SignedRequest): { url: string; init: RequestInit }
   /** read takes an answer apart, `receive` reading its body up to a cap; rejects with ERR_UNSIGNED_ANSWER or a malformed error. */
@@ -32,8 +32,6 @@ export interface Binding {
   /** Whether an application's signed result code, none of `cs.`, fits this binding and the answer's status. */
   isResult(resultCode: string, status: number): boolean
 }
-
-export const ENVELOPE_BYTES = 1024
 
 /** Codes made by the header binding (R32), which an application's own answer never carries. */
 export function isApplicationResult(resultCode: string): boolean {

@@ -1,27 +1,16 @@
 // SPDX-License-Identifier: MIT
+// The binding that a client's settings ask for.
 
-import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
-import { CountersignError, isCountersignError } from '../../../common/errors.ts'
-import type { Settings } from '../../options.ts'
-import { essence, unsignedAnswer } from '../http.ts'
-import { type Binding, isApplicationResult } from './binding.ts'
+import { CountersignError } from '../../../common/errors.ts'
+import type { ClientSettings } from '../../options.ts'
+import type { HttpBinding } from './binding.ts'
 import { frameBinding } from './frame.ts'
 
-const tools = {
-  decodeBase64,
-  encodeBase64,
-  CountersignError,
-  isCountersignError,
-  essence,
-  unsignedAnswer,
-  isApplicationResult
-}
-
-/** requestBinding gives the form in which `request` travels; rejects with ERR_LOAD_FAILED where its code cannot be loaded. */
-export async function requestBinding(settings: Settings): Promise<Binding> {
+/** Returns the form in which `request` travels. Rejects with ERR_LOAD_FAILED when its code cannot be loaded. */
+export async function requestBinding(settings: ClientSettings): Promise<HttpBinding> {
   if (settings.binding === 'frame') return frameBinding(settings)
   try {
-    return (await import('./json.ts')).jsonBinding(settings, tools)
+    return (await import('./json.ts')).jsonBinding(settings)
   } catch (cause) {
     throw new CountersignError('ERR_LOAD_FAILED', { cause, detail: 'the JSON binding' })
   }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The frame binding: request and answer are each one frame (R29).
 
+import { FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
-import type { Settings } from '../../options.ts'
+import type { ClientSettings } from '../../options.ts'
 import { essence, unsignedAnswer } from '../http.ts'
-import { type Binding, ENVELOPE_BYTES, isApplicationResult } from './binding.ts'
+import { type HttpBinding, isApplicationResult } from './binding.ts'
 
-const MEDIA_TYPE = 'application/vnd.countersign.v1'
 const MAGIC_BYTES = 3
 const FIELDS = 3
 
@@ -15,7 +15,7 @@ const FIELDS = 3
  * judges the envelope, refuses.
  */
 export function envelopeLength(frame: Uint8Array): number {
-  const limit = Math.min(frame.length, ENVELOPE_BYTES + 1)
+  const limit = Math.min(frame.length, MAX_ENVELOPE + 1)
   let at = MAGIC_BYTES
   for (let field = 0; field < FIELDS; field++) {
     const low = frame[at++] ?? 0
@@ -31,16 +31,16 @@ export function splitFrame(frame: Uint8Array): { envelope: Bytes; payload: Bytes
   return { envelope: Uint8Array.from(frame.subarray(0, length)), payload: Uint8Array.from(frame.subarray(length)) }
 }
 
-export function frameBinding({ endpoint, maxPayload }: Settings): Binding {
-  const headers = { 'content-type': MEDIA_TYPE }
+export function frameBinding({ endpoint, maxPayload }: ClientSettings): HttpBinding {
+  const headers = { 'content-type': FRAME_TYPE }
   return {
     write: (core, { signingInput, signature, payload }) => {
       const body = core.buildFrame({ signingInput, keyId: '', signature, payload })
       return { url: endpoint, init: { method: 'POST', headers, body } }
     },
     async read(_core, response, receive) {
-      if (essence(response) !== MEDIA_TYPE) throw unsignedAnswer(response)
-      return splitFrame(await receive(maxPayload + ENVELOPE_BYTES))
+      if (essence(response) !== FRAME_TYPE) throw unsignedAnswer(response)
+      return splitFrame(await receive(maxPayload + MAX_ENVELOPE))
     },
     isResult: isApplicationResult
   }

@@ -3,13 +3,14 @@
 
 import { decodeBase64Url, encodeBase64Url } from '../../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import { encodeText } from '../../../common/text.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { badArgument } from '../../../core/args.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
-import type { Settings } from '../../options.ts'
+import type { ClientSettings } from '../../options.ts'
 import type { FetchTarget } from '../fetch-target.ts'
 import { discard, readBody, unsignedAnswer } from '../http.ts'
-import type { Binding } from './binding.ts'
+import type { HttpBinding } from './binding.ts'
 
 const HEADER = 'countersign'
 const MAX_HEADER = 1366
@@ -33,7 +34,7 @@ export async function readRequestBody({ method, body }: FetchTarget, cap: number
 
 /** headerType gives the message type of a request line: the line, or its hash where it is over 128 bytes (R36). */
 export function headerType(core: ClientCore, line: string): string {
-  return line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(new TextEncoder().encode(line)))}`
+  return line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(encodeText(line)))}`
 }
 
 /** readEnvelope takes the envelope from an answer's header; throws ERR_UNSIGNED_ANSWER or ERR_BAD_BASE64. */
@@ -56,7 +57,10 @@ export function hasBody(method: string, status: number): boolean {
   return method !== 'HEAD' && !BODILESS.has(status)
 }
 
-export function headerBinding({ maxPayload }: Settings, { method, href, headers, extra }: FetchTarget): Binding {
+export function headerBinding(
+  { maxPayload }: ClientSettings,
+  { method, href, headers, extra }: FetchTarget
+): HttpBinding {
   return {
     write(core, { signingInput, signature, payload }) {
       const signed = new Headers(headers)

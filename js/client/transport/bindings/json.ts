@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The JSON binding: protobuf's JSON form of request and answer, for galaxy-compatible gateways (R43 to R45). Only a client of
-// one of those loads it. It imports types only and is handed the rest, so that a bundler makes no third file of what it
-// would share with the page's own part.
+// such a gateway loads it.
 
-import type * as base64 from '../../../common/base64.ts'
-import type * as errors from '../../../common/errors.ts'
+import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
+import { decodeText } from '../../../common/text.ts'
 import type { Bytes, ResponseFields } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
-import type { Settings } from '../../options.ts'
-import type { essence, unsignedAnswer } from '../http.ts'
-import type { Binding, isApplicationResult, RawAnswer } from './binding.ts'
-
-/** What the binding needs of the page's part. */
-export type JsonTools = Pick<typeof base64, 'decodeBase64' | 'encodeBase64'> &
-  Pick<typeof errors, 'CountersignError' | 'isCountersignError'> & {
-    readonly essence: typeof essence
-    readonly unsignedAnswer: typeof unsignedAnswer
-    readonly isApplicationResult: typeof isApplicationResult
-  }
-
-let tools: JsonTools
+import type { ClientSettings } from '../../options.ts'
+import { essence, unsignedAnswer } from '../http.ts'
+import { type HttpBinding, isApplicationResult, type RawAnswer } from './binding.ts'
 
 const MEDIA_TYPE = 'application/json'
 const PAYLOAD = 'payloadBytes'
@@ -29,7 +19,7 @@ const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, PAYLOAD])
 const HASH_BYTES = 32
 const SIGNATURE_BYTES = 64
 
-const badJson = (detail: string): errors.CountersignError => new tools.CountersignError('ERR_BAD_JSON', { detail })
+const badJson = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
 
 type Members = { readonly [name: string]: string }
 
@@ -54,7 +44,7 @@ const readMembers = (text: string): Members => {
 }
 
 const bytesOfMember = (members: Members, name: string, size?: number): Bytes => {
-  const bytes = tools.decodeBase64(members[name] ?? '')
+  const bytes = decodeBase64(members[name] ?? '')
   if (!bytes || (size !== undefined && bytes.length !== size)) throw badJson(name)
   return bytes
 }
@@ -66,7 +56,7 @@ const timeOfMember = (members: Members): number => {
   return time
 }
 
-/** The signing input is built from the members and judged: nothing is believed of a second copy (R45). */
+/** Builds the signing input from the members, so that no second copy of a field counts (R45). */
 const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswer => {
   const names = Object.keys(members)
   if (!names.every((name) => KNOWN.has(name)) || !REQUIRED.every((name) => names.includes(name)))
@@ -81,13 +71,11 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
     return { envelope: core.buildFrame({ signingInput, keyId: '', signature }), payload, anyKey: true }
   } catch (cause) {
     // Text that no message may carry is the sender's fault here, not the caller's.
-    throw tools.isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
+    throw isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
   }
 }
 
-export function jsonBinding({ endpoint, label, maxPayload }: Settings, given: JsonTools): Binding {
-  tools = given
-  const { encodeBase64, essence, unsignedAnswer, isApplicationResult } = given
+export function jsonBinding({ endpoint, label, maxPayload }: ClientSettings): HttpBinding {
   const headers = { 'content-type': MEDIA_TYPE }
   const cap = Math.ceil((maxPayload * 4) / 3) + 4096
   return {
@@ -109,7 +97,7 @@ export function jsonBinding({ endpoint, label, maxPayload }: Settings, given: Js
       const body = await receive(cap)
       let text: string
       try {
-        text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+        text = decodeText(body)
       } catch {
         throw badJson('not UTF-8')
       }
