@@ -6,7 +6,7 @@ import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { decodeExact, isSameBytes } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, Session, SessionStore } from '../types.ts'
+import type { Handler, HandlerContext, SessionRecord, SessionStore } from '../types.ts'
 
 /** How long the key before a rotation still verifies what was stamped before it (R122). */
 export const PREVIOUS_KEY_MS = 60_000
@@ -46,11 +46,11 @@ const headOf = (requestId: string): string => {
  */
 export const signerOf = (
   core: Core,
-  session: Session,
+  session: SessionRecord,
   request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
   nowMs: number,
   metrics: Pick<Metrics, 'count'>
-): Session | undefined => {
+): SessionRecord | undefined => {
   const { signingInput, signature, timestampMs } = request
   if (verifySignature(core, session, signingInput, signature)) return session
   const { previous } = session

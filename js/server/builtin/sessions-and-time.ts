@@ -3,10 +3,10 @@
 
 import { encodeText, isText } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
-import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from '../types.ts'
+import type { Handler, HandlerContext, HandlerResult, KeyManifest, SessionRecord, SessionStore } from '../types.ts'
 import { createRotation, type RotationOptions } from './rotate-key.ts'
 
-const describe = (session: Session, currentId: string) => ({
+const describe = (session: SessionRecord, currentId: string) => ({
   device_session_id: session.id,
   ...(session.name === undefined ? {} : { name: session.name }),
   algorithm: session.algorithm,

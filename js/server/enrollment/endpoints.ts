@@ -14,7 +14,16 @@ import { functionOf, partOf, signerOf } from '../support/checks.ts'
 import { decodeExact, emptyBytes, isSameBytes, isText } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
-import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
+import type {
+  CodeStore,
+  From,
+  Inbound,
+  Mounted,
+  Outbound,
+  ServerSigner,
+  SessionRecord,
+  SessionStore
+} from '../types.ts'
 import { createEnroller, type Offer, type Problem, problems } from './enroll.ts'
 
 /** A mail to send; the address exactly as it was given. */
@@ -35,7 +44,7 @@ export type EnrollmentOptions = {
   /** The user an address belongs to; by default the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /** Told of each enrolment before its answer leaves; what it throws refuses the enrolment. */
-  onEnrolled?: (event: { session: Session; email: string; timeZone?: string }) => unknown
+  onEnrolled?: (event: { session: SessionRecord; email: string; timeZone?: string }) => unknown
   /** Told what failed behind an answer: a mail, a store. */
   onFailure?: (error: unknown) => void
   /** Exact origins, where it is not mounted in a gateway. */

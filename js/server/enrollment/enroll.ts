@@ -8,7 +8,7 @@ import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createSealer } from '../exchange/sign-answer.ts'
 import { encodeText, isText, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
-import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
+import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
 /** Why an enrolment is refused; `code` of its problem+json. */
 export type Problem = {
@@ -58,7 +58,7 @@ export type Enroller = {
   enroll(
     offer: Offer,
     proven: { challenge: Challenge; input: Uint8Array }
-  ): Promise<{ session: Session; out: Outbound } | Problem>
+  ): Promise<{ session: SessionRecord; out: Outbound } | Problem>
 }
 
 const ID_BYTES = 16
@@ -102,7 +102,7 @@ export const createEnroller = (options: EnrollerOptions): Enroller => {
       if (id === null) return problems.challengeUsed
       // Created after the binding: a repeated confirm makes up for a crash in between (R85).
       const seenMs = nowMs()
-      const session: Session = {
+      const session: SessionRecord = {
         id,
         userId: userIdOf(challenge.email),
         algorithm: algorithm as Algorithm,

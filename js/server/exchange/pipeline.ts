@@ -9,7 +9,7 @@ import type { Listen } from '../support/deadline.ts'
 import { isSameBytes, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, Session } from '../types.ts'
+import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
 import type { Answering } from './answer.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'
 import type { Refusal, Stages } from './checks.ts'
@@ -41,7 +41,7 @@ export type PipelineParts = {
 export type Pipeline = (core: Core, inbound: Inbound, trace: Trace) => Promise<Outbound>
 
 /** A request that passed every check, or its refusal. */
-type Verdict = { session: Session; payload: Uint8Array; found: Found | undefined } | Refusal
+type Verdict = { session: SessionRecord; payload: Uint8Array; found: Found | undefined } | Refusal
 
 const TOUCH_EVERY_MS = 60_000
 const RETRY_MS = 1000
@@ -65,7 +65,7 @@ const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
   const bySession = createBuckets(perSession)
   const byUser = perUser === undefined ? undefined : createBuckets(perUser)
   const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
-  return (session: Session, route: string, nowMs: number): number =>
+  return (session: SessionRecord, route: string, nowMs: number): number =>
     bySession.take(session.id, nowMs) ||
     (byUser?.take(session.userId, nowMs) ?? 0) ||
     (byType.get(route)?.take(session.userId, nowMs) ?? 0)
@@ -155,7 +155,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     return { session, payload, found }
   }
 
-  const touch = ({ id, lastSeenMs }: Session): void => {
+  const touch = ({ id, lastSeenMs }: SessionRecord): void => {
     const nowMs = clock.now()
     if (nowMs - lastSeenMs < TOUCH_EVERY_MS) return
     // Nobody waits for it and nothing depends on it.
