@@ -18,7 +18,7 @@ const CACHED_KEYS = 4096
 const imported = new Map<string, KeyObject>()
 
 // Length and form first: Node would take a compressed or a hybrid point. The import itself checks that it is on the curve.
-const importPoint = (point: Uint8Array): KeyObject | undefined => {
+function importPoint(point: Uint8Array): KeyObject | undefined {
   if (point.length !== POINT_SIZE || point[0] !== UNCOMPRESSED) return undefined
   const name = Buffer.from(point).toString('latin1')
   const known = imported.get(name)
@@ -37,12 +37,12 @@ const importPoint = (point: Uint8Array): KeyObject | undefined => {
  * isAcceptableKey tells whether a key may be registered: canonical Ed25519 of full order, or an uncompressed P-256 point on
  * the curve (R25). It is false, never an exception, for everything else.
  */
-export const isAcceptableKey = (core: Core, { algorithm, publicKey }: ClientKey): boolean => {
+export function isAcceptableKey(core: Core, { algorithm, publicKey }: ClientKey): boolean {
   if (algorithm === 'es256') return importPoint(publicKey) !== undefined
   return algorithm === 'ed25519' && publicKey.length === 32 && core.isAcceptableEd25519Key(publicKey)
 }
 
-const verifyEs256 = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
+function verifyEs256(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const key = importPoint(publicKey)
   if (!key || signature.length !== SIGNATURE_SIZE) return false
   try {
@@ -53,12 +53,12 @@ const verifyEs256 = (publicKey: Uint8Array, message: Uint8Array, signature: Uint
 }
 
 /** verifySignature judges a signature of 64 bytes by the key's own algorithm (R21); false for every key that is none. */
-export const verifySignature = (
+export function verifySignature(
   core: Core,
   { algorithm, publicKey }: ClientKey,
   message: Uint8Array,
   signature: Uint8Array
-): boolean => {
+): boolean {
   if (algorithm === 'es256') return verifyEs256(publicKey, message, signature)
   if (algorithm !== 'ed25519' || publicKey.length !== 32 || signature.length !== SIGNATURE_SIZE) return false
   return core.verifyEd25519(publicKey, message, signature)

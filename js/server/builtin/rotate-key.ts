@@ -22,7 +22,7 @@ export type RotationOptions = {
 type Offer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
 type Result = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
 
-const readOffer = (payload: Uint8Array): Offer | undefined => {
+function readOffer(payload: Uint8Array): Offer | undefined {
   const {
     algorithm,
     public_key = '',
@@ -35,7 +35,7 @@ const readOffer = (payload: Uint8Array): Offer | undefined => {
 }
 
 // Ids of a compatible label may be any text; what has no dot is taken whole.
-const headOf = (requestId: string): string => {
+function headOf(requestId: string): string {
   const dot = requestId.lastIndexOf('.')
   return dot < 0 ? requestId : requestId.slice(0, dot)
 }
@@ -44,13 +44,13 @@ const headOf = (requestId: string): string => {
  * signerOf gives the session as it signed: with its key, or for a minute after a rotation with the one before, for what was
  * stamped before that; undefined where neither signed.
  */
-export const signerOf = (
+export function signerOf(
   core: Core,
   session: SessionRecord,
   request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
   nowMs: number,
   metrics: Pick<Metrics, 'count'>
-): SessionRecord | undefined => {
+): SessionRecord | undefined {
   const { signingInput, signature, timestampMs } = request
   if (verifySignature(core, session, signingInput, signature)) return session
   const { previous } = session
@@ -62,7 +62,7 @@ export const signerOf = (
 }
 
 /** createRotation makes the handler of `cs.rotate_key`; it rejects where the store does. */
-export const createRotation = ({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler => {
+export function createRotation({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler {
   const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<Result> => {
     const offer = readOffer(payload)
     if (!offer) return 'invalid_payload'

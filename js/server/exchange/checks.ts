@@ -50,14 +50,15 @@ const RETRY_MS = 1000
  * expiryOf says until when an id is kept: past every moment at which a gateway of this label, whose clock may be future/2
  * behind, could take its request for fresh (R60); never in the past.
  */
-export const expiryOf = (timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number =>
-  Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+export function expiryOf(timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number {
+  return Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+}
 
 /** The session that signed, or why there is none, by one reading of the clock. */
 type Identified = { session: SessionRecord | Refusal; nowMs: number }
 
 /** createStages makes the judge of one gateway. */
-export const createStages = (options: StagesOptions): Stages => {
+export function createStages(options: StagesOptions): Stages {
   const { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs, start } = options
   const ledger = createFutureLedger()
 

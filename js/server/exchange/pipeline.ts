@@ -61,7 +61,7 @@ const unsignedOf = (inbound: Inbound): HandlerContext['unsigned'] => ({
   userAgent: inbound.header('user-agent') ?? ''
 })
 
-const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
+function createLimiter({ perSession, perUser, perType }: Settings['rates']) {
   const bySession = createBuckets(perSession)
   const byUser = perUser === undefined ? undefined : createBuckets(perUser)
   const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
@@ -71,7 +71,7 @@ const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
     (byType.get(route)?.take(session.userId, nowMs) ?? 0)
 }
 
-const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) => {
+function createFinder({ settings, clock, core, metrics, own }: PipelineParts) {
   const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
   const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
@@ -89,14 +89,14 @@ const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) =>
 }
 
 // A verified request whose route has not been moved yet is the old handler's in every phase but the last.
-const passOf = (trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined => {
+function passOf(trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined {
   if (found || trace.binding !== 'header') return undefined
   const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
   return passed && { ...passed, sessionId: session.id, userId: session.userId }
 }
 
 // A handler that threw has no answer; the reason is the operator's to know.
-const refusalOf = (error: unknown, trace: Trace): Refusal => {
+function refusalOf(error: unknown, trace: Trace): Refusal {
   if (!isRefusal(error)) {
     trace.error = error
     return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
@@ -107,7 +107,7 @@ const refusalOf = (error: unknown, trace: Trace): Refusal => {
 }
 
 /** createPipeline puts the stages together. */
-export const createPipeline = (parts: PipelineParts): Pipeline => {
+export function createPipeline(parts: PipelineParts): Pipeline {
   const { settings, stages, answering, clock, metrics, budget, closing, isClosed, onAccepted } = parts
   const { limits, sessions, handlerTimeoutMs } = settings
   const find = createFinder(parts)

@@ -10,8 +10,8 @@ export class DeadlineError extends Error {
  * within gives what `work` gives, or rejects with a DeadlineError after `ms`. A synchronous throw of `work` becomes a
  * rejection; what comes after the deadline is dropped.
  */
-export const within = <T>(ms: number, what: string, work: () => T | PromiseLike<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
+export function within<T>(ms: number, what: string, work: () => T | PromiseLike<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new DeadlineError(`${what} did not answer within ${ms} ms`)), ms)
     const settle = (finish: () => void) => {
       clearTimeout(timer)
@@ -26,6 +26,7 @@ export const within = <T>(ms: number, what: string, work: () => T | PromiseLike<
       settle(() => reject(error))
     }
   })
+}
 
 /** Listen calls back once, at once where it has happened already; it gives the way to stop listening. */
 export type Listen = (listener: () => void) => () => void
@@ -34,7 +35,7 @@ export type Listen = (listener: () => void) => () => void
 export type Bell = { ring(): void; listen: Listen }
 
 /** createBell makes a bell that has not rung. */
-export const createBell = (): Bell => {
+export function createBell(): Bell {
   const listeners = new Set<() => void>()
   let hasRung = false
   return {
