@@ -4,6 +4,8 @@
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
+import type { Metrics } from './support/metrics.ts'
+import type { SessionRecord } from './types.ts'
 
 /** A registered or offered key. */
 export type ClientKey = { algorithm: Algorithm; publicKey: Uint8Array }
@@ -13,6 +15,9 @@ const SIGNATURE_SIZE = 64
 const UNCOMPRESSED = 4
 const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
 const CACHED_KEYS = 4096
+
+/** How long a replaced key still verifies requests that were stamped before its replacement (R122). */
+const PREVIOUS_KEY_MS = 60_000
 
 // Importing a point costs as much as verifying with it. Keyed by the public key's bytes, never by a signature's.
 const imported = new Map<string, KeyObject>()
@@ -68,4 +73,26 @@ export function verifySignature(
 export const dummyKey: ClientKey = {
   algorithm: 'ed25519',
   publicKey: Buffer.from('5866666666666666666666666666666666666666666666666666666666666666', 'hex')
+}
+
+/**
+ * Returns the session with the key that signed the request: its present key or, for 60 s after a rotation, the one
+ * before. The previous key counts only for requests stamped before the rotation (R122). Returns undefined where neither
+ * key signed.
+ */
+export function signerOf(
+  core: Core,
+  session: SessionRecord,
+  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
+  nowMs: number,
+  metrics: Pick<Metrics, 'count'>
+): SessionRecord | undefined {
+  const { signingInput, signature, timestampMs } = request
+  if (verifySignature(core, session, signingInput, signature)) return session
+  const { previous } = session
+  if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS) return undefined
+  if (!verifySignature(core, previous, signingInput, signature)) return undefined
+  const isEarlier = timestampMs <= previous.replacedMs
+  metrics.count('countersign_previous_key_total', { verdict: isEarlier ? 'pass' : 'fail' })
+  return isEarlier ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
 }

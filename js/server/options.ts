@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // A gateway's options, read once and checked before anything starts.
 
+import { DAY_MS } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
-import { functionOf, partOf, signerOf } from './support/checks.ts'
+import { checkSigner, functionOf, partOf } from './support/checks.ts'
 import type { GatewayOptions, Limits, Phase } from './types.ts'
 
 const MiB = 1024 * 1024
-const DAY_MS = 86_400_000
 
 function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MiB, 0, 1024 * MiB, 'limits.payloadBytes')
@@ -32,8 +32,8 @@ function readLimits(limits: Limits) {
 function checkParts(options: GatewayOptions): void {
   const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
   labelOf(label)
-  signerOf(signer)
-  if (options.keySigner !== undefined) signerOf(options.keySigner)
+  checkSigner(signer)
+  if (options.keySigner !== undefined) checkSigner(options.keySigner)
   partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions must be a SessionStore')
   partOf(replay, ['reserve'], 'replay must be a ReplayStore')
   if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events must be an EventStore')

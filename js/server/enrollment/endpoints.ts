@@ -10,7 +10,7 @@ import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
-import { functionOf, partOf, signerOf } from '../support/checks.ts'
+import { checkSigner, functionOf, partOf } from '../support/checks.ts'
 import { decodeExact, emptyBytes, isSameBytes, isText } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
@@ -86,7 +86,7 @@ const foldAddress = (email: string): string => email.replace(/[A-Z]/g, (letter) 
 const checkOptions = (options: EnrollmentOptions): void => {
   const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
   labelOf(label)
-  signerOf(signer)
+  checkSigner(signer)
   partOf(sessions, ['create'], 'sessions must be a SessionStore')
   if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes must be a CodeStore')
   if (typeof mailer !== 'function') throw badArgument('mailer must be a function')

@@ -2,11 +2,10 @@
 // Enrolment without its carrier (PROTOCOL.md, section 11): a challenge, a key that proves it is there, a session, and an
 // answer that only this server can have given.
 
-import { randomBytes } from 'node:crypto'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createSealer } from '../exchange/sign-answer.ts'
-import { encodeText, isText, sha256 } from '../support/encoding.ts'
+import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
@@ -61,11 +60,7 @@ export type Enroller = {
   ): Promise<{ session: SessionRecord; out: Outbound } | Problem>
 }
 
-const ID_BYTES = 16
 const SIGN_MS = 1000
-
-/** randomId is 128 random bits as 22 base64url characters (R68). */
-export const randomId = (): string => randomBytes(ID_BYTES).toString('base64url')
 
 const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
 

@@ -2,9 +2,9 @@
 // The stages `version` to `replay` (PROTOCOL.md, section 6), in their order, before more of a body is read: who sent this,
 // is it theirs, is it fresh, has it been here before.
 
+import { DAY_MS } from '../../common/protocol.ts'
 import type { Core, ParsedRequest, Stage } from '../../common/types.ts'
-import { signerOf } from '../builtin/rotate-key.ts'
-import { dummyKey, verifySignature } from '../client-signature.ts'
+import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
@@ -41,7 +41,6 @@ export type StagesOptions = {
 }
 
 const PROTOCOL_VERSION = 'v1'
-const DAY_MS = 86_400_000
 /** A reservation counts only this soon after the reading it was made for (R59). */
 const RESERVE_WITHIN_MS = 1000
 const RETRY_MS = 1000

@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { DAY_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
@@ -33,7 +34,6 @@ export type IdempotentOptions = {
   now?: () => number
 }
 
-const DAY_MS = 86_400_000
 const STORE_MS = 1000
 const RETRY_MS = 1000
 const FIRST_PAUSE_MS = 25

@@ -2,12 +2,13 @@
 // Stage 0 and `parse`: which binding a request is in, whether its size and headers let it be one, and its envelope.
 
 import { CountersignError } from '../../common/errors.ts'
+import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
 import type { Core, ParsedRequest } from '../../common/types.ts'
 import type { Settings } from '../options.ts'
 import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Binding, Inbound } from '../types.ts'
-import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
+import { readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, readHeader } from './bindings/header.ts'
 import { readJson } from './bindings/json.ts'
 import { declaredLength, type Lease, readBody } from './body.ts'
@@ -29,12 +30,11 @@ export type Opened = {
 }
 
 const JSON_SLACK = 4096
-const ENVELOPE_SLACK = 1024
 
 /** rawLimit is the longest body a binding takes. */
 export function rawLimit(binding: Binding, { payloadBytes, jsonPayloadBytes }: Settings['limits']): number {
   if (binding === 'json') return Math.ceil((jsonPayloadBytes * 4) / 3) + JSON_SLACK
-  return binding === 'frame' ? payloadBytes + ENVELOPE_SLACK : payloadBytes
+  return binding === 'frame' ? payloadBytes + MAX_ENVELOPE : payloadBytes
 }
 
 function bodyBinding(inbound: Inbound, endpoint: string | undefined): Binding | Plain {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
 
+import { FRAME_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'
-import { within } from '../support/deadline.ts'
+import { signWithin } from '../support/deadline.ts'
 import { emptyBytes, encodeText, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Binding, Outbound, ServerSigner } from '../types.ts'
-import { FRAME_TYPE } from './bindings/frame.ts'
 import { writeJson } from './bindings/json.ts'
 
 const PROTOCOL_VERSION = 'v1'
@@ -72,8 +72,7 @@ export function createSealer(options: {
     const payloadHash = sha256(payload)
     const timestampMs = clock.now()
     const signingInput = core.responseSigningInput({ label, requestId, timestampMs, resultCode, payloadHash })
-    const given = signer.sign(signingInput)
-    const signature = given instanceof Uint8Array ? given : await within(signMs, 'the signer', () => given)
+    const signature = await signWithin(signMs, signer, signingInput)
     const parts = { signingInput, keyId: signer.keyId, signature }
     if (binding === 'header') {
       const countersign = encodeText(core.buildFrame(parts), 'base64url')

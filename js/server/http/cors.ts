@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
+import { FRAME_TYPE } from '../../common/protocol.ts'
+import { encodeJson } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Inbound, Outbound } from '../types.ts'
@@ -83,7 +85,7 @@ export function createCors(origins: readonly string[]): Cors {
         status: 200,
         // Readable from the very page that is refused: it holds nothing but what that page sent.
         headers: { 'content-type': 'application/json', 'access-control-allow-origin': '*' },
-        body: Buffer.from(JSON.stringify(report))
+        body: encodeJson(report)
       }
     }
   }
@@ -112,7 +114,11 @@ function expectHeader(problems: string[], where: string, headers: Headers, name:
  * for (const problem of problems) console.error(problem)
  * ```
  */
-export async function checkCors(options: { url: string; origin: string; fetch?: typeof globalThis.fetch }): Promise<string[]> {
+export async function checkCors(options: {
+  url: string
+  origin: string
+  fetch?: typeof globalThis.fetch
+}): Promise<string[]> {
   const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors')
   const problems: string[] = []
   if (!isOrigin(origin)) return ['origin must be scheme://host or scheme://host:port']
@@ -126,7 +132,7 @@ export async function checkCors(options: { url: string; origin: string; fetch?: 
   // An empty body is no frame: the plain refusal has to be readable too, or the page sees a network error.
   const refused = await fetch(url, {
     method: 'POST',
-    headers: { origin, 'content-type': 'application/vnd.countersign.v1' },
+    headers: { origin, 'content-type': FRAME_TYPE },
     redirect: 'manual'
   })
   await refused.arrayBuffer()

@@ -9,8 +9,8 @@ export function partOf(value: unknown, functions: readonly string[], hint: strin
   if (!isObject || !functions.every((name) => typeof Reflect.get(value, name) === 'function')) throw badArgument(hint)
 }
 
-/** signerOf checks a ServerSigner, or throws ERR_INVALID_ARGUMENT. */
-export function signerOf(signer: unknown): void {
+/** checkSigner checks a ServerSigner, or throws ERR_INVALID_ARGUMENT. */
+export function checkSigner(signer: unknown): void {
   const hint = 'signer must have keyId, publicKey (32 bytes) and sign(); serverKeyFile makes one'
   partOf(signer, ['sign'], hint)
   const { keyId, publicKey } = signer as { keyId: unknown; publicKey?: { length?: unknown } }

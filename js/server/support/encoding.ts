@@ -19,6 +19,13 @@ export function encodeText(bytes: Uint8Array, alphabet: 'base64' | 'base64url'):
 const hashOnce = (crypto as { hash?: (algorithm: string, data: Uint8Array | string, encoding: 'buffer') => Buffer })
   .hash
 
+const ID_BYTES = 16
+
+/** Returns 128 random bits as 22 base64url characters (R68). */
+export function randomId(): string {
+  return crypto.randomBytes(ID_BYTES).toString('base64url')
+}
+
 /** sha256 hashes bytes or the UTF-8 of a text. */
 export function sha256(bytes: Uint8Array | string): Uint8Array {
   return hashOnce ? hashOnce('sha256', bytes, 'buffer') : crypto.createHash('sha256').update(bytes).digest()

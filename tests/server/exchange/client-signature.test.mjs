@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { isAcceptableKey, verifySignature } from '../../../dist/server/client-signature.js'
 import { core, createKey, createWorld, enrol, openAnswer } from '../kit.mjs'
 
-const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))
+const vectors = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), 'utf8'))
 const hex = (text) => new Uint8Array(Buffer.from(text, 'hex'))
 const FIELD = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n

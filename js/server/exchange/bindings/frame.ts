@@ -2,14 +2,9 @@
 // The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The envelope is judged as soon as it
 // is whole, before more of the body is read (R47).
 
+import { MAX_ENVELOPE } from '../../../common/protocol.ts'
 import { emptyBytes } from '../../support/encoding.ts'
 import type { Inbound } from '../../types.ts'
-
-/** The media type of a frame. */
-export const FRAME_TYPE = 'application/vnd.countersign.v1'
-
-/** An envelope is at most this long (R30). */
-export const MAX_ENVELOPE = 1024
 
 const MAGIC = [0x43, 0x53, 0x01]
 const FIELDS = 3

@@ -3,8 +3,8 @@
 // the message type.
 
 import { CountersignError } from '../../../common/errors.ts'
+import { MAX_ENVELOPE } from '../../../common/protocol.ts'
 import { decodeExact, encodeText, sha256 } from '../../support/encoding.ts'
-import { MAX_ENVELOPE } from './frame.ts'
 
 const MAX_HEADER = Math.ceil((MAX_ENVELOPE * 4) / 3)
 const MAX_TYPE = 128
