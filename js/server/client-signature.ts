@@ -4,6 +4,8 @@
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
+import type { Metrics } from './support/metrics.ts'
+import type { SessionRecord } from './types.ts'
 
 /** A registered or offered key. */
 export type ClientKey = { algorithm: Algorithm; publicKey: Uint8Array }
@@ -14,11 +16,14 @@ const UNCOMPRESSED = 4
 const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
 const CACHED_KEYS = 4096
 
+/** How long a replaced key still verifies requests that were stamped before its replacement (R122). */
+const PREVIOUS_KEY_MS = 60_000
+
 // Importing a point costs as much as verifying with it. Keyed by the public key's bytes, never by a signature's.
 const imported = new Map<string, KeyObject>()
 
 // Length and form first: Node would take a compressed or a hybrid point. The import itself checks that it is on the curve.
-const importPoint = (point: Uint8Array): KeyObject | undefined => {
+function importPoint(point: Uint8Array): KeyObject | undefined {
   if (point.length !== POINT_SIZE || point[0] !== UNCOMPRESSED) return undefined
   const name = Buffer.from(point).toString('latin1')
   const known = imported.get(name)
@@ -37,12 +42,12 @@ const importPoint = (point: Uint8Array): KeyObject | undefined => {
  * isAcceptableKey tells whether a key may be registered: canonical Ed25519 of full order, or an uncompressed P-256 point on
  * the curve (R25). It is false, never an exception, for everything else.
  */
-export const isAcceptableKey = (core: Core, { algorithm, publicKey }: ClientKey): boolean => {
+export function isAcceptableKey(core: Core, { algorithm, publicKey }: ClientKey): boolean {
   if (algorithm === 'es256') return importPoint(publicKey) !== undefined
   return algorithm === 'ed25519' && publicKey.length === 32 && core.isAcceptableEd25519Key(publicKey)
 }
 
-const verifyEs256 = (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean => {
+function verifyEs256(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   const key = importPoint(publicKey)
   if (!key || signature.length !== SIGNATURE_SIZE) return false
   try {
@@ -53,12 +58,12 @@ const verifyEs256 = (publicKey: Uint8Array, message: Uint8Array, signature: Uint
 }
 
 /** verifySignature judges a signature of 64 bytes by the key's own algorithm (R21); false for every key that is none. */
-export const verifySignature = (
+export function verifySignature(
   core: Core,
   { algorithm, publicKey }: ClientKey,
   message: Uint8Array,
   signature: Uint8Array
-): boolean => {
+): boolean {
   if (algorithm === 'es256') return verifyEs256(publicKey, message, signature)
   if (algorithm !== 'ed25519' || publicKey.length !== 32 || signature.length !== SIGNATURE_SIZE) return false
   return core.verifyEd25519(publicKey, message, signature)
@@ -68,4 +73,26 @@ export const verifySignature = (
 export const dummyKey: ClientKey = {
   algorithm: 'ed25519',
   publicKey: Buffer.from('5866666666666666666666666666666666666666666666666666666666666666', 'hex')
+}
+
+/**
+ * Returns the session with the key that signed the request: its present key or, for 60 s after a rotation, the one
+ * before. The previous key counts only for requests stamped before the rotation (R122). Returns undefined where neither
+ * key signed.
+ */
+export function signerOf(
+  core: Core,
+  session: SessionRecord,
+  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
+  nowMs: number,
+  metrics: Pick<Metrics, 'count'>
+): SessionRecord | undefined {
+  const { signingInput, signature, timestampMs } = request
+  if (verifySignature(core, session, signingInput, signature)) return session
+  const { previous } = session
+  if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS) return undefined
+  if (!verifySignature(core, previous, signingInput, signature)) return undefined
+  const isEarlier = timestampMs <= previous.replacedMs
+  metrics.count('countersign_previous_key_total', { verdict: isEarlier ? 'pass' : 'fail' })
+  return isEarlier ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
 }

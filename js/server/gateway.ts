@@ -27,7 +27,7 @@ const DRAIN_MS = 10_000
 // theirs before.
 const served = new WeakSet<SessionStore>()
 
-const createCoreLoader = (given: GatewayOptions['core']): (() => Promise<Core>) => {
+function createCoreLoader(given: GatewayOptions['core']): () => Promise<Core> {
   let loading: Promise<Core> | undefined
   return () => {
     // loadCore shares one instance and replaces one that trapped; a failed load is tried again.
@@ -37,11 +37,7 @@ const createCoreLoader = (given: GatewayOptions['core']): (() => Promise<Core>) 
   }
 }
 
-const createStart = (
-  settings: Settings,
-  loadCore: () => Promise<Core>,
-  clock: ReturnType<typeof createGatewayClock>
-) => {
+function createStart(settings: Settings, loadCore: () => Promise<Core>, clock: ReturnType<typeof createGatewayClock>) {
   const { replay, sessions, futureMs } = settings
   let starting: Promise<void> | undefined
   let isInStep = false
@@ -99,7 +95,7 @@ const createStart = (
  * createServer(nodeHandler(gateway)).listen(8787)
  * ```
  */
-export const createGateway = (options: GatewayOptions): Gateway => {
+export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
   const { label, signer, limits, enrollment, identify, replay, onStage, onRefusal } = settings
   const cors = createCors(settings.origins)

@@ -15,7 +15,9 @@ export const NO_ROUTE = 'http.404'
 export type Passing = (stage: Stage | undefined, code: string) => PassedOn | undefined
 
 /** What stands behind an old route's answer in phase `warn`. */
-export const warningOf = ({ stage, code }: PassedOn): string => `${stage ?? 'none'}; ${code}`
+export function warningOf({ stage, code }: PassedOn): string {
+  return `${stage ?? 'none'}; ${code}`
+}
 
 const refuseAll: Passing = () => undefined
 
@@ -23,7 +25,7 @@ const refuseAll: Passing = () => undefined
  * createPassing makes the decision for one request: `isOwn` says that its target is one of the gateway's own (the endpoint,
  * enrolment), which knows no phases.
  */
-export const createPassing = (phase: Phase, inbound: Inbound, isOwn: boolean, metrics: Metrics): Passing => {
+export function createPassing(phase: Phase, inbound: Inbound, isOwn: boolean, metrics: Metrics): Passing {
   if (phase === 'enforce' || isOwn || !inbound.canPassOn) return refuseAll
   return (stage, code) => {
     // What a signed route has begun is its own. In `require` only a verified request is passed on, where it has no route yet.

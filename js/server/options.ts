@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A gateway's options, read once and checked before anything starts.
 
+import { DAY_MS } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
-import { functionOf, partOf, signerOf } from './support/checks.ts'
+import { checkSigner, functionOf, partOf } from './support/checks.ts'
 import type { GatewayOptions, Limits, Phase } from './types.ts'
 
 const MiB = 1024 * 1024
-const DAY_MS = 86_400_000
 
-const readLimits = (limits: Limits) => {
+function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MiB, 0, 1024 * MiB, 'limits.payloadBytes')
   const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MiB)
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
@@ -29,11 +29,11 @@ const readLimits = (limits: Limits) => {
   }
 }
 
-const checkParts = (options: GatewayOptions): void => {
+function checkParts(options: GatewayOptions): void {
   const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
   labelOf(label)
-  signerOf(signer)
-  if (options.keySigner !== undefined) signerOf(options.keySigner)
+  checkSigner(signer)
+  if (options.keySigner !== undefined) checkSigner(options.keySigner)
   partOf(sessions, ['get', 'create', 'revoke', 'listByUser'], 'sessions must be a SessionStore')
   partOf(replay, ['reserve'], 'replay must be a ReplayStore')
   if (events !== undefined) partOf(events, ['append', 'read', 'drop', 'watch'], 'events must be an EventStore')
@@ -46,14 +46,14 @@ const checkParts = (options: GatewayOptions): void => {
     functionOf(options[name], name)
 }
 
-const runLater = (run: () => void, afterMs: number): (() => void) => {
+function runLater(run: () => void, afterMs: number): () => void {
   const timer = setTimeout(run, afterMs)
   return () => clearTimeout(timer)
 }
 
 const NINETY_DAYS_MS = 90 * DAY_MS
 
-const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
+function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   if (serverKeys === undefined) return
   if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw badArgument('serverKeys: keys must be an array')
   integerOf(serverKeys.serial, 0, Number.MAX_SAFE_INTEGER, 'serverKeys.serial')
@@ -66,7 +66,7 @@ const checkManifest = ({ serverKeys }: GatewayOptions, nowMs: number): void => {
   }
 }
 
-const phaseOf = ({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase => {
+function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase {
   if (!PHASES.includes(phase)) throw badArgument(`phase must be one of ${PHASES.join(', ')}`)
   functionOf(legacy, 'legacy')
   // Without it, any JSON that is posted anywhere would be taken for a message.
@@ -75,7 +75,7 @@ const phaseOf = ({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase
 }
 
 /** readOptions checks options and fills in defaults; throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
-export const readOptions = (options: GatewayOptions) => {
+export function readOptions(options: GatewayOptions) {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
   const { handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options

@@ -23,7 +23,7 @@ const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException)?
 const isThere = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'EEXIST'
 
 // Written aside, flushed, then linked into place: two gateways that start at once end with one key, and a crash leaves none half-written.
-const create = (path: string): void => {
+function create(path: string): void {
   const pem = String(generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }))
   const aside = `${path}.${process.pid}.${performance.now().toString(36).replace('.', '')}`
   const file = openSync(aside, 'wx', 0o600)
@@ -40,7 +40,7 @@ const create = (path: string): void => {
   }
 }
 
-const read = (path: string): KeyObject => {
+function read(path: string): KeyObject {
   const file = openSync(path, 'r')
   try {
     // Windows has no such bits.
@@ -68,7 +68,7 @@ const read = (path: string): KeyObject => {
  * console.log(signer.keyId, Buffer.from(signer.publicKey).toString('base64'))
  * ```
  */
-export const serverKeyFile = (path: string): ServerSigner => {
+export function serverKeyFile(path: string): ServerSigner {
   if (typeof path !== 'string' || path === '') throw refuse('its path must be a string')
   let key: KeyObject
   try {

@@ -3,7 +3,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
-import type { EventStore, ReplayStore, Session, SessionStore } from './stores/types.ts'
+import type { EventStore, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
 
 export type * from './stores/types.ts'
 
@@ -48,7 +48,7 @@ export type PassedOn = {
 
 /** What a handler gets: only what the session's key has signed, `unsigned` excepted. */
 export type HandlerContext = {
-  session: Session
+  session: SessionRecord
   userId: string
   /** The message type; for the header binding `METHOD target` in full. */
   type: string
@@ -91,7 +91,7 @@ export type HandlerResult = {
 export type Handler = (context: HandlerContext) => HandlerResult | void | Promise<HandlerResult | void>
 
 /** One check of one exchange. Texts are escaped to printable ASCII (R9). */
-export type StageEvent = {
+export type GatewayStageEvent = {
   /** As read, perhaps not yet verified; absent where nothing could be read. */
   requestId?: string
   /** Unique per exchange: tells two passes of one id apart. */
@@ -190,7 +190,7 @@ export type GatewayOptions = {
   legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
   /** Mounts the enrolment endpoints. */
   enrollment?: Mounted
-  onStage?: (event: StageEvent) => void
+  onStage?: (event: GatewayStageEvent) => void
   onRefusal?: (event: RefusalEvent) => void
   /** Unix milliseconds; what it gives never takes the gateway's clock back. */
   now?: () => number

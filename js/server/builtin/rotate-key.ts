@@ -6,10 +6,7 @@ import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { decodeExact, isSameBytes } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, Session, SessionStore } from '../types.ts'
-
-/** How long the key before a rotation still verifies what was stamped before it (R122). */
-export const PREVIOUS_KEY_MS = 60_000
+import type { Handler, HandlerContext, SessionStore } from '../types.ts'
 
 export type RotationOptions = {
   label: string
@@ -22,7 +19,7 @@ export type RotationOptions = {
 type Offer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
 type Result = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
 
-const readOffer = (payload: Uint8Array): Offer | undefined => {
+function readOffer(payload: Uint8Array): Offer | undefined {
   const {
     algorithm,
     public_key = '',
@@ -35,34 +32,13 @@ const readOffer = (payload: Uint8Array): Offer | undefined => {
 }
 
 // Ids of a compatible label may be any text; what has no dot is taken whole.
-const headOf = (requestId: string): string => {
+function headOf(requestId: string): string {
   const dot = requestId.lastIndexOf('.')
   return dot < 0 ? requestId : requestId.slice(0, dot)
 }
 
-/**
- * signerOf gives the session as it signed: with its key, or for a minute after a rotation with the one before, for what was
- * stamped before that; undefined where neither signed.
- */
-export const signerOf = (
-  core: Core,
-  session: Session,
-  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
-  nowMs: number,
-  metrics: Pick<Metrics, 'count'>
-): Session | undefined => {
-  const { signingInput, signature, timestampMs } = request
-  if (verifySignature(core, session, signingInput, signature)) return session
-  const { previous } = session
-  if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS) return undefined
-  if (!verifySignature(core, previous, signingInput, signature)) return undefined
-  const isEarlier = timestampMs <= previous.replacedMs
-  metrics.count('countersign_previous_key_total', { verdict: isEarlier ? 'pass' : 'fail' })
-  return isEarlier ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
-}
-
 /** createRotation makes the handler of `cs.rotate_key`; it rejects where the store does. */
-export const createRotation = ({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler => {
+export function createRotation({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler {
   const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<Result> => {
     const offer = readOffer(payload)
     if (!offer) return 'invalid_payload'

@@ -3,10 +3,10 @@
 
 import { encodeText, isText } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
-import type { Handler, HandlerContext, HandlerResult, KeyManifest, Session, SessionStore } from '../types.ts'
+import type { Handler, HandlerContext, HandlerResult, KeyManifest, SessionRecord, SessionStore } from '../types.ts'
 import { createRotation, type RotationOptions } from './rotate-key.ts'
 
-const describe = (session: Session, currentId: string) => ({
+const describe = (session: SessionRecord, currentId: string) => ({
   device_session_id: session.id,
   ...(session.name === undefined ? {} : { name: session.name }),
   algorithm: session.algorithm,
@@ -29,12 +29,12 @@ const writeManifest = ({ serial, keys }: KeyManifest): string =>
   })
 
 // Somebody else's session and none at all are one answer: ids are not to be probed.
-const ofUser = async (
+async function ofUser(
   sessions: SessionStore,
   { userId }: HandlerContext,
   id: string | undefined,
   work: (id: string) => Promise<unknown>
-): Promise<HandlerResult> => {
+): Promise<HandlerResult> {
   if (id === undefined) return { resultCode: 'invalid_payload' }
   const session = await sessions.get(id)
   if (session?.userId !== userId) return { resultCode: 'not_found' }
@@ -42,9 +42,8 @@ const ofUser = async (
   return {}
 }
 
-const renaming =
-  (sessions: SessionStore): Handler =>
-  (context) => {
+function renaming(sessions: SessionStore): Handler {
+  return (context) => {
     const { device_session_id: id, name } = readFlatObject(context.payload, ['device_session_id', 'name']) ?? {}
     return ofUser(
       sessions,
@@ -53,6 +52,7 @@ const renaming =
       (own) => sessions.rename?.(own, name as string) as Promise<boolean>
     )
   }
+}
 
 /** What the built-in types work with. */
 export type BuiltinOptions = RotationOptions & { manifest: KeyManifest | undefined }
@@ -61,7 +61,7 @@ export type BuiltinOptions = RotationOptions & { manifest: KeyManifest | undefin
  * createBuiltins makes the handlers of `cs.time`, `cs.sessions` and `cs.revoke`; of `cs.keys` where there is a manifest, and
  * of `cs.rotate_key` and `cs.rename` where the session store can do that.
  */
-export const createBuiltins = (options: BuiltinOptions): { readonly [type: string]: Handler } => {
+export function createBuiltins(options: BuiltinOptions): { readonly [type: string]: Handler } {
   const { sessions, nowMs, manifest } = options
   return {
     ...(manifest ? { 'cs.keys': () => ({ payload: writeManifest(manifest) }) } : {}),

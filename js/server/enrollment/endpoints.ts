@@ -10,11 +10,20 @@ import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
-import { functionOf, partOf, signerOf } from '../support/checks.ts'
+import { checkSigner, functionOf, partOf } from '../support/checks.ts'
 import { decodeExact, emptyBytes, isSameBytes, isText } from '../support/encoding.ts'
 import { readFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
-import type { CodeStore, From, Inbound, Mounted, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
+import type {
+  CodeStore,
+  From,
+  Inbound,
+  Mounted,
+  Outbound,
+  ServerSigner,
+  SessionRecord,
+  SessionStore
+} from '../types.ts'
 import { createEnroller, type Offer, type Problem, problems } from './enroll.ts'
 
 /** A mail to send; the address exactly as it was given. */
@@ -35,7 +44,7 @@ export type EnrollmentOptions = {
   /** The user an address belongs to; by default the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /** Told of each enrolment before its answer leaves; what it throws refuses the enrolment. */
-  onEnrolled?: (event: { session: Session; email: string; timeZone?: string }) => unknown
+  onEnrolled?: (event: { session: SessionRecord; email: string; timeZone?: string }) => unknown
   /** Told what failed behind an answer: a mail, a store. */
   onFailure?: (error: unknown) => void
   /** Exact origins, where it is not mounted in a gateway. */
@@ -77,7 +86,7 @@ const foldAddress = (email: string): string => email.replace(/[A-Z]/g, (letter) 
 const checkOptions = (options: EnrollmentOptions): void => {
   const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
   labelOf(label)
-  signerOf(signer)
+  checkSigner(signer)
   partOf(sessions, ['create'], 'sessions must be a SessionStore')
   if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes must be a CodeStore')
   if (typeof mailer !== 'function') throw badArgument('mailer must be a function')

@@ -2,13 +2,12 @@
 // Enrolment without its carrier (PROTOCOL.md, section 11): a challenge, a key that proves it is there, a session, and an
 // answer that only this server can have given.
 
-import { randomBytes } from 'node:crypto'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createSealer } from '../exchange/sign-answer.ts'
-import { encodeText, isText, sha256 } from '../support/encoding.ts'
+import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
-import type { Challenge, CodeStore, Outbound, ServerSigner, Session, SessionStore } from '../types.ts'
+import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
 /** Why an enrolment is refused; `code` of its problem+json. */
 export type Problem = {
@@ -58,14 +57,10 @@ export type Enroller = {
   enroll(
     offer: Offer,
     proven: { challenge: Challenge; input: Uint8Array }
-  ): Promise<{ session: Session; out: Outbound } | Problem>
+  ): Promise<{ session: SessionRecord; out: Outbound } | Problem>
 }
 
-const ID_BYTES = 16
 const SIGN_MS = 1000
-
-/** randomId is 128 random bits as 22 base64url characters (R68). */
-export const randomId = (): string => randomBytes(ID_BYTES).toString('base64url')
 
 const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
 
@@ -102,7 +97,7 @@ export const createEnroller = (options: EnrollerOptions): Enroller => {
       if (id === null) return problems.challengeUsed
       // Created after the binding: a repeated confirm makes up for a crash in between (R85).
       const seenMs = nowMs()
-      const session: Session = {
+      const session: SessionRecord = {
         id,
         userId: userIdOf(challenge.email),
         algorithm: algorithm as Algorithm,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // `cs.subscribe` and `cs.poll`: verified like any request, then answered with where the stream stands, and followed by it.
 
+import { FRAME_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'
-import { FRAME_TYPE } from '../exchange/bindings/frame.ts'
 import { type Own, own } from '../exchange/routes.ts'
 import type { Sealer } from '../exchange/sign-answer.ts'
 import type { EventPage, Handler, HandlerContext } from '../types.ts'

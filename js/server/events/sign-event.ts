@@ -2,7 +2,7 @@
 // Event frames: signed when they are sent, so that their time is a bound for the client's clock and the key is valid now.
 
 import type { Core } from '../../common/types.ts'
-import { within } from '../support/deadline.ts'
+import { signWithin } from '../support/deadline.ts'
 import { sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { ServerSigner, StoredEvent } from '../types.ts'
@@ -43,8 +43,7 @@ export const createEventSigner = (options: {
       eventId: core.eventId(stream, sequence, type),
       payloadHash: sha256(payload)
     })
-    const given = signer.sign(signingInput)
-    const signature = given instanceof Uint8Array ? given : await within(signMs, 'the signer', () => given)
+    const signature = await signWithin(signMs, signer, signingInput)
     return core.buildFrame({ signingInput, keyId: signer.keyId, signature, payload })
   }
 }

@@ -22,7 +22,7 @@ export type Answering = {
 }
 
 /** createAnswering makes answers with a sealer. */
-export const createAnswering = (seal: Sealer, metrics: Metrics): Answering => {
+export function createAnswering(seal: Sealer, metrics: Metrics): Answering {
   const sealed = async (
     { core, requestId, type, trace }: Asked,
     draft: Omit<Draft, 'binding' | 'requestId' | 'type'>

@@ -18,7 +18,7 @@ export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease
 export type Lease = { take(bytes: number): boolean; release(): void }
 
 /** createBudget bounds the bytes that all exchanges hold together. */
-export const createBudget = (bytes: number): { lease(): Lease } => {
+export function createBudget(bytes: number): { lease(): Lease } {
   let left = bytes
   return {
     lease() {
@@ -40,7 +40,7 @@ export const createBudget = (bytes: number): { lease(): Lease } => {
 }
 
 // Pieces are copied together as they come: kept apart, a body sent a byte at a time would cost a hundred times its size.
-const createCollector = () => {
+function createCollector() {
   let bytes = emptyBytes()
   let size = 0
   return {
@@ -64,7 +64,7 @@ const createCollector = () => {
 }
 
 /** readBody reads what follows `first` to the end; it never rejects. */
-export const readBody = async (inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<Body> => {
+export async function readBody(inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<Body> {
   let hash: Hash | undefined
   const collector = createCollector()
   let size = 0
@@ -92,7 +92,7 @@ export const readBody = async (inbound: Inbound, first: Uint8Array, bounds: Body
 }
 
 /** declaredLength reads `content-length`: undefined where there is none, NaN where it is no number. */
-export const declaredLength = (inbound: Inbound): number | undefined => {
+export function declaredLength(inbound: Inbound): number | undefined {
   const text = inbound.header('content-length')
   if (text === null) return undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN

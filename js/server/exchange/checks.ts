@@ -2,14 +2,14 @@
 // The stages `version` to `replay` (PROTOCOL.md, section 6), in their order, before more of a body is read: who sent this,
 // is it theirs, is it fresh, has it been here before.
 
+import { DAY_MS } from '../../common/protocol.ts'
 import type { Core, ParsedRequest, Stage } from '../../common/types.ts'
-import { signerOf } from '../builtin/rotate-key.ts'
-import { dummyKey, verifySignature } from '../client-signature.ts'
+import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { ReplayStore, Session, SessionStore } from '../types.ts'
+import type { ReplayStore, SessionRecord, SessionStore } from '../types.ts'
 import { createFutureLedger } from './future-ledger.ts'
 import type { RefusalCode } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
@@ -18,13 +18,13 @@ import type { Trace } from './trace.ts'
 export type Refusal = { stage: Stage; code: RefusalCode; retryAfterMs?: number | undefined }
 
 /** Either the session a request belongs to and the clock reading it was judged by, or the refusal. */
-export type Admission = { session: Session; nowMs: number } | { refusal: Refusal }
+export type Admission = { session: SessionRecord; nowMs: number } | { refusal: Refusal }
 
 /** Stages judges parsed requests. */
 export type Stages = {
   admit(core: Core, request: ParsedRequest, trace: Trace): Promise<Admission>
   /** Reads the session's status once more, at the last moment before a request is handed on. */
-  readAgain(session: Session, trace: Trace): Promise<Refusal | undefined>
+  readAgain(session: SessionRecord, trace: Trace): Promise<Refusal | undefined>
 }
 
 export type StagesOptions = {
@@ -41,7 +41,6 @@ export type StagesOptions = {
 }
 
 const PROTOCOL_VERSION = 'v1'
-const DAY_MS = 86_400_000
 /** A reservation counts only this soon after the reading it was made for (R59). */
 const RESERVE_WITHIN_MS = 1000
 const RETRY_MS = 1000
@@ -50,14 +49,15 @@ const RETRY_MS = 1000
  * expiryOf says until when an id is kept: past every moment at which a gateway of this label, whose clock may be future/2
  * behind, could take its request for fresh (R60); never in the past.
  */
-export const expiryOf = (timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number =>
-  Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+export function expiryOf(timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number {
+  return Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+}
 
 /** The session that signed, or why there is none, by one reading of the clock. */
-type Identified = { session: Session | Refusal; nowMs: number }
+type Identified = { session: SessionRecord | Refusal; nowMs: number }
 
 /** createStages makes the judge of one gateway. */
-export const createStages = (options: StagesOptions): Stages => {
+export function createStages(options: StagesOptions): Stages {
   const { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs, start } = options
   const ledger = createFutureLedger()
 
@@ -72,9 +72,9 @@ export const createStages = (options: StagesOptions): Stages => {
   const judgeSignature = (
     core: Core,
     request: ParsedRequest,
-    session: Session | null,
+    session: SessionRecord | null,
     nowMs: number
-  ): Session | Refusal => {
+  ): SessionRecord | Refusal => {
     if (session === null) {
       verifySignature(core, dummyKey, request.signingInput, request.signature)
       return { stage: 'session', code: 'cs.unauthenticated' }
@@ -94,7 +94,7 @@ export const createStages = (options: StagesOptions): Stages => {
     return clock.now() - nowMs > RESERVE_WITHIN_MS ? 'late' : verdict
   }
 
-  const endSession = async (session: Session, trace: Trace, nowMs: number): Promise<Refusal> => {
+  const endSession = async (session: SessionRecord, trace: Trace, nowMs: number): Promise<Refusal> => {
     try {
       await within(storeMs, 'the session store', () => sessions.revoke(session.id, 'future-dated', nowMs))
       ledger.forget(session.id)
@@ -108,7 +108,7 @@ export const createStages = (options: StagesOptions): Stages => {
   const refuseFuture = async (
     core: Core,
     request: ParsedRequest,
-    session: Session,
+    session: SessionRecord,
     trace: Trace,
     nowMs: number
   ): Promise<Refusal> => {
@@ -133,7 +133,7 @@ export const createStages = (options: StagesOptions): Stages => {
   const judgeTime = async (
     core: Core,
     request: ParsedRequest,
-    session: Session,
+    session: SessionRecord,
     trace: Trace,
     nowMs: number
   ): Promise<Refusal | undefined> => {
@@ -169,7 +169,7 @@ export const createStages = (options: StagesOptions): Stages => {
     }
   }
 
-  const findSession = async (id: string): Promise<Session | null> =>
+  const findSession = async (id: string): Promise<SessionRecord | null> =>
     (await within(storeMs, 'the session store', () => sessions.get(id))) ?? null
 
   // Status and key are judged together: whether there is such a session must not show in the time an answer takes (R49).
@@ -181,7 +181,11 @@ export const createStages = (options: StagesOptions): Stages => {
     const isForeign = 'stage' in session && session.stage === 'signature'
     if (!found || !isForeign || !sessions.reread) return { session, nowMs }
     // Another gateway may have replaced the key a moment ago.
-    const fresh = await within(storeMs, 'the session store', () => sessions.reread?.(id) as Promise<Session | null>)
+    const fresh = await within(
+      storeMs,
+      'the session store',
+      () => sessions.reread?.(id) as Promise<SessionRecord | null>
+    )
     const laterMs = clock.now()
     if (!fresh || isSameBytes(fresh.publicKey, found.publicKey)) return { session, nowMs: laterMs }
     return { session: judgeSignature(core, request, fresh, laterMs), nowMs: laterMs }

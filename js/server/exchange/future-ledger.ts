@@ -10,7 +10,7 @@ const SESSIONS = 65_536
  * createFutureLedger counts, per session, the live ids of requests that were dated beyond the window (R63). It only bounds
  * how many of them a session may leave in the replay store: every one of them is reserved there before it is counted.
  */
-export const createFutureLedger = (perSession = PER_SESSION, sessions = SESSIONS) => {
+export function createFutureLedger(perSession = PER_SESSION, sessions = SESSIONS) {
   const live = new Map<string, number[]>()
   const prune = (nowMs: number): void => {
     for (const [id, expiries] of live) {

@@ -4,6 +4,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
+import { DAY_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
@@ -33,13 +34,12 @@ export type IdempotentOptions = {
   now?: () => number
 }
 
-const DAY_MS = 86_400_000
 const STORE_MS = 1000
 const RETRY_MS = 1000
 const FIRST_PAUSE_MS = 25
 const LAST_PAUSE_MS = 250
 
-const readOptions = (options: IdempotentOptions) => {
+function readOptions(options: IdempotentOptions) {
   const {
     answers,
     keepMs = DAY_MS,
@@ -87,7 +87,7 @@ const claimFor = (
 type Claim = ReturnType<typeof claimFor>
 
 // A claim that failed may have been taken all the same. Nothing ran, so the key is let go where that is possible.
-const takeClaim = async ({ answers, clock }: Settings, claim: Claim): Promise<AnswerVerdict> => {
+async function takeClaim({ answers, clock }: Settings, claim: Claim): Promise<AnswerVerdict> {
   try {
     return await within(STORE_MS, 'the answer store', () => answers.claim({ ...claim, nowMs: clock.now() }))
   } catch (error) {
@@ -97,7 +97,7 @@ const takeClaim = async ({ answers, clock }: Settings, claim: Claim): Promise<An
   }
 }
 
-const takeTurn = async (settings: Settings, claim: Claim, context: HandlerContext): Promise<AnswerVerdict> => {
+async function takeTurn(settings: Settings, claim: Claim, context: HandlerContext): Promise<AnswerVerdict> {
   const untilMs = performance.now() + settings.waitMs
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
     const verdict = await takeClaim(settings, claim)
@@ -107,7 +107,7 @@ const takeTurn = async (settings: Settings, claim: Claim, context: HandlerContex
 }
 
 // The answer is the caller's whether it can be kept or not: its effect is there.
-const keep = async (settings: Settings, { key32, token }: Claim, answer: KeptAnswer | null): Promise<void> => {
+async function keep(settings: Settings, { key32, token }: Claim, answer: KeptAnswer | null): Promise<void> {
   const { answers, answerBytes, keepMs, clock, onFailure } = settings
   const kept = answer && answer.payload.length <= answerBytes ? answer : null
   try {
@@ -121,7 +121,7 @@ const keep = async (settings: Settings, { key32, token }: Claim, answer: KeptAns
   }
 }
 
-const fail = async (settings: Settings, claim: Claim, error: unknown): Promise<never> => {
+async function fail(settings: Settings, claim: Claim, error: unknown): Promise<never> {
   const { answers, repeatable, isUndone } = settings
   if (repeatable || isUndone(error)) {
     await within(STORE_MS, 'the answer store', () => answers.release(claim.key32, claim.token)).catch(() => {})
@@ -131,12 +131,7 @@ const fail = async (settings: Settings, claim: Claim, error: unknown): Promise<n
   throw refused('cs.outcome_unknown', error)
 }
 
-const run = async (
-  settings: Settings,
-  claim: Claim,
-  handler: Handler,
-  context: HandlerContext
-): Promise<KeptAnswer> => {
+async function run(settings: Settings, claim: Claim, handler: Handler, context: HandlerContext): Promise<KeptAnswer> {
   const { binding, type } = context
   let answer: KeptAnswer
   try {
@@ -162,7 +157,7 @@ const run = async (
  * const routes = { 'order.place': idempotent(placeOrder, { answers }) }
  * ```
  */
-export const idempotent = (handler: Handler, options: IdempotentOptions): Handler => {
+export function idempotent(handler: Handler, options: IdempotentOptions): Handler {
   functionOf(handler ?? null, 'idempotent: handler')
   const settings = readOptions(options)
   return async (context) => {

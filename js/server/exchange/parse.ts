@@ -2,12 +2,13 @@
 // Stage 0 and `parse`: which binding a request is in, whether its size and headers let it be one, and its envelope.
 
 import { CountersignError } from '../../common/errors.ts'
+import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
 import type { Core, ParsedRequest } from '../../common/types.ts'
 import type { Settings } from '../options.ts'
 import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Binding, Inbound } from '../types.ts'
-import { FRAME_TYPE, readEnvelope } from './bindings/frame.ts'
+import { readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, readHeader } from './bindings/header.ts'
 import { readJson } from './bindings/json.ts'
 import { declaredLength, type Lease, readBody } from './body.ts'
@@ -29,15 +30,14 @@ export type Opened = {
 }
 
 const JSON_SLACK = 4096
-const ENVELOPE_SLACK = 1024
 
 /** rawLimit is the longest body a binding takes. */
-export const rawLimit = (binding: Binding, { payloadBytes, jsonPayloadBytes }: Settings['limits']): number => {
+export function rawLimit(binding: Binding, { payloadBytes, jsonPayloadBytes }: Settings['limits']): number {
   if (binding === 'json') return Math.ceil((jsonPayloadBytes * 4) / 3) + JSON_SLACK
-  return binding === 'frame' ? payloadBytes + ENVELOPE_SLACK : payloadBytes
+  return binding === 'frame' ? payloadBytes + MAX_ENVELOPE : payloadBytes
 }
 
-const bodyBinding = (inbound: Inbound, endpoint: string | undefined): Binding | Plain => {
+function bodyBinding(inbound: Inbound, endpoint: string | undefined): Binding | Plain {
   const isEndpoint = endpoint === undefined || inbound.target.split('?', 1)[0] === endpoint
   if (inbound.method !== 'POST' || !isEndpoint) return { status: 400, code: 'ERR_BAD_MAGIC' }
   const [essence = '', ...parameters] = (inbound.header('content-type') ?? '').toLowerCase().split(';')
@@ -47,7 +47,7 @@ const bodyBinding = (inbound: Inbound, endpoint: string | undefined): Binding | 
 }
 
 /** bindingOf says which binding a request is in, by headers alone, or the plain refusal of one that can be none. */
-export const bindingOf = (inbound: Inbound, { endpoint, limits }: Settings): Binding | Plain => {
+export function bindingOf(inbound: Inbound, { endpoint, limits }: Settings): Binding | Plain {
   if (inbound.header('content-encoding') !== null) return { status: 415, code: 'content_encoding' }
   const binding = inbound.header('countersign') === null ? bodyBinding(inbound, endpoint) : 'header'
   if (typeof binding !== 'string') return binding
@@ -60,7 +60,7 @@ export const bindingOf = (inbound: Inbound, { endpoint, limits }: Settings): Bin
 const isPlain = (value: unknown): value is Plain => typeof value === 'object' && value !== null && 'status' in value
 
 /** plainOf gives the plain refusal of whatever opening threw; a fault that is not the sender's is thrown again. */
-export const plainOf = (error: unknown): Plain => {
+export function plainOf(error: unknown): Plain {
   if (isPlain(error)) return error
   if (error instanceof DeadlineError) return { status: 400, code: 'ERR_TIMEOUT' }
   if (error instanceof CountersignError && (error.category === 'malformed' || error.category === 'usage')) {
@@ -72,7 +72,7 @@ export const plainOf = (error: unknown): Plain => {
 /** What opening needs beside the request: `note` is told the id of a request that parses but for its T. */
 export type OpenContext = { core: Core; settings: Settings; lease: Lease; note: (requestId: string) => void }
 
-const readId = (core: Core, envelope: Uint8Array): string | undefined => {
+function readId(core: Core, envelope: Uint8Array): string | undefined {
   try {
     const fields = core.parseSigningInput(core.parseFrame(envelope).signingInput)
     return fields.kind === 'request' ? fields.requestId : undefined
@@ -81,7 +81,7 @@ const readId = (core: Core, envelope: Uint8Array): string | undefined => {
   }
 }
 
-const parse = ({ core, settings, note }: OpenContext, envelope: Uint8Array): ParsedRequest => {
+function parse({ core, settings, note }: OpenContext, envelope: Uint8Array): ParsedRequest {
   try {
     return core.openRequest(envelope, settings)
   } catch (error) {
@@ -94,12 +94,12 @@ const parse = ({ core, settings, note }: OpenContext, envelope: Uint8Array): Par
 
 const mismatch = (): CountersignError => new CountersignError('ERR_TYPE_MISMATCH')
 
-const opened = (request: ParsedRequest, first: Uint8Array, isWhole: boolean): Opened => {
+function opened(request: ParsedRequest, first: Uint8Array, isWhole: boolean): Opened {
   if (isHeaderType(request.messageType)) throw mismatch()
   return { request, type: request.messageType, target: '', first, isWhole }
 }
 
-const openFrameBody = async (context: OpenContext, inbound: Inbound): Promise<Opened> => {
+async function openFrameBody(context: OpenContext, inbound: Inbound): Promise<Opened> {
   const reading = within(context.settings.limits.envelopeMs, 'the envelope', () => readEnvelope(inbound))
   const { head, rest } = await reading.catch((error) => {
     throw error instanceof DeadlineError ? error : ({ status: 400, code: 'ERR_ABORTED' } satisfies Plain)
@@ -107,7 +107,7 @@ const openFrameBody = async (context: OpenContext, inbound: Inbound): Promise<Op
   return opened(parse(context, head), rest, false)
 }
 
-const openJsonBody = async (context: OpenContext, inbound: Inbound): Promise<Opened> => {
+async function openJsonBody(context: OpenContext, inbound: Inbound): Promise<Opened> {
   const { core, settings, lease } = context
   const { envelopeMs } = settings.limits
   const bounds = {
@@ -125,7 +125,7 @@ const openJsonBody = async (context: OpenContext, inbound: Inbound): Promise<Ope
   return opened(parse(context, envelope), payload, true)
 }
 
-const mapped = ({ mapTarget }: Settings, rawTarget: string): string => {
+function mapped({ mapTarget }: Settings, rawTarget: string): string {
   if (!mapTarget) return rawTarget
   try {
     return String(mapTarget(rawTarget))
@@ -135,7 +135,7 @@ const mapped = ({ mapTarget }: Settings, rawTarget: string): string => {
   }
 }
 
-const openHeader = (context: OpenContext, inbound: Inbound): Opened => {
+function openHeader(context: OpenContext, inbound: Inbound): Opened {
   const envelope = readHeader(inbound.header('countersign') ?? '')
   const request = parse(context, envelope)
   if (request.envelopeLength !== envelope.length) throw new CountersignError('ERR_TRAILING_BYTES')
@@ -146,7 +146,7 @@ const openHeader = (context: OpenContext, inbound: Inbound): Opened => {
 }
 
 /** openInbound parses a request in its binding; it rejects with something plainOf understands. */
-export const openInbound = async (context: OpenContext, inbound: Inbound, binding: Binding): Promise<Opened> => {
+export async function openInbound(context: OpenContext, inbound: Inbound, binding: Binding): Promise<Opened> {
   if (binding === 'frame') return openFrameBody(context, inbound)
   return binding === 'json' ? openJsonBody(context, inbound) : openHeader(context, inbound)
 }

@@ -9,7 +9,7 @@ import type { Listen } from '../support/deadline.ts'
 import { isSameBytes, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, Session } from '../types.ts'
+import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
 import type { Answering } from './answer.ts'
 import { type createBudget, type Lease, readBody } from './body.ts'
 import type { Refusal, Stages } from './checks.ts'
@@ -41,7 +41,7 @@ export type PipelineParts = {
 export type Pipeline = (core: Core, inbound: Inbound, trace: Trace) => Promise<Outbound>
 
 /** A request that passed every check, or its refusal. */
-type Verdict = { session: Session; payload: Uint8Array; found: Found | undefined } | Refusal
+type Verdict = { session: SessionRecord; payload: Uint8Array; found: Found | undefined } | Refusal
 
 const TOUCH_EVERY_MS = 60_000
 const RETRY_MS = 1000
@@ -61,17 +61,17 @@ const unsignedOf = (inbound: Inbound): HandlerContext['unsigned'] => ({
   userAgent: inbound.header('user-agent') ?? ''
 })
 
-const createLimiter = ({ perSession, perUser, perType }: Settings['rates']) => {
+function createLimiter({ perSession, perUser, perType }: Settings['rates']) {
   const bySession = createBuckets(perSession)
   const byUser = perUser === undefined ? undefined : createBuckets(perUser)
   const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
-  return (session: Session, route: string, nowMs: number): number =>
+  return (session: SessionRecord, route: string, nowMs: number): number =>
     bySession.take(session.id, nowMs) ||
     (byUser?.take(session.userId, nowMs) ?? 0) ||
     (byType.get(route)?.take(session.userId, nowMs) ?? 0)
 }
 
-const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) => {
+function createFinder({ settings, clock, core, metrics, own }: PipelineParts) {
   const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
   const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
@@ -89,14 +89,14 @@ const createFinder = ({ settings, clock, core, metrics, own }: PipelineParts) =>
 }
 
 // A verified request whose route has not been moved yet is the old handler's in every phase but the last.
-const passOf = (trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined => {
+function passOf(trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined {
   if (found || trace.binding !== 'header') return undefined
   const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
   return passed && { ...passed, sessionId: session.id, userId: session.userId }
 }
 
 // A handler that threw has no answer; the reason is the operator's to know.
-const refusalOf = (error: unknown, trace: Trace): Refusal => {
+function refusalOf(error: unknown, trace: Trace): Refusal {
   if (!isRefusal(error)) {
     trace.error = error
     return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
@@ -107,7 +107,7 @@ const refusalOf = (error: unknown, trace: Trace): Refusal => {
 }
 
 /** createPipeline puts the stages together. */
-export const createPipeline = (parts: PipelineParts): Pipeline => {
+export function createPipeline(parts: PipelineParts): Pipeline {
   const { settings, stages, answering, clock, metrics, budget, closing, isClosed, onAccepted } = parts
   const { limits, sessions, handlerTimeoutMs } = settings
   const find = createFinder(parts)
@@ -155,7 +155,7 @@ export const createPipeline = (parts: PipelineParts): Pipeline => {
     return { session, payload, found }
   }
 
-  const touch = ({ id, lastSeenMs }: Session): void => {
+  const touch = ({ id, lastSeenMs }: SessionRecord): void => {
     const nowMs = clock.now()
     if (nowMs - lastSeenMs < TOUCH_EVERY_MS) return
     // Nobody waits for it and nothing depends on it.

@@ -15,7 +15,7 @@ export type Buckets = {
 
 const SWEEP_EVERY_MS = 100
 
-const partsOf = (rate: Rate): { perSecond: number; burst: number } => {
+function partsOf(rate: Rate): { perSecond: number; burst: number } {
   const { perSecond, burst } =
     typeof rate === 'number' ? { perSecond: rate, burst: Math.max(1, rate) } : optionsOf(rate, 'rates: a rate')
   if (!(perSecond > 0) || !(burst >= 1)) {
@@ -25,7 +25,7 @@ const partsOf = (rate: Rate): { perSecond: number; burst: number } => {
 }
 
 /** createBuckets makes the buckets of one rate; throws ERR_INVALID_ARGUMENT for a rate that is none. */
-export const createBuckets = (rate: Rate, capacity = 65_536): Buckets => {
+export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
   const { perSecond, burst } = partsOf(rate)
   const interval = 1000 / perSecond
   const depth = interval * burst
@@ -60,7 +60,7 @@ export const createBuckets = (rate: Rate, capacity = 65_536): Buckets => {
 }
 
 /** sourceOf names the source of an address: IPv4 as it is, IPv6 by its /64, since one host has a whole one. */
-export const sourceOf = (remoteAddress: string): string => {
+export function sourceOf(remoteAddress: string): string {
   const address = remoteAddress.replace(/%.*$/, '').toLowerCase()
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)
   if (mapped) return mapped[1] as string

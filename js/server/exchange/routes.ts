@@ -22,12 +22,16 @@ type Pattern = { route: string; handler: Handler; method: string; segments: stri
 const NO_PARAMS = Object.freeze(Object.create(null)) as { readonly [name: string]: string }
 
 /** isReservedName tells whether a type or code is the protocol's own (R32). */
-export const isReservedName = (text: string): boolean => text.startsWith('cs.') || text.startsWith('http.')
+export function isReservedName(text: string): boolean {
+  return text.startsWith('cs.') || text.startsWith('http.')
+}
 
 /** isHeaderType tells whether a message type belongs to the header binding (R31). */
-export const isHeaderType = (type: string): boolean => type.includes(' ') || type.startsWith('sha256:')
+export function isHeaderType(type: string): boolean {
+  return type.includes(' ') || type.startsWith('sha256:')
+}
 
-const readParam = (raw: string): string | undefined => {
+function readParam(raw: string): string | undefined {
   try {
     return decodeURIComponent(raw)
   } catch {
@@ -35,7 +39,7 @@ const readParam = (raw: string): string | undefined => {
   }
 }
 
-const match = (pattern: Pattern, method: string, segments: string[]): Found | undefined => {
+function match(pattern: Pattern, method: string, segments: string[]): Found | undefined {
   if (pattern.method !== method || pattern.segments.length !== segments.length) return undefined
   const params: { [name: string]: string } = Object.create(null)
   for (const [at, wanted] of pattern.segments.entries()) {
@@ -53,7 +57,7 @@ const match = (pattern: Pattern, method: string, segments: string[]): Found | un
  * createRoutes compiles routes; throws ERR_RESERVED_TYPE, ERR_INVALID_TEXT or ERR_INVALID_ARGUMENT for what no application
  * may register. `reserved`: these are the protocol's own.
  */
-export const createRoutes = (routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes => {
+export function createRoutes(routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes {
   const exact = new Map<string, Found>()
   const patterns: Pattern[] = []
   for (const [route, handler] of Object.entries(routes)) {
@@ -104,7 +108,7 @@ export class HandlerRefusal extends Error {
 }
 
 /** isRefusal tells a HandlerRefusal from whatever else was thrown, a revoked proxy included. */
-export const isRefusal = (error: unknown): error is HandlerRefusal => {
+export function isRefusal(error: unknown): error is HandlerRefusal {
   try {
     return error instanceof HandlerRefusal
   } catch {
@@ -128,7 +132,7 @@ export type Result = {
   own?: Own | undefined
 }
 
-const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
+function payloadOf(value: HandlerResult['payload']): Uint8Array {
   if (value === undefined) return emptyBytes()
   if (typeof value === 'string') return Buffer.from(value)
   // A copy: what is signed is what is sent, whatever the handler does with its buffer afterwards.
@@ -138,11 +142,11 @@ const payloadOf = (value: HandlerResult['payload']): Uint8Array => {
 }
 
 /** checkResult turns what a handler gave into what is signed; throws for what cannot be. */
-export const checkResult = (
+export function checkResult(
   given: (HandlerResult & { [own]?: Own }) | undefined,
   isHeader: boolean,
   method: string
-): Result => {
+): Result {
   const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = given ?? {}
   if (!isHeader) {
     if (!isText(resultCode) || isReservedName(resultCode))
@@ -160,7 +164,7 @@ export const checkResult = (
 type Ends = { client: Listen; gateway: Listen; timeoutMs: number }
 
 // A signal costs more than most of what else a request does, and few handlers look at theirs: made when asked for.
-const createLazySignal = () => {
+function createLazySignal() {
   let controller: AbortController | undefined
   let reason: Error | undefined
   return {
@@ -180,12 +184,12 @@ const createLazySignal = () => {
  * runHandler gives what a handler gives, or rejects with what it throws; with a DeadlineError once its time is up, and
  * where the client or the gateway leaves first. Its signal is aborted in these cases, and a late rejection is dropped.
  */
-export const runHandler = (
+export function runHandler(
   handler: Handler,
   context: Omit<HandlerContext, 'signal'>,
   { client, gateway, timeoutMs }: Ends
-): Promise<HandlerResult | undefined> =>
-  new Promise((resolve, reject) => {
+): Promise<HandlerResult | undefined> {
+  return new Promise((resolve, reject) => {
     const lazy = createLazySignal()
     const stops: (() => void)[] = []
     const finish = () => {
@@ -222,3 +226,4 @@ export const runHandler = (
       }
     )
   })
+}

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
 
+import { FRAME_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'
-import { within } from '../support/deadline.ts'
+import { signWithin } from '../support/deadline.ts'
 import { emptyBytes, encodeText, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Binding, Outbound, ServerSigner } from '../types.ts'
-import { FRAME_TYPE } from './bindings/frame.ts'
 import { writeJson } from './bindings/json.ts'
 
 const PROTOCOL_VERSION = 'v1'
@@ -29,15 +29,18 @@ export const refusalStatus = {
 export type RefusalCode = keyof typeof refusalStatus
 
 /** hasNoBody tells whether an answer's payload is empty whatever the handler gave (R39). */
-export const hasNoBody = (method: string, status: number): boolean =>
-  method === 'HEAD' || status === 204 || status === 205 || status === 304
+export function hasNoBody(method: string, status: number): boolean {
+  return method === 'HEAD' || status === 204 || status === 205 || status === 304
+}
 
 /** plainAnswer is an unsigned answer with an empty body (R54). */
-export const plainAnswer = (status: number, headers: Record<string, string> = {}): Outbound => ({
-  status,
-  headers,
-  body: emptyBytes()
-})
+export function plainAnswer(status: number, headers: Record<string, string> = {}): Outbound {
+  return {
+    status,
+    headers,
+    body: emptyBytes()
+  }
+}
 
 /** What is to be signed, and where it goes. */
 export type Draft = {
@@ -56,21 +59,20 @@ export type Draft = {
 export type Sealer = (core: Core, draft: Draft) => Promise<Outbound>
 
 /** createSealer makes the function that signs answers; it rejects where the signer fails or does not answer in time. */
-export const createSealer = (options: {
+export function createSealer(options: {
   label: string
   signer: ServerSigner
   keySigner?: ServerSigner | undefined
   clock: GatewayClock
   signMs: number
-}): Sealer => {
+}): Sealer {
   const { label, clock, signMs } = options
   return async (core, { binding, requestId, type, resultCode, status, payload, contentType }) => {
     const signer = (type === 'cs.keys' ? options.keySigner : undefined) ?? options.signer
     const payloadHash = sha256(payload)
     const timestampMs = clock.now()
     const signingInput = core.responseSigningInput({ label, requestId, timestampMs, resultCode, payloadHash })
-    const given = signer.sign(signingInput)
-    const signature = given instanceof Uint8Array ? given : await within(signMs, 'the signer', () => given)
+    const signature = await signWithin(signMs, signer, signingInput)
     const parts = { signingInput, keyId: signer.keyId, signature }
     if (binding === 'header') {
       const countersign = encodeText(core.buildFrame(parts), 'base64url')
@@ -93,5 +95,6 @@ export const createSealer = (options: {
 }
 
 /** refusalPayload is `{}` or `{"retry_after_ms":n}` (R66). */
-export const refusalPayload = (retryAfterMs: number | undefined): Uint8Array =>
-  Buffer.from(retryAfterMs === undefined ? '{}' : `{"retry_after_ms":${Math.max(1, Math.ceil(retryAfterMs))}}`)
+export function refusalPayload(retryAfterMs: number | undefined): Uint8Array {
+  return Buffer.from(retryAfterMs === undefined ? '{}' : `{"retry_after_ms":${Math.max(1, Math.ceil(retryAfterMs))}}`)
+}

@@ -28,10 +28,10 @@ export type Observer = { metrics: Metrics } & Pick<GatewayOptions, 'onStage' | '
 const escaped = (text: string | undefined): string | undefined => (text === undefined ? undefined : escapeText(text))
 
 /** reportRefusal calls onRefusal, with every text escaped. */
-export const reportRefusal = (
+export function reportRefusal(
   observer: Observer,
   event: { [Name in keyof RefusalEvent]: RefusalEvent[Name] | undefined }
-) => {
+) {
   const { onRefusal } = observer
   if (!onRefusal) return
   const safe = {
@@ -45,13 +45,13 @@ export const reportRefusal = (
 }
 
 /** createTrace starts the clock of an exchange's first stage. */
-export const createTrace = (
+export function createTrace(
   observer: Observer,
   exchange: number,
   binding: Binding,
   source: string,
   passing: Passing
-): Trace => {
+): Trace {
   const { metrics, onStage } = observer
   let began = performance.now()
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
 
+import { FRAME_TYPE } from '../../common/protocol.ts'
+import { encodeJson } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Inbound, Outbound } from '../types.ts'
@@ -15,7 +17,7 @@ const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
 const isOrigin = (text: unknown): text is string =>
   typeof text === 'string' && !text.includes('*') && URL.canParse(text) && new URL(text).origin === text
 
-const checkOrigin = (origin: string): string => {
+function checkOrigin(origin: string): string {
   if (!isOrigin(origin))
     throw badArgument(
       'origins: each must be scheme://host or scheme://host:port, without a slash at its end; * is not allowed'
@@ -34,7 +36,7 @@ export type Cors = {
   check(inbound: Inbound): Outbound
 }
 
-const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string | undefined => {
+function problemOf(origin: string | null, allowed: ReadonlySet<string>): string | undefined {
   if (origin === null)
     return 'no Origin header arrived: same-origin calls need none; for other calls, a front end removed it'
   if (allowed.has(origin)) return undefined
@@ -50,7 +52,7 @@ const problemOf = (origin: string | null, allowed: ReadonlySet<string>): string 
 }
 
 /** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
-export const createCors = (origins: readonly string[]): Cors => {
+export function createCors(origins: readonly string[]): Cors {
   if (!Array.isArray(origins)) throw badArgument('origins must be an array')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
   const headers = (origin: string | null): Record<string, string> => ({
@@ -83,13 +85,13 @@ export const createCors = (origins: readonly string[]): Cors => {
         status: 200,
         // Readable from the very page that is refused: it holds nothing but what that page sent.
         headers: { 'content-type': 'application/json', 'access-control-allow-origin': '*' },
-        body: Buffer.from(JSON.stringify(report))
+        body: encodeJson(report)
       }
     }
   }
 }
 
-const expectHeader = (problems: string[], where: string, headers: Headers, name: string, wanted: string): void => {
+function expectHeader(problems: string[], where: string, headers: Headers, name: string, wanted: string): void {
   const value = headers.get(name)
   const parts = (value ?? '')
     .toLowerCase()
@@ -112,7 +114,11 @@ const expectHeader = (problems: string[], where: string, headers: Headers, name:
  * for (const problem of problems) console.error(problem)
  * ```
  */
-export const checkCors = async (options: { url: string; origin: string; fetch?: typeof fetch }): Promise<string[]> => {
+export async function checkCors(options: {
+  url: string
+  origin: string
+  fetch?: typeof globalThis.fetch
+}): Promise<string[]> {
   const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors')
   const problems: string[] = []
   if (!isOrigin(origin)) return ['origin must be scheme://host or scheme://host:port']
@@ -126,7 +132,7 @@ export const checkCors = async (options: { url: string; origin: string; fetch?: 
   // An empty body is no frame: the plain refusal has to be readable too, or the page sees a network error.
   const refused = await fetch(url, {
     method: 'POST',
-    headers: { origin, 'content-type': 'application/vnd.countersign.v1' },
+    headers: { origin, 'content-type': FRAME_TYPE },
     redirect: 'manual'
   })
   await refused.arrayBuffer()

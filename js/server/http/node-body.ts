@@ -5,8 +5,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../../common/errors.ts'
 
 /** hasBody tells whether a request announces a body. */
-export const hasBody = ({ headers }: IncomingMessage): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
 
 /** NodeBody reads a request's body. */
 export type NodeBody = {
@@ -22,7 +23,7 @@ export type NodeBody = {
  * createNodeBody pulls one piece at a time, so that a sender is held back while the gateway thinks. With `isKept` it can be put
  * back: a stream takes bytes back as long as it has not told its end, so the last piece goes back before that.
  */
-export const createNodeBody = (request: IncomingMessage, beforeFirst: () => void, isKept: boolean): NodeBody => {
+export function createNodeBody(request: IncomingMessage, beforeFirst: () => void, isKept: boolean): NodeBody {
   const pieces: Buffer[] = []
   let isBack = false
   let wake: (() => void) | undefined
@@ -82,8 +83,10 @@ export const createNodeBody = (request: IncomingMessage, beforeFirst: () => void
 }
 
 /** continueOf asks for a body that waits for `100 Continue`, where the server leaves that to its listeners. */
-export const continueOf = (request: IncomingMessage, response: ServerResponse) => () => {
-  const server = (request.socket as { server?: { listenerCount(event: string): number } }).server
-  const isExpected = /^100-continue$/i.test(request.headers.expect ?? '')
-  if (isExpected && (server?.listenerCount('checkContinue') ?? 0) > 0) response.writeContinue()
+export function continueOf(request: IncomingMessage, response: ServerResponse) {
+  return () => {
+    const server = (request.socket as { server?: { listenerCount(event: string): number } }).server
+    const isExpected = /^100-continue$/i.test(request.headers.expect ?? '')
+    if (isExpected && (server?.listenerCount('checkContinue') ?? 0) > 0) response.writeContinue()
+  }
 }

@@ -30,7 +30,7 @@ const DRAIN_MS = 5000
 type Incoming = IncomingMessage & { originalUrl?: string }
 
 /** hasDuplicates tells whether a header that means something here came twice. */
-export const hasDuplicates = ({ rawHeaders }: IncomingMessage): boolean => {
+export function hasDuplicates({ rawHeaders }: IncomingMessage): boolean {
   const seen = new Set<string>()
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase()
@@ -41,12 +41,12 @@ export const hasDuplicates = ({ rawHeaders }: IncomingMessage): boolean => {
   return false
 }
 
-const inboundOf = (
+function inboundOf(
   request: Incoming,
   response: ServerResponse,
   remoteAddress: string,
   canPassOn: boolean
-): { inbound: Inbound; body: NodeBody } => {
+): { inbound: Inbound; body: NodeBody } {
   const body = createNodeBody(request, continueOf(request, response), canPassOn)
   const gone = createBell()
   response.once('close', () => {
@@ -71,7 +71,7 @@ const inboundOf = (
 
 // An answer that outruns its request would be lost with the connection if the server closed it on unread bytes. So the
 // answer goes out whole, what still comes is thrown away for a while, and only then the connection ends.
-const drain = (request: IncomingMessage, finish: () => void): void => {
+function drain(request: IncomingMessage, finish: () => void): void {
   let left = DRAIN_BYTES
   const timer = setTimeout(finish, DRAIN_MS)
   const end = () => {
@@ -86,11 +86,7 @@ const drain = (request: IncomingMessage, finish: () => void): void => {
   request.resume()
 }
 
-const send = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  { status, headers, body, stream }: Outbound
-): void => {
+function send(request: IncomingMessage, response: ServerResponse, { status, headers, body, stream }: Outbound): void {
   if (response.destroyed || response.headersSent) {
     stream?.leave()
     return
@@ -138,10 +134,10 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
  * createServer(listener).on('checkContinue', listener).listen(8787)
  * ```
  */
-export const nodeHandler = (
+export function nodeHandler(
   gateway: Pick<Gateway, 'exchange'> & { readonly phase?: Phase },
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
-): NodeListener => {
+): NodeListener {
   partOf(gateway, ['exchange'], 'nodeHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'nodeHandler').remoteAddress, 'nodeHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')

@@ -16,7 +16,7 @@ const drained = (response: ServerResponse): Promise<void> =>
   })
 
 /** pipeToNode writes a stream behind a response's head; it never rejects. */
-export const pipeToNode = async (response: ServerResponse, body: Uint8Array, stream: OutboundStream): Promise<void> => {
+export async function pipeToNode(response: ServerResponse, body: Uint8Array, stream: OutboundStream): Promise<void> {
   // An end that a reader does not take in time is cut off.
   stream.onOver(() => {
     if (!response.writableFinished) response.destroy()
@@ -32,7 +32,7 @@ export const pipeToNode = async (response: ServerResponse, body: Uint8Array, str
 }
 
 /** bodyOf makes a web-standard body of an answer that goes on. */
-export const bodyOf = (body: Uint8Array, stream: OutboundStream): ReadableStream<Uint8Array> => {
+export function bodyOf(body: Uint8Array, stream: OutboundStream): ReadableStream<Uint8Array> {
   let first: Uint8Array | undefined = body
   let isDone = false
   return new ReadableStream<Uint8Array>(

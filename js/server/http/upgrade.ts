@@ -17,7 +17,7 @@ const isOffered = (offered: string | null): boolean =>
   (offered ?? '').split(',').some((name) => name.trim() === SUBPROTOCOL)
 
 // A default port may be written or left out.
-const isSameHost = (origin: string, host: string | null): boolean => {
+function isSameHost(origin: string, host: string | null): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: wanted } = new URL(origin)
   const own = `${protocol}//${host}`
@@ -25,7 +25,7 @@ const isSameHost = (origin: string, host: string | null): boolean => {
 }
 
 /** judgeUpgrade gives 101, or the status of the refusal. */
-export const judgeUpgrade = (inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number => {
+export function judgeUpgrade(inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number {
   const { method, target, isAmbiguous } = inbound
   const origin = inbound.header('origin')
   if (method !== 'GET' || isAmbiguous) return 400

@@ -8,16 +8,16 @@ import { warningOf } from '../migration-phase.ts'
 import type { From, GatewayOptions, Inbound, Outbound, PassedOn } from '../types.ts'
 import { bodyOf } from './pipes.ts'
 
-const targetOf = (url: string): string => {
+function targetOf(url: string): string {
   const { pathname, search } = new URL(url)
   return pathname + search
 }
 
 /** inboundOf wraps a Request, whose target is taken from the URL where the raw one is not given; `release` lets go of its body. */
-const inboundOf = (
+function inboundOf(
   request: Request,
   { remoteAddress = '', rawTarget }: From
-): { inbound: Inbound; release: () => void } => {
+): { inbound: Inbound; release: () => void } {
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined
   const inbound: Inbound = {
     method: request.method.toUpperCase(),
@@ -46,17 +46,17 @@ const inboundOf = (
 }
 
 /** responseOf makes the Response. */
-const responseOf = (method: string, { status, headers, body, stream }: Outbound): Response => {
+function responseOf(method: string, { status, headers, body, stream }: Outbound): Response {
   if (stream) return new Response(bodyOf(body, stream), { status, headers })
   const isBare = hasNoBody(method, status) || body.length === 0
   return new Response(isBare ? null : (body as Uint8Array<ArrayBuffer>), { status, headers })
 }
 
-const askLegacy = async (
+async function askLegacy(
   legacy: NonNullable<GatewayOptions['legacy']>,
   request: Request,
   passOn: PassedOn
-): Promise<Response> => {
+): Promise<Response> {
   let response: Response
   try {
     response = await legacy(request, passOn)
@@ -72,12 +72,12 @@ const askLegacy = async (
 }
 
 /** serveRequest answers a Request with what `exchange` makes of it. */
-export const serveRequest = async (
+export async function serveRequest(
   request: Request,
   from: From,
   exchange: (inbound: Inbound) => Promise<Outbound>,
   legacy?: GatewayOptions['legacy']
-): Promise<Response> => {
+): Promise<Response> {
   if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
     throw badArgument('handle: pass a Request')
   }

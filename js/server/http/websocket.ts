@@ -5,8 +5,8 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
+import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
 import { optionsOf } from '../../core/args.ts'
-import { FRAME_TYPE, MAX_ENVELOPE } from '../exchange/bindings/frame.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
@@ -36,18 +36,18 @@ const OWN_HEADERS: { readonly [name: string]: string | null } = {
   countersign: null
 }
 
-const headerOf = (request: IncomingMessage, name: string): string | null => {
+function headerOf(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name]
   return value === undefined ? null : String(value)
 }
 
-const refuse = (socket: Duplex, status: number): void => {
+function refuse(socket: Duplex, status: number): void {
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
   socket.end(head, () => socket.destroy())
 }
 
 /** A bound on connections that are waiting for their first message. */
-const createWaiting = () => {
+function createWaiting() {
   const bySource = new Map<string, number>()
   let total = 0
   return {
@@ -69,7 +69,7 @@ const createWaiting = () => {
   }
 }
 
-const closeSoon = (socket: WebSocket, code: number): void => {
+function closeSoon(socket: WebSocket, code: number): void {
   socket.close(code)
   setTimeout(() => socket.terminate(), LINGER_MS).unref()
 }
@@ -81,7 +81,7 @@ const send = (socket: WebSocket, frame: Uint8Array): Promise<boolean> =>
   })
 
 // A peer that vanished without a word answers no ping; TCP alone would take a quarter of an hour to notice.
-const watchPeer = (socket: WebSocket): void => {
+function watchPeer(socket: WebSocket): void {
   let isThere = true
   const timer = setInterval(() => {
     if (!isThere) return socket.terminate()
@@ -94,12 +94,12 @@ const watchPeer = (socket: WebSocket): void => {
   socket.on('close', () => clearInterval(timer))
 }
 
-const codeOf = ({ reason }: OutboundStream): number => {
+function codeOf({ reason }: OutboundStream): number {
   if (reason === 'revoked') return CLOSE.refused
   return reason === 'closed' ? CLOSE.goingAway : CLOSE.ended
 }
 
-const sendAll = async (socket: WebSocket, first: Uint8Array, stream: OutboundStream): Promise<void> => {
+async function sendAll(socket: WebSocket, first: Uint8Array, stream: OutboundStream): Promise<void> {
   stream.onOver(() => socket.terminate())
   let frame: Uint8Array | null = first
   while (frame && (await send(socket, frame))) frame = await stream.next()
@@ -107,7 +107,7 @@ const sendAll = async (socket: WebSocket, first: Uint8Array, stream: OutboundStr
   else stream.leave()
 }
 
-const answer = async (socket: WebSocket, { status, body, stream }: Outbound): Promise<void> => {
+async function answer(socket: WebSocket, { status, body, stream }: Outbound): Promise<void> {
   if (stream) {
     watchPeer(socket)
     return sendAll(socket, body, stream)
@@ -129,10 +129,10 @@ const answer = async (socket: WebSocket, { status, body, stream }: Outbound): Pr
  * server.on('upgrade', webSocketHandler(gateway)).listen(8787)
  * ```
  */
-export const webSocketHandler = (
+export function webSocketHandler(
   gateway: Pick<Gateway, 'exchange' | 'upgrade'>,
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
-): UpgradeListener => {
+): UpgradeListener {
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')

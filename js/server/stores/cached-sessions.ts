@@ -5,7 +5,7 @@
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 import { partOf } from '../support/checks.ts'
-import type { Session, SessionStore } from '../types.ts'
+import type { SessionRecord, SessionStore } from '../types.ts'
 
 const MAX_AGE_MS = 5000
 const DEFAULT_CAPACITY = 65_536
@@ -18,9 +18,9 @@ export type CachedSessionStore = SessionStore & {
   readonly size: number
 }
 
-type Entry = { readonly session: Session; readonly readMs: number }
+type Entry = { readonly session: SessionRecord; readonly readMs: number }
 
-const copyOf = (session: Session): Session => ({
+const copyOf = (session: SessionRecord): SessionRecord => ({
   ...session,
   publicKey: session.publicKey.slice(),
   ...(session.previous ? { previous: { ...session.previous, publicKey: session.previous.publicKey.slice() } } : {})
@@ -51,7 +51,7 @@ export const cachedSessions = (
 
   const entries = new Map<string, Entry>()
   // Reads under way. One that a change overtook is not kept, and nobody who asks later shares it.
-  const reading = new Map<string, Promise<Session | null>>()
+  const reading = new Map<string, Promise<SessionRecord | null>>()
   const forget = (id: string | undefined): void => {
     if (id === undefined) {
       entries.clear()
@@ -63,13 +63,13 @@ export const cachedSessions = (
   }
   const stop = watch.call(store, forget)
 
-  const keep = (id: string, session: Session, readMs: number): void => {
+  const keep = (id: string, session: SessionRecord, readMs: number): void => {
     entries.delete(id)
     if (entries.size >= capacity) entries.delete(entries.keys().next().value as string)
     entries.set(id, { session, readMs })
   }
 
-  const read = (id: string): Promise<Session | null> => {
+  const read = (id: string): Promise<SessionRecord | null> => {
     // Aged from before the question: what the store did meanwhile may not be in its answer.
     const readMs = monotonicNow()
     const asked = (async () => store.get(id))()

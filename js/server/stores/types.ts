@@ -4,7 +4,7 @@
 import type { Algorithm, ReserveVerdict } from '../../common/types.ts'
 
 /** A registered device key (PROTOCOL.md, R88). Times are Unix milliseconds. */
-export type Session = {
+export type SessionRecord = {
   /** 22 base64url characters; a compatible label takes any text. */
   id: string
   userId: string
@@ -30,15 +30,15 @@ export type Session = {
 export interface SessionStore {
   /** Whether sessions live no longer than this process: none of them can have outlived a replay store then. */
   readonly volatile?: boolean
-  get(id: string): Promise<Session | null>
+  get(id: string): Promise<SessionRecord | null>
   /** Reads past what is kept in front of the store for a moment. Absent: `get` always does. */
-  reread?(id: string): Promise<Session | null>
+  reread?(id: string): Promise<SessionRecord | null>
   /** Resolves to false, and changes nothing, where the id is taken. */
-  create(session: Session): Promise<boolean>
+  create(session: SessionRecord): Promise<boolean>
   /** Resolves to whether the session exists; the first reason and time are kept. */
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
   /** Every session of a user, revoked ones too. */
-  listByUser(userId: string): Promise<Session[]>
+  listByUser(userId: string): Promise<SessionRecord[]>
   /**
    * Compare-and-set of the key: resolves to false where `expectedKey` is not the present one or the session is revoked. With
    * `atMs` the present key becomes `previous`, replaced at that time.

@@ -4,13 +4,13 @@
 import { badArgument } from '../../core/args.ts'
 
 /** partOf checks that an option has the functions it is used for, or throws ERR_INVALID_ARGUMENT. */
-export const partOf = (value: unknown, functions: readonly string[], hint: string): void => {
+export function partOf(value: unknown, functions: readonly string[], hint: string): void {
   const isObject = typeof value === 'object' && value !== null
   if (!isObject || !functions.every((name) => typeof Reflect.get(value, name) === 'function')) throw badArgument(hint)
 }
 
-/** signerOf checks a ServerSigner, or throws ERR_INVALID_ARGUMENT. */
-export const signerOf = (signer: unknown): void => {
+/** checkSigner checks a ServerSigner, or throws ERR_INVALID_ARGUMENT. */
+export function checkSigner(signer: unknown): void {
   const hint = 'signer must have keyId, publicKey (32 bytes) and sign(); serverKeyFile makes one'
   partOf(signer, ['sign'], hint)
   const { keyId, publicKey } = signer as { keyId: unknown; publicKey?: { length?: unknown } }
@@ -18,12 +18,12 @@ export const signerOf = (signer: unknown): void => {
 }
 
 /** functionOf checks an option that is a function where there is one, or throws ERR_INVALID_ARGUMENT. */
-export const functionOf = (value: unknown, name: string): void => {
+export function functionOf(value: unknown, name: string): void {
   if (value !== undefined && typeof value !== 'function') throw badArgument(`${name} must be a function`)
 }
 
 /** callHook calls a hook of the application: one that throws, or whose promise rejects, changes nothing and ends no process. */
-export const callHook = (call: () => unknown): void => {
+export function callHook(call: () => unknown): void {
   try {
     const answer = call()
     // An async function is a hook as well; nobody else would hear its rejection.

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: MIT
-// Nothing the gateway waits for may hang it: stores, signers, bodies and handlers all have a deadline.
+// Deadlines. No store, signer, body or handler that the gateway waits for can hang it.
 
-/** DeadlineError says that something did not answer in time. */
+import type { ServerSigner } from '../types.ts'
+
+/** A wait that took longer than its deadline. */
 export class DeadlineError extends Error {
   override name = 'DeadlineError'
 }
 
 /**
- * within gives what `work` gives, or rejects with a DeadlineError after `ms`. A synchronous throw of `work` becomes a
- * rejection; what comes after the deadline is dropped.
+ * Resolves to the result of `work`. Rejects with a DeadlineError after `ms` milliseconds, and drops a result that comes
+ * later. An exception of `work` becomes a rejection. `name` is the subject of the error's message.
  */
-export const within = <T>(ms: number, what: string, work: () => T | PromiseLike<T>): Promise<T> =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new DeadlineError(`${what} did not answer within ${ms} ms`)), ms)
+export function within<T>(ms: number, name: string, work: () => T | PromiseLike<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new DeadlineError(`${name} did not answer within ${ms} ms`)), ms)
     const settle = (finish: () => void) => {
       clearTimeout(timer)
       finish()
@@ -26,15 +28,29 @@ export const within = <T>(ms: number, what: string, work: () => T | PromiseLike<
       settle(() => reject(error))
     }
   })
+}
 
-/** Listen calls back once, at once where it has happened already; it gives the way to stop listening. */
+/**
+ * Signs bytes. Rejects with a DeadlineError when the signer needs more than `ms` milliseconds. A signer that returns the
+ * signature itself, and no promise, costs no timer.
+ */
+export function signWithin(
+  ms: number,
+  signer: Pick<ServerSigner, 'sign'>,
+  bytes: Uint8Array
+): Uint8Array | Promise<Uint8Array> {
+  const signature = signer.sign(bytes)
+  return signature instanceof Uint8Array ? signature : within(ms, 'the signer', () => signature)
+}
+
+/** Calls `listener` once: when the bell rings, or at once if it has rung. Returns the function that stops listening. */
 export type Listen = (listener: () => void) => () => void
 
-/** Bell rings once: what an AbortSignal does, at the price of a function call. */
+/** A signal that is given once. It does the work of an AbortSignal at the cost of a function call. */
 export type Bell = { ring(): void; listen: Listen }
 
-/** createBell makes a bell that has not rung. */
-export const createBell = (): Bell => {
+/** Returns a bell that has not rung. */
+export function createBell(): Bell {
   const listeners = new Set<() => void>()
   let hasRung = false
   return {

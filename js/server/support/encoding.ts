@@ -5,45 +5,61 @@
 import * as crypto from 'node:crypto'
 
 /** decodeExact reads base64 (padded) or base64url (unpadded); undefined for any spelling its own encoder would not write (R8). */
-export const decodeExact = (text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined => {
+export function decodeExact(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
   const bytes = Buffer.from(text, alphabet)
   return bytes.toString(alphabet) === text ? bytes : undefined
 }
 
 /** encodeText writes bytes as base64 (padded) or base64url (unpadded). */
-export const encodeText = (bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
+export function encodeText(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
+}
 
 // One call instead of three objects, where this Node has it (20.12 and later).
 const hashOnce = (crypto as { hash?: (algorithm: string, data: Uint8Array | string, encoding: 'buffer') => Buffer })
   .hash
 
+const ID_BYTES = 16
+
+/** Returns 128 random bits as 22 base64url characters (R68). */
+export function randomId(): string {
+  return crypto.randomBytes(ID_BYTES).toString('base64url')
+}
+
 /** sha256 hashes bytes or the UTF-8 of a text. */
-export const sha256 = (bytes: Uint8Array | string): Uint8Array =>
-  hashOnce ? hashOnce('sha256', bytes, 'buffer') : crypto.createHash('sha256').update(bytes).digest()
+export function sha256(bytes: Uint8Array | string): Uint8Array {
+  return hashOnce ? hashOnce('sha256', bytes, 'buffer') : crypto.createHash('sha256').update(bytes).digest()
+}
 
 /** isSameBytes compares in constant time for a given length (R28). */
-export const isSameBytes = (one: Uint8Array, other: Uint8Array): boolean =>
-  one.length === other.length && crypto.timingSafeEqual(one, other)
+export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && crypto.timingSafeEqual(one, other)
+}
 
 /** escapeText makes a text safe for logs and screens: printable ASCII, the rest escaped, one to one (R9). */
-export const escapeText = (text: string): string =>
-  /^[\x20-\x5b\x5d-\x7e]*$/.test(text)
+export function escapeText(text: string): string {
+  return /^[\x20-\x5b\x5d-\x7e]*$/.test(text)
     ? text
     : text.replace(/[^\x20-\x7e]|\\/g, (unit) =>
         unit === '\\' ? '\\\\' : `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
       )
+}
 
 /** isText tells whether a string is protocol text: 1 to 128 bytes of UTF-8, no control characters, no lone surrogate (R6). */
-export const isText = (value: unknown): value is string =>
-  typeof value === 'string' &&
-  value.length > 0 &&
-  value.length <= 128 &&
-  !/[\u0000-\u001f\u007f]/.test(value) &&
-  !/\p{Cs}/u.test(value) &&
-  Buffer.byteLength(value) <= 128
+export function isText(value: unknown): value is string {
+  return (
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= 128 &&
+    !/[\u0000-\u001f\u007f]/.test(value) &&
+    !/\p{Cs}/u.test(value) &&
+    Buffer.byteLength(value) <= 128
+  )
+}
 
 const EMPTY = new Uint8Array(0)
 
 /** emptyBytes is the one empty payload. */
-export const emptyBytes = (): Uint8Array => EMPTY
+export function emptyBytes(): Uint8Array {
+  return EMPTY
+}

@@ -12,7 +12,7 @@ const QUOTE = 0x22
 const BACKSLASH = 0x5c
 
 // The index after the closing quote, or -1. An escaped quote has an odd number of backslashes before it.
-const endOfString = (text: string, start: number): number => {
+function endOfString(text: string, start: number): number {
   let at = start
   for (;;) {
     at = text.indexOf('"', at + 1)
@@ -26,7 +26,7 @@ const endOfString = (text: string, start: number): number => {
 // One spelling a number: no sign, no leading zero, no fraction, no exponent.
 const WHOLE = /(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y
 
-const parseMembers = (text: string): Map<string, string | number> | undefined => {
+function parseMembers(text: string): Map<string, string | number> | undefined {
   const members = new Map<string, string | number>()
   let at = 0
   const skip = (): number => {
@@ -68,7 +68,7 @@ const parseMembers = (text: string): Map<string, string | number> | undefined =>
   return at === text.length ? members : undefined
 }
 
-const readMembers = (body: Uint8Array): Map<string, string | number> | undefined => {
+function readMembers(body: Uint8Array): Map<string, string | number> | undefined {
   try {
     // ignoreBOM leaves a byte order mark in the text, where it is refused like any other character.
     return parseMembers(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body))
@@ -81,11 +81,11 @@ const readMembers = (body: Uint8Array): Map<string, string | number> | undefined
  * readFlatObject reads UTF-8 JSON (no byte order mark) that is one object of strings with all of `required` and any of
  * `optional`; undefined for everything else, duplicate and unknown names included. The result has no prototype.
  */
-export const readFlatObject = <Required extends string, Optional extends string = never>(
+export function readFlatObject<Required extends string, Optional extends string = never>(
   body: Uint8Array,
   required: readonly Required[],
   optional: readonly Optional[] = []
-): ({ [Name in Required]: string } & { [Name in Optional]?: string }) | undefined => {
+): ({ [Name in Required]: string } & { [Name in Optional]?: string }) | undefined {
   const members = readMembers(body)
   if (!members) return undefined
   const known: readonly string[] = [...required, ...optional]
@@ -95,10 +95,10 @@ export const readFlatObject = <Required extends string, Optional extends string 
 }
 
 /** readOptionalMembers reads the same for members that may all be absent, each a string or a whole number. */
-export const readOptionalMembers = <Kinds extends { readonly [name: string]: 'string' | 'number' }>(
+export function readOptionalMembers<Kinds extends { readonly [name: string]: 'string' | 'number' }>(
   body: Uint8Array,
   kinds: Kinds
-): { [Name in keyof Kinds]?: Kinds[Name] extends 'string' ? string : number } | undefined => {
+): { [Name in keyof Kinds]?: Kinds[Name] extends 'string' ? string : number } | undefined {
   const members = readMembers(body)
   if (!members) return undefined
   for (const [name, value] of members) if (!Object.hasOwn(kinds, name) || typeof value !== kinds[name]) return undefined

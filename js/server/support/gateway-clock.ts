@@ -9,7 +9,7 @@ export type GatewayClock = {
 
 // Monotonic since start, so that a wall clock set back does not reach the gateway. One set forward is followed: a machine
 // that slept or booted with a wrong clock would otherwise stay behind the other gateways of its label until a restart.
-const systemTime = (): (() => number) => {
+function systemTime(): () => number {
   let base = Date.now() - performance.now()
   return () => {
     const elapsed = performance.now()
@@ -19,7 +19,7 @@ const systemTime = (): (() => number) => {
 }
 
 /** createGatewayClock reads `source` (the system by default) and never gives less than it gave before. */
-export const createGatewayClock = (source: () => number = systemTime()): GatewayClock => {
+export function createGatewayClock(source: () => number = systemTime()): GatewayClock {
   let last = 0
   return {
     now() {

@@ -14,7 +14,7 @@ const createHistogram = (bounds: readonly number[]): Histogram => ({
   count: 0
 })
 
-const observe = (histogram: Histogram, value: number): void => {
+function observe(histogram: Histogram, value: number): void {
   let at = 0
   while (at < histogram.bounds.length && value > (histogram.bounds[at] as number)) at++
   histogram.counts[at] = (histogram.counts[at] as number) + 1
@@ -22,7 +22,7 @@ const observe = (histogram: Histogram, value: number): void => {
   histogram.count++
 }
 
-const writeHistogram = (name: string, labels: string, { bounds, counts, sum, count }: Histogram): string[] => {
+function writeHistogram(name: string, labels: string, { bounds, counts, sum, count }: Histogram): string[] {
   const join = labels === '' ? '' : `${labels},`
   const only = labels === '' ? '' : `{${labels}}`
   let below = 0
@@ -72,7 +72,7 @@ export type Metrics = {
 }
 
 /** createMetrics makes an empty set of counters. */
-export const createMetrics = (): Metrics => {
+export function createMetrics(): Metrics {
   const counters = new Map<string, Map<string, number>>()
   const passes = new Map<string, Map<string, { count: number }>>()
   const stages = new Map<string, Histogram>()

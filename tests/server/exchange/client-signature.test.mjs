@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { createECDH, generateKeyPairSync, sign } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { isAcceptableKey, verifySignature } from '../../dist/server/client-signature.js'
+import { isAcceptableKey, verifySignature } from '../../../dist/server/client-signature.js'
 import { core, createKey, createWorld, enrol, openAnswer } from '../kit.mjs'
 
-const vectors = (name) => JSON.parse(readFileSync(new URL(`../vectors/${name}`, import.meta.url), 'utf8'))
+const vectors = (name) => JSON.parse(readFileSync(new URL(`../../vectors/${name}`, import.meta.url), 'utf8'))
 const hex = (text) => new Uint8Array(Buffer.from(text, 'hex'))
 const FIELD = 0xffffffff00000001000000000000000000000000ffffffffffffffffffffffffn
 const ORDER = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n
@@ -208,9 +208,9 @@ test('B11 every changed payload byte is noticed, under one and the same envelope
 })
 
 test('B13 secrets are compared by constant-time functions only', () => {
-  const read = (name) => readFileSync(new URL(`../../js/server/${name}.ts`, import.meta.url), 'utf8')
-  assert.match(read('encoding'), /isSameBytes[\s\S]*timingSafeEqual\(one, other\)/)
-  const compare = /const isRight = (.*)/.exec(read('enrollment'))[1]
+  const read = (name) => readFileSync(new URL(`../../../js/server/${name}.ts`, import.meta.url), 'utf8')
+  assert.match(read('support/encoding'), /isSameBytes[\s\S]*timingSafeEqual\(one, other\)/)
+  const compare = /const isRight = (.*)/.exec(read('enrollment/endpoints'))[1]
   assert.match(compare, /isSameBytes\(hashCode\(/)
 })
 

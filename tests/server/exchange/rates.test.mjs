@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryReplayStore } from 'countersign/server'
-import { createBuckets, sourceOf } from '../../dist/server/exchange/rates.js'
+import { createBuckets, sourceOf } from '../../../dist/server/exchange/rates.js'
 import { createWorld, enrol } from '../kit.mjs'
 
 test('K1 a bucket gives its burst, then its rate, and tells the wait', () => {

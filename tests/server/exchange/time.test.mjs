@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryReplayStore, memorySessionStore } from 'countersign/server'
-import { expiryOf } from '../../dist/server/exchange/checks.js'
-import { createGatewayClock } from '../../dist/server/support/gateway-clock.js'
+import { expiryOf } from '../../../dist/server/exchange/checks.js'
+import { createGatewayClock } from '../../../dist/server/support/gateway-clock.js'
 import { core, createFakeClock, createWorld, enrol, openAnswer, startMs } from '../kit.mjs'
 
 const DAY = 86_400_000

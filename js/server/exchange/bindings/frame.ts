@@ -2,14 +2,9 @@
 // The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The envelope is judged as soon as it
 // is whole, before more of the body is read (R47).
 
+import { MAX_ENVELOPE } from '../../../common/protocol.ts'
 import { emptyBytes } from '../../support/encoding.ts'
 import type { Inbound } from '../../types.ts'
-
-/** The media type of a frame. */
-export const FRAME_TYPE = 'application/vnd.countersign.v1'
-
-/** An envelope is at most this long (R30). */
-export const MAX_ENVELOPE = 1024
 
 const MAGIC = [0x43, 0x53, 0x01]
 const FIELDS = 3
@@ -18,7 +13,7 @@ const FIELDS = 3
  * envelopeEnd gives the length of the envelope that `bytes` begin with; undefined while that needs more bytes; 0 where no
  * further byte can make it one. It only finds the end: the core judges what is inside.
  */
-export const envelopeEnd = (bytes: Uint8Array): number | undefined => {
+export function envelopeEnd(bytes: Uint8Array): number | undefined {
   for (let at = 0; at < MAGIC.length; at++) {
     if (at >= bytes.length) return undefined
     if (bytes[at] !== MAGIC[at]) return 0
@@ -44,7 +39,7 @@ export const envelopeEnd = (bytes: Uint8Array): number | undefined => {
  * readEnvelope reads a body until its envelope is whole, cannot become one, or the body ends. `head` is what there is of
  * it, `rest` the part of the payload that came along.
  */
-export const readEnvelope = async (inbound: Inbound): Promise<{ head: Uint8Array; rest: Uint8Array }> => {
+export async function readEnvelope(inbound: Inbound): Promise<{ head: Uint8Array; rest: Uint8Array }> {
   let bytes = emptyBytes()
   for (;;) {
     const end = envelopeEnd(bytes)

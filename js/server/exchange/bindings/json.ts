@@ -20,14 +20,14 @@ const OPTIONAL = ['payloadBytes', 'traceId'] as const
 
 const malformed = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
 
-const readTime = (text: string): number => {
+function readTime(text: string): number {
   const value = Number(text)
   if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) throw malformed('timestampMs is not a canonical decimal number')
   if (!Number.isSafeInteger(value)) throw new CountersignError('ERR_BAD_TIMESTAMP')
   return value
 }
 
-const readBytes = (text: string, name: string, size?: number): Uint8Array => {
+function readBytes(text: string, name: string, size?: number): Uint8Array {
   const bytes = decodeExact(text, 'base64')
   if (!bytes) throw new CountersignError('ERR_BAD_BASE64', { detail: name })
   if (size !== undefined && bytes.length !== size) throw new CountersignError('ERR_BAD_FIELD_SIZE', { detail: name })
@@ -38,11 +38,7 @@ const readBytes = (text: string, name: string, size?: number): Uint8Array => {
  * readJson turns a whole body into the envelope it stands for: what goes on is read back out of the bytes whose signature
  * will be checked (R11). It throws a malformed error, or a usage error of the core for a text that is none.
  */
-export const readJson = (
-  core: Core,
-  body: Uint8Array,
-  label: string
-): { envelope: Uint8Array; payload: Uint8Array } => {
+export function readJson(core: Core, body: Uint8Array, label: string): { envelope: Uint8Array; payload: Uint8Array } {
   const members = readFlatObject(body, REQUIRED, OPTIONAL)
   if (!members) throw malformed('the body must be one flat object with exactly the expected strings')
   if (members.traceId !== undefined && !isText(members.traceId)) throw malformed('traceId')
@@ -62,7 +58,7 @@ export const readJson = (
 }
 
 /** writeJson writes a signed answer. */
-export const writeJson = (answer: {
+export function writeJson(answer: {
   protocolVersion: string
   requestId: string
   timestampMs: number
@@ -70,8 +66,8 @@ export const writeJson = (answer: {
   payload: Uint8Array
   payloadHash: Uint8Array
   signature: Uint8Array
-}): string =>
-  JSON.stringify({
+}): string {
+  return JSON.stringify({
     protocolVersion: answer.protocolVersion,
     requestId: answer.requestId,
     timestampMs: String(answer.timestampMs),
@@ -80,3 +76,4 @@ export const writeJson = (answer: {
     payloadHash: encodeText(answer.payloadHash, 'base64'),
     signature: encodeText(answer.signature, 'base64')
   })
+}

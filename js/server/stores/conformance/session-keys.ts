@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a SessionStore does when a session changes its key or its name (PROTOCOL.md, R121, R122 and R124).
 
-import type { Session, SessionStore } from '../../types.ts'
+import type { SessionRecord, SessionStore } from '../../types.ts'
 import { type ConformanceAssert, type checker, plain, randomKey, startMs } from './kit.ts'
 
 const OLD = (): Uint8Array => new Uint8Array(32).fill(7)
@@ -12,9 +12,9 @@ const es256 = () => ({ algorithm: 'es256' as const, publicKey: new Uint8Array(65
 export const sessionKeyConformance = (
   check: ReturnType<typeof checker<'sessions'>>,
   assert: ConformanceAssert,
-  session: (id: string, changes?: Partial<Session>) => Session
+  session: (id: string, changes?: Partial<SessionRecord>) => SessionRecord
 ): void => {
-  const found = async (sessions: SessionStore, id: string): Promise<Session> =>
+  const found = async (sessions: SessionStore, id: string): Promise<SessionRecord> =>
     (await sessions.get(id)) ?? Promise.reject(new Error(`${id} is not there`))
 
   check('a key is replaced only against the present one', async (sessions) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The suite of SessionStore (PROTOCOL.md, R88 and R89).
 
-import type { Session, SessionStore } from '../../types.ts'
+import type { SessionRecord, SessionStore } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
@@ -15,7 +15,7 @@ import {
 } from './kit.ts'
 import { sessionKeyConformance } from './session-keys.ts'
 
-const session = (id: string, changes: Partial<Session> = {}): Session => ({
+const session = (id: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
   id,
   userId: 'u1',
   algorithm: 'ed25519',
@@ -34,7 +34,7 @@ export const sessionConformance = (
   options: ConformanceOptions = {}
 ): void => {
   const check = checker(test, makeStores, 'sessions', options)
-  const found = async (sessions: SessionStore, id: string): Promise<Session> => {
+  const found = async (sessions: SessionStore, id: string): Promise<SessionRecord> => {
     const session = await sessions.get(id)
     if (!session) throw new Error(`${id} is not there`)
     return session

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import type { Database, RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
-import { randomId } from '../../enrollment/enroll.ts'
+import { randomId } from '../../support/encoding.ts'
 import type { EventPage, EventStore, StoredEvent } from '../../types.ts'
 import type { Changes } from './changes.ts'
 

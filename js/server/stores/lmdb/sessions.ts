@@ -3,13 +3,13 @@
 
 import type { RootDatabase } from 'lmdb'
 import { encodeText } from '../../support/encoding.ts'
-import type { Session, SessionStore } from '../../types.ts'
+import type { SessionRecord, SessionStore } from '../../types.ts'
 import type { Changes } from './changes.ts'
 
 // Bytes as text: what a decoder gives back may lie in memory that the next read writes over.
-type Kept = Omit<Session, 'publicKey' | 'previous'> & {
+type Kept = Omit<SessionRecord, 'publicKey' | 'previous'> & {
   publicKey: string
-  previous?: Omit<NonNullable<Session['previous']>, 'publicKey'> & { publicKey: string }
+  previous?: Omit<NonNullable<SessionRecord['previous']>, 'publicKey'> & { publicKey: string }
 }
 
 const keepKey = <Key extends { publicKey: Uint8Array }>(key: Key) => ({
@@ -20,11 +20,11 @@ const giveKey = <Key extends { publicKey: string }>(key: Key) => ({
   ...key,
   publicKey: new Uint8Array(Buffer.from(key.publicKey, 'base64url'))
 })
-const keep = ({ previous, ...session }: Session): Kept => ({
+const keep = ({ previous, ...session }: SessionRecord): Kept => ({
   ...keepKey(session),
   ...(previous ? { previous: keepKey(previous) } : {})
 })
-const give = ({ previous, ...kept }: Kept): Session => ({
+const give = ({ previous, ...kept }: Kept): SessionRecord => ({
   ...giveKey(kept),
   ...(previous ? { previous: giveKey(previous) } : {})
 })

@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
-import { randomId } from '../../enrollment/enroll.ts'
+import { randomId } from '../../support/encoding.ts'
 import type { EventStore, StoredEvent } from '../../types.ts'
 import { createTellers } from '../watchers.ts'
 

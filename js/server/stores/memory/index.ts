@@ -7,12 +7,15 @@ import type { Core, ReplayGuard } from '../../../common/types.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
 import { loadCore } from '../../../core/index.ts'
 import { isSameBytes } from '../../support/encoding.ts'
-import type { CodeStore, ReplayStore, Session, SessionStore } from '../../types.ts'
+import type { CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createCodeStore } from '../codes.ts'
 import { memoryRecords } from '../record-table.ts'
 import { createTellers } from '../watchers.ts'
 
-const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonNullable<Session['previous']> => ({
+const previousOf = (
+  { algorithm, publicKey }: SessionRecord,
+  replacedMs: number
+): NonNullable<SessionRecord['previous']> => ({
   algorithm,
   publicKey,
   replacedMs
@@ -27,10 +30,10 @@ const previousOf = ({ algorithm, publicKey }: Session, replacedMs: number): NonN
  * ```
  */
 export const memorySessionStore = (): SessionStore => {
-  const sessions = new Map<string, Session>()
+  const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
   const tellers = createTellers()
-  const copy = (session: Session): Session => {
+  const copy = (session: SessionRecord): SessionRecord => {
     const { previous, publicKey } = session
     const copied = { ...session, publicKey: publicKey.slice() }
     return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
@@ -56,7 +59,7 @@ export const memorySessionStore = (): SessionStore => {
       }
       return session !== undefined
     },
-    listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as Session)),
+    listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as SessionRecord)),
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false

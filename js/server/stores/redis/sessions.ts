@@ -3,7 +3,7 @@
 
 import type { Algorithm } from '../../../common/types.ts'
 import { encodeText } from '../../support/encoding.ts'
-import type { Session, SessionStore } from '../../types.ts'
+import type { SessionRecord, SessionStore } from '../../types.ts'
 import { type Run, script } from './scripts.ts'
 
 const FIELDS = [
@@ -81,7 +81,7 @@ const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 const keyText = (key: Uint8Array): string => encodeText(key, 'base64url')
 const keyBytes = (text: string | undefined): Uint8Array => new Uint8Array(Buffer.from(text ?? '', 'base64url'))
 
-const wordsOf = ({ publicKey, previous, ...rest }: Session): string[] => {
+const wordsOf = ({ publicKey, previous, ...rest }: SessionRecord): string[] => {
   const fields: Record<string, string | number | undefined> = { ...rest, publicKey: keyText(publicKey) }
   if (previous) {
     fields.previousAlgorithm = previous.algorithm
@@ -91,7 +91,7 @@ const wordsOf = ({ publicKey, previous, ...rest }: Session): string[] => {
   return FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [name, String(fields[name])]))
 }
 
-const sessionOf = (reply: unknown): Session | null => {
+const sessionOf = (reply: unknown): SessionRecord | null => {
   const values = reply as (string | null)[]
   const fields: Fields = Object.fromEntries(
     FIELDS.flatMap((name, at) => (values[at] == null ? [] : [[name, values[at]]]))
@@ -103,7 +103,7 @@ const sessionOf = (reply: unknown): Session | null => {
     userId,
     algorithm: algorithm as Algorithm,
     publicKey: keyBytes(fields.publicKey),
-    status: status as Session['status'],
+    status: status as SessionRecord['status'],
     createdMs: Number(fields.createdMs),
     lastSeenMs: Number(fields.lastSeenMs),
     ...(revokedMs === undefined ? {} : { revokedMs: Number(revokedMs) }),
@@ -131,7 +131,8 @@ export const redisSessions = (
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
-  const get = async (id: string): Promise<Session | null> => sessionOf(await run(readScript, [keyOf(id)], [...FIELDS]))
+  const get = async (id: string): Promise<SessionRecord | null> =>
+    sessionOf(await run(readScript, [keyOf(id)], [...FIELDS]))
 
   return {
     get,
