@@ -14,6 +14,7 @@ const lines = (count, text = '//') => `${text}\n`.repeat(count)
 test('the tree keeps its rules', () => {
   const { tree, ratchet, pending } = readTree()
   assert.ok(tree.files(/^js\//).length > 100, 'the tree was read')
+  assert.ok(protocolRules(tree).rules.length > 100, 'the rules of PROTOCOL.md were found')
   const found = breaches(tree, { ratchet }).filter(({ rule }) => !pending.includes(rule))
   assert.deepEqual(found.map(textOf), [])
 })
