@@ -6,7 +6,8 @@ import { lineOf } from './tree.mjs'
 // What is smaller says too little to be the same thing twice.
 const MIN_NODES = 10
 const MIN_TEXT = 8
-const MIN_NUMBER = 1000
+/** Units, and the protocol's limit. Any other number may be equal by chance: 60,000 is a limit here and a pause there. */
+const KNOWN_NUMBER = /^(SECOND|MINUTE|HOUR|DAY|WEEK)(_MS)?$|^[KMG]I?B$|ENVELOPE/i
 
 /** Computes a number that is written as a product or a sum; undefined for everything else. */
 const numberOf = (node) => {
@@ -63,8 +64,7 @@ const shapeOf = (root) => {
 /** Gives what makes two declarations the same thing; undefined for what is too small to say. */
 const keyOf = (name, value) => {
   const number = numberOf(value)
-  // A number is the same thing only under the same name: 60,000 is a limit here and a pause there.
-  if (number !== undefined) return number >= MIN_NUMBER ? `${name} = ${number}` : undefined
+  if (number !== undefined) return KNOWN_NUMBER.test(name) ? `number ${number}` : undefined
   if (ts.isStringLiteralLike(value)) return value.text.length >= MIN_TEXT ? `text ${value.text}` : undefined
   const written = shapeOf(value)
   return written.length >= MIN_NODES ? written.join(' ') : undefined
@@ -82,15 +82,14 @@ export const repeats = {
   name: 'repeats',
   check(tree, report) {
     const found = new Map()
+    // A platform variant may say the same as its twin: nothing imports it by its path.
     for (const [path, source] of tree.sources(/^js\/.*(?<!\.node)\.ts$/)) {
-      // A platform variant says the same as its twin on purpose.
-      const thing = path.replace(/\.node\.ts$/, '.ts')
       for (const [name, value] of source.statements.flatMap(declarationsOf)) {
         const key = keyOf(name.text, value)
         if (!key) continue
         const first = found.get(key)
-        if (!first) found.set(key, { path, thing, name: name.text })
-        else if (first.thing !== thing) {
+        if (!first) found.set(key, { path, name: name.text })
+        else if (first.path !== path) {
           report(path, lineOf(name), `${name.text} is ${first.name} of ${first.path} again; let one file export it`)
         }
       }
