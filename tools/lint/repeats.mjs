@@ -7,7 +7,7 @@ import { lineOf } from './tree.mjs'
 const MIN_NODES = 10
 const MIN_TEXT = 8
 /** Units, and the protocol's limit. Any other number may be equal by chance: 60,000 is a limit here and a pause there. */
-const KNOWN_NUMBER = /^(SECOND|MINUTE|HOUR|DAY|WEEK)(_MS)?$|^[KMG]I?B$|ENVELOPE/i
+const KNOWN_NUMBER = /^(SECOND|MINUTE|HOUR|DAY|WEEK)(_MS)?$|^[KMG]I?B$|^(MAX_)?ENVELOPE(_BYTES|_LIMIT)?$/i
 
 /** Computes a number that is written as a product or a sum; undefined for everything else. */
 const numberOf = (node) => {
@@ -83,7 +83,10 @@ export const repeats = {
   check(tree, report) {
     const found = new Map()
     // A platform variant may say the same as its twin: nothing imports it by its path.
-    for (const [path, source] of tree.sources(/^js\/.*(?<!\.node)\.ts$/)) {
+    const sources = tree.sources(/^js\/.*(?<!\.node)\.ts$/)
+    // Common ground comes first: what stands there is the one that the others repeat.
+    const isCommon = ([path]) => /\/common\//.test(path)
+    for (const [path, source] of [...sources.filter(isCommon), ...sources.filter((file) => !isCommon(file))]) {
       for (const [name, value] of source.statements.flatMap(declarationsOf)) {
         const key = keyOf(name.text, value)
         if (!key) continue
