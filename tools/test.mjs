@@ -53,7 +53,7 @@ const style = {
 const steps = {
   build: [[node, 'tools/build.mjs']],
   format: [[node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.']],
-  layers: [[node, 'tools/check-layers.mjs']],
+  lint: [[node, 'tools/lint/main.mjs']],
   native: [
     ['cmake', '--preset', 'dev'],
     ['cmake', '--build', '--preset', 'dev', '--parallel', jobs],
