@@ -7,7 +7,6 @@ import * as dpop from 'dpop'
 import * as jose from 'jose'
 import { Randomness } from '../dist/client/random.js'
 // What the client hashes payloads and makes ids with; the package does not export them.
-import { digest } from '../dist/client/transport/digest.js'
 
 const { subtle } = webcrypto
 const PAYLOAD_BYTES = 1024

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-export type { RequestOptions } from './client/call-options.ts'
+export type { Progress, RequestOptions, Schedule } from './client/call-options.ts'
 export { type Client, connect, type Reply } from './client/client.ts'
 export type {
   Carrier,
@@ -18,13 +18,11 @@ export { emailEnrollment, storageReport } from './client/lazy.ts'
 export type { ConnectOptions, Logger } from './client/options.ts'
 export type { ClientEvents, Opened } from './client/runtime.ts'
 export type { ClockCorrection, ClockView } from './client/server-clock.ts'
-export type { ClientState } from './client/session/device-session.ts'
-export type { Register, Registration } from './client/session/enroll.ts'
-export type { Code, EmailEnrollmentOptions, Enrollable } from './client/session/enroll-by-email.ts'
+export type { ClientState } from './client/session/client-state.ts'
+export type { Code, EmailEnrollmentOptions, Enrollable, Register, Registration } from './client/session/enroll.ts'
 export type { SessionInfo } from './client/session/session-list.ts'
-export type { Timings } from './client/transport/exchange.ts'
 export type { SignedFetchInit } from './client/transport/fetch-target.ts'
-export type { Progress } from './client/transport/http.ts'
+export type { Timings } from './client/transport/types.ts'
 export {
   CountersignError,
   type CountersignErrorInit,
@@ -33,7 +31,7 @@ export {
   isCountersignError,
   type RetryRule
 } from './common/errors.ts'
-export type { FillRandom, Schedule } from './common/platform.ts'
+export type { FillRandom } from './common/platform.ts'
 export type { StageEvent } from './common/stage-events.ts'
 export type {
   Algorithm,

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
-// What a caller hands to one call, read once and checked before anything is sent.
+// What a caller hands to one call, read once and checked before anything is sent, and the limits it sets.
 
 import { CountersignError } from '../common/errors.ts'
-import { encodeJson, encodeText } from '../common/text.ts'
+import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
-import { badArgument, copyOf, textOf } from '../core/args.ts'
-import { type ClientSettings, functionOf, timeoutOf } from './options.ts'
-import type { HttpBinding } from './transport/bindings/binding.ts'
-import type { Call } from './transport/exchange.ts'
-import type { Progress } from './transport/http.ts'
+import { badArgument, copyOf, functionOf, textOf, timeoutOf } from '../core/args.ts'
+
+/** Told while a body arrives; byte counts only, since nothing of it has been verified yet. */
+export type Progress = { receivedBytes: number; totalBytes: number | undefined }
 
 export type RequestOptions = {
   signal?: AbortSignal | null | undefined
@@ -23,9 +22,12 @@ export type RequestOptions = {
 const RESERVED = /^(?:cs\.(?!action_secret$)|http\.|sha256:)| /
 
 /** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
-export function checkType({ allowTypes }: Pick<ClientSettings, 'allowTypes'>, type: unknown): void {
+export function checkType(
+  { allowTypes }: { allowTypes?: ((type: string) => boolean) | undefined },
+  type: unknown
+): void {
   if (RESERVED.test(textOf(type, 'type'))) throw new CountersignError('ERR_RESERVED_TYPE')
-  if (!allowTypes(type as string)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+  if (allowTypes?.(type as string) === false) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
 /** bytesOfPayload copies a caller's payload (R92), text as UTF-8; throws usage errors. */
@@ -37,26 +39,10 @@ export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
 }
 
 /** payloadOf copies a caller's payload (R92), text as UTF-8; throws ERR_PAYLOAD_TOO_LARGE and usage errors. */
-export function payloadOf({ maxPayload }: ClientSettings, payload: BytesLike | string | undefined): Bytes {
+export function payloadOf({ maxPayload }: { maxPayload: number }, payload: BytesLike | string | undefined): Bytes {
   const bytes = bytesOfPayload(payload)
   if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return bytes
-}
-
-/** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
-export function ownCall(
-  { settings, binding }: { readonly settings: ClientSettings; readonly binding: HttpBinding },
-  type: string,
-  members?: object
-): Call {
-  return {
-    type,
-    payload: members ? encodeJson(members) : new Uint8Array(0),
-    binding,
-    idempotencyKey: undefined,
-    isSafe: true,
-    timeoutMs: settings.timeoutMs
-  }
 }
 
 export function idempotencyKeyOf(key: unknown): string | undefined {
@@ -72,7 +58,7 @@ export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | 
 }
 
 /** readRequest reads the options of a call; throws usage errors. */
-export function readRequest(settings: ClientSettings, options: RequestOptions) {
+export function readRequest(settings: { timeoutMs: number }, options: RequestOptions) {
   const { signal, timeoutMs, idempotencyKey, onProgress } = options
   return {
     signal: signalOf(signal),
@@ -80,4 +66,74 @@ export function readRequest(settings: ClientSettings, options: RequestOptions) {
     idempotencyKey: idempotencyKeyOf(idempotencyKey),
     onProgress: onProgress === undefined ? undefined : functionOf(onProgress, 'onProgress')
   }
+}
+
+const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
+
+/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
+export type Schedule = (run: () => void, afterMs: number) => () => void
+
+export const schedule: Schedule = (run, afterMs) => {
+  const timer = startTimer(run, afterMs)
+  return () => stopTimer(timer)
+}
+
+/** What may end a call before it is done; `ends` are those of every call of one client, for close(). */
+export type CallLimits = {
+  readonly signal: AbortSignal | undefined
+  readonly timeoutMs: number
+  readonly schedule: Schedule
+  readonly ends: Set<(error: CountersignError) => void>
+}
+
+/**
+ * withinLimits runs work and settles as it does, unless the caller aborts, time runs out or the client is closed: then it
+ * rejects at once, with ERR_ABORTED, ERR_TIMEOUT or ERR_CLOSED, which is also the reason of the signal that work gets.
+ */
+export function withinLimits<T>(limits: CallLimits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const { signal, timeoutMs, schedule, ends } = limits
+    const controller = new AbortController()
+    const leave = (): void => {
+      cancel()
+      ends.delete(end)
+      signal?.removeEventListener('abort', abort)
+    }
+    const end = (error: CountersignError): void => {
+      leave()
+      reject(error)
+      controller.abort(error)
+    }
+    const abort = (): void => end(new CountersignError('ERR_ABORTED', { cause: signal?.reason }))
+    const cancel = schedule(() => end(new CountersignError('ERR_TIMEOUT')), timeoutMs)
+    if (signal?.aborted) return abort()
+    ends.add(end)
+    signal?.addEventListener('abort', abort)
+    work(controller.signal).then(
+      (value) => {
+        leave()
+        resolve(value)
+      },
+      (error) => {
+        leave()
+        reject(error)
+      }
+    )
+  })
+}
+
+/** pause waits, or rejects with the signal's reason as soon as that aborts. */
+export function pause(schedule: Schedule, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (): void => {
+      cancel()
+      reject(signal.reason)
+    }
+    const cancel = schedule(() => {
+      signal.removeEventListener('abort', stop)
+      resolve()
+    }, ms)
+    if (signal.aborted) return stop()
+    signal.addEventListener('abort', stop)
+  })
 }

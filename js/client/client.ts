@@ -2,25 +2,31 @@
 
 import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
-import { copyOf, optionsOf, textOf } from '../core/args.ts'
-import { checkType, idempotencyKeyOf, ownCall, payloadOf, type RequestOptions, readRequest } from './call-options.ts'
+import { copyOf, functionOf, optionsOf, textOf } from '../core/args.ts'
+import {
+  checkType,
+  idempotencyKeyOf,
+  payloadOf,
+  type RequestOptions,
+  readRequest,
+  withinLimits
+} from './call-options.ts'
 import type { ClientEvent, ConnectionView, EventsOptions } from './events/types.ts'
 import { canSign } from './keys/device-key.ts'
 import { describeKey, type KeyInfo, type KeyLevel, levelOf } from './keys/key-info.ts'
-import type { Session } from './keys/key-record.ts'
+import type { Session } from './keys/key-vault.ts'
 import type { StorageReport } from './keys/storage-report.ts'
 import { loadChanges, loadHeader, storageReport } from './lazy.ts'
-import { withinLimits } from './limits.ts'
-import { type ConnectOptions, functionOf, readOptions } from './options.ts'
+import { type ConnectOptions, readOptions } from './options.ts'
 import { type ClientEvents, ClientRuntime, type Opened } from './runtime.ts'
 import type { ClockView } from './server-clock.ts'
-import type { ClientState } from './session/device-session.ts'
+import type { ClientState } from './session/client-state.ts'
 import type { Register } from './session/enroll.ts'
 import type { SessionInfo } from './session/session-list.ts'
 import { splitFrame } from './transport/bindings/frame.ts'
-import { makeCall } from './transport/call.ts'
-import { type Answer, type Call, signFrame } from './transport/exchange.ts'
+import { makeCall, ownCall, signFrame } from './transport/exchange.ts'
 import { readTarget, type SignedFetchInit } from './transport/fetch-target.ts'
+import type { Answer, Call } from './transport/types.ts'
 
 /** A verified answer of the application. */
 export type Reply = Omit<Answer, 'response'>
@@ -107,7 +113,7 @@ export class Client {
   async fetch(input: string | URL | Request, init: SignedFetchInit = {}): Promise<Response> {
     const { settings } = this.#runtime
     const target = readTarget(settings.origin, input, init)
-    if (!settings.allowTypes(target.line)) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
+    if (settings.allowTypes?.(target.line) === false) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
     const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
     const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)
     const http = await loadHeader()

@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../common/errors.ts'
 import type { StorageReport } from './keys/storage-report.ts'
-import type { EmailEnrollmentOptions, Enrollable } from './session/enroll-by-email.ts'
+import type { EmailEnrollmentOptions, Enrollable } from './session/enroll.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })

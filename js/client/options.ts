@@ -6,8 +6,20 @@ import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import * as platform from '../common/platform.ts'
 import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from '../common/types.ts'
-import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from '../core/args.ts'
+import {
+  badArgument,
+  copyOf,
+  finiteOf,
+  functionOf,
+  integerOf,
+  labelOf,
+  optionsOf,
+  textOf,
+  timeOf,
+  timeoutOf
+} from '../core/args.ts'
 import type { WasmSource } from '../core/load.ts'
+import { type Schedule, schedule } from './call-options.ts'
 import { Randomness } from './random.ts'
 
 /** Where a client tells what nobody waits for: a failed note of the clock, a listener that threw. No bytes of messages. */
@@ -62,13 +74,12 @@ export type ConnectOptions = {
   /** Fills the buffer with secure random bytes, as crypto.getRandomValues does, or gives a new one of that length. */
   random?: platform.FillRandom
   /** Timers, for tests with a clock of their own. */
-  schedule?: platform.Schedule
+  schedule?: Schedule
   logger?: Logger
 }
 
 export type ServerKey = { id: string; publicKey: Bytes; notBefore?: number; notAfter?: number }
 
-const MAX_TIMER_MS = 2 ** 31 - 1
 const MIB = 2 ** 20
 const MAX_KEYS = 64
 
@@ -103,17 +114,6 @@ export function resolveUrl(value: unknown, origin: string): URL {
   // Assigning the empty query drops a bare question mark too.
   if (url.search === '') url.search = ''
   return url
-}
-
-/** functionOf checks that an argument is a function. */
-export function functionOf<T>(value: T, name: string): T {
-  if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
-  return value
-}
-
-/** timeoutOf checks a time limit in milliseconds. */
-export function timeoutOf(value: unknown): number {
-  return integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
 }
 
 const listOf = (value: unknown, name: string): unknown[] => {
@@ -241,7 +241,7 @@ const readers = {
   retries: or(2, (value, name) => integerOf(value, 0, 10, name)),
   maxPayload: or(8 * MIB, bytesUpTo),
   safeTypes: or<ReadonlySet<unknown>>(new Set(), (value, name) => new Set(listOf(value, name))),
-  allowTypes: or<(type: string) => boolean>(() => true, policyOf),
+  allowTypes: or<((type: string) => boolean) | undefined>(undefined, policyOf),
   trustLocalClock: or(false, flagOf),
   wasm: (value: ConnectOptions['wasm']) => value,
   fetch: or<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
@@ -249,7 +249,7 @@ const readers = {
   now: or(platform.wallNow, clockOf),
   monotonicNow: or(platform.monotonicNow, clockOf),
   random: or(platform.fillRandom, functionOf),
-  schedule: or(platform.schedule, functionOf),
+  schedule: or(schedule, functionOf),
   logger: or<Logger | undefined>(undefined, loggerOf)
 } satisfies { readonly [Name in keyof Required<ConnectOptions>]: unknown }
 

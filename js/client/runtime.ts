@@ -2,27 +2,29 @@
 // What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
+import { DAY_MS } from '../common/protocol.ts'
 import { type StageEvent, stagesOf } from '../common/stage-events.ts'
 import type { Stored } from '../common/types.ts'
 import { type ClientCore, loadClientCore } from '../core/client-core.ts'
 import { EventStreams } from './events/index.ts'
 import type { ConnectionView, EventsHost } from './events/types.ts'
-import type { RecordState, Session } from './keys/key-record.ts'
+import type { RecordState, Session } from './keys/key-vault.ts'
 import { KeyVault } from './keys/key-vault.ts'
 import { loadChanges } from './lazy.ts'
 import { Listeners } from './listeners.ts'
 import type { ClientSettings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './server-clock.ts'
-import { type ClientState, DeviceSession } from './session/device-session.ts'
+import type { ClientState } from './session/client-state.ts'
+import { DeviceSession } from './session/device-session.ts'
 import type { Register } from './session/enroll.ts'
 import type { Tabs } from './tabs.ts'
 import { probe, probeCall } from './transport/ask-time.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
 import { requestBinding } from './transport/bindings/choose.ts'
-import { makeCall } from './transport/call.ts'
-import { type Answer, type Call, type CallContext, openAnswer, type Trust } from './transport/exchange.ts'
+import { makeCall, openAnswer } from './transport/exchange.ts'
 import { isRefusal, refusalOf } from './transport/refusals.ts'
+import type { Answer, Call, CallContext, Trust } from './transport/types.ts'
 import { ServerKeys } from './trust/server-keys.ts'
 
 /** What `client.on` tells. */
@@ -253,7 +255,8 @@ export class ClientRuntime implements EventsHost {
     if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
     if (notes) this.deviceSession.note(notes, "the server's time could not be stored")
-    this.trust.look()
+    const nowMs = this.clock.view().now()
+    if (!(Math.abs(nowMs - this.trust.askedMs) < DAY_MS)) this.trust.askToday(nowMs)
     // Nobody waits for it: what fails is asked again by the request that needs it.
     if (this.clock.shouldAsk()) this.#synchronise().catch(() => {})
   }

@@ -3,7 +3,7 @@
 // nothing here (SECURITY.md, "Code that runs before countersign"). keys.ts and digest.ts do the same with WebCrypto. Nothing is
 // called, and nothing is read that an environment makes on first use.
 
-const { crypto, performance, setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
+const { crypto, performance } = globalThis
 const getRandomValues = crypto?.getRandomValues?.bind(crypto)
 
 /** Whether this environment has secure random numbers. */
@@ -21,11 +21,3 @@ export const wallNow: () => number = Date.now
 
 /** A clock that never steps, in milliseconds from an origin of its own. */
 export const monotonicNow: () => number = performance.now.bind(performance)
-
-/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
-export type Schedule = (run: () => void, afterMs: number) => () => void
-
-export const schedule: Schedule = (run, afterMs) => {
-  const timer = startTimer(run, afterMs)
-  return () => stopTimer(timer)
-}

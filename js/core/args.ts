@@ -100,10 +100,23 @@ export function optionsOf<T>(value: T, name: string): T {
   return value
 }
 
+/** functionOf checks that an argument is a function. */
+export function functionOf<T>(value: T, name: string): T {
+  if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
+  return value
+}
+
 /** timeOf checks a time: an integer of milliseconds from 0 to 2^53-1, or ERR_INVALID_TIME. */
 export function timeOf(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw badArgument(name, 'ERR_INVALID_TIME')
   return value as number
+}
+
+const MAX_TIMER_MS = 2 ** 31 - 1
+
+/** timeoutOf checks a time limit in milliseconds. */
+export function timeoutOf(value: unknown): number {
+  return integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
 }
 
 /** integerOf checks an integer from `least` to `most`, or ERR_INVALID_ARGUMENT. */

@@ -1,15 +1,42 @@
 // SPDX-License-Identifier: MIT
-// The part of the core that a client needs; core.ts adds the rest. Apart, so that a page does not download the rest.
+// The part of the core that a client needs; index.ts adds the rest, which a page does not download.
 
+import { CORE_BYTES, hashNow } from '#hash-source'
 import { clientSource } from '#wasm-source'
+import { CountersignError } from '../common/errors.ts'
+import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type * as T from '../common/types.ts'
-import type { Bytes, BytesLike } from '../common/types.ts'
-import { bytesOf, lengthOf, sizedBytesOf } from './args.ts'
-import { buildFrame, openEnvelope } from './frames.ts'
-import { Clock, hashOf } from './handles.ts'
+import type {
+  Algorithm,
+  Bytes,
+  BytesLike,
+  ClockEstimate,
+  ClockSource,
+  CoreClock,
+  RoundTrip,
+  Sha256Stream
+} from '../common/types.ts'
+import {
+  badArgument,
+  bytesOf,
+  finiteOf,
+  integerOf,
+  labelOf,
+  lengthOf,
+  optionsOf,
+  partOf,
+  sizedBytesOf,
+  timeOf
+} from './args.ts'
+import { openEnvelope } from './frames.ts'
 import { loadWasm, type WasmSource } from './load.ts'
-import { beginRequest, writeMessage } from './signing-input.ts'
-import type { Wasm } from './wasm.ts'
+import { PIECE, type Wasm } from './wasm.ts'
+
+// Taken once, when the module loads: a script that replaces it later changes nothing here.
+const subtleDigest = globalThis.crypto?.subtle?.digest?.bind(globalThis.crypto.subtle)
+
+/** A longer hash would hold up whatever else is to be done. */
+const NOW_BYTES = 65536
 
 /** The calls of the core that a client makes; PROTOCOL.md says what each does, types.ts what it takes. */
 export class ClientCore
@@ -32,38 +59,71 @@ export class ClientCore
 {
   readonly version = '0.1.0'
   /** @internal */
-  readonly w: Wasm
+  readonly wasm: Wasm
 
-  constructor(w: Wasm) {
-    this.w = w
+  constructor(wasm: Wasm) {
+    this.wasm = wasm
   }
 
   sha256(bytes: BytesLike): Bytes {
-    return hashOf(this.w, bytesOf(bytes, 'bytes'))
+    return hashOf(this.wasm, bytesOf(bytes, 'bytes'))
+  }
+
+  /**
+   * Returns the SHA-256 of bytes that nobody else can change meanwhile: at once for small ones, so that no promise of the
+   * platform holds up the hot path, and as a promise for large ones.
+   */
+  digest(bytes: Bytes): Bytes | Promise<Bytes> {
+    if (bytes.length <= CORE_BYTES) return this.sha256(bytes)
+    if (hashNow && bytes.length <= NOW_BYTES) return new Uint8Array(hashNow(bytes))
+    return subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))
   }
 
   requestSigningInput(fields: T.RequestFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'request', fields))
+    return this.wasm.out(writeMessage(this.wasm, 'request', fields))
   }
 
   responseSigningInput(fields: T.ResponseFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'response', fields))
+    return this.wasm.out(writeMessage(this.wasm, 'response', fields))
   }
 
   enrollSigningInput(fields: T.EnrollFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'enroll', fields))
+    return this.wasm.out(writeMessage(this.wasm, 'enroll', fields))
   }
 
   rotateSigningInput(fields: T.RotateFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'rotate', fields))
+    return this.wasm.out(writeMessage(this.wasm, 'rotate', fields))
   }
 
   beginRequest(fields: T.RequestFields): { requestId: string; signingInput: Bytes } {
-    return beginRequest(this.w, fields)
+    const { wasm } = this
+    const given = optionsOf(fields, 'fields')
+    // Every request passes here, so its fields are taken one by one.
+    const { label, protocolVersion = 'v1', deviceSessionId, messageType, requestId } = given
+    const timestampMs = timeOf(given.timestampMs, 'timestampMs')
+    const hash = sizedBytesOf(given.payloadHash, 32, 'payloadHash')
+    labelOf(label)
+    wasm.begin().put(hash)
+    const size = wasm.call.begin_request(
+      timestampMs,
+      wasm.text(label, 'label'),
+      wasm.text(protocolVersion, 'protocolVersion'),
+      wasm.text(deviceSessionId, 'deviceSessionId'),
+      wasm.text(messageType, 'messageType'),
+      wasm.text(requestId, 'requestId')
+    )
+    return { signingInput: wasm.out(wasm.check(size)), requestId: wasm.outAscii(wasm.number(0), wasm.number(1)) }
   }
 
   buildFrame(parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }): Bytes {
-    return buildFrame(this.w, parts)
+    const { wasm } = this
+    const { signingInput, keyId, signature, payload } = optionsOf(parts, 'parts')
+    const input = bytesOf(signingInput, 'signingInput')
+    const signed = sizedBytesOf(signature, 64, 'signature')
+    const rest = payload === undefined ? undefined : bytesOf(payload, 'payload')
+    if (lengthOf(input) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
+    wasm.begin().put(signed)
+    return wasm.out(wasm.check(wasm.call.write_envelope(wasm.put(input), wasm.text(keyId, 'keyId', 0))), rest)
   }
 
   openEnvelope(
@@ -71,31 +131,222 @@ export class ClientCore
     payloadHash: BytesLike,
     options: T.OpenOptions
   ): { resultCode: string; timestampMs: number } {
-    return openEnvelope(this.w, bytesOf(envelope, 'envelope'), payloadHash, options)
+    return openEnvelope(this.wasm, bytesOf(envelope, 'envelope'), payloadHash, options)
   }
 
   verifyEd25519(publicKey: BytesLike, message: BytesLike, signature: BytesLike): boolean {
-    const { w } = this
+    const { wasm } = this
     const key = sizedBytesOf(publicKey, 32, 'publicKey')
     const [bytes, signed] = [bytesOf(message, 'message'), bytesOf(signature, 'signature')]
     if (lengthOf(signed) !== 64) return false
-    return w.large(96 + lengthOf(bytes), false, () => {
-      w.put(key)
-      w.put(signed)
-      return w.call.verify_ed25519(w.put(bytes)) === 1
+    return wasm.large(96 + lengthOf(bytes), false, () => {
+      wasm.put(key)
+      wasm.put(signed)
+      return wasm.call.verify_ed25519(wasm.put(bytes)) === 1
     })
   }
 
   isAcceptableEd25519Key(publicKey: BytesLike): boolean {
     const key = bytesOf(publicKey, 'publicKey')
     if (lengthOf(key) !== 32) return false
-    this.w.begin().put(key)
-    return this.w.call.is_acceptable_ed25519_key() === 1
+    this.wasm.begin().put(key)
+    return this.wasm.call.is_acceptable_ed25519_key() === 1
   }
 
   createClock(): T.CoreClock {
-    return new Clock(this.w)
+    return new Clock(this.wasm)
   }
+}
+
+/** The kinds of signing inputs. */
+export type SigningKind = T.SigningFields['kind']
+type MessageLayout = {
+  readonly texts: readonly string[]
+  readonly bytes: 'payloadHash' | 'publicKey'
+  readonly numbers: readonly ('timestampMs' | 'sequence' | 'algorithm')[]
+}
+
+/** In the order of the C++ enum. */
+export const KINDS: readonly SigningKind[] = ['request', 'response', 'event', 'enroll', 'rotate']
+export const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
+const MAX_KEY = 128
+
+// In the order of wasm/bindings.cpp: numbers, the hash or key, texts.
+export const MESSAGES: { readonly [Kind in SigningKind]: MessageLayout } = {
+  request: {
+    numbers: ['timestampMs'],
+    texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
+    bytes: 'payloadHash'
+  },
+  response: {
+    numbers: ['timestampMs'],
+    texts: ['label', 'protocolVersion', 'requestId', 'resultCode'],
+    bytes: 'payloadHash'
+  },
+  event: {
+    numbers: ['timestampMs', 'sequence'],
+    texts: ['label', 'protocolVersion', 'deviceSessionId', 'eventType', 'eventId'],
+    bytes: 'payloadHash'
+  },
+  enroll: { numbers: ['algorithm'], texts: ['label', 'challengeId', 'email'], bytes: 'publicKey' },
+  rotate: { numbers: ['algorithm'], texts: ['label', 'deviceSessionId', 'requestId'], bytes: 'publicKey' }
+}
+
+const numberOf = (name: MessageLayout['numbers'][number], value: unknown): number => {
+  if (name === 'timestampMs') return timeOf(value, name)
+  if (name === 'sequence') return integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
+  const index = ALGORITHMS.indexOf(value as Algorithm)
+  if (index < 0) throw badArgument("algorithm must be 'ed25519' or 'es256'")
+  return index
+}
+
+const fieldBytesOf = (name: MessageLayout['bytes'], value: unknown): Uint8Array => {
+  if (name === 'payloadHash') return sizedBytesOf(value, 32, name)
+  const key = bytesOf(value, name)
+  // Whether it fits is checked by the core, which knows the size that belongs to the algorithm.
+  if (lengthOf(key) > MAX_KEY) throw new CountersignError('ERR_BAD_PUBLIC_KEY')
+  return key
+}
+
+/** writeMessage writes a signing input to the core's result and gives its size; throws what is wrong with the fields. */
+export function writeMessage(wasm: Wasm, kind: SigningKind, fields: object): number {
+  const { numbers, texts, bytes } = MESSAGES[kind]
+  const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
+  // A getter may run code of the caller's, which may call the core: all are read before the buffer is used.
+  const values: unknown[] = []
+  for (const name of texts) values.push(given[name])
+  const args: number[] = []
+  for (const name of numbers) args.push(numberOf(name, given[name]))
+  const field = fieldBytesOf(bytes, given[bytes])
+  labelOf(values[0])
+  const size = wasm.begin().put(field)
+  if (bytes === 'publicKey') args.push(size)
+  for (let index = 0; index < texts.length; index++) {
+    const name = texts[index] as string
+    const value = values[index]
+    args.push(wasm.text(value === undefined && name === 'protocolVersion' ? 'v1' : value, name))
+  }
+  return wasm.check(wasm.call[`write_${kind}` as 'write_request'](...args))
+}
+
+/** Handle names an object of the core; use after free() throws ERR_FREED, a second free() does nothing. */
+export class Handle {
+  protected readonly wasm: Wasm
+  #handle: number
+  readonly #release: (handle: number) => number
+
+  constructor(wasm: Wasm, handle: number, release: (handle: number) => number) {
+    this.wasm = wasm
+    this.#handle = handle
+    this.#release = release
+    wasm.watch(this, () => release(handle))
+  }
+
+  protected get handle(): number {
+    if (this.#handle < 0) throw new CountersignError('ERR_FREED')
+    return this.#handle
+  }
+
+  free(): void {
+    if (this.#handle < 0) return
+    const handle = this.#handle
+    this.#handle = -1
+    this.wasm.unwatch(this)
+    if (!this.wasm.hasTrapped) this.#release(handle)
+  }
+}
+
+const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
+
+/** The tracker of the server's time. */
+export class Clock extends Handle implements CoreClock {
+  constructor(wasm: Wasm) {
+    super(wasm, wasm.call.clock_new(), wasm.call.clock_free)
+  }
+
+  addRoundTrip(sample: RoundTrip & { replace?: boolean }): boolean {
+    const { sentMs, receivedMs, serverMs, replace = false } = optionsOf(sample, 'sample')
+    const sent = finiteOf(sentMs, 'sentMs')
+    const received = finiteOf(receivedMs, 'receivedMs')
+    const server = timeOf(serverMs, 'serverMs')
+    const { wasm, handle } = this
+    return wasm.check(wasm.call.clock_add_round_trip(handle, sent, received, server, replace === true ? 1 : 0)) === 1
+  }
+
+  addEvent(sample: { receivedMs: number; serverMs: number }): boolean {
+    const { receivedMs, serverMs } = optionsOf(sample, 'sample')
+    const received = finiteOf(receivedMs, 'receivedMs')
+    const server = timeOf(serverMs, 'serverMs')
+    return this.wasm.check(this.wasm.call.clock_add_event(this.handle, received, server)) === 1
+  }
+
+  addStored(sample: { monotonicMs: number; serverMs: number; errorMs: number }): void {
+    const { monotonicMs, serverMs, errorMs } = optionsOf(sample, 'sample')
+    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
+    const server = finiteOf(serverMs, 'serverMs')
+    const error = finiteOf(errorMs, 'errorMs')
+    this.wasm.check(this.wasm.call.clock_start_stored(this.handle, monotonic, server, error))
+  }
+
+  noteWall(sample: { monotonicMs: number; wallMs: number }): boolean {
+    const { monotonicMs, wallMs } = optionsOf(sample, 'sample')
+    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
+    const wall = finiteOf(wallMs, 'wallMs')
+    return this.wasm.check(this.wasm.call.clock_note_wall(this.handle, monotonic, wall)) === 1
+  }
+
+  estimate(monotonicMs: number): ClockEstimate {
+    const { wasm } = this
+    const source = wasm.check(wasm.call.clock_estimate(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
+    wasm.begin()
+    return {
+      offsetMs: wasm.number(0),
+      errorMs: wasm.number(1),
+      ageMs: wasm.number(2),
+      source: SOURCES[source] as ClockSource
+    }
+  }
+
+  stamp(monotonicMs: number): number {
+    const { wasm } = this
+    wasm.check(wasm.call.clock_stamp(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
+    return wasm.begin().number(0)
+  }
+
+  reset(): void {
+    this.wasm.check(this.wasm.call.clock_reset(this.handle))
+  }
+}
+
+/** A hash in progress. digest() ends it; one that is given up is freed when it is collected. */
+export class Sha256 extends Handle implements Sha256Stream {
+  constructor(wasm: Wasm) {
+    super(wasm, wasm.check(wasm.call.sha256_new()), wasm.call.sha256_free)
+  }
+
+  update(chunk: BytesLike): this {
+    const bytes = bytesOf(chunk, 'chunk')
+    const length = lengthOf(bytes)
+    const { wasm, handle } = this
+    for (let from = 0; from < length; from += PIECE) {
+      wasm.check(wasm.begin().call.sha256_update(handle, wasm.put(partOf(bytes, from, Math.min(from + PIECE, length)))))
+    }
+    return this
+  }
+
+  digest(): Bytes {
+    const { wasm, handle } = this
+    const hash = wasm.out(wasm.check(wasm.call.sha256_finish(handle)))
+    this.free()
+    return hash
+  }
+}
+
+/** Returns the SHA-256 of what bytesOf returned. */
+export function hashOf(wasm: Wasm, bytes: Uint8Array): Bytes {
+  return lengthOf(bytes) > PIECE
+    ? new Sha256(wasm).update(bytes).digest()
+    : wasm.out(wasm.begin().call.sha256(wasm.put(bytes)))
 }
 
 /** loadClientCore is loadCore for the part that a client needs; the whole core's file serves it as well. */

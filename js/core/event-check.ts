@@ -23,18 +23,18 @@ const NONE = -1
 
 /** judgeEvent makes all checks of an event whose payload was hashed; throws the error of the first that refuses. */
 export function checkEvent(
-  w: Wasm,
+  wasm: Wasm,
   envelope: Uint8Array,
   payloadHash: Uint8Array,
   rules: EventRules
 ): Omit<OpenedEvent, 'payload'> {
-  w.begin().put(payloadHash)
-  const size = w.put(envelope)
-  const label = w.text(rules.label, 'label')
-  const session = w.text(rules.session, 'deviceSessionId')
-  const stream = w.text(rules.stream, 'stream')
-  w.trust(rules.keys)
+  wasm.begin().put(payloadHash)
+  const size = wasm.put(envelope)
+  const label = wasm.text(rules.label, 'label')
+  const session = wasm.text(rules.session, 'deviceSessionId')
+  const stream = wasm.text(rules.stream, 'stream')
+  wasm.trust(rules.keys)
   const { timeFloorMs, last = NONE, sinceMs, window = [NONE, 0, 0] as const } = rules
-  w.check(w.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
-  return { eventType: w.textAt(2), sequence: w.number(1), timestampMs: w.number(0), eventId: w.textAt(4) }
+  wasm.check(wasm.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
+  return { eventType: wasm.textAt(2), sequence: wasm.number(1), timestampMs: wasm.number(0), eventId: wasm.textAt(4) }
 }

@@ -3,19 +3,19 @@
 
 import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
+import { hashOf } from './client-core.ts'
 import { checkEvent } from './event-check.ts'
 import { parseHead, readTrust } from './frames.ts'
-import { hashOf } from './handles.ts'
 import type { Wasm } from './wasm.ts'
 
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
 
 /** eventId makes the id of an event at its place; throws ERR_INVALID_TEXT and usage errors. */
-export function eventId(w: Wasm, stream: string, sequence: number, eventType: string): string {
+export function eventId(wasm: Wasm, stream: string, sequence: number, eventType: string): string {
   const place = sequenceOf(sequence, 'sequence')
-  w.begin()
-  const size = w.call.event_id(place, w.text(stream, 'stream'), w.text(eventType, 'eventType'))
-  return w.outAscii(0, w.check(size))
+  wasm.begin()
+  const size = wasm.call.event_id(place, wasm.text(stream, 'stream'), wasm.text(eventType, 'eventType'))
+  return wasm.outAscii(0, wasm.check(size))
 }
 
 const readEventRules = (options: EventOptions) => {
@@ -31,10 +31,10 @@ const readEventRules = (options: EventOptions) => {
 }
 
 /** openEvent makes all checks of an event in their order; throws the error of the first that refuses, and usage errors. */
-export function openEvent(w: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
+export function openEvent(wasm: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
   const frame = bytesOf(bytes, 'frame')
   const rules = readEventRules(options)
-  const size = parseHead(w, frame)
+  const size = parseHead(wasm, frame)
   const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-  return { ...checkEvent(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
+  return { ...checkEvent(wasm, partOf(frame, 0, size), hashOf(wasm, payload), rules), payload }
 }

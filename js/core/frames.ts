@@ -5,7 +5,6 @@ import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type {
-  Bytes,
   BytesLike,
   FrameParts,
   OpenedResponse,
@@ -15,7 +14,6 @@ import type {
 } from '../common/types.ts'
 import {
   badArgument,
-  bytesOf,
   copyOf,
   flagOf,
   labelOf,
@@ -26,7 +24,6 @@ import {
   textOf,
   timeOf
 } from './args.ts'
-import { hashOf } from './handles.ts'
 import type { TrustedKeyBytes, Wasm } from './wasm.ts'
 
 const MAX_KEYS = 64
@@ -34,64 +31,55 @@ const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000
 const TRUNCATED = -200
 
-export function parseHead(w: Wasm, frame: Uint8Array): number {
-  return checkSize(w, w.begin().call.parse_frame(putHead(w, frame)), frame)
+export function parseHead(wasm: Wasm, frame: Uint8Array): number {
+  return checkSize(wasm, wasm.begin().call.parse_frame(putHead(wasm, frame)), frame)
 }
 
 /** putHead adds what of a frame the core has to see: an envelope is at most this long. */
-const putHead = (w: Wasm, frame: Uint8Array): number =>
-  w.put(lengthOf(frame) > MAX_ENVELOPE ? partOf(frame, 0, MAX_ENVELOPE) : frame)
+const putHead = (wasm: Wasm, frame: Uint8Array): number =>
+  wasm.put(lengthOf(frame) > MAX_ENVELOPE ? partOf(frame, 0, MAX_ENVELOPE) : frame)
 
 /** checkSize checks a call's outcome: what ends too early in the head of a longer frame is an envelope that is too large. */
-const checkSize = (w: Wasm, size: number, frame: Uint8Array): number => {
+const checkSize = (wasm: Wasm, size: number, frame: Uint8Array): number => {
   if (size === TRUNCATED && lengthOf(frame) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
-  return w.check(size)
+  return wasm.check(size)
 }
 
-export function buildFrame(
-  w: Wasm,
-  parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }
-): Bytes {
-  const { signingInput, keyId, signature, payload } = optionsOf(parts, 'parts')
-  const input = bytesOf(signingInput, 'signingInput')
-  const signed = sizedBytesOf(signature, 64, 'signature')
-  const rest = payload === undefined ? undefined : bytesOf(payload, 'payload')
-  if (lengthOf(input) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
-  w.begin().put(signed)
-  return w.out(w.check(w.call.write_envelope(w.put(input), w.text(keyId, 'keyId', 0))), rest)
-}
-
-export function parseFrame(w: Wasm, frame: Uint8Array): FrameParts {
-  const size = parseHead(w, frame)
+export function parseFrame(wasm: Wasm, frame: Uint8Array): FrameParts {
+  const size = parseHead(wasm, frame)
   return {
-    signingInput: w.bytesAt(0),
-    keyId: w.textAt(2),
-    signature: w.bytesAt(4),
+    signingInput: wasm.bytesAt(0),
+    keyId: wasm.textAt(2),
+    signature: wasm.bytesAt(4),
     payload: copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
   }
 }
 
 export function openRequest(
-  w: Wasm,
+  wasm: Wasm,
   envelope: Uint8Array,
   options: { label: string; compatible?: boolean }
 ): ParsedRequest {
   const { label, compatible = false } = optionsOf(options, 'options')
   labelOf(label)
-  w.begin()
-  const size = w.call.open_request(putHead(w, envelope), w.text(label, 'label'), flagOf(compatible, 'compatible'))
-  const envelopeLength = checkSize(w, size, envelope)
-  const idempotencyKey = w.textAt(15)
+  wasm.begin()
+  const size = wasm.call.open_request(
+    putHead(wasm, envelope),
+    wasm.text(label, 'label'),
+    flagOf(compatible, 'compatible')
+  )
+  const envelopeLength = checkSize(wasm, size, envelope)
+  const idempotencyKey = wasm.textAt(15)
   return {
-    protocolVersion: w.textAt(7),
-    deviceSessionId: w.textAt(9),
-    messageType: w.textAt(11),
-    timestampMs: w.number(0),
-    requestId: w.textAt(13),
+    protocolVersion: wasm.textAt(7),
+    deviceSessionId: wasm.textAt(9),
+    messageType: wasm.textAt(11),
+    timestampMs: wasm.number(0),
+    requestId: wasm.textAt(13),
     ...(idempotencyKey === '' ? {} : { idempotencyKey }),
-    payloadHash: w.bytesAt(1),
-    signingInput: w.bytesAt(3),
-    signature: w.bytesAt(5),
+    payloadHash: wasm.bytesAt(1),
+    signingInput: wasm.bytesAt(3),
+    signature: wasm.bytesAt(5),
     envelopeLength
   }
 }
@@ -117,7 +105,7 @@ const readKeys = (keys: unknown): TrustedKeyBytes[] => {
   return read
 }
 
-/** What requests and events are judged by alike. */
+/** What answers and events are checked against alike. */
 export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
   const { label, keys, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
   const past = timeOf(pastMs, 'pastMs')
@@ -130,7 +118,7 @@ export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
   }
 }
 
-const readRules = (options: OpenOptions) => {
+export function readRules(options: OpenOptions) {
   const given = optionsOf(options, 'options')
   const { requestId, anyKey = false } = given
   const trust = readTrust(given)
@@ -139,31 +127,30 @@ const readRules = (options: OpenOptions) => {
 
 type Rules = ReturnType<typeof readRules>
 
-const open = (w: Wasm, envelope: Uint8Array, hash: Uint8Array, rules: Rules): Omit<OpenedResponse, 'payload'> => {
-  w.begin().put(hash)
-  const size = putHead(w, envelope)
-  const label = w.text(rules.label, 'label')
-  const requestId = w.text(rules.requestId, 'requestId')
-  w.trust(rules.keys)
+/** Makes all checks of an answer whose rules were read. @throws the error of the first check that refuses. */
+export function openRead(
+  wasm: Wasm,
+  envelope: Uint8Array,
+  hash: Uint8Array,
+  rules: Rules
+): Omit<OpenedResponse, 'payload'> {
+  wasm.begin().put(hash)
+  const size = putHead(wasm, envelope)
+  const label = wasm.text(rules.label, 'label')
+  const requestId = wasm.text(rules.requestId, 'requestId')
+  wasm.trust(rules.keys)
   const { anyKey, timeFloorMs, window } = rules
   const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
-  checkSize(w, w.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)
-  return { resultCode: w.textAt(1), timestampMs: w.number(0) }
+  checkSize(wasm, wasm.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)
+  return { resultCode: wasm.textAt(1), timestampMs: wasm.number(0) }
 }
 
 export function openEnvelope(
-  w: Wasm,
+  wasm: Wasm,
   envelope: Uint8Array,
   payloadHash: BytesLike,
   options: OpenOptions
 ): Omit<OpenedResponse, 'payload'> {
   const rules = readRules(options)
-  return open(w, envelope, sizedBytesOf(payloadHash, 32, 'payloadHash'), rules)
-}
-
-export function openResponse(w: Wasm, frame: Uint8Array, options: OpenOptions): OpenedResponse {
-  const rules = readRules(options)
-  const size = parseHead(w, frame)
-  const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-  return { ...open(w, partOf(frame, 0, size), hashOf(w, payload), rules), payload }
+  return openRead(wasm, envelope, sizedBytesOf(payloadHash, 32, 'payloadHash'), rules)
 }

@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT
-// The C++ core by itself: it signs nothing and talks to nobody, but makes and judges every byte of a message.
+// The C++ core by itself: it signs nothing and talks to nobody, but makes and checks every byte of a message.
 
 import { wholeSource } from '#wasm-source'
 import type * as T from '../common/types.ts'
-import type { Bytes, BytesLike } from '../common/types.ts'
-import { badArgument, bytesOf, labelOf, lengthOf } from './args.ts'
-import { ClientCore } from './client-core.ts'
+import type { Bytes, BytesLike, SigningFields } from '../common/types.ts'
+import { badArgument, bytesOf, copyOf, labelOf, lengthOf, partOf } from './args.ts'
+import {
+  ALGORITHMS,
+  ClientCore,
+  hashOf,
+  KINDS,
+  MESSAGES,
+  Sha256,
+  type SigningKind,
+  writeMessage
+} from './client-core.ts'
 import { eventId, openEvent } from './events.ts'
-import { openRequest, openResponse, parseFrame } from './frames.ts'
-import { Guard, Sha256, Trusted } from './handles.ts'
+import { openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
+import { Guard, Trusted } from './handles.ts'
 import { loadWasm, type WasmSource } from './load.ts'
-import { parseMessage, writeMessage } from './signing-input.ts'
 import type { Wasm } from './wasm.ts'
 
 export {
@@ -24,41 +32,41 @@ export type * from '../common/types.ts'
 export type { WasmSource } from './load.ts'
 
 class WholeCore extends ClientCore implements T.Core {
-  constructor(w: Wasm) {
-    super(w)
+  constructor(wasm: Wasm) {
+    super(wasm)
     // The file for pages has the same ABI and less in it.
-    if (!w.call.guard_new) throw badArgument('the file is countersign-client.wasm', 'ERR_VERSION_MISMATCH')
+    if (!wasm.call.guard_new) throw badArgument('the file is countersign-client.wasm', 'ERR_VERSION_MISMATCH')
   }
 
   createSha256(): T.Sha256Stream {
-    return new Sha256(this.w)
+    return new Sha256(this.wasm)
   }
 
   hmacSha256(key: BytesLike, message: BytesLike): Bytes {
-    const { w } = this
+    const { wasm } = this
     const [keyBytes, bytes] = [bytesOf(key, 'key'), bytesOf(message, 'message')]
     const size = lengthOf(keyBytes) + lengthOf(bytes)
-    return w.large(size, true, () => w.out(w.call.hmac_sha256(w.put(keyBytes), w.put(bytes))))
+    return wasm.large(size, true, () => wasm.out(wasm.call.hmac_sha256(wasm.put(keyBytes), wasm.put(bytes))))
   }
 
   verifyHmacSha256(key: BytesLike, message: BytesLike, tag: BytesLike): boolean {
-    const { w } = this
+    const { wasm } = this
     const [keyBytes, bytes, tagBytes] = [bytesOf(key, 'key'), bytesOf(message, 'message'), bytesOf(tag, 'tag')]
     if (lengthOf(tagBytes) !== 32) return false
-    const verify = () => w.call.verify_hmac_sha256(w.put(keyBytes), w.put(tagBytes), w.put(bytes)) === 1
-    return w.large(lengthOf(keyBytes) + lengthOf(bytes) + 32, true, verify)
+    const verify = () => wasm.call.verify_hmac_sha256(wasm.put(keyBytes), wasm.put(tagBytes), wasm.put(bytes)) === 1
+    return wasm.large(lengthOf(keyBytes) + lengthOf(bytes) + 32, true, verify)
   }
 
   eventSigningInput(fields: T.EventFields): Bytes {
-    return this.w.out(writeMessage(this.w, 'event', fields))
+    return this.wasm.out(writeMessage(this.wasm, 'event', fields))
   }
 
   openEvent(frame: BytesLike, options: T.EventOptions): T.OpenedEvent {
-    return openEvent(this.w, frame, options)
+    return openEvent(this.wasm, frame, options)
   }
 
   eventId(stream: string, sequence: number, eventType: string): string {
-    return eventId(this.w, stream, sequence, eventType)
+    return eventId(this.wasm, stream, sequence, eventType)
   }
 
   bindRequestId(fields: T.RequestFields): string {
@@ -66,38 +74,66 @@ class WholeCore extends ClientCore implements T.Core {
   }
 
   parseSigningInput(bytes: BytesLike): T.SigningFields {
-    return parseMessage(this.w, bytesOf(bytes, 'bytes'))
+    return parseMessage(this.wasm, bytesOf(bytes, 'bytes'))
   }
 
   parseFrame(bytes: BytesLike): T.FrameParts {
-    return parseFrame(this.w, bytesOf(bytes, 'bytes'))
+    return parseFrame(this.wasm, bytesOf(bytes, 'bytes'))
   }
 
   trustedKey(publicKey: BytesLike): T.TrustedKey {
-    return new Trusted(this.w, publicKey)
+    return new Trusted(this.wasm, publicKey)
   }
 
   openResponse(frame: BytesLike, options: T.OpenOptions): T.OpenedResponse {
-    return openResponse(this.w, bytesOf(frame, 'frame'), options)
+    const bytes = bytesOf(frame, 'frame')
+    // The options are checked before the frame is parsed, so that a usage error is not taken for a bad message.
+    const rules = readRules(options)
+    const size = parseHead(this.wasm, bytes)
+    const payload = copyOf(partOf(bytes, size, lengthOf(bytes)), 'frame')
+    return { ...openRead(this.wasm, partOf(bytes, 0, size), hashOf(this.wasm, payload), rules), payload }
   }
 
   openRequest(envelope: BytesLike, options: { label: string; compatible?: boolean }): T.ParsedRequest {
-    return openRequest(this.w, bytesOf(envelope, 'envelope'), options)
+    return openRequest(this.wasm, bytesOf(envelope, 'envelope'), options)
   }
 
   replayKey(label: string, deviceSessionId: string, requestId: string): Bytes {
-    const w = this.w.begin()
-    const size = w.call.replay_key(
-      w.text(labelOf(label), 'label'),
-      w.text(deviceSessionId, 'deviceSessionId'),
-      w.text(requestId, 'requestId')
+    const wasm = this.wasm.begin()
+    const size = wasm.call.replay_key(
+      wasm.text(labelOf(label), 'label'),
+      wasm.text(deviceSessionId, 'deviceSessionId'),
+      wasm.text(requestId, 'requestId')
     )
-    return w.out(w.check(size))
+    return wasm.out(wasm.check(size))
   }
 
   createReplayGuard(options: { capacity: number; sessionQuota?: number; floorMs?: number }): T.ReplayGuard {
-    return new Guard(this.w, options)
+    return new Guard(this.wasm, options)
   }
+}
+
+const readMessage = (wasm: Wasm, kind: SigningKind): SigningFields => {
+  const { numbers, texts, bytes } = MESSAGES[kind]
+  const fields: { [name: string]: unknown } = { kind }
+  let at = 0
+  for (const name of numbers) {
+    const value = wasm.number(at++)
+    fields[name] = name === 'algorithm' ? ALGORITHMS[value] : value
+  }
+  fields[bytes] = wasm.bytesAt(at)
+  for (const name of texts) {
+    at += 2
+    fields[name] = wasm.textAt(at)
+  }
+  return fields as SigningFields
+}
+
+/** parseMessage takes apart a signing input of any kind; throws what is malformed. */
+function parseMessage(wasm: Wasm, input: Uint8Array): SigningFields {
+  return wasm.large(lengthOf(input), false, () =>
+    readMessage(wasm, KINDS[wasm.check(wasm.call.parse_signing_input(wasm.put(input)))] as SigningKind)
+  )
 }
 
 const wholeCores = new WeakMap<Wasm, WholeCore>()

@@ -6,7 +6,7 @@ import { readQueueOptions } from './options.ts'
 import { IntentQueue } from './queue.ts'
 import type { IntentQueueOptions, QueueClient } from './types.ts'
 
-export type { IndexedDbStoreOptions } from '../client/keys/indexed-db.ts'
+export type { IndexedDbStoreOptions } from '../client/keys/key-store.ts'
 export type { IntentQueue } from './queue.ts'
 export { indexedDbIntents, memoryIntents } from './stores.ts'
 export type {

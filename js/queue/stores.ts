@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where intents are kept: IndexedDB in a page, memory in Node and in tests.
 
-import { createQueues, Database, type IndexedDbStoreOptions, withWebLock } from '../client/keys/indexed-db.ts'
+import { createQueues, Database, type IndexedDbStoreOptions, withWebLock } from '../client/keys/key-store.ts'
 import type { Intent, IntentStore } from './types.ts'
 
 type Kept = Omit<Intent, 'id'> & { name: string }

@@ -20,13 +20,13 @@ const owners = [
     what: 'crypto.subtle',
     pattern: /\bsubtle\b/,
     within: /^js\/(?!server\/)/,
-    only: /^js\/(client\/keys\/device-key|client\/transport\/digest|profiles\/common\/(hmac|aes-gcm))\.ts$/
+    only: /^js\/(core\/client-core|client\/keys\/device-key|profiles\/common\/(hmac|aes-gcm))\.ts$/
   },
   {
     what: 'IndexedDB',
     pattern: /\bindexedDB\b|\bIDB[A-Z]/,
     within: /^js\//,
-    only: /^js\/client\/keys\/indexed-db\.ts$/
+    only: /^js\/client\/keys\/key-store\.ts$/
   },
   {
     what: 'Node',

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A reader who is behind the stream asks for what it has missed, until it can go on with the others.
 
-import { pause } from '../limits.ts'
+import { pause } from '../call-options.ts'
 import { Backoff } from './backoff.ts'
 import { poll } from './carriers/poll.ts'
 import type { EventHub } from './event-hub.ts'

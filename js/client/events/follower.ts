@@ -2,7 +2,7 @@
 // One stream for all tabs: the leader hands on what it is sent, frame by frame, and every tab verifies it for itself.
 
 import type { Bytes } from '../../common/types.ts'
-import { pause } from '../limits.ts'
+import { pause } from '../call-options.ts'
 import type { TabMessage } from '../tabs.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import { pollInto } from './catch-up.ts'

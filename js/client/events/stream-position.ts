@@ -6,8 +6,7 @@ import { parseJson } from '../../common/text.ts'
 import type { Bytes, OpenedEvent } from '../../common/types.ts'
 import { checkEvent } from '../../core/event-check.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
-import { digest } from '../transport/digest.ts'
-import type { CallContext } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/types.ts'
 import type { ClientEvent, EventCursor } from './types.ts'
 
 /** Where the gateway stands: its stream, the number to come and the oldest one kept. */
@@ -109,8 +108,8 @@ export class StreamPosition {
     const { label } = settings
     const rules = { label, session: session.id, stream, timeFloorMs: clock.floorMs, sinceMs }
     const last = isOurs ? (this.#sequence ?? 0) : undefined
-    const hash = await digest(core, payload)
-    const opened = await trust.check((keys) => checkEvent(core.w, envelope, hash, { ...rules, keys, last }), false)
+    const hash = await core.digest(payload)
+    const opened = await trust.check((keys) => checkEvent(core.wasm, envelope, hash, { ...rules, keys, last }), false)
     return { ...opened, payload }
   }
 

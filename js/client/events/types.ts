@@ -4,10 +4,10 @@
 import type { CountersignError } from '../../common/errors.ts'
 import type { StageEvent } from '../../common/stage-events.ts'
 import type { Bytes } from '../../common/types.ts'
-import type { Session } from '../keys/key-record.ts'
+import type { Session } from '../keys/key-vault.ts'
 import type { ClientSettings } from '../options.ts'
 import type { Tabs } from '../tabs.ts'
-import type { CallContext } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/types.ts'
 
 /** A place in a session's stream of events: behind the event of that number. */
 export type EventCursor = { readonly stream: string; readonly sequence: number }

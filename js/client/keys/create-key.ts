@@ -4,8 +4,8 @@
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Algorithm, Stored } from '../../common/types.ts'
 import { type DeviceKey, isSameKey, newPair } from './device-key.ts'
-import { type Notes, type Session, usableKey } from './key-record.ts'
 import type { KeyVault } from './key-vault.ts'
+import { type Notes, type Session, usableKey } from './key-vault.ts'
 
 /** Where a new key goes to be tried. */
 type KeySlot = {
@@ -72,9 +72,9 @@ const create = async (vault: KeyVault, place: KeySlot): Promise<DeviceKey> => {
 export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
   return vault.locked(async (store, name) => {
     const found = await vault.read(store, name)
-    if (found.is === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
-    if (found.is === 'new') return found.key
-    if (found.is !== 'none') await store.delete(name)
+    if (found.kind === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
+    if (found.kind === 'new') return found.key
+    if (found.kind !== 'none') await store.delete(name)
     return create(vault, {
       put: (stored) => store.add(name, stored),
       get: () => store.get(name),

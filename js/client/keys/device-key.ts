@@ -2,7 +2,7 @@
 // The device key. Private keys are made with `extractable: false` and no code path exports one; the CryptoKey is reachable
 // from no public property of this package. The subtle functions are taken once, when the module loads.
 
-import { algorithms, isAlgorithm, SIGNATURE_BYTES } from '../../common/algorithms.ts'
+import { algorithms, SIGNATURE_BYTES } from '../../common/algorithms.ts'
 import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeJson, encodeText } from '../../common/text.ts'
@@ -105,7 +105,8 @@ export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceK
 /** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */
 export function keyOfRecord(record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined {
   const { key, publicKey, algorithm } = record
-  if (!isAlgorithm(algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm)) return undefined
+  if (!Object.hasOwn(algorithms, algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm))
+    return undefined
   const bytes = new Uint8Array(publicKey)
   return isPublicKey(algorithm, bytes) ? new DeviceKey(key, algorithm, bytes) : undefined
 }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
-// The store is the truth: a message of another tab says no more than that it is worth reading again.
+// The store is the truth: a message of another tab says no more than that it is worth reading again. client-state.ts lists
+// what leads from one state to the next.
 
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import { withinLimits } from '../call-options.ts'
 import { isSameKey } from '../keys/device-key.ts'
-import type { Notes, RecordState, Session } from '../keys/key-record.ts'
-import type { KeyVault } from '../keys/key-vault.ts'
-import { withinLimits } from '../limits.ts'
+import type { KeyVault, Notes, RecordState, Session } from '../keys/key-vault.ts'
 import type { ClientSettings } from '../options.ts'
 import { openTabs, type Tabs } from '../tabs.ts'
-
-/** Whether and why a client can or cannot send. */
-export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
+import { type ClientState, clientTransitions, type SessionEvent } from './client-state.ts'
 
 const refusalByState: { readonly [State in ClientState]: ErrorCode } = {
   ready: 'ERR_INTERNAL',
@@ -21,7 +19,13 @@ const refusalByState: { readonly [State in ClientState]: ErrorCode } = {
   'key-lost': 'ERR_KEY_LOST'
 }
 
-const stateOf = { none: 'no-session', new: 'no-session', lost: 'key-lost', ready: 'ready', revoked: 'revoked' } as const
+const stateOfRecord = {
+  none: 'no-session',
+  new: 'no-session',
+  lost: 'key-lost',
+  ready: 'ready',
+  revoked: 'revoked'
+} as const
 
 // A cleared store is noticed by the next call after this; a read for every call would cost more than its signature.
 const LOOK_EVERY_MS = 1000
@@ -32,9 +36,10 @@ export class DeviceSession {
   readonly vault: KeyVault
   readonly tabs: Tabs
   session: Session | undefined
+  /** Changed by #apply alone. */
+  state: ClientState
   readonly #settings: ClientSettings
   readonly #onState: (state: ClientState) => void
-  #state: ClientState
   #cause: CountersignError | undefined
   /** Counts changes, so that what was read before one is not taken for news after it. */
   #changes = 0
@@ -49,47 +54,47 @@ export class DeviceSession {
     this.#settings = settings
     this.vault = vault
     this.#onState = onState
-    this.#state = stateOf[found.is]
+    this.state = stateOfRecord[found.kind]
     this.session = 'session' in found ? found.session : undefined
     this.#cause = 'cause' in found ? found.cause : undefined
     this.#lookedMs = settings.monotonicNow()
     this.tabs = openTabs(settings.name, settings.store?.scope)
-    this.tabs.listen('record', ({ is, leaving }) => {
+    this.tabs.listen('record', ({ is: state, leaving }) => {
       if (leaving) this.#leaving = leaving
-      else this.later('the change of another tab could not be read', this.reload(is === 'signed-out'))
+      else this.later('the change of another tab could not be read', this.reload(state === 'signed-out'))
     })
-  }
-
-  get state(): ClientState {
-    return this.#state
   }
 
   /** ready gives the session to sign for; throws the usage error that says why there is none. */
   ready(): Session {
     const { session } = this
-    if (this.#state === 'ready' && session) return session
+    if (this.state === 'ready' && session) return session
     const cause = this.#cause
-    throw new CountersignError(refusalByState[this.#state], cause ? { cause } : {})
+    throw new CountersignError(refusalByState[this.state], cause ? { cause } : {})
   }
 
-  #enter(state: ClientState, session: Session | undefined, cause?: CountersignError): void {
+  /** Makes the transition that an event leads to, with the session that it leaves; false when the event changes nothing. */
+  #apply(event: SessionEvent, session: Session | undefined, cause?: CountersignError): boolean {
+    const next = clientTransitions[this.state][event]
+    if (next === undefined) return false
     this.#changes++
     this.session = session
     this.#cause = cause
-    if (this.#state === state) return
-    this.#state = state
-    this.#onState(state)
+    if (this.state === next) return true
+    this.state = next
+    this.#onState(next)
+    return true
   }
 
   /** tell lets the other tabs know that the record has changed. */
   tell(): void {
-    if (!this.#isClosed) this.tabs.post({ about: 'record', is: this.#state })
+    if (!this.#isClosed) this.tabs.post({ about: 'record', is: this.state })
   }
 
   /** look reads the record again where that is due, so that a cleared store is noticed; nothing to wait for where it is not. */
   look(): Promise<void> | undefined {
     const nowMs = this.#settings.monotonicNow()
-    if (this.#state === 'ready' && nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
+    if (this.state === 'ready' && nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
       this.#lookedMs = nowMs
       this.#looking ??= this.#look().finally(() => {
         this.#looking = undefined
@@ -124,32 +129,27 @@ export class DeviceSession {
   }
 
   #take(found: RecordState, isSignOut: boolean): void {
-    if (found.is === 'lost') this.#enter('key-lost', undefined, found.cause)
-    else if ('session' in found) this.#follow(found.is, found.session)
-    // Whoever makes a new key has signed out before.
-    else if (isSignOut || (this.session && (found.is === 'new' || this.session.id === this.#leaving))) this.#leave()
-    else if (this.session)
-      this.#enter('key-lost', undefined, new CountersignError('ERR_STORAGE_EMPTY', { detail: 'the record is gone' }))
+    if (found.kind === 'lost') this.#apply('damaged', undefined, found.cause)
+    else if ('session' in found) this.#follow(found.kind, found.session)
+    // A tab that makes a new key has signed out before.
+    else if (isSignOut || (this.session && (found.kind === 'new' || this.session.id === this.#leaving)))
+      this.#apply('left', undefined)
+    else this.#apply('gone', undefined, new CountersignError('ERR_STORAGE_EMPTY', { detail: 'the record is gone' }))
   }
 
-  #leave(): void {
-    if (this.session || this.#state === 'key-lost') this.#enter('signed-out', undefined)
-  }
-
-  #follow(state: ClientState, found: Session): void {
+  #follow(kind: 'ready' | 'revoked', found: Session): void {
     const { session } = this
-    const isOther = found.id !== session?.id
-    // The server's word on a session is not taken back by a record that has not heard it yet.
-    if (!isOther && this.#state === 'revoked') return
-    if (isOther && this.#state === 'ready') this.#enter('signed-out', undefined)
-    this.#enter(state, !isOther && isSameKey(found.key, session.key) ? session : found)
+    if (found.id === session?.id) this.#apply(`own-${kind}`, isSameKey(found.key, session.key) ? session : found)
+    else {
+      this.#apply('replaced', undefined)
+      this.#apply(`other-${kind}`, found)
+    }
   }
 
   /** revoked ends a session by the server's signed word; a later session of this client is not meant by it. */
   revoked({ id }: Session): void {
     const { session } = this
-    if (session?.id !== id || this.#state !== 'ready') return
-    this.#enter('revoked', session)
+    if (session?.id !== id || !this.#apply('revoked', session)) return
     const noting = this.vault.note(session, { revoked: true }).then(() => this.tell())
     this.later('the revocation could not be stored', noting)
   }
@@ -167,7 +167,7 @@ export class DeviceSession {
 
   /** begin takes a session that has been enrolled and stored. */
   begin(session: Session): void {
-    this.#enter('ready', session)
+    this.#apply('enrolled', session)
     this.tell()
   }
 
@@ -194,7 +194,7 @@ export class DeviceSession {
       this.tabs.post({ about: 'record', leaving })
     }
     await this.vault.forget()
-    this.#enter('signed-out', undefined)
+    this.#apply('deleted', undefined)
     this.tell()
   }
 

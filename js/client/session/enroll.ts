@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: MIT
-// From a key to a session (R82 to R86).
+// From a key to a session (R82 to R86), by any login or by a code that is mailed (R82, R83).
 
-import { encodeBase64Url } from '../../common/base64.ts'
+import { encodeBase64, encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes, RoundTrip, Stored } from '../../common/types.ts'
-import { badArgument } from '../../core/args.ts'
-import { ownCall } from '../call-options.ts'
+import { badArgument, functionOf, optionsOf, textOf } from '../../core/args.ts'
+import { type CallLimits, withinLimits } from '../call-options.ts'
 import { prepareKey, saveSession } from '../keys/create-key.ts'
 import type { DeviceKey } from '../keys/device-key.ts'
-import { isSessionId, type Session } from '../keys/key-record.ts'
+import { isSessionId, type Session } from '../keys/key-vault.ts'
 import { persistStorage } from '../keys/storage-report.ts'
-import { type CallLimits, withinLimits } from '../limits.ts'
 import { resolveUrl } from '../options.ts'
 import type { HttpBinding } from '../transport/bindings/binding.ts'
 import { isHttpResult, readEnvelope } from '../transport/bindings/header.ts'
-import { makeCall } from '../transport/call.ts'
-import { type CallContext, openAnswer } from '../transport/exchange.ts'
-import { essence, readBody, send, unsignedAnswer } from '../transport/http.ts'
+import { essence, makeCall, openAnswer, ownCall, readBody, send, unsignedAnswer } from '../transport/exchange.ts'
+import type { CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
 /** What `client.enroll` hands to its caller, who takes it to the gateway's enrolment by whatever login there is. */
@@ -49,7 +47,7 @@ export type EnrollHost = EnrollContext & {
   contextOf(session: Session): CallContext
 }
 
-export const BODY_BYTES = 16 * 1024
+const BODY_BYTES = 16 * 1024
 
 const limitsOf = ({ settings, ends }: EnrollContext, signal?: AbortSignal): CallLimits => {
   const { timeoutMs, schedule } = settings
@@ -71,7 +69,7 @@ const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Regis
   const prove = async (challengeId: string, email: string): Promise<Bytes> => {
     const input = core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
     const proof = await key.sign(input)
-    proved = { requestId: encodeBase64Url(core.sha256(input)), sentMs: clock.monotonic() }
+    proved = { requestId: encodeBase64Url(core.sha256(input)), sentMs: settings.monotonicNow() }
     return proof
   }
   const response = await register({
@@ -140,7 +138,7 @@ const readConfirmation = async (
 }
 
 /** memberOf reads one member of a JSON body; undefined where there is none. */
-export function memberOf(body: Bytes, name: string): unknown {
+function memberOf(body: Bytes, name: string): unknown {
   try {
     return (parseJson(body) as { [name: string]: unknown } | null)?.[name]
   } catch {
@@ -149,7 +147,7 @@ export function memberOf(body: Bytes, name: string): unknown {
 }
 
 /** enrollmentRefused makes the gateway's problem, or the plain fact that no gateway wrote this; either way a hint, for it is not signed. */
-export async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
+async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
   let problem: unknown
@@ -160,4 +158,62 @@ export async function enrollmentRefused(response: Response, signal: AbortSignal)
     if (isCountersignError(error)) throw error
   }
   return new CountersignError('ERR_ENROLLMENT_REFUSED', { cause: { status, problem }, detail: `HTTP status ${status}` })
+}
+
+/** What emailEnrollment needs of a client. */
+export type Enrollable = { enroll(register: Register): Promise<void> }
+
+/** What was typed in; null or undefined where the person gave up. */
+export type Code = string | null | undefined
+
+export type EmailEnrollmentOptions = {
+  /** The address, signed into the proof exactly as it stands here. */
+  email: string
+  /** The code from the mail, or the function that asks for it once the mail is on its way. */
+  code: string | ((challengeId: string) => Code | Promise<Code>)
+  /** Of an earlier attempt: no new mail is sent. */
+  challengeId?: string
+  signal?: AbortSignal
+  sendPath?: string
+  confirmPath?: string
+}
+
+const AUTH = '/api/v1/public/auth'
+
+const askForCode = async ({ post }: Registration, path: string, email: string, signal?: AbortSignal) => {
+  const response = await post(path, { email }, signal)
+  const within = signal ?? new AbortController().signal
+  if (!response.ok) throw await enrollmentRefused(response, within)
+  const body = await readBody(response, { cap: BODY_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal: within })
+  const challengeId = memberOf(body, 'challenge_id')
+  if (typeof challengeId !== 'string') throw unsignedAnswer(response)
+  return textOf(challengeId, 'challenge_id')
+}
+
+/** enrollByEmail is what emailEnrollment does. */
+export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
+  const { email, code, challengeId, signal } = optionsOf(options, 'options')
+  const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
+  functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
+  textOf(email, 'email')
+  const ask = typeof code === 'string' ? () => code : functionOf(code, 'code')
+  return client.enroll(async (registration) => {
+    const { publicKey, algorithm, prove, post } = registration
+    const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
+    const given: unknown = await ask(challenge)
+    if (given === null || given === undefined)
+      throw new CountersignError('ERR_ABORTED', { detail: 'code returned null' })
+    if (typeof given !== 'string' || given === '') throw badArgument('code must return a string')
+    const body = {
+      challenge_id: challenge,
+      code: given,
+      client_public_key: encodeBase64(publicKey),
+      algorithm,
+      proof: encodeBase64(await prove(challenge, email)),
+      time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone
+    }
+    const confirm = (): Promise<Response> => post(confirmPath, body, signal)
+    // The identical confirm gives the same session again (R85), so a lost answer may be asked for once more.
+    return confirm().catch((error) => (error?.code === 'ERR_NETWORK' ? confirm() : Promise.reject(error)))
+  })
 }

@@ -6,15 +6,14 @@ import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { ClientCore } from '../../core/client-core.ts'
-import { ownCall } from '../call-options.ts'
 import { promoteKey, retainKey, stageKey } from '../keys/create-key.ts'
 import { type DeviceKey, isSameKey } from '../keys/device-key.ts'
-import type { Session } from '../keys/key-record.ts'
+import type { Session } from '../keys/key-vault.ts'
 import type { ClientSettings } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
 import type { HttpBinding } from '../transport/bindings/binding.ts'
-import { makeCall } from '../transport/call.ts'
-import { type Call, type CallContext, signRequest } from '../transport/exchange.ts'
+import { makeCall, ownCall, signRequest } from '../transport/exchange.ts'
+import type { Call, CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
 /** What a change of keys needs of its client. */
@@ -73,7 +72,7 @@ export function settle(host: RotationHost): Promise<void> {
   return host.deviceSession.vault.alone(async () => {
     const { deviceSession } = host
     const found = await deviceSession.reload()
-    if (found.is !== 'ready') return
+    if (found.kind !== 'ready') return
     const { session } = found
     if (session.next) await resolve(host, session, session.next)
     else await use(host, session, session.key)
@@ -91,7 +90,7 @@ export async function renew(host: RotationHost, { id, key }: Session): Promise<S
     return state === 'ready' && session?.id === id && !isSameKey(session.key, key) ? session : undefined
   }
   const found = await deviceSession.reload()
-  if (found.is === 'ready' && found.session.next && !current()) await settle(host)
+  if (found.kind === 'ready' && found.session.next && !current()) await settle(host)
   return current()
 }
 

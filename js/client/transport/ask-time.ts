@@ -3,7 +3,7 @@
 
 import { isCountersignError } from '../../common/errors.ts'
 import type { HttpBinding } from './bindings/binding.ts'
-import type { Call, CallContext } from './exchange.ts'
+import type { Call, CallContext } from './types.ts'
 
 const TRIES = 2
 

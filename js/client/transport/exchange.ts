@@ -1,74 +1,78 @@
 // SPDX-License-Identifier: MIT
-// One exchange: a request is stamped, signed and sent, and its answer is opened.
+// The way of a call through HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body.
 
-import { CountersignError } from '../../common/errors.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { encodeJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
-import type { ClientCore } from '../../core/client-core.ts'
-import type { Session } from '../keys/key-record.ts'
-import type { CallLimits } from '../limits.ts'
-import type { ClientSettings, ServerKey } from '../options.ts'
-import type { ServerClock } from '../server-clock.ts'
+import { pause, withinLimits } from '../call-options.ts'
+import type { ClientSettings } from '../options.ts'
 import type { HttpBinding, RawAnswer, SignedRequest } from './bindings/binding.ts'
-import { digest } from './digest.ts'
-import { type Progress, readBody, send } from './http.ts'
 import { isRefusal, refusalOf } from './refusals.ts'
+import { finalError, isUntouched, pauseBeforeRetry } from './retry.ts'
+import type { Answer, Call, CallContext, CallState, PreparedCall, ReadLimits, RequestMessage } from './types.ts'
 
-/** Where the time of a call went, in milliseconds; the parts are those of its last try. */
-export type Timings = {
-  hashMs: number
-  signMs: number
-  sendMs: number
-  verifyMs: number
-  totalMs: number
-  tries: number
+/** Makes a call within its limits and returns its verified answer. Rejects with what finally became of the call. */
+export async function makeCall(context: CallContext, call: Call, signal?: AbortSignal): Promise<Answer> {
+  const state: CallState = { isSent: false }
+  const { ends, settings } = context
+  const limits = { signal, timeoutMs: call.timeoutMs, schedule: settings.schedule, ends }
+  try {
+    return await withinLimits(limits, (inner) => exchangeUntilDone(context, call, inner, state))
+  } catch (error) {
+    context.learn(error)
+    throw finalError(error, isRetriableCall(call), state.isSent)
+  }
 }
 
-/** A verified answer; `response` is its unverified shell, for the header binding. */
-export type Answer = {
-  resultCode: string
-  payload: Bytes
-  requestId: string
-  serverTimeMs: number
-  timings: Timings
-  response: Response
-}
+const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
-export type Call = {
-  readonly type: string
-  /** The bytes, or what reads them within the limits of the call. */
-  readonly payload: Bytes | ((signal: AbortSignal) => Promise<Bytes>)
-  /** Stands in for signRequest, where the payload of a try depends on its id. */
-  readonly sign?: typeof signRequest
-  readonly binding: HttpBinding
-  readonly idempotencyKey: string | undefined
-  /** Declared safe: without effect. */
-  readonly isSafe: boolean
-  readonly timeoutMs: number
-  readonly onProgress?: ((progress: Progress) => void) | undefined
-  /** The `cs.time` request that asks for the server's time. */
-  readonly isProbe?: boolean
-}
-
-/** Runs a check with the server keys that are trusted: once more where another key has been learned meanwhile. */
-export type Trust = { check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
-
-/** What a call needs of its client. */
-export type CallContext = {
-  readonly settings: ClientSettings
-  readonly core: ClientCore
-  readonly clock: ServerClock
-  readonly session: Session
-  readonly trust: Trust
-  /** Each ends one of the client's calls, with an error. */
-  readonly ends: CallLimits['ends']
-  /** Asks for the server's time. */
-  synchronise(): Promise<void>
-  /** Gives the session with another key than the one that was refused, where there is one by now. */
-  renew?(): Promise<Session | undefined>
-  /** Tells the checks that an answer passed, and the one that refused it. */
-  report(requestId: string, failure?: unknown): void
-  /** Learns from a failure what it says about the core and the session. */
-  learn(error: unknown): void
+const exchangeUntilDone = async (
+  from: CallContext,
+  call: Call,
+  signal: AbortSignal,
+  state: CallState
+): Promise<Answer> => {
+  let context = from
+  const { settings, core, clock } = context
+  const { retries, random, schedule } = settings
+  const isRetriable = isRetriableCall(call)
+  const payload = typeof call.payload === 'function' ? await call.payload(signal) : call.payload
+  const startMs = clock.monotonic()
+  const prepared = { call, payload, payloadHash: await core.digest(payload), signal, state }
+  const hashMs = clock.monotonic() - startMs
+  let isResigned = false
+  let isRenewed = false
+  let sent = 0
+  for (let tries = 1; ; tries++) {
+    const timestampMs = await (call.isProbe ? clock.probeStamp() : takeTime(context, isRetriable))
+    sent++
+    try {
+      const answer = await exchange(context, prepared, timestampMs)
+      Object.assign(answer.timings, { hashMs, totalMs: clock.monotonic() - startMs, tries: sent })
+      return answer
+    } catch (error) {
+      signal.throwIfAborted()
+      if (isUntouched(error)) state.isSent = false
+      if (isSigned(error, 'cs.stale') && !isResigned && !call.isProbe) {
+        isResigned = true
+        tries--
+        continue
+      }
+      const renewed =
+        isRenewed || !isSigned(error, 'cs.unauthenticated') ? undefined : await context.renew?.().catch(() => undefined)
+      if (renewed) {
+        signal.throwIfAborted()
+        context = { ...context, session: renewed }
+        isRenewed = true
+        tries--
+        continue
+      }
+      const waitMs = pauseBeforeRetry(error, { isRetriable, tries, retries, fraction: random.fraction() })
+      const leftMs = startMs + call.timeoutMs - clock.monotonic()
+      if (waitMs === undefined || waitMs >= leftMs) throw error
+      await pause(schedule, waitMs, signal)
+    }
+  }
 }
 
 /** isRetriableCall tells whether doing a call twice is doing it once: declared safe, or with an idempotency key. */
@@ -76,8 +80,21 @@ export function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' 
   return isSafe || idempotencyKey !== undefined
 }
 
-/** How far a call has come; it outlives the call's own promise, which an abort settles early. */
-export type CallState = { isSent: boolean }
+/** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
+export function ownCall(
+  { settings, binding }: { readonly settings: ClientSettings; readonly binding: HttpBinding },
+  type: string,
+  members?: object
+): Call {
+  return {
+    type,
+    payload: members ? encodeJson(members) : new Uint8Array(0),
+    binding,
+    idempotencyKey: undefined,
+    isSafe: true,
+    timeoutMs: settings.timeoutMs
+  }
+}
 
 /** Returns the time to sign, in Unix milliseconds; asks the server first where it has to. Rejects with ERR_CLOCK_UNKNOWN. */
 export async function takeTime({ clock, synchronise }: CallContext, isRetriable: boolean): Promise<number> {
@@ -88,9 +105,6 @@ export async function takeTime({ clock, synchronise }: CallContext, isRetriable:
   if (nowMs === undefined) throw new CountersignError('ERR_CLOCK_UNKNOWN')
   return nowMs
 }
-
-/** What is signed of a call. */
-export type RequestMessage = Pick<Call, 'type' | 'idempotencyKey'> & { readonly payload: Bytes }
 
 /** signRequest binds a fresh id to the request and signs it. */
 export async function signRequest(
@@ -123,7 +137,7 @@ export async function openAnswer(
   isResult: (resultCode: string) => boolean
 ): Promise<OpenedAnswer> {
   try {
-    const payloadHash = await digest(core, payload)
+    const payloadHash = await core.digest(payload)
     const { label } = settings
     const opened = await trust.check(
       (keys) =>
@@ -148,19 +162,10 @@ export async function signFrame(
 ): Promise<{ frame: Bytes; requestId: string }> {
   const { core } = context
   const { payload } = message
-  const payloadHash = await digest(core, payload)
+  const payloadHash = await core.digest(payload)
   const request = await signRequest(context, message, payloadHash, await takeTime(context, isRetriable))
   const { requestId, signingInput, signature } = request
   return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload }), requestId }
-}
-
-/** A call with its payload read and hashed, and how it is limited. */
-export type PreparedCall = {
-  readonly call: Call
-  readonly payload: Bytes
-  readonly payloadHash: Bytes
-  readonly signal: AbortSignal
-  readonly state: CallState
 }
 
 /** Makes one try of a call and returns its verified answer. */
@@ -198,4 +203,104 @@ export async function exchange(
   const [signMs, sendMs, verifyMs] = [sentMs - startMs, receivedMs - sentMs, clock.monotonic() - receivedMs]
   const timings = { hashMs: 0, signMs, sendMs, verifyMs, totalMs: 0, tries: 0 }
   return { resultCode, payload: raw.payload, requestId, serverTimeMs, timings, response }
+}
+
+// R33: nothing is sent that is not signed, and nothing is sent on to where a redirect points.
+const RULES = { redirect: 'error', credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store' } as const
+
+const REDIRECTED = { message: 'unexpected redirect' }
+
+/** send makes one HTTP exchange up to the answer's head; rejects with ERR_NETWORK, or with the signal's reason. */
+export async function send(
+  { fetch }: ClientSettings,
+  url: string,
+  init: RequestInit,
+  signal: AbortSignal
+): Promise<Response> {
+  try {
+    const response = await fetch(url, { ...init, ...RULES, signal })
+    // Redirects are errors already; both of these are for a fetch of the application's own.
+    if (typeof response.headers.get !== 'function') throw new TypeError('no answer of this server')
+    if (response.redirected) throw new TypeError('redirected', { cause: REDIRECTED })
+    return response
+  } catch (cause) {
+    if (signal.aborted) throw signal.reason
+    // Node says what was wrong, a browser does not. The next try would be redirected as well.
+    const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
+    const redirect = { detail: 'the server redirected the request', retry: 'never' } as const
+    throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : {}) })
+  }
+}
+
+type HttpMessage = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
+
+/** discard drops a body nobody will read, so that its connection is free again. */
+export function discard(response: HttpMessage): void {
+  response.body?.cancel().catch(() => {})
+}
+
+/** unsignedAnswer makes the error for an answer without a signature; its cause tells the HTTP status, a hint and no more. */
+export function unsignedAnswer(response: Response): CountersignError {
+  discard(response)
+  const { status } = response
+  return new CountersignError('ERR_UNSIGNED_ANSWER', { cause: { status }, detail: `HTTP status ${status}` })
+}
+
+/** essence gives a response's media type without parameters, in lower case. */
+export function essence({ headers }: Response): string {
+  return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+const joined = (chunks: readonly Uint8Array[], length: number): Bytes => {
+  const bytes = new Uint8Array(length)
+  let at = 0
+  for (const chunk of chunks) {
+    bytes.set(chunk, at)
+    at += chunk.length
+  }
+  return bytes
+}
+
+const declaredLength = ({ headers }: HttpMessage): number | undefined => {
+  const length = headers.get('content-length')
+  // A declared length is that of the encoded bytes; the cap is for the decoded ones.
+  return length === null || headers.has('content-encoding') ? undefined : Number(length)
+}
+
+/** readBody reads a body of at most `cap` bytes, counted after decoding; rejects with `tooLarge` or ERR_NETWORK. */
+export async function readBody(response: HttpMessage, limits: ReadLimits): Promise<Bytes> {
+  const { cap, tooLarge, signal, onProgress } = limits
+  const totalBytes = declaredLength(response)
+  if (totalBytes !== undefined && totalBytes > cap) {
+    discard(response)
+    throw new CountersignError(tooLarge)
+  }
+  if (response.bodyUsed || response.body?.locked)
+    throw new CountersignError('ERR_NETWORK', { detail: 'the body was already read' })
+  const reader = response.body?.getReader()
+  if (!reader) return new Uint8Array(0)
+  const cancel = (): void => {
+    reader.cancel().catch(() => {})
+  }
+  // Where a fetch of the application's own ignores the signal.
+  signal.addEventListener('abort', cancel)
+  const chunks: Uint8Array[] = []
+  let receivedBytes = 0
+  try {
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (signal.aborted) throw signal.reason
+      if (done) return joined(chunks, receivedBytes)
+      receivedBytes += value.length
+      if (receivedBytes > cap) throw new CountersignError(tooLarge)
+      chunks.push(value)
+      onProgress?.({ receivedBytes, totalBytes })
+    }
+  } catch (cause) {
+    cancel()
+    if (signal.aborted) throw signal.reason
+    throw cause instanceof CountersignError ? cause : new CountersignError('ERR_NETWORK', { cause })
+  } finally {
+    signal.removeEventListener('abort', cancel)
+  }
 }

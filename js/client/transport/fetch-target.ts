@@ -3,8 +3,8 @@
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
+import type { Progress } from '../call-options.ts'
 import { resolveUrl } from '../options.ts'
-import type { Progress } from './http.ts'
 
 /** What client.fetch takes beyond fetch's own options. */
 export type SignedFetchInit = RequestInit & {

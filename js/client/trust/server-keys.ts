@@ -8,7 +8,7 @@ import { DAY_MS } from '../../common/protocol.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
 import type { ServerKey } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
-import type { Trust } from '../transport/exchange.ts'
+import type { Trust } from '../transport/types.ts'
 import type { KeyHost } from './delivered-keys.ts'
 
 const SOON_MS = 14 * DAY_MS
@@ -36,7 +36,8 @@ export class ServerKeys implements Trust {
   keys: readonly ServerKey[]
   readonly #host: KeyHost
   #serial = -1
-  #askedMs: number | undefined
+  /** When the server was last asked for its keys, in Unix milliseconds of the server; NaN when that is not known. */
+  askedMs = Number.NaN
   #set: KeySet | undefined
   #renewedMs = Number.NEGATIVE_INFINITY
   #renewing: Promise<boolean> | undefined
@@ -49,7 +50,7 @@ export class ServerKeys implements Trust {
 
   /** recall takes what an earlier visit has kept; what does not verify any more is as good as never delivered. */
   async recall(kept: Stored['serverKeys']): Promise<void> {
-    this.#askedMs = kept?.askedMs
+    this.askedMs = kept?.askedMs ?? Number.NaN
     try {
       if (kept?.set) await this.#take(kept.set)
     } catch (error) {
@@ -69,11 +70,9 @@ export class ServerKeys implements Trust {
     }
   }
 
-  /** look asks for the next keys in the background, once a day. */
-  look(): void {
-    const nowMs = this.#host.clock.view().now()
-    if (this.#askedMs !== undefined && Math.abs(nowMs - this.#askedMs) < DAY_MS) return
-    this.#askedMs = nowMs
+  /** Asks for the next keys in the background; the client calls it once a day (R127). */
+  askToday(nowMs: number): void {
+    this.askedMs = nowMs
     void this.renew()
   }
 
@@ -82,7 +81,7 @@ export class ServerKeys implements Trust {
     const nowMs = this.#host.clock.view().now()
     const endsSoon = this.keys.some(({ notAfter }) => notAfter !== undefined && notAfter < nowMs + SOON_MS)
     this.#set = undefined
-    this.#askedMs = endsSoon ? undefined : nowMs
+    this.askedMs = endsSoon ? Number.NaN : nowMs
     return endsSoon ? {} : { serverKeys: { askedMs: nowMs } }
   }
 
@@ -106,8 +105,8 @@ export class ServerKeys implements Trust {
       // Checked with the present keys: an answer to this question never asks again.
       const set = await fetchSet(host, call, { check: async (check) => check(this.keys) })
       const isNew = set !== undefined && (await this.#take(set))
-      this.#askedMs = clock.view().now()
-      host.note({ askedMs: this.#askedMs, ...(this.#set ? { set: this.#set } : {}) })
+      this.askedMs = clock.view().now()
+      host.note({ askedMs: this.askedMs, ...(this.#set ? { set: this.#set } : {}) })
       return isNew
     } catch (error) {
       this.#failure = error

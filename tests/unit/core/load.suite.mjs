@@ -116,7 +116,7 @@ export const suite = (test, assert, env) => {
     const held = core.createSha256()
     const trapped = { code: 'ERR_CORE_TRAPPED', category: 'internal', retry: 'safe' }
     // An address that no handle has.
-    const error = assert.throws(() => core.w.call.clock_reset(0x7ffffff0), trapped)
+    const error = assert.throws(() => core.wasm.call.clock_reset(0x7ffffff0), trapped)
     assert.ok(error.cause instanceof WebAssembly.RuntimeError, String(error.cause))
     assert.throws(() => core.sha256(new Uint8Array()), trapped)
     assert.throws(() => held.update(new Uint8Array(1)), trapped)
@@ -152,7 +152,7 @@ export const suite = (test, assert, env) => {
 
   test('a default load that failed is forgotten and tried again', async () => {
     const core = await loadCore()
-    assert.throws(() => core.w.call.clock_reset(0x7ffffff0), { code: 'ERR_CORE_TRAPPED' })
+    assert.throws(() => core.wasm.call.clock_reset(0x7ffffff0), { code: 'ERR_CORE_TRAPPED' })
     const { instantiate } = WebAssembly
     const own = new Error('no memory for it')
     let calls = 0

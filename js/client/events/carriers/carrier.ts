@@ -4,8 +4,8 @@
 
 import { encodeJson } from '../../../common/text.ts'
 import type { Bytes } from '../../../common/types.ts'
-import type { CallContext } from '../../transport/exchange.ts'
 import { signFrame } from '../../transport/exchange.ts'
+import type { CallContext } from '../../transport/types.ts'
 import type { EventsHost } from '../types.ts'
 
 /** A frame as it came; one with a request id answers that request, the others are events. */

@@ -5,7 +5,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import { encodeJson } from '../../../common/text.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { frameBinding } from '../../transport/bindings/frame.ts'
-import { makeCall } from '../../transport/call.ts'
+import { makeCall } from '../../transport/exchange.ts'
 import type { CarrierInput, CarrierItem } from './carrier.ts'
 
 // The gateway answers a long poll within 25 s; an answer that is later than this is none.

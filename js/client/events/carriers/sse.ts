@@ -6,7 +6,7 @@ import { decodeBase64Url } from '../../../common/base64.ts'
 import { CountersignError } from '../../../common/errors.ts'
 import { EVENT_STREAM_TYPE, FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { essence, readBody, send, unsignedAnswer } from '../../transport/http.ts'
+import { essence, readBody, send, unsignedAnswer } from '../../transport/exchange.ts'
 import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
 
 /** readLines gives the lines of a body, without their ends, as they come; throws ERR_ANSWER_TOO_LARGE for one over the cap. */

@@ -4,7 +4,7 @@
 import { FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
 import type { ClientSettings } from '../../options.ts'
-import { essence, unsignedAnswer } from '../http.ts'
+import { essence, unsignedAnswer } from '../exchange.ts'
 import { type HttpBinding, isApplicationResult } from './binding.ts'
 
 const MAGIC_BYTES = 3

@@ -8,7 +8,7 @@ import { decodeText } from '../../../common/text.ts'
 import type { Bytes, ResponseFields } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
 import type { ClientSettings } from '../../options.ts'
-import { essence, unsignedAnswer } from '../http.ts'
+import { essence, unsignedAnswer } from '../exchange.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './binding.ts'
 
 const MEDIA_TYPE = 'application/json'
