@@ -158,7 +158,7 @@ const algorithmsOf = (value: unknown): readonly Algorithm[] => {
 
 const bindingOf = (value: unknown): 'frame' | 'json' => {
   if (value === 'frame' || value === 'json') return value
-  throw badArgument('binding must be frame or json; client.fetch uses the header binding')
+  throw badArgument('binding must be frame or json')
 }
 
 const namespaceOf = (value: unknown): string => {

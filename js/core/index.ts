@@ -35,7 +35,8 @@ class WholeCore extends ClientCore implements T.Core {
   constructor(wasm: Wasm) {
     super(wasm)
     // The file for pages has the same ABI and less in it.
-    if (!wasm.call.guard_new) throw badArgument('the file is countersign-client.wasm', 'ERR_VERSION_MISMATCH')
+    if (!wasm.call.guard_new)
+      throw badArgument('load countersign.wasm, not countersign-client.wasm', 'ERR_VERSION_MISMATCH')
   }
 
   createSha256(): T.Sha256Stream {

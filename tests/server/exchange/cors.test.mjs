@@ -136,7 +136,7 @@ test('G8 checkCors finds nothing wrong with a gateway, and what a front end brea
   const doubled = await breaking((set, name, value) =>
     set(name, name === 'access-control-allow-origin' ? [value, '*'] : value)
   )
-  assert.ok((await checkCors({ url: doubled.url, origin: APP })).some((problem) => /given twice/.test(problem)))
+  assert.ok((await checkCors({ url: doubled.url, origin: APP })).some((problem) => /occurs twice/.test(problem)))
   const cached = await breaking((set, name, value) =>
     name === 'vary' || name === 'cache-control' ? undefined : set(name, value)
   )
