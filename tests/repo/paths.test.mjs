@@ -115,7 +115,7 @@ test('the path from a request to fetch is the one in docs/decisions.md', async (
   })
   watchFetch(finish)
   enteredFiles()
-  await client.request('demo.echo', 'second')
+  await client.request('demo.echo', new Uint8Array(8))
   await client.close()
   assert.deepEqual(entered, listedFiles('From a request to fetch'))
 })
