@@ -22,7 +22,7 @@ const rows = Array.from(
   })
 )
 const pages = readdirSync(join(root, 'docs/errors')).filter((name) => name.startsWith('ERR_'))
-const markdown = ['', 'demo/gateway/', 'docs/', 'docs/errors/', 'docs/profiles/'].flatMap((folder) =>
+const markdown = ['', 'demo/gateway/', 'docs/', 'docs/errors/', 'docs/guide/', 'docs/profiles/'].flatMap((folder) =>
   readdirSync(join(root, folder))
     .filter((name) => name.endsWith('.md'))
     .map((name) => folder + name)
@@ -126,3 +126,28 @@ for (const path of markdown) {
     }
   })
 }
+
+// A path begins at the root or at js/.
+for (const path of [
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
+  'docs/decisions.md',
+  'docs/guide/core.md',
+  'docs/guide/flows.md'
+]) {
+  test(`the files that ${path} names exist`, () => {
+    const named = Array.from(
+      read(path).matchAll(/(?<![\w./-])(?:[\w-]+\/)+[\w.-]+\.(?:ts|mjs|cpp|hpp|py|cmake)\b/g),
+      ([name]) => name
+    )
+    assert.ok(named.length > 0)
+    assert.deepEqual(
+      named.filter((name) => !existsSync(join(root, name)) && !existsSync(join(root, 'js', name))),
+      []
+    )
+  })
+}
+
+test('ARCHITECTURE.md has at most 120 lines', () => {
+  assert.ok(read('ARCHITECTURE.md').trimEnd().split('\n').length <= 120)
+})

@@ -11,9 +11,14 @@ const pages = [
   'README.md',
   'SECURITY.md',
   'CHANGELOG.md',
+  'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
   'demo/gateway/README.md',
   'docs/browsers.md',
   'docs/command.md',
+  'docs/decisions.md',
+  'docs/guide/core.md',
+  'docs/guide/flows.md',
   'docs/other-languages.md',
   'docs/testing.md'
 ]

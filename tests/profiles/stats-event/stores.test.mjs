@@ -79,7 +79,7 @@ test('the key file is made once, 0600 in a folder of 0700, and read again', asyn
   assert.equal(readFileSync(path, 'utf8'), first.text)
   assert.ok(/^[0-9a-f]{64}$/.test(first.text))
   assert.equal(statSync(path).mode & 0o777, 0o600)
-  assert.equal(statSync(join(path, '../..')).mode & 0o777, 0o700)
+  assert.equal(statSync(join(path, '..')).mode & 0o777, 0o700)
   rmSync(path)
   assert.notEqual((await deviceKeyFile({ path })).key.deviceId, first.key.deviceId)
 })
