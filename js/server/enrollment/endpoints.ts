@@ -83,7 +83,7 @@ const isEmail = (value: string): boolean =>
 // Only A to Z: Unicode's own lower case would make one user of several addresses that are not the same mailbox.
 const foldAddress = (email: string): string => email.replace(/[A-Z]/g, (letter) => letter.toLowerCase())
 
-const checkOptions = (options: EnrollmentOptions): void => {
+function checkOptions(options: EnrollmentOptions): void {
   const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
   labelOf(label)
   checkSigner(signer)
@@ -108,7 +108,7 @@ const writeProblem = ({ status, code, title, retryAfterMs }: Problem): Outbound 
 
 const tooMany = (retryAfterMs: number): Problem => ({ ...problems.tooMany, retryAfterMs })
 
-const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
+async function readForm(inbound: Inbound): Promise<Uint8Array | Problem> {
   if (inbound.method !== 'POST') return problems.notAllowed
   const type = (inbound.header('content-type') ?? '').toLowerCase()
   if (!/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/.test(type)) return problems.unsupported
@@ -129,7 +129,7 @@ const readForm = async (inbound: Inbound): Promise<Uint8Array | Problem> => {
  * const gateway = createGateway({ label: 'myapp', signer, sessions, replay, routes, enrollment: enrolling })
  * ```
  */
-export const enrollment = (options: EnrollmentOptions): Enrollment => {
+export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
   const {
     codes = memoryCodeStore(),

@@ -65,7 +65,7 @@ const SIGN_MS = 1000
 const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
 
 /** createEnroller makes the protocol over stores. */
-export const createEnroller = (options: EnrollerOptions): Enroller => {
+export function createEnroller(options: EnrollerOptions): Enroller {
   const { label, signer, sessions, codes, clock, userIdOf } = options
   const seal = createSealer({ label, signer, clock, signMs: SIGN_MS })
   const nowMs = (): number => clock.now()

@@ -30,14 +30,15 @@ const streamOf = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): Outboun
 })
 
 /** takesStream tells whether a request asks for server-sent events. Unsigned, but it decides nothing except the shape. */
-export const takesStream = (accept: string): boolean =>
-  accept
+export function takesStream(accept: string): boolean {
+  return accept
     .toLowerCase()
     .split(',')
     .some((range) => range.split(';', 1)[0]?.trim() === SSE_TYPE)
+}
 
 /** carry makes the answer of a subscription: the signed one first, then what the feed gives, as the carrier has it. */
-export const carry = (carrier: Carrier, signed: Outbound, feed: Feed): Outbound => {
+export function carry(carrier: Carrier, signed: Outbound, feed: Feed): Outbound {
   if (carrier === 'websocket') return { ...signed, stream: streamOf(feed, (frame) => frame) }
   const body = Buffer.concat([Buffer.from(PREAMBLE), lineOf(signed.body)])
   return { status: 200, headers: SSE_HEADERS, body, stream: streamOf(feed, lineOf) }

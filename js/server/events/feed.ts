@@ -55,7 +55,7 @@ type Sending = { frame: Uint8Array; kind: string; last: number }
 const nothing = Buffer.from('{}')
 
 /** createFeed makes the feed of one subscriber. */
-export const createFeed = (parts: FeedParts): Feed => {
+export function createFeed(parts: FeedParts): Feed {
   const { stream, read, sign, schedule, heartbeatMs, isOnce = false, stalledMs, onSent, onEnd } = parts
   const over = createBell()
   let { last, isOther } = parts

@@ -20,7 +20,7 @@ const POLL_EVENTS = 64
 const POLL_BYTES = 512 * 1024
 
 /** createEventHandlers makes the handlers; the carrier of a subscription is part of the name it is found by. */
-export const createEventHandlers = ({ hub, coreOf, seal }: HandlerParts): { readonly [type: string]: Handler } => {
+export function createEventHandlers({ hub, coreOf, seal }: HandlerParts): { readonly [type: string]: Handler } {
   const read = (context: HandlerContext, { after }: Subscription): Promise<EventPage> =>
     hub.read(context.session.id, after ?? Number.MAX_SAFE_INTEGER, 1)
 

@@ -23,14 +23,14 @@ export type Events = {
 }
 
 /** createEvents makes it from a gateway's settings. */
-export const createEvents = (parts: {
+export function createEvents(parts: {
   settings: Settings
   clock: GatewayClock
   metrics: Metrics
   coreOf: () => Promise<Core>
   seal: Sealer
   isClosed: () => boolean
-}): Events => {
+}): Events {
   const { settings, metrics, isClosed } = parts
   const { sessions, events, limits, endpoint, origins } = settings
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })

@@ -20,20 +20,20 @@ export type PublishParts = {
   isClosed: () => boolean
 }
 
-const checkType = (type: unknown): string => {
+function checkType(type: unknown): string {
   if (!isText(type)) throw badArgument('publish: type', 'ERR_INVALID_TEXT')
   if (isReservedName(type) || isHeaderType(type)) throw badArgument('publish: type', 'ERR_RESERVED_TYPE')
   return type
 }
 
-const checkPayload = (payload: unknown): Uint8Array => {
+function checkPayload(payload: unknown): Uint8Array {
   const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : copyOf(payload as never, 'payload')
   if (bytes.length > MAX_EVENT_BYTES)
     throw badArgument(`publish: the payload has more than ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
-const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } => {
+function readTarget(target: unknown): { sessionId?: unknown; userId?: unknown } {
   const given =
     typeof target === 'string' ? { sessionId: target } : (target as { sessionId?: unknown; userId?: unknown })
   const { sessionId, userId } = given ?? {}
@@ -43,7 +43,7 @@ const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } 
 }
 
 /** createPublish makes a gateway's `publish`. */
-export const createPublish = ({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] => {
+export function createPublish({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] {
   const idsOf = async (target: PublishTarget): Promise<string[]> => {
     const { sessionId, userId } = readTarget(target) as { sessionId?: string; userId?: string }
     const found = await within(storeMs, 'the session store', async () =>

@@ -17,7 +17,7 @@ const LOW_BITS = 0x7f
 const MORE = 0x80
 
 /** fieldOf writes `field(bytes)` (PROTOCOL.md, R4). */
-export const fieldOf = (bytes: Uint8Array): Uint8Array => {
+export function fieldOf(bytes: Uint8Array): Uint8Array {
   const head: number[] = []
   let size = bytes.length
   for (; size > LOW_BITS; size >>>= 7) head.push((size & LOW_BITS) | MORE)
@@ -26,12 +26,12 @@ export const fieldOf = (bytes: Uint8Array): Uint8Array => {
 }
 
 /** createEventSigner makes the signer of one gateway's events. */
-export const createEventSigner = (options: {
+export function createEventSigner(options: {
   label: string
   signer: ServerSigner
   clock: GatewayClock
   signMs: number
-}): EventSigner => {
+}): EventSigner {
   const { label, signer, clock, signMs } = options
   return async ({ core, sessionId, stream }, { type, sequence, payload }) => {
     const signingInput = core.eventSigningInput({

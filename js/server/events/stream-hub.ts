@@ -40,7 +40,7 @@ const RETRY_MS = 1000
 const CROWDED_MS = 10_000
 
 /** createHub makes the hub of one gateway. */
-export const createHub = (parts: HubParts): Hub => {
+export function createHub(parts: HubParts): Hub {
   const { sessions, events, clock, metrics, coreOf, schedule, limits } = parts
   const { heartbeatMs, stalledMs, storeMs } = limits
   const sign = createEventSigner({ ...parts, signMs: storeMs })

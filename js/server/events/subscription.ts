@@ -10,7 +10,7 @@ export type Subscription = { after: number | undefined; stream: string | undefin
 export const MAX_WAIT_MS = 25_000
 
 /** readSubscription reads a payload; undefined for one that is none. `{}` asks for what comes from now on. */
-export const readSubscription = (payload: Uint8Array, isPoll: boolean): Subscription | undefined => {
+export function readSubscription(payload: Uint8Array, isPoll: boolean): Subscription | undefined {
   const members = readOptionalMembers(payload, { after: 'number', stream: 'string', wait_ms: 'number' })
   if (!members) return undefined
   const { after, stream, wait_ms: waitMs } = members
@@ -20,14 +20,19 @@ export const readSubscription = (payload: Uint8Array, isPoll: boolean): Subscrip
 }
 
 /** isBehind tells whether events after number `last` are no longer kept, or were never numbered. */
-export const isBehind = ({ oldest, next }: EventPage, last: number): boolean => last < oldest - 1 || last >= next
+export function isBehind({ oldest, next }: EventPage, last: number): boolean {
+  return last < oldest - 1 || last >= next
+}
 
 /** startOf gives the number after which a subscriber goes on, and whether a `cs.gap` has to be said first whatever it is. */
-export const startOf = (page: EventPage, { after, stream }: Subscription): { last: number; isOther: boolean } => ({
-  last: after ?? page.next - 1,
-  isOther: stream !== undefined && stream !== page.stream
-})
+export function startOf(page: EventPage, { after, stream }: Subscription): { last: number; isOther: boolean } {
+  return {
+    last: after ?? page.next - 1,
+    isOther: stream !== undefined && stream !== page.stream
+  }
+}
 
 /** writePosition is the payload of the first answer and of `cs.gap`. */
-export const writePosition = ({ stream, next, oldest }: EventPage): Uint8Array =>
-  Buffer.from(JSON.stringify({ stream, next, oldest }))
+export function writePosition({ stream, next, oldest }: EventPage): Uint8Array {
+  return Buffer.from(JSON.stringify({ stream, next, oldest }))
+}

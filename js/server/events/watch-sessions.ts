@@ -28,14 +28,14 @@ export type Watching = {
 }
 
 /** watchSessions ends the streams of a session once it is revoked or gone. */
-export const watchSessions = (options: {
+export function watchSessions(options: {
   sessions: SessionStore
   storeMs: number
   schedule: Schedule
   /** Unix milliseconds that never go back. */
   now: () => number
   onFault: (reason: string) => void
-}): Watching => {
+}): Watching {
   const { sessions, storeMs, schedule, now, onFault } = options
   const open = new Map<string, Watched>()
   const everyMs = sessions.watch ? LOOK_MS.told : LOOK_MS.untold

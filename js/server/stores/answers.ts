@@ -33,7 +33,7 @@ const give = ({ payload, ...answer }: NonNullable<Kept['answer']>): KeptAnswer =
   payload: new Uint8Array(Buffer.from(payload, 'base64url'))
 })
 
-const judge = (kept: Kept, claim: AnswerClaim): AnswerVerdict => {
+function judge(kept: Kept, claim: AnswerClaim): AnswerVerdict {
   if (kept.fingerprint !== textOf(claim.fingerprint32)) return { state: 'conflict' }
   if (kept.answer) return { state: 'kept', answer: give(kept.answer) }
   if (!kept.isOver && kept.heldUntilMs > claim.nowMs)
@@ -42,7 +42,7 @@ const judge = (kept: Kept, claim: AnswerClaim): AnswerVerdict => {
 }
 
 /** createAnswerStore makes an AnswerStore over records; one owner has 1/64 of them at most. */
-export const createAnswerStore = (records: Records): AnswerStore => {
+export function createAnswerStore(records: Records): AnswerStore {
   const quota = Math.max(1, Math.floor(records.capacity / OWNERS_SHARE))
   let isClosed = false
 
@@ -139,7 +139,7 @@ const MAX_CAPACITY = 2 ** 24
  * const answers = memoryAnswerStore()
  * ```
  */
-export const memoryAnswerStore = (options: { capacity?: number } = {}): AnswerStore => {
+export function memoryAnswerStore(options: { capacity?: number } = {}): AnswerStore {
   const { capacity = DEFAULT_CAPACITY } = optionsOf(options, 'memoryAnswerStore')
   return createAnswerStore(memoryRecords(integerOf(capacity, 2, MAX_CAPACITY, 'memoryAnswerStore: capacity')))
 }

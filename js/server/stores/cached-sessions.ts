@@ -37,10 +37,10 @@ const copyOf = (session: SessionRecord): SessionRecord => ({
  * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
  * ```
  */
-export const cachedSessions = (
+export function cachedSessions(
   store: SessionStore,
   options: { maxAgeMs?: number; capacity?: number; monotonicNow?: () => number } = {}
-): CachedSessionStore => {
+): CachedSessionStore {
   partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions: pass a SessionStore')
   const { watch } = store
   if (typeof watch !== 'function') throw badArgument('cachedSessions: the store must have watch()')

@@ -12,7 +12,7 @@ type Counter = { times: number[]; windowMs: number }
 
 const SWEPT_EACH_TIME = 16
 
-const isExpired = (record: unknown, nowMs: number): boolean => {
+function isExpired(record: unknown, nowMs: number): boolean {
   const { expiresMs, times, windowMs } = record as Partial<Kept & Counter>
   if (expiresMs !== undefined) return expiresMs <= nowMs
   return (times?.at(-1) ?? 0) + (windowMs ?? 0) <= nowMs
@@ -22,7 +22,7 @@ const live = (kept: Kept | undefined, nowMs: number): Kept | undefined =>
   kept && !isExpired(kept, nowMs) ? kept : undefined
 
 /** createCodeStore makes a CodeStore over records. */
-export const createCodeStore = (records: Records): CodeStore => {
+export function createCodeStore(records: Records): CodeStore {
   let isClosed = false
 
   const transact = async <T>(work: () => T): Promise<T> => {

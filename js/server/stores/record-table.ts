@@ -17,7 +17,7 @@ export type Records = {
 }
 
 /** memoryRecords is a table for the life of the process. */
-export const memoryRecords = (capacity: number): Records => {
+export function memoryRecords(capacity: number): Records {
   const records = new Map<string, unknown>()
   let walk = records.keys()
   return {

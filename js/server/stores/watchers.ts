@@ -11,7 +11,7 @@ export type Tellers = {
 }
 
 /** createTellers makes an empty set of listeners. One that throws keeps nothing from the others. */
-export const createTellers = (): Tellers => {
+export function createTellers(): Tellers {
   const listeners = new Set<{ listener: Teller }>()
   return {
     tell(id) {

@@ -24,12 +24,12 @@ const [ONE, OTHER] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
 const newToken = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url')
 
 /** answerConformance registers R130 to R132. */
-export const answerConformance = (
+export function answerConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   const check = checker(test, makeStores, 'answers', options)
   // A store with a clock of its own keeps everybody waiting; the others take the time that they are given, to the millisecond.
   const [holdMs, keepMs] = options.elapse ? [2000, 8000] : [30_000, 86_400_000]

@@ -22,12 +22,12 @@ const challenge = (id: string, changes: Partial<Challenge> = {}): Challenge => (
 })
 
 /** codeConformance registers R82 to R86. */
-export const codeConformance = (
+export function codeConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   const check = checker(test, makeStores, 'codes', options)
 
   check('a challenge is there until it expires', async (codes) => {

@@ -15,12 +15,12 @@ const STREAM = /^[A-Za-z0-9_-]{22}$/
 const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString()
 
 /** eventConformance registers the rules of numbering and keeping events. */
-export const eventConformance = (
+export function eventConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   const check = checker(test, makeStores, 'events', options)
   const note = (text: string) => ({ type: 'demo.note', payload: new Uint8Array(Buffer.from(text)) })
   const sequencesOf = ({ events }: { events: { sequence: number }[] }) => events.map(({ sequence }) => sequence)

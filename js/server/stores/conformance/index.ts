@@ -24,12 +24,12 @@ export { answerConformance, codeConformance, eventConformance, replayConformance
  * storeConformance(test, assert, async () => ({ sessions, replay, codes, answers, events, close }), { name: 'mine' })
  * ```
  */
-export const storeConformance = (
+export function storeConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   sessionConformance(test, assert, makeStores, options)
   replayConformance(test, assert, makeStores, options)
   codeConformance(test, assert, makeStores, options)

@@ -47,14 +47,17 @@ type Part = Exclude<keyof ConformanceStores, 'close'>
 export const startMs = 1_775_000_000_000
 
 /** randomKey makes 32 bytes. */
-export const randomKey = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32))
+export function randomKey(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(32))
+}
 
 /** plain makes a value comparable whatever kind of byte array is in it. */
-export const plain = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_name, item) => (item instanceof Uint8Array ? [...item] : item)))
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (_name, item) => (item instanceof Uint8Array ? [...item] : item)))
+}
 
 /** until waits for a condition, 10 s at most; rejects with `what` when it has not come true. */
-export const until = async (what: string, condition: () => boolean): Promise<void> => {
+export async function until(what: string, condition: () => boolean): Promise<void> {
   const endMs = Date.now() + 10_000
   while (!condition()) {
     if (Date.now() > endMs) throw new Error(`timed out: ${what}`)
@@ -63,9 +66,13 @@ export const until = async (what: string, condition: () => boolean): Promise<voi
 }
 
 /** checker gives what registers the tests of one part: each gets a fresh store and leaves none open. */
-export const checker =
-  <P extends Part>(test: ConformanceTest, makeStores: MakeStores, part: P, { name = 'store' }: ConformanceOptions) =>
-  (rule: string, run: (store: NonNullable<ConformanceStores[P]>) => Promise<void>): unknown =>
+export function checker<P extends Part>(
+  test: ConformanceTest,
+  makeStores: MakeStores,
+  part: P,
+  { name = 'store' }: ConformanceOptions
+) {
+  return (rule: string, run: (store: NonNullable<ConformanceStores[P]>) => Promise<void>): unknown =>
     test(`${name} ${part}: ${rule}`, async () => {
       const stores = await makeStores()
       try {
@@ -76,3 +83,4 @@ export const checker =
         await stores.close?.()
       }
     })
+}

@@ -22,12 +22,12 @@ const at = (
 ): Promise<ReserveVerdict> => replay.reserve(id, time, expires, now, owner)
 
 /** replayConformance registers R58 to R64, for a store of capacity 640. */
-export const replayConformance = (
+export function replayConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   const check = checker(test, makeStores, 'replay', options)
   // A store with a clock of its own keeps everybody waiting; the others take the time that they are given.
   const lifeMs = options.elapse ? 15_000 : 67_000

@@ -9,11 +9,11 @@ const ed25519 = (publicKey = randomKey()) => ({ algorithm: 'ed25519' as const, p
 const es256 = () => ({ algorithm: 'es256' as const, publicKey: new Uint8Array(65).fill(4) })
 
 /** sessionKeyConformance registers the rules of `replaceKey` and `rename`; `session` makes a record with the key of 32 sevens. */
-export const sessionKeyConformance = (
+export function sessionKeyConformance(
   check: ReturnType<typeof checker<'sessions'>>,
   assert: ConformanceAssert,
   session: (id: string, changes?: Partial<SessionRecord>) => SessionRecord
-): void => {
+): void {
   const found = async (sessions: SessionStore, id: string): Promise<SessionRecord> =>
     (await sessions.get(id)) ?? Promise.reject(new Error(`${id} is not there`))
 

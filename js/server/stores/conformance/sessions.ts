@@ -27,12 +27,12 @@ const session = (id: string, changes: Partial<SessionRecord> = {}): SessionRecor
 })
 
 /** sessionConformance registers what the gateway asks of a SessionStore. */
-export const sessionConformance = (
+export function sessionConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   const check = checker(test, makeStores, 'sessions', options)
   const found = async (sessions: SessionStore, id: string): Promise<SessionRecord> => {
     const session = await sessions.get(id)

@@ -22,7 +22,7 @@ const KEPT = 4096
 const LAST = 'last'
 
 /** lmdbChanges makes the table in an open environment. */
-export const lmdbChanges = (root: RootDatabase): Changes => {
+export function lmdbChanges(root: RootDatabase): Changes {
   const table = root.openDB<[ChangeKind, string], number>({ name: 'changes', encoding: 'json' })
   const meta = root.openDB<number, string>({ name: 'changes-meta', encoding: 'json' })
   const tellers = { sessions: createTellers(), events: createTellers() }

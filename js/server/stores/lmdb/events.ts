@@ -27,7 +27,7 @@ const EVENT_BYTES = 128
 const openTable = (root: RootDatabase, name: string): Table =>
   root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' })
 
-const numberBytes = (...numbers: number[]): Buffer => {
+function numberBytes(...numbers: number[]): Buffer {
   const bytes = Buffer.alloc(8 * numbers.length)
   for (const [at, number] of numbers.entries()) bytes.writeBigUInt64BE(BigInt(number), 8 * at)
   return bytes
@@ -49,17 +49,17 @@ const giveStream = (kept: Buffer): Stream => ({
 // The age of an event, its type behind its length, and its payload.
 const keepEvent = (age: number, type: Buffer, payload: Uint8Array): Buffer =>
   Buffer.concat([numberBytes(age), Buffer.from([type.length]), type, payload])
-const giveEvent = (sequence: number, kept: Buffer): StoredEvent => {
+function giveEvent(sequence: number, kept: Buffer): StoredEvent {
   const end = 9 + (kept[8] as number)
   return { sequence, type: kept.toString('utf8', 9, end), payload: new Uint8Array(kept.subarray(end)) }
 }
 const sizeOf = (kept: Buffer): number => kept.length + EVENT_BYTES
 
 /** lmdbEvents makes an EventStore in an open environment; `restored`: what was numbered since is lost, so all streams are. */
-export const lmdbEvents = (
+export function lmdbEvents(
   root: RootDatabase,
   options: { bounds: EventBounds; changes: Changes; restored: boolean }
-): EventStore => {
+): EventStore {
   const { bounds, changes, restored } = options
   const streams = openTable(root, 'event-streams')
   const events = openTable(root, 'events')

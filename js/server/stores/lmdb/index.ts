@@ -30,7 +30,7 @@ export type LmdbStores = {
   close(): Promise<void>
 }
 
-const openRoot = (path: string) => {
+function openRoot(path: string) {
   try {
     // Without overlappingSync a commit is on disk before it is reported, and before another process sees it.
     return open({ path, encoding: 'msgpack', maxDbs: 32, overlappingSync: false })
@@ -41,7 +41,7 @@ const openRoot = (path: string) => {
 
 type Root = ReturnType<typeof openRoot>
 
-const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
+function lmdbRecords(root: Root, name: string, capacity: number): Records {
   const records = root.openDB<unknown, string>({ name, encoding: 'json' })
   const meta = root.openDB<number, string>({ name: `${name}-meta`, encoding: 'json' })
   let cursor: string | undefined
@@ -85,14 +85,14 @@ const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
  * const { sessions, replay, codes, close } = lmdbStores({ path: 'data/myapp.lmdb' })
  * ```
  */
-export const lmdbStores = (options: {
+export function lmdbStores(options: {
   path: string
   capacity?: number
   answerCapacity?: number
   eventsPerSession?: number
   eventBytes?: number
   restored?: boolean
-}): LmdbStores => {
+}): LmdbStores {
   const {
     path,
     capacity = DEFAULT_CAPACITY,

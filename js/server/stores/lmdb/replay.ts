@@ -26,7 +26,7 @@ const openTable = (root: RootDatabase, name: string): Table =>
   root.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' })
 
 // Big-endian, so that keys sort by time.
-const timeBytes = (ms: number): Buffer => {
+function timeBytes(ms: number): Buffer {
   const bytes = Buffer.alloc(TIME_SIZE)
   bytes.writeBigUInt64BE(BigInt(Math.min(Math.max(0, Math.ceil(ms)), Number.MAX_SAFE_INTEGER)))
   return bytes
@@ -34,14 +34,14 @@ const timeBytes = (ms: number): Buffer => {
 const timeOf = (bytes: Buffer, at = 0): number => Number(bytes.readBigUInt64BE(at))
 
 const countOf = (bytes: Buffer | undefined): number => bytes?.readUInt32BE(0) ?? 0
-const countBytes = (count: number): Buffer => {
+function countBytes(count: number): Buffer {
   const bytes = Buffer.alloc(4)
   bytes.writeUInt32BE(count)
   return bytes
 }
 
 /** lmdbReplay makes a ReplayStore in an open environment. */
-export const lmdbReplay = (root: RootDatabase, options: { capacity: number; restored: boolean }): ReplayStore => {
+export function lmdbReplay(root: RootDatabase, options: { capacity: number; restored: boolean }): ReplayStore {
   const { capacity, restored } = options
   const quota = Math.max(1, Math.floor(capacity / 64))
   const ids = openTable(root, 'replay-ids')

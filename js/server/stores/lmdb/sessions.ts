@@ -30,14 +30,14 @@ const give = ({ previous, ...kept }: Kept): SessionRecord => ({
 })
 
 // The key of a session changes, and with a time the present one becomes the one before.
-const withKey = (kept: Kept, next: Pick<Kept, 'algorithm' | 'publicKey'>, atMs: number | undefined): Kept => {
+function withKey(kept: Kept, next: Pick<Kept, 'algorithm' | 'publicKey'>, atMs: number | undefined): Kept {
   const { previous: _, ...rest } = kept
   const { algorithm, publicKey } = kept
   return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
 }
 
 /** lmdbSessions makes a SessionStore in an open environment, which notes what others have to hear of in `changes`. */
-export const lmdbSessions = (root: RootDatabase, changes: Changes): SessionStore => {
+export function lmdbSessions(root: RootDatabase, changes: Changes): SessionStore {
   const records = root.openDB<Kept, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 

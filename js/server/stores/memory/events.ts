@@ -25,9 +25,9 @@ const sizeOf = ({ payload }: StoredEvent): number => payload.length + EVENT_BYTE
  * const events = memoryEventStore()
  * ```
  */
-export const memoryEventStore = (
+export function memoryEventStore(
   options: { eventsPerSession?: number; bytesPerSession?: number; bytes?: number; sessions?: number } = {}
-): EventStore => {
+): EventStore {
   const given = optionsOf(options, 'memoryEventStore')
   const { eventsPerSession = 256, bytesPerSession = MiB, bytes = 64 * MiB, sessions = 65_536 } = given
   for (const [name, value] of Object.entries({ eventsPerSession, bytesPerSession, bytes, sessions }))

@@ -29,7 +29,7 @@ const previousOf = (
  * const sessions = memorySessionStore()
  * ```
  */
-export const memorySessionStore = (): SessionStore => {
+export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
   const tellers = createTellers()
@@ -99,9 +99,9 @@ const MAX_CAPACITY = 2 ** 24
  * const replay = memoryReplayStore({ capacity: 2 ** 18 })
  * ```
  */
-export const memoryReplayStore = (
+export function memoryReplayStore(
   options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
-): ReplayStore => {
+): ReplayStore {
   const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')
   const { sessionQuota = Math.max(1, Math.floor(capacity / 64)) } = options
@@ -173,7 +173,7 @@ export const memoryReplayStore = (
  * const codes = memoryCodeStore()
  * ```
  */
-export const memoryCodeStore = (options: { capacity?: number } = {}): CodeStore => {
+export function memoryCodeStore(options: { capacity?: number } = {}): CodeStore {
   const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
   return createCodeStore(memoryRecords(capacity))

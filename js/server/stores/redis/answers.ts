@@ -66,7 +66,7 @@ redis.call('DEL', key)
 return 1
 `)
 
-const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
+function verdictOf([state, ...rest]: Buffer[]): AnswerVerdict {
   const name = String(state) as AnswerVerdict['state']
   if (name === 'held') return { state: name, retryAfterMs: Number(String(rest[0])) }
   if (name !== 'kept') return { state: name }
@@ -83,7 +83,7 @@ const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
 }
 
 /** redisAnswers makes an AnswerStore whose keys begin with `prefix`; one owner has 1/64 of `capacity` at most. */
-export const redisAnswers = (run: Run, prefix: string, capacity: number): AnswerStore => {
+export function redisAnswers(run: Run, prefix: string, capacity: number): AnswerStore {
   const quota = Math.max(1, Math.floor(capacity / OWNERS_SHARE))
   const keysOf = (key32: Uint8Array): string[] => [
     `${prefix}answer:${encodeText(key32, 'base64url')}`,

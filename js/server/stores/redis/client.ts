@@ -21,11 +21,12 @@ export interface RedisClientLike {
 const LEAST_VERSION = 7
 
 /** storageFailed makes ERR_STORAGE_FAILED with a line for operators. */
-export const storageFailed = (detail: string, cause?: unknown): CountersignError =>
-  new CountersignError('ERR_STORAGE_FAILED', cause === undefined ? { detail } : { detail, cause })
+export function storageFailed(detail: string, cause?: unknown): CountersignError {
+  return new CountersignError('ERR_STORAGE_FAILED', cause === undefined ? { detail } : { detail, cause })
+}
 
 /** addressOf names a server without the user and the password of its URL; it throws ERR_INVALID_ARGUMENT for no such URL. */
-export const addressOf = (url: unknown): string => {
+export function addressOf(url: unknown): string {
   const parsed = typeof url === 'string' && URL.canParse(url) ? new URL(url) : undefined
   // The value may hold a password: it is never repeated.
   if (!parsed?.hostname || !/^rediss?:$/.test(parsed.protocol))
@@ -37,7 +38,7 @@ const fieldOf = (info: string, name: string): string | undefined =>
   new RegExp(`^${name}:([^\\r\\n]*)`, 'm').exec(info)?.[1]
 
 /** checkPolicy rejects a Redis that would evict ids, with the command that ends it. */
-export const checkPolicy = (policy: string | undefined): void => {
+export function checkPolicy(policy: string | undefined): void {
   if (policy === 'noeviction') return
   throw storageFailed(
     `maxmemory-policy is ${policy ?? 'unknown'}, so Redis may evict ids that are still valid: ` +
@@ -46,7 +47,7 @@ export const checkPolicy = (policy: string | undefined): void => {
 }
 
 /** checkServer rejects what `INFO` says is too old, evicting, still loading or a replica; it resolves to nothing otherwise. */
-export const checkServer = async (client: RedisClientLike): Promise<void> => {
+export async function checkServer(client: RedisClientLike): Promise<void> {
   const info = String(await client.sendCommand(['INFO']))
   const version = fieldOf(info, 'redis_version') ?? ''
   if (!(Number.parseInt(version, 10) >= LEAST_VERSION))

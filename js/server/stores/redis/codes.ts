@@ -63,7 +63,7 @@ return ARGV[2]
 `)
 
 /** redisCodes makes a CodeStore whose keys begin with `prefix`. */
-export const redisCodes = (run: Run, prefix: string, capacity: number): CodeStore => {
+export function redisCodes(run: Run, prefix: string, capacity: number): CodeStore {
   const challengeKey = (id: string): string => `${prefix}challenge:${id}`
   const countKey = (key: string): string => `${prefix}count:${key}`
   const liveKey = `${prefix}codes`

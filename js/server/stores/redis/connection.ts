@@ -40,7 +40,7 @@ export type Connection = {
 }
 
 // Several addresses of one name that all refuse are an error without a message of its own.
-const messageOf = (error: unknown): string => {
+function messageOf(error: unknown): string {
   const { message, errors } = error as AggregateError
   return message || (errors ?? []).map((one) => one.message).join(', ') || String(error)
 }
@@ -49,7 +49,7 @@ const messageOf = (error: unknown): string => {
 const isNoPrimary = (error: unknown): boolean =>
   /^(READONLY|LOADING|MASTERDOWN)/.test(String((error as Error)?.message))
 
-const end = (client: RedisClientLike): void => {
+function end(client: RedisClientLike): void {
   try {
     client.destroy()
   } catch {
@@ -58,7 +58,7 @@ const end = (client: RedisClientLike): void => {
 }
 
 /** createConnection makes a connection that is not open yet. */
-export const createConnection = (options: ConnectionOptions): Connection => {
+export function createConnection(options: ConnectionOptions): Connection {
   const { address, deadlineMs } = options
   let current: RedisClientLike | undefined
   let lastError: unknown = storageFailed(`Redis at ${address} is not connected yet`)

@@ -9,10 +9,10 @@ import { addressOf, type RedisClientLike } from './client.ts'
 const CONNECT_MS = 2000
 
 /** dialOf checks what says how to connect, and gives the server's name and a maker of clients; throws ERR_INVALID_ARGUMENT. */
-export const dialOf = (
+export function dialOf(
   { url, client }: { url?: string | undefined; client?: RedisClientLike | undefined },
   name: string
-): { address: string; make(): RedisClientLike } => {
+): { address: string; make(): RedisClientLike } {
   if ((url === undefined) === (client === undefined)) throw badArgument(`${name}: pass either url or client`)
   if (client !== undefined) partOf(client, ['duplicate'], `${name}: client must be a client of the npm package redis`)
   return {
@@ -28,7 +28,7 @@ export const dialOf = (
 }
 
 /** prefixOf gives what all keys of a label begin with: one slot of a cluster, since scripts use several at once. */
-export const prefixOf = (prefix: unknown, label: string, name: string): string => {
+export function prefixOf(prefix: unknown, label: string, name: string): string {
   if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
     throw badArgument(`${name}: prefix must be 1 to 64 characters of [A-Za-z0-9_.:-]`)
   return `${prefix}:{${label}}:`

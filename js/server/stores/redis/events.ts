@@ -74,7 +74,7 @@ export type RedisEventsOptions = {
 }
 
 /** redisEvents makes an EventStore that keeps a bounded number of each session's events, and tells appends on `channel`. */
-export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore => {
+export function redisEvents(run: Run, options: RedisEventsOptions): EventStore {
   const { prefix, channel, eventsPerSession, bytesPerSession, watch } = options
   const keysOf = (sessionId: string): string[] => [`${prefix}stream:${sessionId}`, `${prefix}events:${sessionId}`]
   const { ask, close } = closable(run)

@@ -58,7 +58,7 @@ export type RedisStores = {
   close(): Promise<void>
 }
 
-const readOptions = (given: RedisStoresOptions) => {
+function readOptions(given: RedisStoresOptions) {
   const options = optionsOf(given, 'redisStores')
   const { url, client, prefix = 'countersign', onState } = options
   const { capacity = DEFAULT_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
@@ -90,7 +90,7 @@ const readOptions = (given: RedisStoresOptions) => {
  * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
  * ```
  */
-export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
+export async function redisStores(options: RedisStoresOptions): Promise<RedisStores> {
   const { address, make, prefix, deadlineMs, onState, ...given } = readOptions(options)
   const tell = (isUp: boolean, error?: unknown): void => {
     try {

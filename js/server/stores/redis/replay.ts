@@ -13,7 +13,7 @@ const KEY_SIZE = 32
 
 type Answer = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
 
-const answerOf = (reply: unknown): Answer => {
+function answerOf(reply: unknown): Answer {
   const [word = '', mark = '', identity = '', floor, fence, size] = (reply as unknown[]).map(String)
   return { word, mark, identity, floorMs: Number(floor), fenceMs: Number(fence), size: Number(size) }
 }
@@ -32,7 +32,7 @@ export type RedisReplayOptions = {
 }
 
 /** redisReplay makes a ReplayStore whose keys begin with `prefix`. */
-export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay => {
+export function redisReplay(run: Run, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay {
   const quota = Math.max(1, Math.floor(capacity / 64))
   const shared = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
   let last: Answer = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }

@@ -13,10 +13,12 @@ export type Script = { readonly source: string; readonly hash: string }
 export type Run = (script: Script, keys: string[], values: (Word | number)[], options?: object) => Promise<unknown>
 
 /** script makes one of its source. */
-export const script = (source: string): Script => ({ source, hash: createHash('sha1').update(source).digest('hex') })
+export function script(source: string): Script {
+  return { source, hash: createHash('sha1').update(source).digest('hex') }
+}
 
 /** closable makes a way to run scripts that can be closed for itself; what is run after that rejects with ERR_CLOSED. */
-export const closable = (run: Run): { ask: Run; close(): void } => {
+export function closable(run: Run): { ask: Run; close(): void } {
   let isClosed = false
   return {
     async ask(...all) {
@@ -33,9 +35,8 @@ const isUnknown = (error: unknown): boolean =>
   String((error as { cause?: Error }).cause?.message ?? (error as Error).message).startsWith('NOSCRIPT')
 
 /** createRun makes the way to run scripts over a connection; what it gives rejects as the connection does. */
-export const createRun =
-  (ask: Ask): Run =>
-  async ({ source, hash }, keys, values, options) => {
+export function createRun(ask: Ask): Run {
+  return async ({ source, hash }, keys, values, options) => {
     const rest = [
       String(keys.length),
       ...keys,
@@ -48,3 +49,4 @@ export const createRun =
       return ask(['EVAL', source, ...rest], options)
     }
   }
+}

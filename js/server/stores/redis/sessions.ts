@@ -81,7 +81,7 @@ const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 const keyText = (key: Uint8Array): string => encodeText(key, 'base64url')
 const keyBytes = (text: string | undefined): Uint8Array => new Uint8Array(Buffer.from(text ?? '', 'base64url'))
 
-const wordsOf = ({ publicKey, previous, ...rest }: SessionRecord): string[] => {
+function wordsOf({ publicKey, previous, ...rest }: SessionRecord): string[] {
   const fields: Record<string, string | number | undefined> = { ...rest, publicKey: keyText(publicKey) }
   if (previous) {
     fields.previousAlgorithm = previous.algorithm
@@ -91,7 +91,7 @@ const wordsOf = ({ publicKey, previous, ...rest }: SessionRecord): string[] => {
   return FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [name, String(fields[name])]))
 }
 
-const sessionOf = (reply: unknown): SessionRecord | null => {
+function sessionOf(reply: unknown): SessionRecord | null {
   const values = reply as (string | null)[]
   const fields: Fields = Object.fromEntries(
     FIELDS.flatMap((name, at) => (values[at] == null ? [] : [[name, values[at]]]))
@@ -122,12 +122,12 @@ const sessionOf = (reply: unknown): SessionRecord | null => {
 }
 
 /** redisSessions makes a SessionStore whose keys begin with `prefix` and whose changes are told on `channel`. */
-export const redisSessions = (
+export function redisSessions(
   run: Run,
   prefix: string,
   channel: string,
   watch: NonNullable<SessionStore['watch']>
-): SessionStore => {
+): SessionStore {
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`

@@ -19,10 +19,10 @@ export type Watches = {
 }
 
 /** createWatches listens to channels over a connection of its own. */
-export const createWatches = (
+export function createWatches(
   channels: string[],
   options: Pick<ConnectionOptions, 'address' | 'deadlineMs' | 'make'>
-): Watches => {
+): Watches {
   const tellers = new Map<string, Tellers>(channels.map((channel) => [channel, createTellers()]))
   let announcing: NodeJS.Timeout | undefined
   const announce = (): void => {
