@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Publishing: an event is checked, then numbered for each session it is for.
+// Publishes events: checks an event, then numbers it for each session of its target.
 
 import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
 import { isHeaderType, isReservedName } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
@@ -9,10 +10,10 @@ import { isText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { EventStore, Gateway, PublishTarget, SessionStore } from '../types.ts'
 
-/** An event is news, not a document: a client that needs more asks for it. */
-export const MAX_EVENT_BYTES = 64 * 1024
+/** The most bytes of an event. A client that needs more asks for it with a request. */
+const MAX_EVENT_BYTES = 64 * 1024
 
-export type PublishParts = {
+type PublishParts = {
   sessions: SessionStore
   events: EventStore | undefined
   metrics: Metrics
@@ -27,7 +28,7 @@ function checkType(type: unknown): string {
 }
 
 function checkPayload(payload: unknown): Uint8Array {
-  const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : copyOf(payload as never, 'payload')
+  const bytes = typeof payload === 'string' ? encodeText(payload) : copyOf(payload as never, 'payload')
   if (bytes.length > MAX_EVENT_BYTES)
     throw badArgument(`publish: the payload has more than ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
   return bytes
@@ -42,7 +43,7 @@ function readTarget(target: unknown): { sessionId?: unknown; userId?: unknown } 
   return { sessionId, userId }
 }
 
-/** createPublish makes a gateway's `publish`. */
+/** Creates a gateway's `publish`. */
 export function createPublish({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] {
   const idsOf = async (target: PublishTarget): Promise<string[]> => {
     const { sessionId, userId } = readTarget(target) as { sessionId?: string; userId?: string }
