@@ -2,7 +2,7 @@
 // Codes by e-mail: how they are made and checked, and the bounds on mail and on guesses.
 
 import { createHmac, randomInt } from 'node:crypto'
-import { DAY_MS } from '../../common/protocol.ts'
+import { DAY_MS, HOUR_MS } from '../../common/protocol.ts'
 import { emptyBytes, isSameBytes, isText } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Allowance, Challenge, CodeStore } from '../types.ts'
@@ -23,11 +23,12 @@ type EmailCodes = {
   hash(challengeId: string, code: string): Uint8Array
   /** Counts a mail. Resolves to 0 when it may be sent, otherwise to the milliseconds until one may be. */
   takeMail(email: string, source: string): Promise<number>
-  /** Counts a guess, and checks the code. Resolves to a problem when the code is wrong or there were too many guesses. */
+  /**
+   * Counts a guess, and checks the code. Resolves to a problem when the code is wrong or there were too many guesses.
+   */
   check(challenge: Challenge, code: string): Promise<EnrollmentProblem | undefined>
 }
 
-const HOUR_MS = 3_600_000
 /** How long a challenge is valid, in milliseconds. */
 export const CHALLENGE_LIFETIME_MS = 600_000
 
@@ -37,7 +38,9 @@ const MAILS_PER_SOURCE: Bound = { limit: 100, windowMs: HOUR_MS }
 const WRONG_PER_CHALLENGE: Bound = { limit: 5, windowMs: CHALLENGE_LIFETIME_MS }
 const WRONG_PER_ADDRESS: Bound = { limit: 15, windowMs: DAY_MS }
 
-/** Returns whether a text is one address and nothing else: no list, display name or comment that a mailer could read. */
+/**
+ * Returns whether a text is one address and nothing else: no list, display name or comment that a mailer could read.
+ */
 export function isEmail(text: string): boolean {
   return isText(text) && /^[^\s@,;:<>()[\]\\"]+@[^\s@,;:<>()[\]\\".]+(\.[^\s@,;:<>()[\]\\".]+)*$/.test(text)
 }
@@ -57,7 +60,8 @@ export function createEmailCodes({ codes, clock, digits = 6, pepper = emptyBytes
   const hash = (challengeId: string, code: string): Uint8Array =>
     createHmac('sha256', pepper).update(`${challengeId}\n${code}`).digest()
 
-  // Takes from all counters or from none: when one refuses, the others get theirs back. One commit of a store takes all.
+  // Takes from all counters or from none: when one refuses, the others get theirs back. One commit of a store takes
+  // all.
   const takeAll = async (counters: readonly (readonly [key: string, bound: Bound])[]): Promise<number> => {
     const nowMs = clock.now()
     const waits = await Promise.all(counters.map(([key, bound]) => codes.take(key, { ...bound, nowMs })))

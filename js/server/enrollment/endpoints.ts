@@ -61,8 +61,8 @@ export type Enrollment = Mounted & {
   /** Answers a request to one of the endpoints. */
   handle(request: Request, from?: From): Promise<Response>
   /**
-   * Creates a challenge for a user that an application with its own login vouches for. Resolves to its id, or to null when
-   * the code store is full. Rejects with ERR_INVALID_TEXT when the user id cannot be signed.
+   * Creates a challenge for a user that an application with its own login vouches for. Resolves to its id, or to null
+   * when the code store is full. Rejects with ERR_INVALID_TEXT when the user id cannot be signed.
    */
   challenge(userId: string): Promise<string | null>
   /** Enrols a key for that user. Resolves to the Response for the client, which must not be changed. */
@@ -120,7 +120,8 @@ async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProble
  *
  * @example
  * ```ts
- * const enrolling = enrollment({ label: 'myapp', signer, sessions, codes, mailer: ({ email, code }) => sendMail(email, code) })
+ * const mailer = ({ email, code }) => sendMail(email, code)
+ * const enrolling = enrollment({ label: 'myapp', signer, sessions, codes, mailer })
  * const gateway = createGateway({ label: 'myapp', signer, sessions, replay, routes, enrollment: enrolling })
  * ```
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Enrolment without HTTP (PROTOCOL.md, section 11): a challenge, a key that proves its possession, a session, and an answer
-// that only this server can have signed.
+// Enrolment without HTTP (PROTOCOL.md, section 11): a challenge, a key that proves its possession, a session, and an
+// answer that only this server can have signed.
 
 import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'

@@ -32,7 +32,10 @@ const outboundStream = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): O
   onOver: feed.onOver
 })
 
-/** Returns whether an `accept` header asks for server-sent events. It is unsigned, and decides nothing but the carrier. */
+/**
+ * Returns whether an `accept` header asks for server-sent events. It is unsigned, and decides nothing but the
+ * carrier.
+ */
 export function acceptsEventStream(accept: string): boolean {
   return accept
     .toLowerCase()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One stream: the frames of a session's events in order. The feed signs the next frame when the carrier asks for it, so at
-// most one page of the store waits for a slow reader.
+// One stream: the frames of a session's events in order. The feed signs the next frame when the carrier asks for it,
+// so at most one page of the store waits for a slow reader.
 
 import type { Schedule } from '../../common/platform.ts'
 import { encodeJson } from '../../common/text.ts'
@@ -32,7 +32,9 @@ export type FeedParts = {
 
 /** The frames of one stream. */
 export type Feed = {
-  /** Resolves to the next frame, or to null at the end. It is called when the last frame is on its way. Never rejects. */
+  /**
+   * Resolves to the next frame, or to null at the end. It is called when the last frame is on its way. Never rejects.
+   */
   next(): Promise<Uint8Array | null>
   /** Makes the feed look for new events. */
   wake(): void

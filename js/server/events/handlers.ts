@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// `cs.subscribe` and `cs.poll`. They are verified like any request. Their answer says where the stream stands, and the stream
-// follows it.
+// `cs.subscribe` and `cs.poll`. They are verified like any request. Their answer says where the stream stands, and
+// the stream follows it.
 
 import { FRAME_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Watches the sessions that have open streams, and ends their streams when they are revoked. A store with `watch` reports
-// revocations. The watcher also reads every session again from time to time, more often when the store has no `watch`.
+// Watches the sessions that have open streams, and ends their streams when they are revoked. A store with `watch`
+// reports revocations. The watcher also reads every session again from time to time, more often when the store has no
+// `watch`.
 
 import type { Schedule } from '../../common/platform.ts'
 import { within } from '../support/deadline.ts'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Event frames. They are signed when they are sent, so that their time bounds the client's clock, and the key is valid then.
+// Event frames. They are signed when they are sent, so that their time bounds the client's clock, and the key is
+// valid then.
 
 import type { Core } from '../../common/types.ts'
 import { signWithin } from '../support/deadline.ts'

@@ -30,7 +30,10 @@ type StreamHubParts = {
 export type StreamHub = {
   /** Reads a session's stream. Rejects when the store does not answer in time. */
   read(sessionId: string, after: number, limit: number): Promise<EventPage>
-  /** Opens a stream that goes on where `page` and the subscription say. Throws a HandlerRefusal when there are too many. */
+  /**
+   * Opens a stream that goes on where `page` and the subscription say. Throws a HandlerRefusal when there are too
+   * many.
+   */
   open(sessionId: string, carrier: StreamCarrier, page: EventPage, subscription: SubscribePayload): Feed
   /** Ends all streams, and opens no more. */
   close(): void

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Sessions that are read once and kept for a moment. Without this, a gateway asks a store across the network twice a request.
-// The store's `watch` pushes changes. An entry that no push reaches is read again after `maxAgeMs`. A revocation therefore
-// counts everywhere within 5 s (PROTOCOL.md, section 10), even when the connection for pushes is lost.
+// Sessions that are read once and kept for a moment. Without this, a gateway asks a store across the network twice a
+// request. The store's `watch` pushes changes. An entry that no push reaches is read again after `maxAgeMs`. A
+// revocation therefore counts everywhere within 5 s (PROTOCOL.md, section 10), even when the connection for pushes is
+// lost.
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 import { partOf } from '../support/checks.ts'
@@ -22,22 +23,29 @@ export type CachedSessionStore = SessionStore & {
 type CachedSession = { readonly session: SessionRecord; readonly readMs: number }
 
 /**
- * Creates a cache of up to `capacity` sessions (Default: 65536) in front of a store that has `watch`. Each entry lives for
- * `maxAgeMs` at most (1 to 5000 ms, Default: 5000 ms). The cache never keeps that an id is unknown: a new session counts as
- * soon as it exists.
+ * Creates a cache in front of a store that has `watch`. The cache never keeps that an id is unknown, so a new session
+ * counts as soon as it exists.
  *
- * @throws ERR_INVALID_ARGUMENT when the store has no `watch`, because it would then see revocations by other processes late,
- * or when an option is out of range.
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range, or when the store has no `watch`. Revocations by other
+ * processes would then be seen late.
  *
  * @example
  * ```ts
  * const stores = await redisStores({ url: 'redis://127.0.0.1', label: 'myapp' })
- * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
+ * const sessions = cachedSessions(stores.sessions)
+ * const gateway = createGateway({ ...stores, sessions, label: 'myapp', signer, routes })
  * ```
  */
 export function cachedSessions(
   store: SessionStore,
-  options: { maxAgeMs?: number; capacity?: number; monotonicNow?: () => number } = {}
+  options: {
+    /** The longest that a session is kept, 1 to 5000 ms. Default: 5000 ms. */
+    maxAgeMs?: number
+    /** The most sessions that are kept. Default: 65536. */
+    capacity?: number
+    /** Returns the milliseconds of a clock that never steps. Default: `performance.now`. */
+    monotonicNow?: () => number
+  } = {}
 ): CachedSessionStore {
   partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions: pass a SessionStore')
   const { watch } = store

@@ -5,8 +5,6 @@ import { CountersignError } from '../../common/errors.ts'
 import { encodeText } from '../support/encoding.ts'
 import type { SessionRecord } from '../types.ts'
 
-export const MiB = 1024 * 1024
-
 /** Request ids that a lasting store holds by default. */
 export const REPLAY_CAPACITY = 2 ** 20
 /** Challenges and counters that a lasting store holds. */
@@ -16,7 +14,7 @@ export const ANSWER_CAPACITY = 2 ** 17
 /** Events that a store keeps for one session by default. */
 export const EVENTS_PER_SESSION = 256
 /** Bytes of events that a store keeps for one session by default. */
-export const EVENT_BYTES_PER_SESSION = MiB
+export const EVENT_BYTES_PER_SESSION = 2 ** 20
 /** Bytes that an event costs beside its payload, roughly. */
 export const EVENT_OVERHEAD = 128
 
@@ -39,7 +37,7 @@ export function encodeBytes(bytes: Uint8Array): string {
   return encodeText(bytes, 'base64url')
 }
 
-/** Decodes what `encodeBytes` wrote. */
+/** Decodes base64url that `encodeBytes` wrote. */
 export function decodeBytes(text: string): Uint8Array {
   return new Uint8Array(Buffer.from(text, 'base64url'))
 }

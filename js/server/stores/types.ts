@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The stores that an application may replace, and the records that they keep. The tests in conformance/ state their duties.
+// The stores that an application may replace, and the records that they keep. The tests in conformance/ state their
+// duties.
 
 import type { Algorithm, ReserveVerdict } from '../../common/types.ts'
 
@@ -51,22 +52,25 @@ export interface SessionStore {
   /** Names a device. Resolves to whether the session exists. */
   rename?(id: string, name: string): Promise<boolean>
   /**
-   * Reports sessions that any process revoked or gave another key, within a second when the store can. The listener gets
-   * the id, or undefined when any session may have changed. Returns the function that ends the watch. Absent: the gateway
-   * reads the sessions again from time to time.
+   * Reports sessions that any process revoked or gave another key, within a second when the store can. The listener
+   * gets the id, or undefined when any session may have changed. Returns the function that ends the watch. Absent:
+   * the gateway reads the sessions again from time to time.
    */
   watch?(listener: (id: string | undefined) => void): () => void
   /** Notes when a session was last seen. The time never moves back. */
   touch(id: string, ms: number): Promise<void>
-  /** Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default: false. */
+  /**
+   * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
+   * false.
+   */
   isEmpty?(): Promise<boolean>
 }
 
 /** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
   /**
-   * Reserves the id `key32`, dated `timestampMs`, at least until `expiresMs`, in one atomic step. The id counts against the
-   * quota of `session`. When the promise rejects, the id may or may not be reserved.
+   * Reserves the id `key32`, dated `timestampMs`, at least until `expiresMs`, in one atomic step. The id counts
+   * against the quota of `session`. When the promise rejects, the id may or may not be reserved.
    */
   reserve(
     key32: Uint8Array,
@@ -77,13 +81,16 @@ export interface ReplayStore {
   ): Promise<ReserveVerdict>
   /** Returns the floor in Unix milliseconds: an id dated at or before it is not reserved. */
   floorMs?(): number
-  /** Returns the part of the floor that outlived the last process. A gateway's clock starts there at least. Default: 0. */
+  /**
+   * Returns the part of the floor that outlived the last process. A gateway's clock starts there at least. Default:
+   * 0.
+   */
   storedFloorMs?(): number
   /** Whether the store may lack ids that were accepted before it was opened. The gateway then sets a fence. */
   readonly mayHaveForgotten?: boolean
   /**
-   * Whether gateways on other machines use the store. Ids accepted there may be lost together with all sessions, and those
-   * sessions may come back. A store of one machine without a session has no session to protect.
+   * Whether gateways on other machines use the store. Ids accepted there may be lost together with all sessions, and
+   * those sessions may come back. A store of one machine without a session has no session to protect.
    */
   readonly isShared?: boolean
   /** Raises the floor to `floorMs` for good, and ends `mayHaveForgotten`. */
@@ -119,8 +126,9 @@ export interface CodeStore {
   /** Gives the latest event of `key` back. */
   giveBack(key: string): Promise<void>
   /**
-   * Binds a challenge to one key. Resolves to the id of the session it is bound to: `sessionId` at first, and the earlier
-   * id when the same `binding` comes again. Resolves to null for another binding, and when the challenge is gone.
+   * Binds a challenge to one key. Resolves to the id of the session it is bound to: `sessionId` at first, and the
+   * earlier id when the same `binding` comes again. Resolves to null for another binding, and when the challenge is
+   * gone.
    */
   redeem(id: string, binding: string, sessionId: string, nowMs: number): Promise<string | null>
   close(): Promise<void> | void
@@ -149,8 +157,8 @@ export interface EventStore {
   /** Forgets a session's stream. */
   drop(sessionId: string): Promise<void>
   /**
-   * Reports appends by any process. The listener gets the session's id, or undefined when any session may have a new event.
-   * Returns the function that ends the watch.
+   * Reports appends by any process. The listener gets the session's id, or undefined when any session may have a new
+   * event. Returns the function that ends the watch.
    */
   watch(listener: (sessionId: string | undefined) => void): () => void
   close(): Promise<void> | void
@@ -180,9 +188,9 @@ export type AnswerClaim = {
 }
 
 /**
- * The state of a claim. `claimed`: this caller alone runs the handler. `held`: another claim is at work. `kept`: the handler
- * has run, with this answer. `unknown`: it has begun, and its outcome is not known. `conflict`: the key belongs to another
- * request. `full`: the store has no room, and has kept nothing.
+ * The state of a claim. `claimed`: this caller alone runs the handler. `held`: another claim is at work. `kept`: the
+ * handler has run, with this answer. `unknown`: it has begun, and its outcome is not known. `conflict`: the key
+ * belongs to another request. `full`: the store has no room, and has kept nothing.
  */
 export type AnswerVerdict =
   | { state: 'claimed' | 'unknown' | 'conflict' | 'full' }
@@ -190,14 +198,14 @@ export type AnswerVerdict =
   | { state: 'kept'; answer: KeptAnswer }
 
 /**
- * Keeps the outcome of requests with an idempotency key, so that each runs once (R130 to R132). A store is bounded. It never
- * forgets a key before its time, because the handler would then run twice.
+ * Keeps the outcome of requests with an idempotency key, so that each runs once (R130 to R132). A store is bounded.
+ * It never forgets a key before its time, because the handler would then run twice.
  *
- * A process that dies between `claim` and `finish` leaves a claim. It is `held` until its hold ends, and then `unknown` until
- * `keepMs` are over, unless a `repeatable` claim takes it over.
+ * A process that dies between `claim` and `finish` leaves a claim. It is `held` until its hold ends, and then
+ * `unknown` until `keepMs` are over, unless a `repeatable` claim takes it over.
  *
- * The fingerprint is compared before anything else. A key past its time counts as absent. Every step is atomic, and on disk
- * before its promise resolves when the store has a disk.
+ * The fingerprint is compared before anything else. A key past its time counts as absent. Every step is atomic, and
+ * on disk before its promise resolves when the store has a disk.
  */
 export interface AnswerStore {
   /** Claims a key, or says why not. When the promise rejects, the key may or may not be claimed. */

@@ -23,7 +23,8 @@ const ANSWER: KeptAnswer = {
 }
 const [ONE, OTHER] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
 
-// With a clock of its own, a store makes the test wait. The others use the times that the test passes, to the millisecond.
+// With a clock of its own, a store makes the test wait. The others use the times that the test passes, to the
+// millisecond.
 function createClaims(options: ConformanceOptions) {
   const [holdMs, keepMs] = options.elapse ? [2000, 8000] : [30_000, DAY_MS]
   const claimOf = (changes: Partial<AnswerClaim> = {}): AnswerClaim => ({
@@ -109,20 +110,23 @@ function registerClaimTests(check: AnswerCheck, assert: ConformanceAssert, claim
     await elapse(keepMs - holdMs)
     assert.equal(await stateAt(startMs + keepMs), 'claimed')
   })
-  check('R132 a repeatable claim takes over what lost its hold; the first can end nothing then', async (answers) => {
-    const claim = claimOf()
-    const nowMs = startMs + holdMs
-    await answers.claim(claim)
-    assert.equal((await answers.claim(again(claim, { repeatable: true }))).state, 'held')
-    await elapse(holdMs)
-    const second = again(claim, { nowMs, repeatable: true })
-    assert.equal((await answers.claim(second)).state, 'claimed')
-    assert.equal((await answers.claim(again(second))).state, 'held')
-    assert.equal(await answers.finish(claim.key32, claim.token, ANSWER, times(nowMs)), false)
-    assert.equal(await answers.release(claim.key32, claim.token), false)
-    assert.equal(await answers.finish(second.key32, second.token, ANSWER, times(nowMs)), true)
-    assert.equal((await answers.claim(again(second))).state, 'kept')
-  })
+  check(
+    'R132 a repeatable claim takes over one that lost its hold; the first can no longer end it',
+    async (answers) => {
+      const claim = claimOf()
+      const nowMs = startMs + holdMs
+      await answers.claim(claim)
+      assert.equal((await answers.claim(again(claim, { repeatable: true }))).state, 'held')
+      await elapse(holdMs)
+      const second = again(claim, { nowMs, repeatable: true })
+      assert.equal((await answers.claim(second)).state, 'claimed')
+      assert.equal((await answers.claim(again(second))).state, 'held')
+      assert.equal(await answers.finish(claim.key32, claim.token, ANSWER, times(nowMs)), false)
+      assert.equal(await answers.release(claim.key32, claim.token), false)
+      assert.equal(await answers.finish(second.key32, second.token, ANSWER, times(nowMs)), true)
+      assert.equal((await answers.claim(again(second))).state, 'kept')
+    }
+  )
   check('R132 an end without an answer is unknown at once; a late end with one is an answer', async (answers) => {
     const [over, late] = [claimOf(), claimOf()]
     await answers.claim(over)
@@ -152,7 +156,7 @@ function registerEndTests(check: AnswerCheck, assert: ConformanceAssert, claims:
     assert.equal(await answers.release(key32, token), false)
     assert.equal((await answers.claim(again(claim))).state, 'kept')
   })
-  check('what was released is free, for whatever request', async (answers) => {
+  check('a released key is free, for any request', async (answers) => {
     const claim = claimOf()
     await answers.claim(claim)
     assert.equal(await answers.release(claim.key32, claim.token), true)
@@ -192,7 +196,7 @@ function registerBoundTests(check: AnswerCheck, assert: ConformanceAssert, claim
     const [first] = mine as [AnswerClaim]
     assert.equal(await answers.release(first.key32, first.token), true)
   })
-  check('what has expired makes room', async (answers) => {
+  check('expired keys make room', async (answers) => {
     const mine = Array.from({ length: 10 }, () => claimOf())
     for (const claim of mine) assert.equal((await answers.claim(claim)).state, 'claimed')
     assert.equal((await answers.claim(claimOf())).state, 'full')

@@ -59,7 +59,7 @@ export function codeConformance(
     )
     assert.equal(waits.filter((wait) => wait === 0).length, 5)
   })
-  check('what is given back can be taken again', async (codes) => {
+  check('an event that is given back can be taken again', async (codes) => {
     const take = () => codes.take('k', { limit: 1, windowMs: 1000, nowMs: startMs })
     assert.equal(await take(), 0)
     assert.ok((await take()) > 0)
@@ -82,7 +82,7 @@ export function codeConformance(
     )
     assert.equal(given.filter((id) => id !== null).length, 1)
   })
-  check('what has expired makes room', async (codes) => {
+  check('expired records make room', async (codes) => {
     for (let round = 0; round < 30; round++) {
       const createdMs = startMs + round * 700_000
       for (let index = 0; index < 10; index++) {

@@ -12,8 +12,8 @@ export type { ConformanceAssert, ConformanceOptions, ConformanceStores, Conforma
 export { answerConformance, codeConformance, eventConformance, replayConformance, sessionConformance }
 
 /**
- * Registers the suites of all store interfaces. The suite of one interface has a function of its own. The suites fill the
- * stores, so make them with the capacities that ConformanceStores states.
+ * Registers the suites of all store interfaces. The suite of one interface has a function of its own. The suites fill
+ * the stores, so make them with the capacities that ConformanceStores states.
  *
  * @example
  * ```ts

@@ -32,8 +32,8 @@ export type ConformanceOptions = {
   /** Stands in front of each test's name. Default: `store`. */
   name?: string
   /**
-   * Resolves when `ms` milliseconds have passed for the store. Absent: the store has no clock but the times that the suite
-   * passes.
+   * Resolves when `ms` milliseconds have passed for the store. Absent: the store has no clock but the times that the
+   * suite passes.
    */
   elapse?(ms: number): Promise<void>
 }

@@ -50,7 +50,7 @@ export function sessionConformance(
     assert.equal(await sessions.revoke('none', 'x'), false)
     assert.deepEqual(await sessions.listByUser('nobody'), [])
   })
-  check('what was created is there, whole, and its id is taken', async (sessions) => {
+  check('a created session is there, whole, and its id is taken', async (sessions) => {
     const made = session('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey() })
     assert.notEqual(await sessions.create(made), false)
     assert.deepEqual(plain(await sessions.get('é😀')), plain(made))
@@ -95,7 +95,7 @@ export function sessionConformance(
       assert.equal((await find(sessions, id)).status, 'revoked')
     }
   })
-  check("a user's sessions are listed, revoked ones too, nobody else's", async (sessions) => {
+  check("a user's sessions are listed, revoked ones too, and no other user's", async (sessions) => {
     for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
     await sessions.create(session('d', { userId: 'u10' }))
     await sessions.create(session('e', { userId: 'u' }))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The changes in a folder of LMDB, for every process that has it open. A short table holds numbered changes; the transaction
-// that makes a change writes it. Other processes look at the last number twenty times a second. The process that made the
-// change notifies its own watchers at once.
+// The changes in a folder of LMDB, for every process that has it open. A short table holds numbered changes; the
+// transaction that makes a change writes it. Other processes look at the last number twenty times a second. The
+// process that made the change notifies its own watchers at once.
 
 import type { RootDatabase } from 'lmdb'
 import { type ChangeListener, createWatchers } from '../watchers.ts'

@@ -42,9 +42,16 @@ function decodeEvent(sequence: number, kept: Buffer): StoredEvent {
   const end = 9 + (kept[8] as number)
   return { sequence, type: kept.toString('utf8', 9, end), payload: new Uint8Array(kept.subarray(end)) }
 }
+
+const isOver = ({ next, oldest, bytes }: StreamEntry, { perSession, bytesPerSession }: EventBounds): boolean =>
+  next - oldest > 1 && (next - oldest > perSession || bytes > bytesPerSession)
+
 const sizeOf = (kept: Buffer): number => kept.length + EVENT_OVERHEAD
 
-/** Creates an EventStore in an open environment. `restored` drops all streams, because later numbers of theirs are lost. */
+/**
+ * Creates an EventStore in an open environment. `restored` drops all streams, because later numbers of theirs are
+ * lost.
+ */
 export function createLmdbEvents(
   root: RootDatabase,
   options: { bounds: EventBounds; changes: LmdbChanges; restored: boolean }
@@ -76,12 +83,9 @@ export function createLmdbEvents(
     writeNumber(counters, readNumber(counters, HELD) - size, HELD)
   }
 
-  const isOver = ({ next, oldest, bytes }: StreamEntry): boolean =>
-    next - oldest > 1 && (next - oldest > bounds.perSession || bytes > bounds.bytesPerSession)
-
   // The event that was just appended always stays.
   const makeRoom = (owner: Buffer, own: StreamEntry, counters: Buffer): void => {
-    while (isOver(own)) shift(owner, own, counters)
+    while (isOver(own, bounds)) shift(owner, own, counters)
     while (readNumber(counters, HELD) > bounds.bytes) {
       const [first] = byAge.getRange({ limit: 1 })
       const other = first && Buffer.from(first.value.subarray(0, OWNER_SIZE))
@@ -131,7 +135,7 @@ export function createLmdbEvents(
     async read(sessionId, after, limit) {
       if (isClosed) throw new CountersignError('ERR_CLOSED')
       const owner = ownerOf(sessionId)
-      // LMDB reads from one snapshot for a while, but a reader must see what watchers were notified of.
+      // LMDB reads from one snapshot for a while, but a reader must see every event that watchers were notified of.
       root.resetReadTxn()
       if (!streams.doesExist(owner)) {
         await transact(() => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The stores over LMDB (npm package `lmdb`, an optional peer). Every process on the machine that opens the same folder shares
-// them. They are durable: a promise resolves after its commit has reached the disk, so that no answer leaves before that.
+// The stores over LMDB (npm package `lmdb`, an optional peer). Every process on the machine that opens the same
+// folder shares them. They are durable: a promise resolves after its commit has reached the disk, so that no answer
+// leaves before that.
 
 import { open } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
@@ -13,7 +14,6 @@ import {
   CODE_CAPACITY,
   EVENT_BYTES_PER_SESSION,
   EVENTS_PER_SESSION,
-  MiB,
   REPLAY_CAPACITY
 } from '../common.ts'
 import type { RecordTable } from '../record-table.ts'
@@ -77,13 +77,7 @@ function openRecordTable(root: Root, name: string, capacity: number): RecordTabl
 }
 
 /**
- * Opens the stores of one label in a folder, and creates the folder when it is missing. The options bound what they keep:
- * `capacity` request ids (Default: 2^20), `answerCapacity` records of answers, two for a key (Default: 2^17),
- * `eventsPerSession` latest events of a session (Default: 256, and 1 MiB), and `eventBytes` of events of all sessions
- * (Default: 256 MiB).
- *
- * Set `restored: true` when the folder came back from a backup or a failed disk (Default: `false`). Ids that were accepted
- * later may then be missing, so the gateway starts with a fence of `futureMs`.
+ * Opens the stores of one label in a folder, and creates the folder when it is missing.
  *
  * @throws ERR_STORAGE_FAILED when the folder cannot be opened.
  * @throws ERR_INVALID_ARGUMENT when an option is out of range.
@@ -94,11 +88,20 @@ function openRecordTable(root: Root, name: string, capacity: number): RecordTabl
  * ```
  */
 export function lmdbStores(options: {
+  /** The folder. */
   path: string
+  /** The most live request ids. Default: 2^20. */
   capacity?: number
+  /** The most records of idempotent answers, two for a key. Default: 2^17. */
   answerCapacity?: number
+  /** The most events that are kept for a session, beside a bound of 1 MiB. Default: 256. */
   eventsPerSession?: number
+  /** The most bytes of events that are kept for all sessions. Default: 256 MiB. */
   eventBytes?: number
+  /**
+   * Whether the folder came back from a backup or a failed disk. Ids that were accepted later may then be missing, so
+   * the gateway starts with a fence of `futureMs`. Default: `false`.
+   */
   restored?: boolean
 }): LmdbStores {
   const {
@@ -106,7 +109,7 @@ export function lmdbStores(options: {
     capacity = REPLAY_CAPACITY,
     answerCapacity = ANSWER_CAPACITY,
     eventsPerSession: perSession = EVENTS_PER_SESSION,
-    eventBytes: bytes = 256 * MiB,
+    eventBytes: bytes = 256 * 2 ** 20,
     restored = false
   } = optionsOf(options, 'lmdbStores')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path must be a non-empty string')

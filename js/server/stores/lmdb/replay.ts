@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Replay ids in LMDB: once per request id, and a floor under what was forgotten (R58 to R64). A reservation is one write
-// transaction across all processes, so what it reads cannot change before it commits. There are four tables: ids by key,
-// ids by expiry, live ids by session, and the counters.
+// Replay ids in LMDB: each id is reserved once, and forgotten ids lie under a floor (R58 to R64). A reservation is
+// one write transaction across all processes, so what it reads cannot change before it commits. There are four
+// tables: ids by key, ids by expiry, live ids by session, and the counters.
 
 import type { RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'

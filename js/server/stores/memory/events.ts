@@ -5,7 +5,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
 import { randomId } from '../../support/encoding.ts'
 import type { EventStore, StoredEvent } from '../../types.ts'
-import { EVENT_BYTES_PER_SESSION, EVENT_OVERHEAD, EVENTS_PER_SESSION, MiB } from '../common.ts'
+import { EVENT_BYTES_PER_SESSION, EVENT_OVERHEAD, EVENTS_PER_SESSION } from '../common.ts'
 import { createWatchers } from '../watchers.ts'
 
 type MemoryStream = { id: string; stream: string; next: number; oldest: number; bytes: number; events: StoredEvent[] }
@@ -13,9 +13,8 @@ type MemoryStream = { id: string; stream: string; next: number; oldest: number; 
 const sizeOf = ({ payload }: StoredEvent): number => payload.length + EVENT_OVERHEAD
 
 /**
- * Creates an EventStore that lasts as long as the process. It keeps the latest events of each session: `eventsPerSession`
- * (Default: 256) and `bytesPerSession` (Default: 1 MiB). All sessions together hold `bytes` (Default: 64 MiB), and there
- * are at most `sessions` streams (Default: 65536). Sessions without an event for the longest time make room first.
+ * Creates an EventStore that lasts as long as the process. It keeps the latest events. Sessions without an event for
+ * the longest time make room first.
  *
  * @throws ERR_INVALID_ARGUMENT when an option is out of range.
  *
@@ -25,11 +24,20 @@ const sizeOf = ({ payload }: StoredEvent): number => payload.length + EVENT_OVER
  * ```
  */
 export function memoryEventStore(
-  options: { eventsPerSession?: number; bytesPerSession?: number; bytes?: number; sessions?: number } = {}
+  options: {
+    /** The most events that are kept for a session. Default: 256. */
+    eventsPerSession?: number
+    /** The most bytes of events that are kept for a session. Default: 1 MiB. */
+    bytesPerSession?: number
+    /** The most bytes of events that are kept for all sessions. Default: 64 MiB. */
+    bytes?: number
+    /** The most sessions that have a stream. Default: 65536. */
+    sessions?: number
+  } = {}
 ): EventStore {
   const given = optionsOf(options, 'memoryEventStore')
   const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = EVENT_BYTES_PER_SESSION } = given
-  const { bytes = 64 * MiB, sessions = 65_536 } = given
+  const { bytes = 64 * 2 ** 20, sessions = 65_536 } = given
   for (const [name, value] of Object.entries({ eventsPerSession, bytesPerSession, bytes, sessions }))
     integerOf(value, 1, Number.MAX_SAFE_INTEGER, `memoryEventStore: ${name}`)
   // In the order of their latest append, so that the first one makes room.

@@ -77,15 +77,12 @@ const DEFAULT_CAPACITY = 131_072
 const MAX_CAPACITY = 2 ** 24
 
 /**
- * Creates a ReplayStore that lasts as long as the process. It keeps ids in the core's bounded guard: about 100 bytes each,
- * allocated at once. A process that ends forgets them, so a gateway over lasting sessions starts with a fence of `futureMs`.
- * Options: `capacity` (ids, Default: 131072), `sessionQuota` (ids of one session, Default: a 64th of `capacity`), and
- * `core` (Default: `loadCore()`).
+ * Creates a ReplayStore that lasts as long as the process. It keeps ids in the core's bounded guard: about 100 bytes
+ * each, allocated at once. A process that ends forgets them, so a gateway over lasting sessions starts with a fence of
+ * `futureMs`.
  *
- * Several processes would each accept a request once. Workers of node:cluster therefore need `allowCluster: true`, which
- * states that each session reaches one worker only.
- *
- * @throws ERR_INVALID_ARGUMENT when an option is out of range, and in a cluster worker without `allowCluster`.
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range, and in a worker of node:cluster without `allowCluster`.
+ * Several processes would each accept a request once.
  *
  * @example
  * ```ts
@@ -93,7 +90,16 @@ const MAX_CAPACITY = 2 ** 24
  * ```
  */
 export function memoryReplayStore(
-  options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
+  options: {
+    /** The most live ids. Default: 131072. */
+    capacity?: number
+    /** The most live ids of one session. Default: a 64th of `capacity`. */
+    sessionQuota?: number
+    /** Allows the store in a cluster worker: each session then reaches one worker only. Default: `false`. */
+    allowCluster?: boolean
+    /** The core. Default: `loadCore()`. */
+    core?: Core | Promise<Core>
+  } = {}
 ): ReplayStore {
   const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Answers of requests with an idempotency key, in Redis: each key runs once (R130 to R132). An answer is a hash that expires
-// by itself. Two lists of live keys, of all and of each owner, bound them. Holds and ages go by Redis's clock.
+// Answers of requests with an idempotency key, in Redis: each key runs once (R130 to R132). An answer is a hash that
+// expires by itself. Two lists of live keys, of all and of each owner, bound them. Holds and ages go by Redis's
+// clock.
 
 import { sha256 } from '../../support/encoding.ts'
 import type { AnswerStore, AnswerVerdict } from '../../types.ts'

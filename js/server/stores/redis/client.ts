@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Clients of npm `redis`: the part of them that the stores use, how they are made, and the checks of a Redis before its use.
+// Clients of npm `redis`: the part of them that the stores use, how they are made, and the checks of a Redis before
+// its use.
 
 import { createClient } from 'redis'
 import { CountersignError } from '../../../common/errors.ts'
@@ -39,8 +40,8 @@ function parseAddress(url: unknown): string {
 }
 
 /**
- * Checks the options that say how to connect. Returns the server's name, and a function that makes clients. Those clients do
- * not reconnect by themselves; the connections do that. @throws ERR_INVALID_ARGUMENT.
+ * Checks the options that say how to connect. Returns the server's name, and a function that makes clients. Those
+ * clients do not reconnect by themselves; the connections do that. @throws ERR_INVALID_ARGUMENT.
  */
 export function clientFactory(
   { url, client }: { url?: string | undefined; client?: RedisClientLike | undefined },
@@ -60,7 +61,9 @@ export function clientFactory(
   }
 }
 
-/** Returns the prefix of all keys of a label. It names one slot of a cluster, since scripts use several keys at once. */
+/**
+ * Returns the prefix of all keys of a label. It names one slot of a cluster, since scripts use several keys at once.
+ */
 export function prefixOf(prefix: unknown, label: string, name: string): string {
   if (typeof prefix !== 'string' || !/^[\w.:-]{1,64}$/.test(prefix))
     throw badArgument(`${name}: prefix must be 1 to 64 characters of [A-Za-z0-9_.:-]`)
@@ -79,7 +82,10 @@ export function checkPolicy(policy: string | undefined): void {
   )
 }
 
-/** Checks a server by its `INFO`. Rejects with ERR_STORAGE_FAILED when it is too old, evicting, still loading or a replica. */
+/**
+ * Checks a server by its `INFO`. Rejects with ERR_STORAGE_FAILED when it is too old, evicting, still loading or a
+ * replica.
+ */
 export async function checkServer(client: RedisClientLike): Promise<void> {
   const info = String(await client.sendCommand(['INFO']))
   const version = fieldOf(info, 'redis_version') ?? ''

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Challenges and counters of the enrolment in Redis (R82 to R86). Each is a key that expires by itself. One list of all live
-// keys bounds them.
+// Challenges and counters of the enrolment in Redis (R82 to R86). Each is a key that expires by itself. One list of
+// all live keys bounds them.
 
 import type { CodeStore } from '../../types.ts'
 import { decodeBytes, encodeBytes } from '../common.ts'

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Events in Redis (PROTOCOL.md, section 10). Each session has a Redis stream, whose entries carry our numbers as ids, and a
-// hash with the stream's name and last number. One script makes the number and the entry, and publishes the change.
+// Events in Redis (PROTOCOL.md, section 10). Each session has a Redis stream, whose entries carry our numbers as ids,
+// and a hash with the stream's name and last number. One script makes the number and the entry, and publishes the
+// change.
 
 import { DAY_MS } from '../../../common/protocol.ts'
 import { randomId } from '../../support/encoding.ts'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The stores over Redis (npm package `redis`, an optional peer). Every gateway process shares them, on any number of machines.
+// The stores over Redis (npm package `redis`, an optional peer). Every gateway process shares them, on any number of
+// machines.
 
 import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
 import { functionOf } from '../../support/checks.ts'
@@ -43,7 +44,9 @@ export type RedisStoresOptions = {
   eventsPerSession?: number
   /** The most bytes of events that are kept for a session. Default: 1 MiB. */
   bytesPerSession?: number
-  /** The longest that a command may take. After that it is refused, and the connection is made anew. Default: 250 ms. */
+  /**
+   * The longest that a command may take. After that it is refused, and the connection is made anew. Default: 250 ms.
+   */
   deadlineMs?: number
   /** Is called whenever the connection is lost, with the reason, and when it is back. */
   onState?: (state: { isUp: boolean; error?: unknown }) => void
@@ -81,17 +84,18 @@ function readOptions(given: RedisStoresOptions) {
 }
 
 /**
- * Connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and opens the stores of one label in it. A connection
- * that is lost later is made anew without a call. Until then every step is refused at once, and gateways answer with a
- * signed `cs.unavailable`.
+ * Connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and opens the stores of one label in it. A
+ * connection that is lost later is made anew without a call. Until then every step is refused at once, and gateways
+ * answer with a signed `cs.unavailable`.
  *
- * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL when an option is wrong. Rejects with ERR_STORAGE_FAILED when the
- * server cannot be used; the error's detail says what to do.
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL when an option is wrong. Rejects with ERR_STORAGE_FAILED
+ * when the server cannot be used; the error's detail names the remedy.
  *
  * @example
  * ```ts
  * const stores = await redisStores({ url: 'redis://127.0.0.1', label: 'myapp' })
- * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
+ * const sessions = cachedSessions(stores.sessions)
+ * const gateway = createGateway({ ...stores, sessions, label: 'myapp', signer, routes })
  * ```
  */
 export async function redisStores(options: RedisStoresOptions): Promise<RedisStores> {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Replay ids in Redis: once per request id, and a floor under what was forgotten (R58 to R64). Each script is one atomic step.
+// Replay ids in Redis: each id is reserved once, and forgotten ids lie under a floor (R58 to R64). Each script is one
+// atomic step.
 //
-// An id is a key that expires by itself. Ids that expire at the same time form a group. `due` orders the groups. `groups`
-// holds, for each group, the number of its ids (`<time>n`) and their newest time (`<time>t`). The first script that runs
-// after a group may have expired raises the floor to that newest time, before it decides anything (R61).
+// An id is a key that expires by itself. Ids that expire at the same time form a group. `due` orders the groups.
+// `groups` holds, for each group, the number of its ids (`<time>n`) and their newest time (`<time>t`). The first
+// script that runs after a group may have expired raises the floor to that newest time, before it decides anything
+// (R61).
 //
-// All lifetimes go by Redis's clock. A request's time is compared only with times of requests. `state.mark` names the server,
-// its line of data and its last loss of data. A script changes nothing when its caller knows another mark.
+// All lifetimes go by Redis's clock. A request's time is compared only with times of requests. `state.mark` names the
+// server, its line of data and its last loss of data. A script changes nothing when its caller knows another mark.
 
 import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
@@ -87,7 +89,10 @@ if not redis.call('SET', id, '1', 'NX', 'PXAT', group) then return answer('used'
 return answer('reserved')
 `)
 
-/** Reads the state and sweeps. KEYS state, due, groups. The seventh word of its reply is Redis's policy for full memory. */
+/**
+ * Reads the state and sweeps. KEYS state, due, groups. The seventh word of its reply is Redis's policy for full
+ * memory.
+ */
 const beatScript = script(`${shared}
 if isMine then sweep() end
 local said = answer(isMine and 'known' or 'lost')
@@ -113,7 +118,10 @@ function parseReply(reply: unknown): ReplayReply {
 
 /** A ReplayStore in Redis that can follow a change of the server behind its connection. */
 type RedisReplay = ReplayStore & {
-  /** Reads the server's state, over a connection that may be new. Rejects with ERR_STORAGE_FAILED when it could evict ids. */
+  /**
+   * Reads the server's state, over a connection that may be new. Rejects with ERR_STORAGE_FAILED when it could evict
+   * ids.
+   */
   sync(run: RunScript): Promise<void>
 }
 
@@ -137,8 +145,8 @@ export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: 
 
   const floorMs = (): number => Math.max(last.floorMs, last.fenceMs)
 
-  // After a loss another gateway may have set a new mark. This process adopts it only if all that it reserved lies at or under
-  // the floor, which refuses whatever may have been lost.
+  // After a loss another gateway may have set a new mark. This process adopts it only if all that it reserved lies at
+  // or under the floor, which refuses whatever may have been lost.
   const apply = (reply: ReplayReply): ReplayReply => {
     last = reply
     const known = mark

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Lua scripts. They are sent by their hash, and in full when the server does not know them: at first, and after a restart.
+// Lua scripts. They are sent by their hash, and in full when the server does not know them: at first, and after a
+// restart.
 
 import { createHash } from 'node:crypto'
 import { CountersignError } from '../../../common/errors.ts'

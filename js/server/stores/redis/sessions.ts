@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sessions in Redis: a hash for each, and a set of ids for each user. A script makes each change and publishes it in one step.
+// Sessions in Redis: a hash for each, and a set of ids for each user. A script makes each change and publishes it in
+// one step.
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
