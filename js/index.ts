@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-export type { Progress, RequestOptions, Schedule } from './client/call-options.ts'
+export type { Progress, RequestOptions } from './client/call-options.ts'
 export { type Client, connect, type Reply } from './client/client.ts'
 export type {
   Carrier,
@@ -31,7 +31,7 @@ export {
   isCountersignError,
   type RetryRule
 } from './common/errors.ts'
-export type { FillRandom } from './common/platform.ts'
+export type { FillRandom, Schedule } from './common/platform.ts'
 export type { StageEvent } from './common/stage-events.ts'
 export type {
   Algorithm,

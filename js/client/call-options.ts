@@ -2,6 +2,7 @@
 // What a caller hands to one call, read once and checked before anything is sent, and the limits it sets.
 
 import { CountersignError } from '../common/errors.ts'
+import type { Schedule } from '../common/platform.ts'
 import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
 import { badArgument, copyOf, functionOf, textOf, timeoutOf } from '../core/args.ts'
@@ -69,9 +70,6 @@ export function readRequest(settings: { timeoutMs: number }, options: RequestOpt
 }
 
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
-
-/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
-export type Schedule = (run: () => void, afterMs: number) => () => void
 
 export const schedule: Schedule = (run, afterMs) => {
   const timer = startTimer(run, afterMs)

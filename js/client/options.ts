@@ -4,6 +4,7 @@
 import { isAlgorithm, ladder } from '../common/algorithms.ts'
 import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
+import type { Schedule } from '../common/platform.ts'
 import * as platform from '../common/platform.ts'
 import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from '../common/types.ts'
 import {
@@ -19,7 +20,7 @@ import {
   timeoutOf
 } from '../core/args.ts'
 import type { WasmSource } from '../core/load.ts'
-import { type Schedule, schedule } from './call-options.ts'
+import { schedule } from './call-options.ts'
 import { Randomness } from './random.ts'
 
 /** Where a client tells what nobody waits for: a failed note of the clock, a listener that threw. No bytes of messages. */

@@ -21,3 +21,6 @@ export const wallNow: () => number = Date.now
 
 /** A clock that never steps, in milliseconds from an origin of its own. */
 export const monotonicNow: () => number = performance.now.bind(performance)
+
+/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
+export type Schedule = (run: () => void, afterMs: number) => () => void

@@ -10,5 +10,8 @@ export const FRAME_TYPE = 'application/vnd.countersign.v1'
 /** The content type of server-sent events. */
 export const EVENT_STREAM_TYPE = 'text/event-stream'
 
+/** An hour, in milliseconds. */
+export const HOUR_MS = 3_600_000
+
 /** A day, in milliseconds. */
 export const DAY_MS = 86_400_000

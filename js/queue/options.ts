@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The options of a queue, read once and checked.
 
-import { type Schedule, schedule } from '../client/call-options.ts'
+import { schedule } from '../client/call-options.ts'
+import type { Schedule } from '../common/platform.ts'
 import { type FillRandom, fillRandom, wallNow } from '../common/platform.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Sends the intents of one owner, the oldest first and one at a time, in one tab at a time: whoever holds the owner's lock.
 
-import type { Schedule } from '../client/call-options.ts'
 import { CountersignError } from '../common/errors.ts'
+import type { Schedule } from '../common/platform.ts'
 import { monotonicNow } from '../common/platform.ts'
 import { isFinal, type Outcome, pauseAfter } from './outcome.ts'
 import type { Intent, IntentStore, QueueClient, QueueState } from './types.ts'

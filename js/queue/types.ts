@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The shapes of the queue of intents.
 
-import type { Schedule } from '../client/call-options.ts'
 import type { Client, Reply } from '../client/client.ts'
+import type { Schedule } from '../common/platform.ts'
 import type { Bytes } from '../common/types.ts'
 
 /** Something to be done, unsigned: each time it is sent it is signed anew, under its one idempotency key. */

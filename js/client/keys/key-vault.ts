@@ -3,10 +3,11 @@
 // made, proved and read back before anybody hears of it, and never replaced in silence.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { Schedule } from '../../common/platform.ts'
 import type { Algorithm, KeyStore, Stored } from '../../common/types.ts'
 import { textOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
-import { type Schedule, withinLimits } from '../call-options.ts'
+import { withinLimits } from '../call-options.ts'
 import type { ClientSettings } from '../options.ts'
 import type { ClockNotes } from '../server-clock.ts'
 import { type DeviceKey, doesKeySign, isSameKey, keyOfRecord, thumbprintOf } from './device-key.ts'

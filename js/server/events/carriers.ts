@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT
-// How a stream's frames travel (PROTOCOL.md, R109 to R111): as lines of server-sent events, or a WebSocket message each.
+// How a stream's frames travel (R109 to R111): as lines of server-sent events, or as a WebSocket message each.
 
+import { EVENT_STREAM_TYPE } from '../../common/protocol.ts'
 import { encodeText } from '../support/encoding.ts'
 import type { Outbound, OutboundStream } from '../types.ts'
 import type { Feed } from './feed.ts'
 
-/** How a stream reaches its client; a poll is a stream that ends with its answer. */
-export type Carrier = 'sse' | 'websocket' | 'poll'
+/** How a stream reaches its client. A poll is a stream that ends with its answer. */
+export type StreamCarrier = 'sse' | 'websocket' | 'poll'
 
-export const SSE_TYPE = 'text/event-stream'
-
-/** Proxies that wait for a first buffer to fill have it at once. */
+/** A comment that fills the first buffer of proxies which wait for that. */
 const PREAMBLE = `:${' '.repeat(2048)}\n\n`
 
-const SSE_HEADERS = { 'content-type': SSE_TYPE, 'cache-control': 'no-store, no-transform', 'x-accel-buffering': 'no' }
+const SSE_HEADERS = {
+  'content-type': EVENT_STREAM_TYPE,
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no'
+}
 
-const lineOf = (frame: Uint8Array): Buffer => Buffer.from(`data: ${encodeText(frame, 'base64url')}\n\n`)
+const writeLine = (frame: Uint8Array): Buffer => Buffer.from(`data: ${encodeText(frame, 'base64url')}\n\n`)
 
-const streamOf = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): OutboundStream => ({
+const outboundStream = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): OutboundStream => ({
   async next() {
     const frame = await feed.next()
     return frame && write(frame)
@@ -29,16 +32,20 @@ const streamOf = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): Outboun
   onOver: feed.onOver
 })
 
-/** takesStream tells whether a request asks for server-sent events. Unsigned, but it decides nothing except the shape. */
-export const takesStream = (accept: string): boolean =>
-  accept
+/**
+ * Returns whether an `accept` header asks for server-sent events. It is unsigned, and decides nothing but the
+ * carrier.
+ */
+export function acceptsEventStream(accept: string): boolean {
+  return accept
     .toLowerCase()
     .split(',')
-    .some((range) => range.split(';', 1)[0]?.trim() === SSE_TYPE)
+    .some((range) => range.split(';', 1)[0]?.trim() === EVENT_STREAM_TYPE)
+}
 
-/** carry makes the answer of a subscription: the signed one first, then what the feed gives, as the carrier has it. */
-export const carry = (carrier: Carrier, signed: Outbound, feed: Feed): Outbound => {
-  if (carrier === 'websocket') return { ...signed, stream: streamOf(feed, (frame) => frame) }
-  const body = Buffer.concat([Buffer.from(PREAMBLE), lineOf(signed.body)])
-  return { status: 200, headers: SSE_HEADERS, body, stream: streamOf(feed, lineOf) }
+/** Makes the answer of a subscription: the signed answer first, then the frames of the feed, in the carrier's form. */
+export function carry(carrier: StreamCarrier, signed: Outbound, feed: Feed): Outbound {
+  if (carrier === 'websocket') return { ...signed, stream: outboundStream(feed, (frame) => frame) }
+  const body = Buffer.concat([Buffer.from(PREAMBLE), writeLine(signed.body)])
+  return { status: 200, headers: SSE_HEADERS, body, stream: outboundStream(feed, writeLine) }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Signed events of one gateway: what of them the rest of it uses.
+// The signed events of one gateway, as the rest of the gateway uses them.
 
 import type { Core } from '../../common/types.ts'
 import type { Sealer } from '../exchange/sign-answer.ts'
@@ -10,32 +10,32 @@ import type { Metrics } from '../support/metrics.ts'
 import type { Gateway, Handler, Inbound } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
 import { createPublish } from './publish.ts'
-import { createHub } from './stream-hub.ts'
+import { createStreamHub } from './stream-hub.ts'
 
-/** Events is the part of a gateway that pushes. */
+/** The part of a gateway that pushes events. */
 export type Events = {
-  /** None where there is no store of events: the types are unknown then. */
+  /** Handlers by message type. There are none without a store of events, so that the types are unknown. */
   handlers: { readonly [type: string]: Handler }
   publish: Gateway['publish']
-  /** The status of a WebSocket upgrade. */
+  /** Returns the status of a WebSocket upgrade. */
   judgeUpgrade(inbound: Inbound): number
   close(): void
 }
 
-/** createEvents makes it from a gateway's settings. */
-export const createEvents = (parts: {
+/** Creates the events of a gateway from its settings. */
+export function createEvents(parts: {
   settings: Settings
   clock: GatewayClock
   metrics: Metrics
   coreOf: () => Promise<Core>
   seal: Sealer
   isClosed: () => boolean
-}): Events => {
+}): Events {
   const { settings, metrics, isClosed } = parts
   const { sessions, events, limits, endpoint, origins } = settings
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
   if (!events) return { handlers: {}, publish, judgeUpgrade: () => 404, close() {} }
-  const hub = createHub({ ...settings, ...parts, events })
+  const hub = createStreamHub({ ...settings, ...parts, events })
   return {
     handlers: createEventHandlers({ hub, ...parts }),
     publish,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Publishing: an event is checked, then numbered for each session it is for.
+// Publishes events: checks an event, then numbers it for each session of its target.
 
 import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
 import { isHeaderType, isReservedName } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
@@ -9,10 +10,10 @@ import { isText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { EventStore, Gateway, PublishTarget, SessionStore } from '../types.ts'
 
-/** An event is news, not a document: a client that needs more asks for it. */
-export const MAX_EVENT_BYTES = 64 * 1024
+/** The most bytes of an event. A client that needs more asks for it with a request. */
+const MAX_EVENT_BYTES = 64 * 1024
 
-export type PublishParts = {
+type PublishParts = {
   sessions: SessionStore
   events: EventStore | undefined
   metrics: Metrics
@@ -20,20 +21,20 @@ export type PublishParts = {
   isClosed: () => boolean
 }
 
-const checkType = (type: unknown): string => {
+function checkType(type: unknown): string {
   if (!isText(type)) throw badArgument('publish: type', 'ERR_INVALID_TEXT')
   if (isReservedName(type) || isHeaderType(type)) throw badArgument('publish: type', 'ERR_RESERVED_TYPE')
   return type
 }
 
-const checkPayload = (payload: unknown): Uint8Array => {
-  const bytes = typeof payload === 'string' ? new TextEncoder().encode(payload) : copyOf(payload as never, 'payload')
+function checkPayload(payload: unknown): Uint8Array {
+  const bytes = typeof payload === 'string' ? encodeText(payload) : copyOf(payload as never, 'payload')
   if (bytes.length > MAX_EVENT_BYTES)
     throw badArgument(`publish: the payload has more than ${MAX_EVENT_BYTES} bytes`, 'ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
-const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } => {
+function readTarget(target: unknown): { sessionId?: unknown; userId?: unknown } {
   const given =
     typeof target === 'string' ? { sessionId: target } : (target as { sessionId?: unknown; userId?: unknown })
   const { sessionId, userId } = given ?? {}
@@ -42,8 +43,8 @@ const readTarget = (target: unknown): { sessionId?: unknown; userId?: unknown } 
   return { sessionId, userId }
 }
 
-/** createPublish makes a gateway's `publish`. */
-export const createPublish = ({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] => {
+/** Creates a gateway's `publish`. */
+export function createPublish({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] {
   const idsOf = async (target: PublishTarget): Promise<string[]> => {
     const { sessionId, userId } = readTarget(target) as { sessionId?: string; userId?: string }
     const found = await within(storeMs, 'the session store', async () =>

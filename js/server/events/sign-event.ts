@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Event frames: signed when they are sent, so that their time is a bound for the client's clock and the key is valid now.
+// Event frames. They are signed when they are sent, so that their time bounds the client's clock, and the key is
+// valid then.
 
 import type { Core } from '../../common/types.ts'
 import { signWithin } from '../support/deadline.ts'
@@ -7,17 +8,17 @@ import { sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { ServerSigner, StoredEvent } from '../types.ts'
 
-/** Where an event goes. */
-export type Place = { core: Core; sessionId: string; stream: string }
+/** The stream that an event goes to. */
+type EventDestination = { core: Core; sessionId: string; stream: string }
 
-/** EventSigner makes the frame of one event; it rejects where the signer fails or does not answer in time. */
-export type EventSigner = (place: Place, event: StoredEvent) => Promise<Uint8Array>
+/** Makes the frame of one event. Rejects when the signer fails or does not answer in time. */
+type EventSigner = (destination: EventDestination, event: StoredEvent) => Promise<Uint8Array>
 
 const LOW_BITS = 0x7f
 const MORE = 0x80
 
-/** fieldOf writes `field(bytes)` (PROTOCOL.md, R4). */
-export const fieldOf = (bytes: Uint8Array): Uint8Array => {
+/** Writes a field: the length of the bytes, then the bytes (R4). */
+export function writeField(bytes: Uint8Array): Uint8Array {
   const head: number[] = []
   let size = bytes.length
   for (; size > LOW_BITS; size >>>= 7) head.push((size & LOW_BITS) | MORE)
@@ -25,13 +26,13 @@ export const fieldOf = (bytes: Uint8Array): Uint8Array => {
   return Buffer.concat([Buffer.from(head), bytes])
 }
 
-/** createEventSigner makes the signer of one gateway's events. */
-export const createEventSigner = (options: {
+/** Creates the signer of one gateway's events. */
+export function createEventSigner(options: {
   label: string
   signer: ServerSigner
   clock: GatewayClock
   signMs: number
-}): EventSigner => {
+}): EventSigner {
   const { label, signer, clock, signMs } = options
   return async ({ core, sessionId, stream }, { type, sequence, payload }) => {
     const signingInput = core.eventSigningInput({

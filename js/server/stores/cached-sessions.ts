@@ -1,46 +1,52 @@
 // SPDX-License-Identifier: MIT
-// Sessions read once and kept for a moment: a gateway in front of a store across the network asks it twice a request
-// otherwise. Changes are pushed by the store's `watch`; an entry that no push reaches is looked up again after `maxAgeMs`, so
-// that a revocation counts everywhere within 5 s (PROTOCOL.md, section 10), the connection for pushes lost or not.
+// Sessions that are read once and kept for a moment. Without this, a gateway asks a store across the network twice a
+// request. The store's `watch` pushes changes. An entry that no push reaches is read again after `maxAgeMs`. A
+// revocation therefore counts everywhere within 5 s (PROTOCOL.md, section 10), even when the connection for pushes is
+// lost.
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 import { partOf } from '../support/checks.ts'
 import type { SessionRecord, SessionStore } from '../types.ts'
+import { copySession } from './common.ts'
 
 const MAX_AGE_MS = 5000
 const DEFAULT_CAPACITY = 65_536
 
-/** A session store with a cache in front. */
+/** A SessionStore with a cache in front of it. */
 export type CachedSessionStore = SessionStore & {
-  /** Ends the watch on the store behind, which stays open. */
+  /** Ends the watch on the store behind the cache. That store stays open. */
   close(): void
-  /** Sessions held at the moment. */
+  /** The number of sessions in the cache. */
   readonly size: number
 }
 
-type Entry = { readonly session: SessionRecord; readonly readMs: number }
-
-const copyOf = (session: SessionRecord): SessionRecord => ({
-  ...session,
-  publicKey: session.publicKey.slice(),
-  ...(session.previous ? { previous: { ...session.previous, publicKey: session.previous.publicKey.slice() } } : {})
-})
+type CachedSession = { readonly session: SessionRecord; readonly readMs: number }
 
 /**
- * cachedSessions keeps up to `capacity` sessions of a store that has `watch`, each for `maxAgeMs` at most (1 to 5000, 5000 by
- * default). An unknown id is never kept: a session counts as soon as it exists. It throws ERR_INVALID_ARGUMENT for a store
- * without `watch`, whose revocations by other processes would be seen late.
+ * Creates a cache in front of a store that has `watch`. The cache never keeps that an id is unknown, so a new session
+ * counts as soon as it exists.
+ *
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range, or when the store has no `watch`. Revocations by other
+ * processes would then be seen late.
  *
  * @example
  * ```ts
  * const stores = await redisStores({ url: 'redis://127.0.0.1', label: 'myapp' })
- * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
+ * const sessions = cachedSessions(stores.sessions)
+ * const gateway = createGateway({ ...stores, sessions, label: 'myapp', signer, routes })
  * ```
  */
-export const cachedSessions = (
+export function cachedSessions(
   store: SessionStore,
-  options: { maxAgeMs?: number; capacity?: number; monotonicNow?: () => number } = {}
-): CachedSessionStore => {
+  options: {
+    /** The longest that a session is kept, 1 to 5000 ms. Default: 5000 ms. */
+    maxAgeMs?: number
+    /** The most sessions that are kept. Default: 65536. */
+    capacity?: number
+    /** Returns the milliseconds of a clock that never steps. Default: `performance.now`. */
+    monotonicNow?: () => number
+  } = {}
+): CachedSessionStore {
   partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions: pass a SessionStore')
   const { watch } = store
   if (typeof watch !== 'function') throw badArgument('cachedSessions: the store must have watch()')
@@ -49,8 +55,8 @@ export const cachedSessions = (
   integerOf(maxAgeMs, 1, MAX_AGE_MS, 'cachedSessions: maxAgeMs')
   integerOf(capacity, 1, 2 ** 24, 'cachedSessions: capacity')
 
-  const entries = new Map<string, Entry>()
-  // Reads under way. One that a change overtook is not kept, and nobody who asks later shares it.
+  const entries = new Map<string, CachedSession>()
+  // Reads under way. A read that a change overtook is neither kept nor shared with later callers.
   const reading = new Map<string, Promise<SessionRecord | null>>()
   const forget = (id: string | undefined): void => {
     if (id === undefined) {
@@ -70,14 +76,14 @@ export const cachedSessions = (
   }
 
   const read = (id: string): Promise<SessionRecord | null> => {
-    // Aged from before the question: what the store did meanwhile may not be in its answer.
+    // The age counts from before the read: a change made meanwhile may be missing from its result.
     const readMs = monotonicNow()
-    const asked = (async () => store.get(id))()
-    const shared = asked.then(
+    const asking = (async () => store.get(id))()
+    const shared = asking.then(
       (session) => {
         if (reading.get(id) === shared) {
           reading.delete(id)
-          if (session) keep(id, copyOf(session), readMs)
+          if (session) keep(id, copySession(session), readMs)
         }
         return session
       },
@@ -90,7 +96,7 @@ export const cachedSessions = (
     return shared
   }
 
-  // Forgotten before and after: a read between the two may have seen either state.
+  // Forgets before and after the change, because a read between the two may have seen either state.
   const change = async <T>(id: string, work: () => Promise<T>): Promise<T> => {
     forget(id)
     try {
@@ -104,14 +110,14 @@ export const cachedSessions = (
     ...(store.volatile === undefined ? {} : { volatile: store.volatile }),
     async get(id) {
       const entry = entries.get(id)
-      if (entry && monotonicNow() - entry.readMs < maxAgeMs) return copyOf(entry.session)
+      if (entry && monotonicNow() - entry.readMs < maxAgeMs) return copySession(entry.session)
       const session = await (reading.get(id) ?? read(id))
-      return session && copyOf(session)
+      return session && copySession(session)
     },
     async reread(id) {
       forget(id)
       const session = await read(id)
-      return session && copyOf(session)
+      return session && copySession(session)
     },
     create: (session) => change(session.id, () => store.create(session)),
     revoke: (id, reason, atMs) => change(id, () => store.revoke(id, reason, atMs)),
@@ -123,7 +129,7 @@ export const cachedSessions = (
     async touch(id, ms) {
       await store.touch(id, ms)
       const entry = entries.get(id)
-      // Else the next requests would each touch it again.
+      // Otherwise each of the next requests would touch it again.
       if (entry && ms > entry.session.lastSeenMs) {
         entries.set(id, { ...entry, session: { ...entry.session, lastSeenMs: ms } })
       }

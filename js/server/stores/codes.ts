@@ -1,97 +1,82 @@
 // SPDX-License-Identifier: MIT
 // Challenges and counters over any table of records with transactions: written once for memory and for LMDB.
 
-import { CountersignError } from '../../common/errors.ts'
-import { encodeText } from '../support/encoding.ts'
 import type { Challenge, CodeStore } from '../types.ts'
-import type { Records } from './record-table.ts'
+import { decodeBytes, encodeBytes } from './common.ts'
+import { closableTable, type RecordTable, SWEPT_KEYS } from './record-table.ts'
 
 // Bytes are kept as text, so that any encoding of records will do.
-type Kept = Omit<Challenge, 'codeHash'> & { codeHash?: string; binding?: string; sessionId?: string }
-type Counter = { times: number[]; windowMs: number }
+type ChallengeEntry = Omit<Challenge, 'codeHash'> & { codeHash?: string; binding?: string; sessionId?: string }
+type CounterEntry = { times: number[]; windowMs: number }
 
-const SWEPT_EACH_TIME = 16
-
-const isExpired = (record: unknown, nowMs: number): boolean => {
-  const { expiresMs, times, windowMs } = record as Partial<Kept & Counter>
+function isExpired(entry: unknown, nowMs: number): boolean {
+  const { expiresMs, times, windowMs } = entry as Partial<ChallengeEntry & CounterEntry>
   if (expiresMs !== undefined) return expiresMs <= nowMs
   return (times?.at(-1) ?? 0) + (windowMs ?? 0) <= nowMs
 }
 
-const live = (kept: Kept | undefined, nowMs: number): Kept | undefined =>
-  kept && !isExpired(kept, nowMs) ? kept : undefined
+const unlessExpired = (entry: unknown, nowMs: number): ChallengeEntry | undefined =>
+  entry !== undefined && !isExpired(entry, nowMs) ? (entry as ChallengeEntry) : undefined
 
-/** createCodeStore makes a CodeStore over records. */
-export const createCodeStore = (records: Records): CodeStore => {
-  let isClosed = false
+/** Creates a CodeStore over a table. */
+export function createCodeStore(records: RecordTable): CodeStore {
+  const table = closableTable(records)
 
-  const transact = async <T>(work: () => T): Promise<T> => {
-    if (isClosed) throw new CountersignError('ERR_CLOSED')
-    return records.transact(work)
-  }
-  // Each new record looks at more old ones than it adds, so what has expired cannot pile up.
   const makeRoom = (nowMs: number): boolean => {
-    for (const key of records.next(SWEPT_EACH_TIME)) {
-      const record = records.get(key)
-      if (record !== undefined && isExpired(record, nowMs)) records.remove(key)
+    for (const key of table.nextKeys(SWEPT_KEYS)) {
+      const entry = table.get(key)
+      if (entry !== undefined && isExpired(entry, nowMs)) table.remove(key)
     }
-    return records.size() < records.capacity
+    return table.size() < table.capacity
   }
   const challengeKey = (id: string) => `challenge/${id}`
   const counterKey = (key: string) => `count/${key}`
-  const read = (id: string, nowMs: number): Kept | undefined =>
-    live(records.get(challengeKey(id)) as Kept | undefined, nowMs)
 
   return {
     create: ({ codeHash, ...challenge }) =>
-      transact(() => {
-        if (!makeRoom(challenge.createdMs) || records.get(challengeKey(challenge.id)) !== undefined) return false
-        const kept: Kept = codeHash ? { ...challenge, codeHash: encodeText(codeHash, 'base64url') } : challenge
-        records.put(challengeKey(challenge.id), kept)
+      table.transact(() => {
+        const key = challengeKey(challenge.id)
+        if (!makeRoom(challenge.createdMs) || table.get(key) !== undefined) return false
+        const entry: ChallengeEntry = codeHash ? { ...challenge, codeHash: encodeBytes(codeHash) } : challenge
+        table.put(key, entry)
         return true
       }),
 
     async get(id, nowMs) {
-      if (isClosed) throw new CountersignError('ERR_CLOSED')
-      const kept = live(records.latest(challengeKey(id)) as Kept | undefined, nowMs)
-      if (!kept) return null
-      const { email, createdMs, expiresMs, codeHash } = kept
+      const entry = unlessExpired(table.latest(challengeKey(id)), nowMs)
+      if (!entry) return null
+      const { email, createdMs, expiresMs, codeHash } = entry
       const challenge = { id, email, createdMs, expiresMs }
-      return codeHash === undefined
-        ? challenge
-        : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
+      return codeHash === undefined ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
 
     take: (key, { limit, windowMs, nowMs }) =>
-      transact(() => {
+      table.transact(() => {
         const name = counterKey(key)
-        const counter = records.get(name) as Counter | undefined
+        const counter = table.get(name) as CounterEntry | undefined
         if (!counter && !makeRoom(nowMs)) return windowMs
         const times = (counter?.times ?? []).filter((time) => time > nowMs - windowMs)
         const oldest = times[times.length - limit]
         if (oldest !== undefined) return Math.max(1, oldest + windowMs - nowMs)
-        records.put(name, { times: [...times, nowMs], windowMs } satisfies Counter)
+        table.put(name, { times: [...times, nowMs], windowMs } satisfies CounterEntry)
         return 0
       }),
 
     giveBack: (key) =>
-      transact(() => {
-        const counter = records.get(counterKey(key)) as Counter | undefined
-        if (counter) records.put(counterKey(key), { ...counter, times: counter.times.slice(0, -1) })
+      table.transact(() => {
+        const counter = table.get(counterKey(key)) as CounterEntry | undefined
+        if (counter) table.put(counterKey(key), { ...counter, times: counter.times.slice(0, -1) })
       }),
 
     redeem: (id, binding, sessionId, nowMs) =>
-      transact(() => {
-        const kept = read(id, nowMs)
-        if (!kept) return null
-        if (kept.binding !== undefined) return kept.binding === binding ? (kept.sessionId ?? null) : null
-        records.put(challengeKey(id), { ...kept, binding, sessionId })
+      table.transact(() => {
+        const entry = unlessExpired(table.get(challengeKey(id)), nowMs)
+        if (!entry) return null
+        if (entry.binding !== undefined) return entry.binding === binding ? (entry.sessionId ?? null) : null
+        table.put(challengeKey(id), { ...entry, binding, sessionId })
         return sessionId
       }),
 
-    async close() {
-      isClosed = true
-      await records.close()
-    }
+    close: table.close
   }
 }

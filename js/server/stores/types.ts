@@ -1,71 +1,76 @@
 // SPDX-License-Identifier: MIT
-// The stores an application may replace, and what they keep. conformance/ says as tests what they have to do.
+// The stores that an application may replace, and the records that they keep. The tests in conformance/ state their
+// duties.
 
 import type { Algorithm, ReserveVerdict } from '../../common/types.ts'
 
-/** A registered device key (PROTOCOL.md, R88). Times are Unix milliseconds. */
+/** A registered device key, with its session (R88). Times are Unix milliseconds. */
 export type SessionRecord = {
-  /** 22 base64url characters; a compatible label takes any text. */
+  /** 22 base64url characters. With a compatible label, any text. */
   id: string
   userId: string
-  /** The registered key's algorithm: the only one its signatures are judged by. */
+  /** The algorithm of the registered key. Its signatures are verified by this one only. */
   algorithm: Algorithm
-  /** 32 bytes of Ed25519, or the 65 of an uncompressed P-256 point. */
+  /** 32 bytes for Ed25519, or an uncompressed P-256 point of 65 bytes. */
   publicKey: Uint8Array
   status: 'active' | 'revoked'
   createdMs: number
   lastSeenMs: number
   revokedMs?: number
   revokedReason?: string
-  /** What the user calls this device; absent until named. */
+  /** The name that the user gave this device. Absent until it has one. */
   name?: string
-  /** The key before the last rotation, which for a while still verifies what was stamped before `replacedMs`. */
+  /** The key before the last rotation. For a while it still verifies requests that were stamped before `replacedMs`. */
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
 }
 
 /**
- * SessionStore keeps sessions. Every promise resolves only when its change would survive the death of the process, as far
- * as the store keeps anything at all; a rejected promise makes the gateway refuse with `cs.unavailable`.
+ * Keeps sessions. A promise resolves only when its change would survive the death of the process, unless the store is
+ * `volatile`. When a promise rejects, the gateway refuses the request with `cs.unavailable`.
  */
 export interface SessionStore {
-  /** Whether sessions live no longer than this process: none of them can have outlived a replay store then. */
+  /** Whether sessions are lost when the process ends. No session can then be older than the replay store. */
   readonly volatile?: boolean
   get(id: string): Promise<SessionRecord | null>
-  /** Reads past what is kept in front of the store for a moment. Absent: `get` always does. */
+  /** Reads the record itself, past any cache in front of it. Absent: `get` always does. */
   reread?(id: string): Promise<SessionRecord | null>
-  /** Resolves to false, and changes nothing, where the id is taken. */
+  /** Creates a session. Resolves to false, and changes nothing, when the id is taken. */
   create(session: SessionRecord): Promise<boolean>
-  /** Resolves to whether the session exists; the first reason and time are kept. */
+  /** Revokes a session. Resolves to whether the session exists. The first reason and time are kept. */
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
-  /** Every session of a user, revoked ones too. */
+  /** Resolves to all sessions of a user, revoked ones too. */
   listByUser(userId: string): Promise<SessionRecord[]>
   /**
-   * Compare-and-set of the key: resolves to false where `expectedKey` is not the present one or the session is revoked. With
-   * `atMs` the present key becomes `previous`, replaced at that time.
+   * Replaces a key by compare-and-set. Resolves to false when `expectedKey` is not the present key or the session is
+   * revoked. With `atMs` the present key becomes `previous`, replaced at that time.
    */
   replaceKey(
     id: string,
     expectedKey: Uint8Array,
     next: { algorithm: Algorithm; publicKey: Uint8Array; atMs?: number }
   ): Promise<boolean>
-  /** Names a device; resolves to whether the session exists. */
+  /** Names a device. Resolves to whether the session exists. */
   rename?(id: string, name: string): Promise<boolean>
   /**
-   * Tells changes of sessions (revoked, key replaced) made by any process, within a second where the store can: the id, or
-   * undefined where any may have changed. Absent: the gateway looks again by itself. Gives the function that ends it.
+   * Reports sessions that any process revoked or gave another key, within a second when the store can. The listener
+   * gets the id, or undefined when any session may have changed. Returns the function that ends the watch. Absent:
+   * the gateway reads the sessions again from time to time.
    */
   watch?(listener: (id: string | undefined) => void): () => void
-  /** Notes when a session was last seen; never moves back. */
+  /** Notes when a session was last seen. The time never moves back. */
   touch(id: string, ms: number): Promise<void>
-  /** Whether no session exists: a replay store that may have forgotten ids needs no fence then. Absent counts as false. */
+  /**
+   * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
+   * false.
+   */
   isEmpty?(): Promise<boolean>
 }
 
-/** ReplayStore reserves request ids (PROTOCOL.md, R58 to R64): bounded, never evicting a live id. */
+/** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
   /**
-   * Takes the id `key32`, dated `timestampMs`, until `expiresMs` at least, in one atomic step. `session` names whose quota
-   * it counts against; a rejected promise means it was perhaps taken and perhaps not.
+   * Reserves the id `key32`, dated `timestampMs`, at least until `expiresMs`, in one atomic step. The id counts
+   * against the quota of `session`. When the promise rejects, the id may or may not be reserved.
    */
   reserve(
     key32: Uint8Array,
@@ -74,111 +79,118 @@ export interface ReplayStore {
     nowMs: number,
     session?: string
   ): Promise<ReserveVerdict>
-  /** The time at or under which nothing new is reserved (Unix milliseconds). */
+  /** Returns the floor in Unix milliseconds: an id dated at or before it is not reserved. */
   floorMs?(): number
-  /** The part of the floor that outlived the last process; a gateway's clock starts there at least. Absent counts as 0. */
+  /**
+   * Returns the part of the floor that outlived the last process. A gateway's clock starts there at least. Default:
+   * 0.
+   */
   storedFloorMs?(): number
-  /** Whether ids accepted before this store was opened may be unknown to it: the gateway then asks for a fence. */
+  /** Whether the store may lack ids that were accepted before it was opened. The gateway then sets a fence. */
   readonly mayHaveForgotten?: boolean
   /**
-   * Whether gateways on other machines use it: what was accepted there may have been lost together with all sessions, and
-   * those may come back. A store of one machine that holds no session has none to protect.
+   * Whether gateways on other machines use the store. Ids accepted there may be lost together with all sessions, and
+   * those sessions may come back. A store of one machine without a session has no session to protect.
    */
   readonly isShared?: boolean
-  /** Raises the floor, for good, to `floorMs` and ends `mayHaveForgotten`. */
+  /** Raises the floor to `floorMs` for good, and ends `mayHaveForgotten`. */
   fence?(floorMs: number): Promise<void>
-  /** Live ids, for metrics. */
+  /** Returns the number of live ids, for metrics. */
   size?(): number
   close(): Promise<void> | void
 }
 
-/** A challenge of the enrolment (PROTOCOL.md, R82 to R86). */
+/** A challenge of the enrolment (R82 to R86). */
 export type Challenge = {
   /** 22 base64url characters. */
   id: string
-  /** The e-mail exactly as it was sent, or the user id of an application with its own login. */
+  /** The e-mail address exactly as it was sent, or the user id of an application with its own login. */
   email: string
-  /** Where the challenge was confirmed by a code; absent where the application vouches for the user. */
+  /** The hash of the code that confirms the challenge. Absent when the application vouches for the user. */
   codeHash?: Uint8Array
   createdMs: number
   expiresMs: number
 }
 
-/** A bound on events: at most `limit` within any `windowMs`. */
+/** A bound on events: at most `limit` within any `windowMs` milliseconds. */
 export type Allowance = { limit: number; windowMs: number; nowMs: number }
 
-/** CodeStore keeps challenges and the counters that bound guessing and mail; every step is atomic. */
+/** Keeps the challenges of the enrolment, and the counters that bound guesses and mail. Every step is atomic. */
 export interface CodeStore {
-  /** Resolves to false where the store is full. */
+  /** Creates a challenge. Resolves to false when the store is full. */
   create(challenge: Challenge): Promise<boolean>
-  /** Resolves to null for an unknown or expired challenge. */
+  /** Resolves to a challenge, or to null when it is unknown or expired. */
   get(id: string, nowMs: number): Promise<Challenge | null>
-  /** Takes one event of `key`: resolves to 0 where it was taken, to the milliseconds until one is free otherwise. */
+  /** Takes one event of `key`. Resolves to 0 when it was taken, otherwise to the milliseconds until one is free. */
   take(key: string, allowance: Allowance): Promise<number>
   /** Gives the latest event of `key` back. */
   giveBack(key: string): Promise<void>
   /**
-   * Binds a challenge to one key. Resolves to the session id it is bound to: `sessionId` the first time, the earlier one
-   * for the same `binding` again; null for another binding, or where the challenge is gone.
+   * Binds a challenge to one key. Resolves to the id of the session it is bound to: `sessionId` at first, and the
+   * earlier id when the same `binding` comes again. Resolves to null for another binding, and when the challenge is
+   * gone.
    */
   redeem(id: string, binding: string, sessionId: string, nowMs: number): Promise<string | null>
   close(): Promise<void> | void
 }
 
-/** An event as a store keeps it; it is signed when it is sent. */
+/** An event as a store keeps it. It is signed when it is sent. */
 export type StoredEvent = { sequence: number; type: string; payload: Uint8Array }
 
-/** A part of a session's events, and where its stream stands. */
+/** A part of a session's events, and the state of its stream. */
 export type EventPage = {
-  /** 22 base64url characters, another value where the buffer was lost. */
+  /** 22 base64url characters. The value changes when the stream's events are lost. */
   stream: string
-  /** The number the next event will get; the first is 1. */
+  /** The number that the next event will get. The first is 1. */
   next: number
-  /** The number of the oldest event kept; `next` where none is. */
+  /** The number of the oldest event that is kept. It is `next` when there is none. */
   oldest: number
   events: StoredEvent[]
 }
 
-/** EventStore numbers and buffers events per session, a bounded number of the latest ones (PROTOCOL.md, section 10). */
+/** Numbers the events of each session, and keeps a bounded number of the latest ones (PROTOCOL.md, section 10). */
 export interface EventStore {
-  /** Allocates the next number and keeps the event, in one atomic step; the oldest ones make room. */
+  /** Gives an event the next number and keeps it, in one atomic step. The oldest events make room. */
   append(sessionId: string, event: { type: string; payload: Uint8Array }): Promise<{ stream: string; sequence: number }>
-  /** Events after number `after`, `limit` at most, in order; a session without a stream gets one. */
+  /** Resolves to at most `limit` events after number `after`, in order. A session without a stream gets one. */
   read(sessionId: string, after: number, limit: number): Promise<EventPage>
   /** Forgets a session's stream. */
   drop(sessionId: string): Promise<void>
-  /** Tells appends made by any process: the session's id, or undefined where any may have one. Gives the function that ends it. */
+  /**
+   * Reports appends by any process. The listener gets the session's id, or undefined when any session may have a new
+   * event. Returns the function that ends the watch.
+   */
   watch(listener: (sessionId: string | undefined) => void): () => void
   close(): Promise<void> | void
 }
 
-/** A handler's answer as a store keeps it: signed anew for each request that asks for it. */
+/** A handler's answer as a store keeps it. It is signed anew for each request that asks for it. */
 export type KeptAnswer = { resultCode: string; status: number; contentType: string; payload: Uint8Array }
 
-/** What a request with an idempotency key wants to do. */
+/** A request with an idempotency key that wants to run its handler. */
 export type AnswerClaim = {
   /** 32 bytes that name user, route and idempotency key. */
   key32: Uint8Array
-  /** 32 bytes that name what is asked: the same key with another one is a conflict. */
+  /** 32 bytes that name the request. The same key with another fingerprint is a conflict. */
   fingerprint32: Uint8Array
   /** 22 base64url characters that name this claim alone. */
   token: string
   /** The user whose quota it counts against. */
   owner: string
-  /** For how long others are told to wait: the longest a handler may take. */
+  /** The longest that a handler may take, in milliseconds. Other requests with the key wait for that long. */
   holdMs: number
-  /** For how long the key is remembered, counted from the claim, and anew from its end. */
+  /** How long the key is remembered after the claim, and again after its end, in milliseconds. */
   keepMs: number
-  /** The gateway's clock; a store with a clock of its own may go by that. */
+  /** The time of the gateway's clock. A store with a clock of its own may use that instead. */
   nowMs: number
-  /** Whether a claim whose hold ended without a word may be taken over: the application says its handler may run again. */
+  /** Whether the handler may run again. Such a claim takes over one whose hold ended without an answer. */
   repeatable: boolean
 }
 
 /**
- * What a claim came to. `claimed`: the caller, and nobody else, runs the handler. `held`: another claim is at work.
- * `kept`: it was done, with this answer. `unknown`: it was begun, and nobody can say how it ended. `conflict`: the key
- * belongs to another request. `full`: nothing was taken.
+ * The state of a claim. `claimed`: this caller alone runs the handler. `held`: another claim is at work. `kept`: the
+ * handler has run, with this answer. `unknown`: it has begun, and its outcome is not known. `conflict`: the key
+ * belongs to another request. `full`: the store has no room, and has kept nothing.
  */
 export type AnswerVerdict =
   | { state: 'claimed' | 'unknown' | 'conflict' | 'full' }
@@ -186,18 +198,21 @@ export type AnswerVerdict =
   | { state: 'kept'; answer: KeptAnswer }
 
 /**
- * AnswerStore keeps what became of requests with an idempotency key (PROTOCOL.md, R130 to R132): bounded, and never
- * forgetting a key before its time, which would let it run twice. A process that dies between claim and finish leaves a
- * claim: `held` until its hold ends, then `unknown` until `keepMs` are over, unless a `repeatable` claim takes it over. A
- * fingerprint is compared before anything else, a key past its time is as good as none, and every step is atomic and on
- * disk before it resolves, as far as the store keeps anything at all.
+ * Keeps the outcome of requests with an idempotency key, so that each runs once (R130 to R132). A store is bounded.
+ * It never forgets a key before its time, because the handler would then run twice.
+ *
+ * A process that dies between `claim` and `finish` leaves a claim. It is `held` until its hold ends, and then
+ * `unknown` until `keepMs` are over, unless a `repeatable` claim takes it over.
+ *
+ * The fingerprint is compared before anything else. A key past its time counts as absent. Every step is atomic, and
+ * on disk before its promise resolves when the store has a disk.
  */
 export interface AnswerStore {
-  /** Takes the key, or says why not; rejected, it was perhaps taken and perhaps not. */
+  /** Claims a key, or says why not. When the promise rejects, the key may or may not be claimed. */
   claim(claim: AnswerClaim): Promise<AnswerVerdict>
   /**
-   * Ends a claim with its answer; null says that it is over and that its outcome cannot be told (`unknown` at once).
-   * Resolves to false, and changes nothing, where the claim is not `token`'s any more. A hold that has ended is no reason.
+   * Ends a claim with its answer, also after its hold has ended. With null the outcome is not known, and the claim is
+   * `unknown` at once. Resolves to false, and changes nothing, when the claim no longer belongs to `token`.
    */
   finish(
     key32: Uint8Array,
@@ -205,9 +220,9 @@ export interface AnswerStore {
     answer: KeptAnswer | null,
     times: { keepMs: number; nowMs: number }
   ): Promise<boolean>
-  /** Ends a claim as if it had never been made: its handler has had no effect. Resolves to whether it was `token`'s. */
+  /** Removes a claim whose handler has had no effect. Resolves to whether it belonged to `token`. */
   release(key32: Uint8Array, token: string): Promise<boolean>
-  /** Keys that are remembered, for metrics. */
+  /** Returns the number of remembered keys, for metrics. */
   size?(): number
   close(): Promise<void> | void
 }

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT
-// Who wants to hear of changes in a store: of a session by its id, or of perhaps any (undefined).
+// The listeners that watch a store for changes.
 
-export type Teller = (id: string | undefined) => void
+/** Receives the id of a changed session, or undefined when any session may have changed. */
+export type ChangeListener = (id: string | undefined) => void
 
-export type Tellers = {
-  tell: Teller
-  /** Gives the function that ends it. */
-  listen(listener: Teller): () => void
+/** A set of listeners. */
+export type Watchers = {
+  notify: ChangeListener
+  /** Adds a listener; returns the function that removes it. */
+  watch(listener: ChangeListener): () => void
   readonly size: number
 }
 
-/** createTellers makes an empty set of listeners. One that throws keeps nothing from the others. */
-export const createTellers = (): Tellers => {
-  const listeners = new Set<{ listener: Teller }>()
+/** Creates an empty set of listeners. */
+export function createWatchers(): Watchers {
+  const listeners = new Set<{ listener: ChangeListener }>()
   return {
-    tell(id) {
+    notify(id) {
       for (const { listener } of [...listeners]) {
         try {
           listener(id)
         } catch {
-          // A listener's fault is not the fault of the change it was told of.
+          // A fault of one listener must not reach the others, nor the change itself.
         }
       }
     },
-    listen(listener) {
+    watch(listener) {
       const entry = { listener }
       listeners.add(entry)
       return () => void listeners.delete(entry)

@@ -63,7 +63,7 @@ test('R82 every well-formed address gets the same kind of answer, known or not, 
   }
 })
 
-test('R82 what is no single plain address is refused', async () => {
+test('R82 a text that is no single plain address is refused', async () => {
   const desk = createDesk()
   const bad = [
     '',
@@ -255,7 +255,7 @@ test("R86 an application with its own login: challenge and proof stay, the user 
   const answer = await openAnswer(response, Buffer.from(sha256(input)).toString('base64url'), desk.signer)
   const { device_session_id: id } = JSON.parse(answer.text)
   assert.equal((await desk.sessions.get(id)).userId, 'user-7')
-  // Neither way leads around the other.
+  // One way of enrolment cannot be used to avoid the other.
   const byMail = await desk.challengeOf()
   const proof = key.sign(inputOf(key, byMail))
   assert.equal(

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the tests of enrolment share: a desk with a fake clock and an outbox.
+// The desk that the tests of enrolment share, with a fake clock and an outbox.
 import assert from 'node:assert/strict'
 import { enrollment, memorySessionStore } from 'countersign/server'
 import { core, createFakeClock, createSigner, label } from '../kit.mjs'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Codes, attempts and mails: what a guesser, a flooder and a repeated confirm run into.
+// The limits on codes, guesses and mails, and a confirm that is repeated.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryCodeStore, memorySessionStore } from 'countersign/server'
@@ -141,7 +141,7 @@ test('R85 the identical confirm repeated gives the same session, a different one
     const desk = createDesk()
     const challenge = await desk.challengeOf()
     const key = createKey(algorithm)
-    // ES256 signs anew each time: identical is the key, not the signature.
+    // ES256 makes another signature each time, so only the key is identical.
     const answers = await Promise.all([1, 2, 3].map(() => confirm(desk, key, challenge)))
     const ids = await Promise.all(answers.map((response) => response.json().then((body) => body.device_session_id)))
     assert.equal(new Set(ids).size, 1)

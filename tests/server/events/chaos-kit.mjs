@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Something in between that mistreats a stream of events on every carrier: it reorders, repeats, drops, delays, cuts and
-// swaps frames, with the events of an earlier connection and of another session, and flips bits in them.
+// Faults between gateway and client, for every carrier: frames are reordered, repeated, dropped, delayed, cut and
+// swapped, with the events of an earlier connection and of another session, and bits in them flip.
 
 import { WebSocket } from 'ws'
 
 const SSE = 'text/event-stream'
 
-/** seeded gives numbers from 0 to 1, the same for one seed. */
+/** Returns a function of random numbers from 0 to 1. One seed gives the same numbers. */
 export const seeded = (seed) => {
   let state = seed >>> 0
   return () => {
@@ -19,10 +19,10 @@ export const seeded = (seed) => {
 
 const kinds = ['reorder', 'repeat', 'drop', 'delay', 'cut', 'break', 'swap', 'foreign', 'flip']
 
-/** Faults decides what becomes of each frame; `counts` says how often each fault was done. */
+/** Chooses the fault of each frame. `counts` holds how often each fault was applied. */
 export class Faults {
   counts = Object.fromEntries(kinds.map((kind) => [kind, 0]))
-  /** Frames of another session, for whoever fills it. */
+  /** Frames of another session. The test fills it. */
   foreign = []
   #random
   #rate
@@ -42,7 +42,7 @@ export class Faults {
     else this.#kept[Math.floor(this.#random() * 64)] = frame
   }
 
-  /** Gives what is done to the next frame, if anything. */
+  /** Returns the fault of the next frame, or undefined. */
   next() {
     if (this.#random() >= this.#rate) return undefined
     const kind = kinds[Math.floor(this.#random() * kinds.length)]
@@ -50,7 +50,7 @@ export class Faults {
     return kind
   }
 
-  /** apply gives what goes on in place of a frame: frames, and whether the connection ends behind them. */
+  /** Applies a fault to a frame. Resolves to the frames to send, and whether the connection ends after them. */
   async apply(frame, held) {
     const kind = this.next()
     const old = this.#kept[Math.floor(this.#random() * this.#kept.length)] ?? frame
@@ -86,7 +86,7 @@ export class Faults {
   }
 }
 
-/** itemsOf gives the items of a body of server-sent events: a frame, or the text of a comment. */
+/** Yields the items of a body of server-sent events: a frame, or the text of a comment. */
 async function* itemsOf(reader) {
   const decoder = new TextDecoder()
   let begun = ''
@@ -102,7 +102,7 @@ async function* itemsOf(reader) {
   }
 }
 
-/** mistreat gives a body of server-sent events as it comes out at the other end. */
+/** Returns a body of server-sent events after the faults. */
 const mistreat = (faults, body) => {
   const reader = body.getReader()
   const items = itemsOf(reader)
@@ -134,14 +134,14 @@ const mistreat = (faults, body) => {
   )
 }
 
-/** The bodies of answers to `cs.poll`: each is signed as a whole. */
+/** Applies faults to the bodies of answers to `cs.poll`. Each is signed as a whole. */
 const chaoticAnswer = async (faults, response, held) => {
   const { frames, end } = await faults.apply(new Uint8Array(await response.arrayBuffer()), held)
   if (end || frames.length === 0) throw new TypeError('the connection broke')
   return new Response(frames[0], { status: response.status, headers: response.headers })
 }
 
-/** chaoticFetch is fetch through the faults: of streams always, of other answers where `isPoll`. */
+/** Returns a fetch through the faults: for streams always, for other answers when `isPoll`. */
 export const chaoticFetch = (faults, isPoll) => {
   const held = []
   let streams = 0
@@ -156,7 +156,7 @@ export const chaoticFetch = (faults, isPoll) => {
   return Object.assign(mistreated, { opened: () => streams })
 }
 
-/** chaoticSocket makes WebSockets through the faults. */
+/** Returns a function that makes WebSockets whose frames pass through the faults. */
 export const chaoticSocket = (faults) => {
   let opened = 0
   const make = (url, protocol) => {

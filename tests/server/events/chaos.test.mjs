@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Events through something that mistreats them, from the gateway library to a client's iterator: none is lost, none comes
-// twice, none out of order, and memory stays flat. COUNTERSIGN_LONG=1 for 10,000 events and 200 reconnects on each carrier.
+// Events through faults, from the gateway library to a client's iterator: none is lost, none comes twice, none out of
+// order, and memory stays flat. COUNTERSIGN_LONG=1 for 10,000 events and 200 reconnects on each carrier.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { once } from 'node:events'
@@ -24,7 +24,7 @@ import { chaoticFetch, chaoticSocket, Faults, seeded } from './chaos-kit.mjs'
 const isLong = process.env.COUNTERSIGN_LONG === '1'
 const EVENTS = isLong ? 10_000 : 500
 const RECONNECTS = isLong ? 200 : 20
-/** The events that are on their way at once; less than the gateway keeps for a session. */
+/** The events that are on their way at once: fewer than the gateway keeps for a session. */
 const AHEAD = 100
 /** Of memory, after a fifth of the events and at their end. */
 const GROWTH_BYTES = 4 * 2 ** 20
@@ -71,7 +71,7 @@ const openGateway = async () => {
       label,
       serverKeys: [{ id: 'k1', publicKey: raw }],
       store: memoryStore(),
-      // Waits between two tries, which are random and so no whole numbers, are hurried; time limits are what they are.
+      // Shortens the waits between two tries, which are random and so no whole numbers. Time limits stay.
       schedule: (run, ms) => {
         const timer = setTimeout(run, Number.isInteger(ms) ? ms : ms / 100)
         return () => clearTimeout(timer)
@@ -93,7 +93,7 @@ const openGateway = async () => {
 for (const carrier of ['sse', 'websocket', 'poll']) {
   test(`E12 H2 ${carrier}: ${EVENTS} events over ${RECONNECTS} reconnects and more, none lost, none twice, none out of order`, async (t) => {
     const seed = 20_261_126
-    // An answer to a poll brings many events, so more of them are mistreated.
+    // An answer to a poll brings many events, so more answers get a fault.
     const faults = new Faults(seeded(seed), carrier === 'poll' ? 0.5 : (RECONNECTS * 2.2) / EVENTS)
     const { gateway, clientOf, close } = await openGateway()
     t.after(close)
@@ -106,7 +106,7 @@ for (const carrier of ['sse', 'websocket', 'poll']) {
       drops += Number(state === 'connecting' || state === 'offline')
     })
 
-    // Another session's genuine events, to be slipped in.
+    // Genuine events of another session, which a fault inserts.
     const other = await clientOf({})
     const overheard = other.events({ carrier: 'sse' })
     const first = overheard.next()
@@ -132,7 +132,7 @@ for (const carrier of ['sse', 'websocket', 'poll']) {
     for (let number = 1; number <= EVENTS; number++) {
       while (number - got.length > AHEAD && !failure) await new Promise((resolve) => setTimeout(resolve, 1))
       await gateway.publish(client.sessionId, 'n', `${number}`)
-      // Polls are few where much comes at once.
+      // There are few polls when many events come at once.
       if (carrier === 'poll') while (number - got.length > 8 && !failure) await new Promise((r) => setTimeout(r, 1))
     }
     await reading

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The other processes of the tests of events: gateways over one folder of LMDB, told what to do by messages.
+// The other processes of the tests of events: gateways over one folder of LMDB, which messages control.
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createGateway, nodeHandler, serverKeyFile } from 'countersign/server'
@@ -12,7 +12,7 @@ const stores = lmdbStores({ path: join(folder, 'stores'), eventsPerSession: 20_0
 const gateway = createGateway({ label: 'test', signer, ...stores, routes: {} })
 
 const orders = {
-  /** Publishes `count` events from `from` on, some at once, and tells each as soon as it has its number. */
+  /** Publishes `count` events from `from` on, some at once, and reports each when it has its number. */
   async publish({ sessionId, from, count, atOnce = 8 }) {
     let next = from
     const work = async () => {

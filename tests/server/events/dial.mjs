@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A gateway that takes WebSockets, and clients of one: what the tests of streams over WebSocket share.
+// A gateway with WebSockets and its clients, for the tests of streams over WebSocket.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { nodeHandler } from 'countersign/server'
@@ -11,10 +11,10 @@ import { createEventWorld, createReader, subscriptionOf } from './kit.mjs'
 
 const dialled = new Set()
 
-/** createServed serves a gateway with events on a free port. */
+/** Serves a gateway with events on a free port. */
 export const createServed = async (t, options = {}) => {
   const world = await createEventWorld({ endpoint: '/exchange', ...options })
-  // Upgraded sockets are no longer the server's to close: let go of before it waits for them.
+  // The server does not close upgraded sockets, so they end before it waits for them.
   t.after(() => {
     for (const socket of dialled) socket.terminate()
     return world.gateway.close()
@@ -24,7 +24,7 @@ export const createServed = async (t, options = {}) => {
   return { ...world, ...served }
 }
 
-/** metric reads one series of a gateway's metrics. */
+/** Reads one series of a gateway's metrics. */
 export const metric = ({ gateway }, series) => {
   const line = gateway
     .metrics()
@@ -79,7 +79,7 @@ export const dial = (port, { path = '/exchange', protocol = 'countersign.v1', ..
   }
 }
 
-/** subscribeBy opens a stream over a WebSocket. */
+/** Opens a stream over a WebSocket. */
 export const subscribeBy = async (world, { port = world.port, ...options } = {}) => {
   const opened = dial(port, options)
   await opened.opened()

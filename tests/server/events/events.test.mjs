@@ -187,7 +187,7 @@ test('R102 only the frame binding subscribes, by POST only with the accept heade
     const response = await world.sendJson(jsonOf(request), { headers: { accept: SSE } })
     assert.equal((await openAnswer(response, request.requestId, world.signer)).resultCode, 'invalid_payload')
   }
-  // The header binding has no such type at all: it stands for its request line or for nothing.
+  // The header binding has no such type: a message of it stands for its request line, or for nothing.
   const request = world.requestOf({ type: 'cs.subscribe', payload: '{}' })
   await isPlain(await world.sendHeader('POST', '/api/echo', request, { headers: { accept: SSE } }), 400)
   assert.equal(world.stages.at(-1).stage, 'parse')
@@ -239,7 +239,7 @@ test('E12 every bit of a subscription counts: none of its one-bit neighbours ope
   }
   assert.deepEqual(Object.keys(seen), ['400', '401', '409'])
   const response = await world.sendFrame(frame, { headers: { accept: SSE } })
-  // The first change of the payload has burnt the id: what was altered on its way is not taken up later.
+  // The first changed payload has used the id up, so the original is not accepted later.
   assert.equal(response.status, 409)
   assert.match(world.gateway.metrics(), /countersign_streams\{carrier="sse"\} 0/)
 })

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A reader of streams for the gateway's tests: it opens one on any carrier and checks every event as a client has to, with
-// the core and node:crypto alone.
+// A reader of streams for the gateway's tests. It opens one on any carrier and checks every event as a client must,
+// with the core and node:crypto alone.
 import assert from 'node:assert/strict'
 import { request as httpRequest } from 'node:http'
 import { memoryEventStore } from 'countersign/server'
@@ -8,7 +8,7 @@ import { core, createWorld, FRAME, frameRequest, label, sha256, signRequest } fr
 
 export const SSE = 'text/event-stream'
 
-/** createEventWorld is createWorld with events in memory, on the system's clock. */
+/** Creates a world with events in memory, on the system's clock. */
 export const createEventWorld = (options = {}) => createWorld({ now: Date.now, events: memoryEventStore(), ...options })
 
 const fieldOf = (text) => {
@@ -16,7 +16,7 @@ const fieldOf = (text) => {
   return Buffer.concat([Buffer.from([bytes.length]), bytes])
 }
 
-/** eventIdOf is R95, written a second time. */
+/** Returns the id of an event by R95, written independently of the core. */
 export const eventIdOf = (stream, sequence, type) => {
   const number = Buffer.alloc(8)
   number.writeBigUInt64BE(BigInt(sequence))
@@ -24,7 +24,7 @@ export const eventIdOf = (stream, sequence, type) => {
   return Buffer.from(digest).toString('base64url').slice(0, 22)
 }
 
-/** createChecker judges the events of one connection: order, stream, session, signature, time. */
+/** Returns the checker of one connection's events: order, stream, session, signature, time. */
 export const createChecker = ({ signer, device }, { stream, last, sinceMs = 0 }) => {
   let at = last
   let timeMs = sinceMs
@@ -49,7 +49,7 @@ export const createChecker = ({ signer, device }, { stream, last, sinceMs = 0 })
   }
 }
 
-/** subscriptionOf signs a `cs.subscribe`. */
+/** Signs a `cs.subscribe`. */
 export const subscriptionOf = (world, { after, stream, device = world.device, ...options } = {}) =>
   signRequest(device, {
     type: 'cs.subscribe',
@@ -58,14 +58,14 @@ export const subscriptionOf = (world, { after, stream, device = world.device, ..
     ...options
   })
 
-/** openFirst verifies the signed answer that is the first item of a stream. */
+/** Verifies the signed answer that is the first item of a stream. */
 export const openFirst = (world, frame, requestId) => {
   const keys = [{ id: world.signer.keyId, publicKey: world.signer.publicKey }]
   const { resultCode, payload, timestampMs } = core.openResponse(frame, { label, keys, requestId })
   return { resultCode, payload, timestampMs, text: Buffer.from(payload).toString() }
 }
 
-/** createReader reads frames from `pull` (a frame, or null at the end) as one connection. */
+/** Reads frames from `pull` (a frame, or null at the end) as one connection. */
 export const createReader = async (world, request, pull, { after, device = world.device } = {}) => {
   const frame = await pull()
   if (!frame) throw new Error('the connection ended before it began')
@@ -80,7 +80,7 @@ export const createReader = async (world, request, pull, { after, device = world
   return {
     first,
     next,
-    /** The next `count` events, heartbeats left out. */
+    /** Resolves to the next `count` events, without heartbeats. */
     async take(count) {
       const events = []
       while (events.length < count) {
@@ -90,7 +90,7 @@ export const createReader = async (world, request, pull, { after, device = world
       }
       return events
     },
-    /** All to the end. */
+    /** Resolves to all events to the end. */
     async rest() {
       const events = []
       for (let event = await next(); event; event = await next()) events.push(event)
@@ -99,7 +99,7 @@ export const createReader = async (world, request, pull, { after, device = world
   }
 }
 
-/** framesOfSse gives the frames of a body of server-sent events; the first item has to be a comment of 2 KiB. */
+/** Returns a function that reads the frames of a body of server-sent events. The first item must be a comment of 2 KiB. */
 export const framesOfSse = (body) => {
   const pieces = body[Symbol.asyncIterator]()
   let text = ''
@@ -125,7 +125,7 @@ export const framesOfSse = (body) => {
   }
 }
 
-/** subscribe opens a stream in process, by `gateway.handle`. */
+/** Opens a stream in process, by `gateway.handle`. */
 export const subscribe = async (world, options = {}) => {
   const request = subscriptionOf(world, options)
   const response = await world.gateway.handle(frameRequest(request.frame, { headers: { accept: SSE } }))
@@ -140,7 +140,7 @@ export const subscribe = async (world, options = {}) => {
   return { ...opened, response, leave: () => reader.cancel() }
 }
 
-/** post sends a frame over a socket of its own and gives the response once its head is there. */
+/** Sends a frame over a socket of its own. Resolves to the response when its head is there. */
 export const post = (port, frame, { headers = {}, host = '127.0.0.1' } = {}) =>
   new Promise((resolve, reject) => {
     const asked = httpRequest({
@@ -156,7 +156,7 @@ export const post = (port, frame, { headers = {}, host = '127.0.0.1' } = {}) =>
     asked.end(frame)
   })
 
-/** subscribeOver opens a stream over HTTP. */
+/** Opens a stream over HTTP. */
 export const subscribeOver = async (world, port, options = {}) => {
   const request = subscriptionOf(world, options)
   const { response, socket } = await post(port, request.frame, options)
@@ -165,7 +165,7 @@ export const subscribeOver = async (world, port, options = {}) => {
   return { ...opened, response, socket, leave: () => socket.destroy() }
 }
 
-/** splitFields reads repeated `field(frame)` (R4). */
+/** Parses repeated `field(frame)` (R4). */
 export const splitFields = (bytes) => {
   const fields = []
   for (let at = 0; at < bytes.length; ) {
@@ -184,7 +184,7 @@ export const splitFields = (bytes) => {
   return fields
 }
 
-/** pollOver sends a frame over HTTP and gives the whole answer. */
+/** Sends a frame over HTTP. Resolves to the whole answer. */
 export const pollOver = (port) => async (frame) => {
   const { response } = await post(port, frame, { headers: { accept: '*/*' } })
   const pieces = []
@@ -195,7 +195,7 @@ export const pollOver = (port) => async (frame) => {
 const pollIn = (world) => async (frame) =>
   new Uint8Array(await (await world.gateway.handle(frameRequest(frame))).arrayBuffer())
 
-/** poll asks once, in process or by `send`, and gives the position and the checked events. */
+/** Polls once, in process or by `send`. Resolves to the position and the checked events. */
 export const poll = async (world, { after, stream, waitMs, device = world.device, send = pollIn(world) } = {}) => {
   const payload = JSON.stringify({ after, stream, wait_ms: waitMs })
   const request = signRequest(device, { type: 'cs.poll', payload, nowMs: world.now() })
@@ -208,8 +208,8 @@ export const poll = async (world, { after, stream, waitMs, device = world.device
 }
 
 /**
- * withinASecond is for what has to happen within a second: `round` gives how long it took. A machine that is busy with other
- * tests may need another try, and never more than five seconds.
+ * Checks that `round`, which resolves to the milliseconds it took, needs no more than a second. A machine that is
+ * busy with other tests may need another try, and never more than five seconds.
  */
 export const withinASecond = async (t, round) => {
   const took = []

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What wakes, bounds and ends a stream at the gateway (PROTOCOL.md, section 10), on server-sent events and long-poll.
+// The wake, the bounds and the end of a stream at the gateway (PROTOCOL.md, section 10), on server-sent events and
+// long-poll.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { test } from 'node:test'
@@ -163,7 +164,7 @@ test('R108 a reader that takes nothing is let go, and holds little until then', 
   const payload = new Uint8Array(64 * 1024)
   for (let number = 0; number < 400; number++) await world.gateway.publish(world.device.id, 'demo.note', payload)
   await until(() => metric(world, 'countersign_streams_ended_total{carrier="sse",reason="slow"}') === 1)
-  // 25 MiB were published; beside what the sockets of the system took, one page was read.
+  // 25 MiB were published. Beside the buffers of the system's sockets, one page was read.
   assert.ok(read < 12 * 1024 * 1024, `${read} bytes were read`)
   response.resume()
   await once(socket, 'close')
@@ -190,7 +191,7 @@ test('R108 a signer or a store that fails ends a stream, never silently', async 
   again.leave()
 })
 
-/** A `schedule` that a test runs by hand: `due(ms)` runs what was asked for after so long. */
+/** A `schedule` that a test runs by hand: `due(ms)` runs the work that was scheduled for that delay. */
 const createSchedule = () => {
   const waiting = new Set()
   const schedule = (run, afterMs) => {

@@ -23,7 +23,7 @@ const makeFolder = (t) => {
   return folder
 }
 
-/** A gateway in a process of its own: its port, what it tells, and an end without warning. */
+/** A gateway in a process of its own: its port, its messages, and an end without warning. */
 const spawnGateway = async (t, folder) => {
   const gateway = fork(child, [folder], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   t.after(() => gateway.kill('SIGKILL'))
@@ -126,7 +126,7 @@ test(`R102 ${ROUNDS} rounds of kill -9 while it publishes: what was numbered is 
         for (let event = await stream.next(); event; event = await stream.next())
           if (event.sequence > 0) seen.push(event)
       } catch (error) {
-        // The connection broke: what came before it counts.
+        // The connection broke. The events before that count.
         if (error.code === 'ERR_ASSERTION') throw error
       }
     })()

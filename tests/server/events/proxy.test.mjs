@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Streams through proxies that hold back what they carry (PROTOCOL.md, R109), and readers that are slow (R108).
+// Streams through proxies that hold data back (R109), and readers that are slow (R108).
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
@@ -17,9 +17,9 @@ const MiB = 1024 * 1024
 const LONG = process.env.COUNTERSIGN_LONG === '1'
 
 /**
- * A proxy with a buffer of 2 KiB for each answer: its first piece goes out when the buffer has filled once, later ones at
- * once. With `isObedient` it knows `x-accel-buffering`, and fills no buffer then; with `compresses` it compresses what
- * `cache-control` lets it, and sends that at its end.
+ * A proxy with a buffer of 2 KiB for each answer. The first piece leaves when the buffer is full, later ones at once.
+ * With `isObedient` it follows `x-accel-buffering`, and fills no buffer. With `compresses` it compresses the answers
+ * that `cache-control` allows, and sends them at their end.
  */
 const serveProxy = (t, port, { isObedient = false, compresses = false } = {}) =>
   serve(t, (request, response) => {
@@ -61,7 +61,7 @@ for (const [name, options] of Object.entries(proxies)) {
     const stream = await subscribeOver(world, proxy.port)
     for (let number = 1; number <= 5; number++) {
       await world.gateway.publish(world.device.id, 'demo.note', String(number))
-      // Not one event waits for the next.
+      // No event waits for the next.
       assert.equal((await stream.take(1))[0].text, String(number))
     }
     stream.leave()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A network that cuts connections anywhere, on every carrier: resumed, no event is lost, none comes twice, none out of order
-// (PROTOCOL.md, R101 to R105).
+// A network that cuts connections anywhere, on every carrier. After each resumption no event is lost, none comes
+// twice, and none out of order (R101 to R105).
 import assert from 'node:assert/strict'
 import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
@@ -12,7 +12,7 @@ import { poll, pollOver, subscribeOver } from './kit.mjs'
 const LONG = process.env.COUNTERSIGN_LONG === '1'
 const EVENTS = LONG ? 10_000 : 1000
 
-/** A proxy that ends each connection after a number of bytes of its own, in the middle of whatever passes then. */
+/** A proxy that ends each connection after a number of bytes, in the middle of any message. */
 const serveCuts = (t, port, bytesOf) => {
   const sockets = new Set()
   const proxy = createServer((near) => {
@@ -39,7 +39,7 @@ const serveCuts = (t, port, bytesOf) => {
   return new Promise((resolve) => proxy.listen(0, '127.0.0.1', () => resolve(proxy.address().port)))
 }
 
-/** Each opens one connection at a cursor and gives its events to `take` until that is done or the connection ends. */
+/** Each opens one connection at a cursor and passes its events to `take`, until that is done or the connection ends. */
 const carriers = {
   async sse(world, port, cursor, take) {
     const stream = await subscribeOver(world, port, cursor)
@@ -63,7 +63,8 @@ for (const [carrier, open] of Object.entries(carriers)) {
     const events = memoryEventStore({ eventsPerSession: EVENTS, bytesPerSession: 2 ** 28, bytes: 2 ** 28 })
     const limits = { heartbeatMs: 200 }
     const world = await createServed(t, { replay, events, limits, rates: { perSource: 1e9, perSession: 1e9 } })
-    // From within the head of an answer to some dozens of events; an answer to a poll counts only when it is whole.
+    // Cuts from within the head of an answer to some dozens of events. An answer to a poll counts only when it is
+    // whole.
     const most = carrier === 'poll' ? 25_000 : 10_000
     const port = await serveCuts(t, world.port, () => 200 + Math.floor(Math.random() * most))
     const seen = []
@@ -79,7 +80,7 @@ for (const [carrier, open] of Object.entries(carriers)) {
     }
     const publishing = (async () => {
       for (let number = 0; number < EVENTS; number++) {
-        // Some ahead of the reader, never all: there is something to resume and something to wait for.
+        // Publishes some events ahead of the reader, never all, so that it must both resume and wait.
         while (number - seen.length > 50) await sleep(1)
         await world.gateway.publish(world.device.id, 'demo.note', String(number))
       }
@@ -89,7 +90,7 @@ for (const [carrier, open] of Object.entries(carriers)) {
       try {
         await open(world, port, cursor, take)
       } catch (error) {
-        // A cut is an error of the network or an answer that ends too early; what was checked and found wrong is not.
+        // A cut is an error of the network or an answer that ends too early. A failed check is neither.
         if (error.code === 'ERR_ASSERTION') throw error
       }
     }

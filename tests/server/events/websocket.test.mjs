@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Streams over WebSocket (PROTOCOL.md, R110): what opens one, what ends it, and what hostile clients do.
+// Streams over WebSocket (R110): their start, their end, and hostile clients.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
@@ -70,7 +70,7 @@ test('R110 a refusal is the signed answer, then 4401', async (t) => {
   assert.deepEqual(await ask(subscriptionOf(world, { nowMs: Date.now() - 61_000 })), ['freshness', 'cs.stale'])
   assert.deepEqual(await ask(subscriptionOf(world, { payload: '{"after":"1"}' })), ['handler', 'invalid_payload'])
   const other = (type) => signRequest(world.device, { type, nowMs: Date.now(), payload: '{}' })
-  // Nothing but a subscription is taken here, so nothing else has an effect.
+  // A WebSocket takes only a subscription, so other messages have no effect.
   for (const type of ['demo.echo', 'cs.poll', 'cs.revoke'])
     assert.deepEqual(await ask(other(type)), ['handler', 'unknown_type'])
   assert.equal(world.handled.length, 0)
@@ -195,7 +195,7 @@ test('E9 R108 a peer that reads nothing is let go, and holds little until then',
   for (let number = 0; number < 400; number++)
     await world.gateway.publish(world.device.id, 'demo.note', new Uint8Array(64 * 1024))
   await until(() => metric(world, 'countersign_streams_ended_total{carrier="websocket",reason="slow"}') === 1)
-  // 25 MiB were published; beside what the sockets of the system took, one page was read.
+  // 25 MiB were published. Beside the buffers of the system's sockets, one page was read.
   assert.ok(read < 190, `${read} events were read`)
 })
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The cache in front of a session store: it must never serve longer than it says, nor what a change has overtaken.
+// The cache in front of a session store: it must never serve a session for too long, nor one that a change has
+// overtaken.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { cachedSessions, memorySessionStore } from 'countersign/server'
 import { sessionConformance } from 'countersign/server/conformance'
 import { createKey, createWorld, label, sessionOf } from '../kit.mjs'
 
-/** A store whose reads are counted, can be held up, and whose changes are told only when a test says so. */
+/** A store that counts reads, can hold them up, and reports changes only when a test says so. */
 const createSource = (store = memorySessionStore()) => {
   const listeners = new Set()
   const source = {
@@ -46,14 +47,14 @@ test('a session is read once while it is fresh, and again when its age is up', a
     assert.equal((await cache.get('a')).status, 'active')
   }
   assert.equal(source.reads, 1)
-  // Nobody told of this one: it counts all the same when the age is up.
+  // This change was not reported. It counts all the same when the age is up.
   await source.behind.revoke('a', 'elsewhere')
   nowMs = 5000
   assert.equal((await cache.get('a')).status, 'revoked')
   assert.equal(source.reads, 2)
 })
 
-test('a change elsewhere counts as soon as it is told, of one session and of any', async () => {
+test('a change elsewhere counts as soon as it is reported, of one session and of any', async () => {
   const source = createSource()
   const cache = cachedSessions(source)
   for (const id of ['a', 'b']) await cache.create(session(id))
@@ -83,7 +84,7 @@ test('a read that a change overtook is neither kept nor shared', async () => {
   release()
   await early
   assert.equal((await cache.get('a')).status, 'revoked')
-  // The same for a change through the cache itself.
+  // The same holds for a change through the cache itself.
   await cache.create(session('b'))
   source.hold = new Promise((resolve) => {
     release = resolve
@@ -140,7 +141,7 @@ test('a store without watch and bounds that are none are refused', () => {
   }
 })
 
-test('a gateway over the cache asks the store once for many requests and refuses what was revoked: session', async () => {
+test('a gateway over the cache asks the store once for many requests and refuses a revoked session: session', async () => {
   const source = createSource()
   const world = await createWorld({ label, sessions: cachedSessions(source) })
   for (let index = 0; index < 5; index++) assert.equal((await world.call()).resultCode, 'ok')
@@ -154,7 +155,7 @@ test('a gateway over the cache asks the store once for many requests and refuses
   )
 })
 
-test('R122 a key that another gateway has replaced counts at once, told or not, and the one before only for what was stamped before', async () => {
+test('R122 a key that another gateway has replaced counts at once, reported or not, and the one before only for requests stamped before', async () => {
   const source = createSource()
   const world = await createWorld({ sessions: cachedSessions(source) })
   const { device } = world

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The stores that come with the gateway, against the conformance suite, and what is special about each.
+// The stores that come with the gateway: the conformance suite, and the special features of each.
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -50,7 +50,7 @@ const temporaryStores = () => {
 storeConformance(test, assert, memoryStores, { name: 'memory' })
 storeConformance(test, assert, temporaryStores, { name: 'lmdb' })
 
-test('D3 the memory store refuses to start in a cluster worker, unless told', async (t) => {
+test('D3 the memory store refuses to start in a cluster worker without allowCluster', async (t) => {
   const worker = fork(child, ['cluster'], { stdio: 'pipe' })
   t.after(() => worker.kill('SIGKILL'))
   const [message] = await new Promise((resolve, reject) => {
@@ -97,7 +97,7 @@ test('R89 a revocation by another process is seen at the next read', async (t) =
   }
 })
 
-test('I7 what LMDB confirmed is there after it was opened again: sessions, ids, challenges, floor', async (t) => {
+test('I7 records that LMDB confirmed are there after it was opened again: sessions, ids, challenges, floor', async (t) => {
   const path = folder(t)
   const one = lmdbStores({ path, capacity: 64 })
   assert.equal(one.replay.mayHaveForgotten, true)
@@ -222,7 +222,7 @@ test('J3 a signer that fails, hangs or gives no signature ends in a plain 503', 
   }
 })
 
-test('J3 a core that stopped is replaced, and what its guard knew is not accepted again', async () => {
+test('J3 a core that stopped is replaced, and the ids of its guard are not accepted again', async () => {
   let trap = false
   const guarding = new Proxy(core, {
     get(target, name) {
@@ -259,7 +259,7 @@ test('J3 a core that stopped is replaced, and what its guard knew is not accepte
   world.handled.length = 0
   assert.notEqual((await world.sendFrame(accepted.frame)).status, 200)
   assert.equal(world.handled.length, 0)
-  // The same as a restart: fenced off until nothing that was accepted can be fresh.
+  // The same as a restart: a fence stands until no accepted request can still be fresh.
   assert.equal((await world.call()).resultCode, 'cs.unavailable')
   world.now.ms += 10_001
   assert.equal((await world.call()).resultCode, 'ok')
@@ -280,7 +280,7 @@ test('D9 a session revoked while its request is under way is stopped at the last
     const { resultCode } = await calling
     await revoking
     assert.ok(['ok', 'cs.session_revoked'].includes(resultCode))
-    // Handed on means: at its last look, which is before the handler, the session was not yet revoked.
+    // A request reaches the handler only if the session was not yet revoked at the last check before it.
     if (resultCode === 'ok') accepted += 1
     else assert.deepEqual(order, ['revoked'])
   }

@@ -4,10 +4,9 @@
 
 import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
-import { checkServer, type RedisClientLike } from '../../../server/stores/redis/client.ts'
+import { checkServer, clientFactory, prefixOf, type RedisClientLike } from '../../../server/stores/redis/client.ts'
 import { createConnection } from '../../../server/stores/redis/connection.ts'
-import { dialOf, prefixOf } from '../../../server/stores/redis/dial.ts'
-import { createRun, script } from '../../../server/stores/redis/scripts.ts'
+import { createScriptRunner, script } from '../../../server/stores/redis/scripts.ts'
 import type { DeviceRecord, StatsRecords, StatsStore, UserRecord } from './types.ts'
 
 export type { RedisClientLike } from '../../../server/stores/redis/client.ts'
@@ -79,7 +78,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  */
 export const redisStatsStore = async (options: RedisStatsOptions): Promise<StatsStore> => {
   const { url, client, label, prefix: first = 'countersign', deadlineMs: given } = optionsOf(options, 'redisStatsStore')
-  const { address, make } = dialOf({ url, client }, 'redisStatsStore')
+  const { address, make } = clientFactory({ url, client }, 'redisStatsStore')
   const prefix = prefixOf(first, labelOf(label), 'redisStatsStore')
   const deadlineMs = integerOf(given ?? DEFAULT_DEADLINE_MS, 1, 1000, 'redisStatsStore: deadlineMs')
   const connection = createConnection({
@@ -87,16 +86,16 @@ export const redisStatsStore = async (options: RedisStatsOptions): Promise<Stats
     deadlineMs,
     make,
     greet: checkServer,
-    async beat(ask) {
-      await ask(['PING'])
+    async beat(send) {
+      await send(['PING'])
     }
   })
-  const run = createRun(connection.ask)
+  const run = createScriptRunner(connection.send)
   const userKey = (userId: string): string => `${prefix}stats-user:${userId}`
   const deviceKey = (deviceId: string): string => `${prefix}stats-device:${deviceId}`
 
   const read = async <Kept>(key: string): Promise<Read<Kept>> => {
-    const [version, record] = (await connection.ask(['HMGET', key, 'version', 'record'])) as (string | null)[]
+    const [version, record] = (await connection.send(['HMGET', key, 'version', 'record'])) as (string | null)[]
     return { version: version ?? '0', record: record ? JSON.parse(record) : undefined }
   }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The suite of AnswerStore (PROTOCOL.md, R130 to R132).
+// The suite of AnswerStore (R130 to R132).
 
+import { DAY_MS } from '../../../common/protocol.ts'
+import { randomId } from '../../support/encoding.ts'
 import type { AnswerClaim, KeptAnswer } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
   type ConformanceTest,
-  checker,
+  createCheck,
   type MakeStores,
   plain,
   randomKey,
@@ -21,25 +23,14 @@ const ANSWER: KeptAnswer = {
 }
 const [ONE, OTHER] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)]
 
-const newToken = (): string => Buffer.from(crypto.getRandomValues(new Uint8Array(16))).toString('base64url')
-
-/** answerConformance registers R130 to R132. */
-export const answerConformance = (
-  test: ConformanceTest,
-  assert: ConformanceAssert,
-  makeStores: MakeStores,
-  options: ConformanceOptions = {}
-): void => {
-  const check = checker(test, makeStores, 'answers', options)
-  // A store with a clock of its own keeps everybody waiting; the others take the time that they are given, to the millisecond.
-  const [holdMs, keepMs] = options.elapse ? [2000, 8000] : [30_000, 86_400_000]
-  const elapse = async (ms: number): Promise<void> => options.elapse?.(ms)
-  const justBefore = (ms: number): number | undefined => (options.elapse ? undefined : startMs + ms - 1)
-
+// With a clock of its own, a store makes the test wait. The others use the times that the test passes, to the
+// millisecond.
+function createClaims(options: ConformanceOptions) {
+  const [holdMs, keepMs] = options.elapse ? [2000, 8000] : [30_000, DAY_MS]
   const claimOf = (changes: Partial<AnswerClaim> = {}): AnswerClaim => ({
     key32: randomKey(),
     fingerprint32: ONE,
-    token: newToken(),
+    token: randomId(),
     owner: 'u1',
     holdMs,
     keepMs,
@@ -47,9 +38,37 @@ export const answerConformance = (
     repeatable: false,
     ...changes
   })
-  const again = (claim: AnswerClaim, changes: Partial<AnswerClaim> = {}): AnswerClaim =>
-    claimOf({ ...claim, token: newToken(), ...changes })
-  const times = (nowMs = startMs) => ({ keepMs, nowMs })
+  return {
+    holdMs,
+    keepMs,
+    elapse: async (ms: number): Promise<void> => options.elapse?.(ms),
+    justBefore: (ms: number): number | undefined => (options.elapse ? undefined : startMs + ms - 1),
+    claimOf,
+    again: (claim: AnswerClaim, changes: Partial<AnswerClaim> = {}): AnswerClaim =>
+      claimOf({ ...claim, token: randomId(), ...changes }),
+    times: (nowMs = startMs) => ({ keepMs, nowMs })
+  }
+}
+
+type AnswerCheck = ReturnType<typeof createCheck<'answers'>>
+type Claims = ReturnType<typeof createClaims>
+
+/** Registers the tests of an AnswerStore: each key runs once (R130 to R132). */
+export function answerConformance(
+  test: ConformanceTest,
+  assert: ConformanceAssert,
+  makeStores: MakeStores,
+  options: ConformanceOptions = {}
+): void {
+  const check = createCheck(test, makeStores, 'answers', options)
+  const claims = createClaims(options)
+  registerClaimTests(check, assert, claims)
+  registerEndTests(check, assert, claims)
+  registerBoundTests(check, assert, claims)
+}
+
+function registerClaimTests(check: AnswerCheck, assert: ConformanceAssert, claims: Claims): void {
+  const { holdMs, keepMs, elapse, justBefore, claimOf, again, times } = claims
 
   check('R130 a key is claimed once, then held, then kept with its answer', async (answers) => {
     const claim = claimOf()
@@ -81,30 +100,33 @@ export const answerConformance = (
   })
   check('R132 a claim without an end is unknown once its hold is over, until its key is forgotten', async (answers) => {
     const claim = claimOf()
-    const at = async (nowMs: number) => (await answers.claim(again(claim, { nowMs }))).state
+    const stateAt = async (nowMs: number) => (await answers.claim(again(claim, { nowMs }))).state
     await answers.claim(claim)
     const [held, kept] = [justBefore(holdMs), justBefore(keepMs)]
-    if (held !== undefined) assert.equal(await at(held), 'held')
+    if (held !== undefined) assert.equal(await stateAt(held), 'held')
     await elapse(holdMs)
-    assert.equal(await at(startMs + holdMs), 'unknown')
-    if (kept !== undefined) assert.equal(await at(kept), 'unknown')
+    assert.equal(await stateAt(startMs + holdMs), 'unknown')
+    if (kept !== undefined) assert.equal(await stateAt(kept), 'unknown')
     await elapse(keepMs - holdMs)
-    assert.equal(await at(startMs + keepMs), 'claimed')
+    assert.equal(await stateAt(startMs + keepMs), 'claimed')
   })
-  check('R132 a repeatable claim takes over what lost its hold; the first can end nothing then', async (answers) => {
-    const claim = claimOf()
-    const nowMs = startMs + holdMs
-    await answers.claim(claim)
-    assert.equal((await answers.claim(again(claim, { repeatable: true }))).state, 'held')
-    await elapse(holdMs)
-    const second = again(claim, { nowMs, repeatable: true })
-    assert.equal((await answers.claim(second)).state, 'claimed')
-    assert.equal((await answers.claim(again(second))).state, 'held')
-    assert.equal(await answers.finish(claim.key32, claim.token, ANSWER, times(nowMs)), false)
-    assert.equal(await answers.release(claim.key32, claim.token), false)
-    assert.equal(await answers.finish(second.key32, second.token, ANSWER, times(nowMs)), true)
-    assert.equal((await answers.claim(again(second))).state, 'kept')
-  })
+  check(
+    'R132 a repeatable claim takes over one that lost its hold; the first can no longer end it',
+    async (answers) => {
+      const claim = claimOf()
+      const nowMs = startMs + holdMs
+      await answers.claim(claim)
+      assert.equal((await answers.claim(again(claim, { repeatable: true }))).state, 'held')
+      await elapse(holdMs)
+      const second = again(claim, { nowMs, repeatable: true })
+      assert.equal((await answers.claim(second)).state, 'claimed')
+      assert.equal((await answers.claim(again(second))).state, 'held')
+      assert.equal(await answers.finish(claim.key32, claim.token, ANSWER, times(nowMs)), false)
+      assert.equal(await answers.release(claim.key32, claim.token), false)
+      assert.equal(await answers.finish(second.key32, second.token, ANSWER, times(nowMs)), true)
+      assert.equal((await answers.claim(again(second))).state, 'kept')
+    }
+  )
   check('R132 an end without an answer is unknown at once; a late end with one is an answer', async (answers) => {
     const [over, late] = [claimOf(), claimOf()]
     await answers.claim(over)
@@ -117,19 +139,24 @@ export const answerConformance = (
     assert.equal(await answers.finish(late.key32, late.token, ANSWER, times(nowMs)), true)
     assert.equal((await answers.claim(again(late, { nowMs }))).state, 'kept')
   })
+}
+
+function registerEndTests(check: AnswerCheck, assert: ConformanceAssert, claims: Claims): void {
+  const { holdMs, keepMs, elapse, justBefore, claimOf, again, times } = claims
+
   check('an end ends once, and only its own claim', async (answers) => {
     const claim = claimOf()
     const { key32, token } = claim
     await answers.claim(claim)
-    assert.equal(await answers.finish(key32, newToken(), ANSWER, times()), false)
-    assert.equal(await answers.release(key32, newToken()), false)
+    assert.equal(await answers.finish(key32, randomId(), ANSWER, times()), false)
+    assert.equal(await answers.release(key32, randomId()), false)
     assert.equal(await answers.finish(randomKey(), token, ANSWER, times()), false)
     assert.equal(await answers.finish(key32, token, ANSWER, times()), true)
     assert.equal(await answers.finish(key32, token, null, times()), false)
     assert.equal(await answers.release(key32, token), false)
     assert.equal((await answers.claim(again(claim))).state, 'kept')
   })
-  check('what was released is free, for whatever request', async (answers) => {
+  check('a released key is free, for any request', async (answers) => {
     const claim = claimOf()
     await answers.claim(claim)
     assert.equal(await answers.release(claim.key32, claim.token), true)
@@ -137,20 +164,25 @@ export const answerConformance = (
   })
   check('an answer is kept from its end on, and not longer', async (answers) => {
     const claim = claimOf()
-    const at = async (nowMs: number) => (await answers.claim(again(claim, { nowMs }))).state
+    const stateAt = async (nowMs: number) => (await answers.claim(again(claim, { nowMs }))).state
     await answers.claim(claim)
     await elapse(holdMs)
     await answers.finish(claim.key32, claim.token, ANSWER, times(startMs + holdMs))
     const kept = justBefore(holdMs + keepMs)
-    if (kept !== undefined) assert.equal(await at(kept), 'kept')
+    if (kept !== undefined) assert.equal(await stateAt(kept), 'kept')
     await elapse(keepMs - holdMs)
-    if (options.elapse) assert.equal(await at(startMs + keepMs), 'kept')
+    if (kept === undefined) assert.equal(await stateAt(startMs + keepMs), 'kept')
     await elapse(holdMs)
-    assert.equal(await at(startMs + holdMs + keepMs), 'claimed')
+    assert.equal(await stateAt(startMs + holdMs + keepMs), 'claimed')
   })
+}
+
+function registerBoundTests(check: AnswerCheck, assert: ConformanceAssert, claims: Claims): void {
+  const { keepMs, elapse, claimOf, again } = claims
+
   check('D4 an owner has a share, and nothing alive is evicted', async (answers) => {
-    // Longer than this takes, whatever the clock.
-    const lasting = { holdMs: 86_400_000, keepMs: 86_400_000 }
+    // Longer than the test takes by any clock.
+    const lasting = { holdMs: DAY_MS, keepMs: DAY_MS }
     const mine = Array.from({ length: 10 }, () => claimOf({ ...lasting, owner: 'flood' }))
     for (const claim of mine) assert.equal((await answers.claim(claim)).state, 'claimed')
     assert.deepEqual(await answers.claim(claimOf({ owner: 'flood' })), { state: 'full' })
@@ -164,7 +196,7 @@ export const answerConformance = (
     const [first] = mine as [AnswerClaim]
     assert.equal(await answers.release(first.key32, first.token), true)
   })
-  check('what has expired makes room', async (answers) => {
+  check('expired keys make room', async (answers) => {
     const mine = Array.from({ length: 10 }, () => claimOf())
     for (const claim of mine) assert.equal((await answers.claim(claim)).state, 'claimed')
     assert.equal((await answers.claim(claimOf())).state, 'full')

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The suite of CodeStore (PROTOCOL.md, R82 to R86).
+// The suite of CodeStore (R82 to R86).
 
 import type { Challenge } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
   type ConformanceTest,
-  checker,
+  createCheck,
   type MakeStores,
   plain,
   startMs
@@ -21,14 +21,14 @@ const challenge = (id: string, changes: Partial<Challenge> = {}): Challenge => (
   ...changes
 })
 
-/** codeConformance registers R82 to R86. */
-export const codeConformance = (
+/** Registers the tests of a CodeStore (R82 to R86). */
+export function codeConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
-  const check = checker(test, makeStores, 'codes', options)
+): void {
+  const check = createCheck(test, makeStores, 'codes', options)
 
   check('a challenge is there until it expires', async (codes) => {
     assert.equal(await codes.create(challenge('c')), true)
@@ -59,7 +59,7 @@ export const codeConformance = (
     )
     assert.equal(waits.filter((wait) => wait === 0).length, 5)
   })
-  check('what is given back can be taken again', async (codes) => {
+  check('an event that is given back can be taken again', async (codes) => {
     const take = () => codes.take('k', { limit: 1, windowMs: 1000, nowMs: startMs })
     assert.equal(await take(), 0)
     assert.ok((await take()) > 0)
@@ -78,15 +78,15 @@ export const codeConformance = (
   check('of many at once one binding wins', async (codes) => {
     await codes.create(challenge('c'))
     const given = await Promise.all(
-      Array.from({ length: 20 }, (_, at) => codes.redeem('c', `key${at}`, `s${at}`, startMs))
+      Array.from({ length: 20 }, (_, index) => codes.redeem('c', `key${index}`, `s${index}`, startMs))
     )
     assert.equal(given.filter((id) => id !== null).length, 1)
   })
-  check('what has expired makes room', async (codes) => {
+  check('expired records make room', async (codes) => {
     for (let round = 0; round < 30; round++) {
       const createdMs = startMs + round * 700_000
-      for (let at = 0; at < 10; at++) {
-        const id = `${round}-${at}`
+      for (let index = 0; index < 10; index++) {
+        const id = `${round}-${index}`
         assert.equal(await codes.create(challenge(id, { createdMs, expiresMs: createdMs + 600_000 })), true)
         assert.equal(await codes.take(`k${id}`, { limit: 1, windowMs: 1000, nowMs: createdMs }), 0)
       }

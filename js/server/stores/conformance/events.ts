@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The suite of EventStore (PROTOCOL.md, R101 to R106).
+// The suite of EventStore (R101 to R106).
 
+import { decodeText, encodeText } from '../../../common/text.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
   type ConformanceTest,
-  checker,
+  createCheck,
   type MakeStores,
   plain,
   until
 } from './kit.ts'
 
 const STREAM = /^[A-Za-z0-9_-]{22}$/
-const textOf = (payload: Uint8Array): string => Buffer.from(payload).toString()
 
-/** eventConformance registers the rules of numbering and keeping events. */
-export const eventConformance = (
+/** Registers the tests of an EventStore: numbers and bounds of events. */
+export function eventConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
-  const check = checker(test, makeStores, 'events', options)
-  const note = (text: string) => ({ type: 'demo.note', payload: new Uint8Array(Buffer.from(text)) })
+): void {
+  const check = createCheck(test, makeStores, 'events', options)
+  const note = (text: string) => ({ type: 'demo.note', payload: encodeText(text) })
   const sequencesOf = ({ events }: { events: { sequence: number }[] }) => events.map(({ sequence }) => sequence)
 
   check('R101 a session without a stream gets one, empty, and keeps it', async (events) => {
@@ -48,14 +48,14 @@ export const eventConformance = (
     assert.deepEqual(sequencesOf(await events.read('b', 0, 10)), [])
   })
   check('R101 no number is given twice and none is left out, whatever comes at once', async (events) => {
-    const appended = await Promise.all(Array.from({ length: 60 }, (_, at) => events.append('a', note(`n${at}`))))
+    const appended = await Promise.all(Array.from({ length: 60 }, (_, index) => events.append('a', note(`n${index}`))))
     assert.deepEqual(
       appended.map(({ sequence }) => sequence).sort((one, other) => one - other),
-      Array.from({ length: 60 }, (_, at) => at + 1)
+      Array.from({ length: 60 }, (_, index) => index + 1)
     )
     const page = await events.read('a', 0, 100)
-    for (const [at, { sequence }] of appended.entries())
-      assert.equal(textOf(page.events[sequence - 1]?.payload as Uint8Array), `n${at}`)
+    for (const [index, { sequence }] of appended.entries())
+      assert.equal(decodeText(page.events[sequence - 1]?.payload as Uint8Array), `n${index}`)
   })
   check("a caller's later changes do not reach the store", async (events) => {
     const event = note('mine')
@@ -63,7 +63,7 @@ export const eventConformance = (
     event.payload[0] = 0
     await appending
     event.payload[1] = 0
-    assert.equal(textOf((await events.read('a', 0, 1)).events[0]?.payload as Uint8Array), 'mine')
+    assert.equal(decodeText((await events.read('a', 0, 1)).events[0]?.payload as Uint8Array), 'mine')
   })
   check(
     'R103 the latest events are kept, at least 100 small ones, not without bound; the oldest make room',
@@ -89,22 +89,22 @@ export const eventConformance = (
     assert.equal((await events.append('a', note('again'))).sequence, 1)
     assert.equal((await events.read('b', 0, 10)).events.length, 1)
   })
-  check('R106 who watches is told of each session that has something new, until the end', async (events) => {
-    const told = new Set<string | undefined>()
-    const stop = events.watch((id) => told.add(id))
+  check('R106 a watcher hears of each session with a new event, until the end', async (events) => {
+    const reported = new Set<string | undefined>()
+    const stop = events.watch((id) => reported.add(id))
     const other = events.watch(() => {
       throw new Error('another listener')
     })
-    const has = (id: string) => told.has(id) || told.has(undefined)
+    const has = (id: string) => reported.has(id) || reported.has(undefined)
     await events.append('a', note('one'))
-    await until('the first append is told', () => has('a'))
-    told.clear()
+    await until('the first append is reported', () => has('a'))
+    reported.clear()
     await events.append('é', note('two'))
-    await until('the second append is told', () => has('é'))
+    await until('the second append is reported', () => has('é'))
     stop()
     other()
     await events.append('c', note('three'))
-    assert.ok(!told.has('c'))
+    assert.ok(!reported.has('c'))
   })
   check('after close it takes nothing', async (events) => {
     await events.close()

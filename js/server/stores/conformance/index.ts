@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a store has to do, as tests for any runner: `countersign/server/conformance`. Memory, LMDB and Redis pass them.
+// The duties of a store, as tests for any runner: `countersign/server/conformance`. Memory, LMDB and Redis pass them.
 
 import { answerConformance } from './answers.ts'
 import { codeConformance } from './codes.ts'
@@ -12,8 +12,8 @@ export type { ConformanceAssert, ConformanceOptions, ConformanceStores, Conforma
 export { answerConformance, codeConformance, eventConformance, replayConformance, sessionConformance }
 
 /**
- * storeConformance registers the suites of all store interfaces; the suite of one interface stands beside it under its own
- * name. The suites fill stores to their bounds: make them of the capacities that ConformanceStores tells.
+ * Registers the suites of all store interfaces. The suite of one interface has a function of its own. The suites fill
+ * the stores, so make them with the capacities that ConformanceStores states.
  *
  * @example
  * ```ts
@@ -24,12 +24,12 @@ export { answerConformance, codeConformance, eventConformance, replayConformance
  * storeConformance(test, assert, async () => ({ sessions, replay, codes, answers, events, close }), { name: 'mine' })
  * ```
  */
-export const storeConformance = (
+export function storeConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
+): void {
   sessionConformance(test, assert, makeStores, options)
   replayConformance(test, assert, makeStores, options)
   codeConformance(test, assert, makeStores, options)

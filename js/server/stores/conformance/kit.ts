@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// What the suites of the store interfaces are written with: a runner's `test`, an `assert`, and a way to make fresh stores.
+// The tools of the suites: a runner's `test`, an `assert`, and a function that makes fresh stores.
 
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 
-/** What registers a test: node:test's `test`, or any runner's function of a name and an async function. */
+/** Registers a test: node:test's `test`, or any runner's function of a name and an async function. */
 export type ConformanceTest = (name: string, run: () => Promise<void>) => unknown
 
-/** The assertions that the suites use; node:assert/strict has them. */
+/** The assertions that the suites use. node:assert/strict has them. */
 export type ConformanceAssert = {
   ok(value: unknown, message?: string): void
   equal(actual: unknown, expected: unknown, message?: string): void
@@ -15,64 +15,72 @@ export type ConformanceAssert = {
   rejects(promise: Promise<unknown>): Promise<void>
 }
 
-/** Stores under test; a suite asks only for its own. */
+/** The stores under test. A suite needs only its own. */
 export type ConformanceStores = {
   sessions?: SessionStore
-  /** Of capacity 640. */
+  /** Its capacity is 640. */
   replay?: ReplayStore
-  /** Of at least 64 records. */
+  /** It has room for at least 64 records. */
   codes?: CodeStore
-  /** Of capacity 640, 10 keys of it an owner's at most. */
+  /** Its capacity is 640. One owner has at most 10 keys of it. */
   answers?: AnswerStore
   events?: EventStore
   close?(): Promise<void> | void
 }
 
 export type ConformanceOptions = {
-  /** Stands in front of each test's name. */
+  /** Stands in front of each test's name. Default: `store`. */
   name?: string
   /**
-   * Lets that much time pass for the store; resolves when it has. Absent: the times that the suite hands in are the only
-   * clock of the store.
+   * Resolves when `ms` milliseconds have passed for the store. Absent: the store has no clock but the times that the
+   * suite passes.
    */
   elapse?(ms: number): Promise<void>
 }
 
-/** Makes empty stores; called once for each test. */
+/** Makes empty stores. It is called once for each test. */
 export type MakeStores = () => ConformanceStores | Promise<ConformanceStores>
 
-type Part = Exclude<keyof ConformanceStores, 'close'>
+type StoreName = Exclude<keyof ConformanceStores, 'close'>
 
-/** A time that all suites begin at. */
+/** The time at which all suites begin, in Unix milliseconds. */
 export const startMs = 1_775_000_000_000
 
-/** randomKey makes 32 bytes. */
-export const randomKey = (): Uint8Array => crypto.getRandomValues(new Uint8Array(32))
+/** Returns 32 random bytes. */
+export function randomKey(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(32))
+}
 
-/** plain makes a value comparable whatever kind of byte array is in it. */
-export const plain = (value: unknown): unknown =>
-  JSON.parse(JSON.stringify(value, (_name, item) => (item instanceof Uint8Array ? [...item] : item)))
+/** Turns byte arrays of any kind into plain arrays, so that values can be compared. */
+export function plain(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value, (_name, item) => (item instanceof Uint8Array ? [...item] : item)))
+}
 
-/** until waits for a condition, 10 s at most; rejects with `what` when it has not come true. */
-export const until = async (what: string, condition: () => boolean): Promise<void> => {
+/** Waits for a condition. Rejects with its name when it has not come true after 10 s. */
+export async function until(name: string, condition: () => boolean): Promise<void> {
   const endMs = Date.now() + 10_000
   while (!condition()) {
-    if (Date.now() > endMs) throw new Error(`timed out: ${what}`)
+    if (Date.now() > endMs) throw new Error(`timed out: ${name}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
 
-/** checker gives what registers the tests of one part: each gets a fresh store and leaves none open. */
-export const checker =
-  <P extends Part>(test: ConformanceTest, makeStores: MakeStores, part: P, { name = 'store' }: ConformanceOptions) =>
-  (rule: string, run: (store: NonNullable<ConformanceStores[P]>) => Promise<void>): unknown =>
-    test(`${name} ${part}: ${rule}`, async () => {
+/** Returns the function that registers the tests of one store. Each test gets a fresh store and closes it. */
+export function createCheck<Name extends StoreName>(
+  test: ConformanceTest,
+  makeStores: MakeStores,
+  storeName: Name,
+  { name = 'store' }: ConformanceOptions
+) {
+  return (rule: string, run: (store: NonNullable<ConformanceStores[Name]>) => Promise<void>): unknown =>
+    test(`${name} ${storeName}: ${rule}`, async () => {
       const stores = await makeStores()
       try {
-        const store = stores[part]
-        if (!store) throw new Error(`makeStores() returned no ${part}`)
-        await run(store as NonNullable<ConformanceStores[P]>)
+        const store = stores[storeName]
+        if (!store) throw new Error(`makeStores() returned no ${storeName}`)
+        await run(store as NonNullable<ConformanceStores[Name]>)
       } finally {
         await stores.close?.()
       }
     })
+}

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The suite of SessionStore (PROTOCOL.md, R88 and R89).
+// The suite of SessionStore (R88, R89, R121, R122 and R124).
 
 import type { SessionRecord, SessionStore } from '../../types.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
   type ConformanceTest,
-  checker,
+  createCheck,
   type MakeStores,
   plain,
   randomKey,
   startMs,
   until
 } from './kit.ts'
-import { sessionKeyConformance } from './session-keys.ts'
 
 const session = (id: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
   id,
@@ -26,19 +25,24 @@ const session = (id: string, changes: Partial<SessionRecord> = {}): SessionRecor
   ...changes
 })
 
-/** sessionConformance registers what the gateway asks of a SessionStore. */
-export const sessionConformance = (
+const OLD = (): Uint8Array => new Uint8Array(32).fill(7)
+const ed25519 = (publicKey = randomKey()) => ({ algorithm: 'ed25519' as const, publicKey })
+const es256 = () => ({ algorithm: 'es256' as const, publicKey: new Uint8Array(65).fill(4) })
+
+async function find(sessions: SessionStore, id: string): Promise<SessionRecord> {
+  const session = await sessions.get(id)
+  if (!session) throw new Error(`${id} is not there`)
+  return session
+}
+
+/** Registers the tests of a SessionStore. */
+export function sessionConformance(
   test: ConformanceTest,
   assert: ConformanceAssert,
   makeStores: MakeStores,
   options: ConformanceOptions = {}
-): void => {
-  const check = checker(test, makeStores, 'sessions', options)
-  const found = async (sessions: SessionStore, id: string): Promise<SessionRecord> => {
-    const session = await sessions.get(id)
-    if (!session) throw new Error(`${id} is not there`)
-    return session
-  }
+): void {
+  const check = createCheck(test, makeStores, 'sessions', options)
 
   check('an unknown id is null', async (sessions) => {
     for (const id of ['none', '', '__proto__', 'constructor', 'é', 'x'.repeat(128)])
@@ -46,7 +50,7 @@ export const sessionConformance = (
     assert.equal(await sessions.revoke('none', 'x'), false)
     assert.deepEqual(await sessions.listByUser('nobody'), [])
   })
-  check('what was created is there, whole, and its id is taken', async (sessions) => {
+  check('a created session is there, whole, and its id is taken', async (sessions) => {
     const made = session('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey() })
     assert.notEqual(await sessions.create(made), false)
     assert.deepEqual(plain(await sessions.get('é😀')), plain(made))
@@ -59,39 +63,39 @@ export const sessionConformance = (
     await sessions.create(made)
     made.publicKey[0] = 9
     made.status = 'revoked'
-    const seen = await found(sessions, 'a')
+    const seen = await find(sessions, 'a')
     assert.deepEqual([seen.publicKey[0], seen.status], [7, 'active'])
     seen.publicKey[0] = 9
     seen.status = 'revoked'
-    const again = await found(sessions, 'a')
+    const again = await find(sessions, 'a')
     assert.deepEqual([again.publicKey[0], again.status], [7, 'active'])
   })
   check('a revocation is seen at once and keeps its first reason and time', async (sessions) => {
     await sessions.create(session('a'))
     assert.equal(await sessions.revoke('a', 'lost', 5), true)
     assert.equal(await sessions.revoke('a', 'again', 9), true)
-    const { status, revokedReason, revokedMs } = await found(sessions, 'a')
+    const { status, revokedReason, revokedMs } = await find(sessions, 'a')
     assert.deepEqual([status, revokedReason, revokedMs], ['revoked', 'lost', 5])
   })
-  check('a revocation is seen by whoever reads after it, among many readers', async (sessions) => {
+  check('a revocation is seen by every later read, among many readers', async (sessions) => {
     for (let round = 0; round < 50; round++) {
       const id = `s${round}`
       await sessions.create(session(id))
       let isRevoked = false
       const reading = Array.from({ length: 4 }, async () => {
-        for (let at = 0; at < 5; at++) {
+        for (let count = 0; count < 5; count++) {
           const mustBe = isRevoked
-          const { status } = await found(sessions, id)
+          const { status } = await find(sessions, id)
           if (mustBe) assert.equal(status, 'revoked')
         }
       })
       await sessions.revoke(id, 'x')
       isRevoked = true
       await Promise.all(reading)
-      assert.equal((await found(sessions, id)).status, 'revoked')
+      assert.equal((await find(sessions, id)).status, 'revoked')
     }
   })
-  check("a user's sessions are listed, revoked ones too, nobody else's", async (sessions) => {
+  check("a user's sessions are listed, revoked ones too, and no other user's", async (sessions) => {
     for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
     await sessions.create(session('d', { userId: 'u10' }))
     await sessions.create(session('e', { userId: 'u' }))
@@ -99,35 +103,115 @@ export const sessionConformance = (
     const list = await sessions.listByUser('u1')
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
   })
-  sessionKeyConformance(check, assert, session)
+  registerKeyTests(check, assert)
   check('last seen only moves on', async (sessions) => {
     await sessions.create(session('a'))
     await sessions.touch('a', startMs + 5)
     await sessions.touch('a', startMs + 2)
     await sessions.touch('none', 1)
-    assert.equal((await found(sessions, 'a')).lastSeenMs, startMs + 5)
+    assert.equal((await find(sessions, 'a')).lastSeenMs, startMs + 5)
   })
-  check('R105 who watches is told of revocations and new keys, until the end', async (sessions) => {
+  check('R105 a watcher hears of revocations and new keys, until the end', async (sessions) => {
     if (!sessions.watch) return
     for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
-    const told = new Set<string | undefined>()
-    const stop = sessions.watch((id) => told.add(id))
-    const has = (id: string) => told.has(id) || told.has(undefined)
+    const reported = new Set<string | undefined>()
+    const stop = sessions.watch((id) => reported.add(id))
+    const has = (id: string) => reported.has(id) || reported.has(undefined)
     await sessions.revoke('a', 'x')
-    await until('the revocation is told', () => has('a'))
-    told.clear()
+    await until('the revocation is reported', () => has('a'))
+    reported.clear()
     const next = { algorithm: 'ed25519' as const, publicKey: randomKey() }
     await sessions.replaceKey('b', session('b').publicKey, next)
-    await until('the new key is told', () => has('b'))
+    await until('the new key is reported', () => has('b'))
     stop()
-    told.clear()
+    reported.clear()
     await sessions.revoke('c', 'x')
-    assert.equal(told.size, 0)
+    assert.equal(reported.size, 0)
   })
   check('it knows whether it is empty', async (sessions) => {
     if (!sessions.isEmpty) return
     assert.equal(await sessions.isEmpty(), true)
     await sessions.create(session('a'))
     assert.equal(await sessions.isEmpty(), false)
+  })
+}
+
+// The rules of new keys and names (R121, R122 and R124).
+function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check('a key is replaced only against the present one', async (sessions) => {
+    await sessions.create(session('a'))
+    assert.equal(await sessions.replaceKey('a', new Uint8Array(32).fill(8), es256()), false)
+    assert.equal(await sessions.replaceKey('none', OLD(), es256()), false)
+    const both = await Promise.all([1, 2].map(() => sessions.replaceKey('a', OLD(), es256())))
+    assert.deepEqual(both.sort(), [false, true])
+    const { algorithm, publicKey, previous } = await find(sessions, 'a')
+    assert.deepEqual([algorithm, publicKey.length, previous], ['es256', 65, undefined])
+  })
+
+  check('with a time the key before is kept, the last one only, and nothing else changes', async (sessions) => {
+    const made = session('a', { userId: 'Ünïcode' })
+    await sessions.create(made)
+    const [first, second] = [es256(), ed25519()]
+    assert.equal(await sessions.replaceKey('a', OLD(), { ...first, atMs: startMs + 5 }), true)
+    const previous = { algorithm: 'ed25519', publicKey: OLD(), replacedMs: startMs + 5 }
+    assert.deepEqual(plain(await sessions.get('a')), plain({ ...made, ...first, previous }))
+    assert.deepEqual(plain(await sessions.listByUser('Ünïcode')), plain([{ ...made, ...first, previous }]))
+    assert.equal(await sessions.replaceKey('a', OLD(), { ...second, atMs: startMs + 6 }), false)
+    assert.equal(await sessions.replaceKey('a', first.publicKey, { ...second, atMs: startMs + 9 }), true)
+    const then = { ...made, ...second, previous: { ...first, replacedMs: startMs + 9 } }
+    assert.deepEqual(plain(await sessions.get('a')), plain(then))
+    assert.equal(await sessions.replaceKey('a', second.publicKey, first), true)
+    assert.deepEqual(plain(await sessions.get('a')), plain({ ...made, ...first }))
+  })
+
+  check('of many replacements of one key at once one wins, and it is the one that is there', async (sessions) => {
+    for (let round = 0; round < 20; round++) {
+      const id = `s${round}`
+      await sessions.create(session(id))
+      const keys = Array.from({ length: 8 }, () => ed25519())
+      const won = await Promise.all(keys.map((next) => sessions.replaceKey(id, OLD(), { ...next, atMs: startMs })))
+      assert.equal(won.filter(Boolean).length, 1)
+      const { publicKey, previous } = await find(sessions, id)
+      assert.deepEqual(plain(publicKey), plain(keys[won.indexOf(true)]?.publicKey))
+      assert.deepEqual(plain(previous?.publicKey), plain(OLD()))
+    }
+  })
+
+  check("a revoked session's key is not replaced, and a revocation keeps both", async (sessions) => {
+    await sessions.create(session('a'))
+    const next = ed25519()
+    assert.equal(await sessions.replaceKey('a', OLD(), { ...next, atMs: 3 }), true)
+    await sessions.revoke('a', 'lost', 5)
+    assert.equal(await sessions.replaceKey('a', next.publicKey, ed25519()), false)
+    const { publicKey, previous, status } = await find(sessions, 'a')
+    assert.deepEqual([plain(publicKey), previous?.replacedMs, status], [plain(next.publicKey), 3, 'revoked'])
+  })
+
+  check("a caller's later changes of a key do not reach the store, nor those of what it gave", async (sessions) => {
+    await sessions.create(session('a'))
+    const [old, next] = [OLD(), ed25519(new Uint8Array(32).fill(5))]
+    const replacing = sessions.replaceKey('a', old, { ...next, atMs: 3 })
+    old.fill(6)
+    next.publicKey.fill(6)
+    assert.equal(await replacing, true)
+    const seen = await find(sessions, 'a')
+    assert.deepEqual([seen.publicKey[0], seen.previous?.publicKey[0]], [5, 7])
+    seen.previous?.publicKey.fill(1)
+    assert.equal((await find(sessions, 'a')).previous?.publicKey[0], 7)
+  })
+
+  check('a device is named, by any text, and named again', async (sessions) => {
+    if (!sessions.rename) return
+    await sessions.create(session('a'))
+    assert.equal(await sessions.rename('none', 'x'), false)
+    for (const name of ['my phone', '__proto__', 'Zoë’s 📱']) {
+      assert.equal(await sessions.rename('a', name), true)
+      assert.deepEqual(plain(await sessions.get('a')), plain(session('a', { name })))
+    }
+    await sessions.replaceKey('a', OLD(), { ...ed25519(), atMs: 3 })
+    assert.deepEqual(
+      (await sessions.listByUser('u1')).map(({ name }) => name),
+      ['Zoë’s 📱']
+    )
   })
 }

@@ -1,54 +1,55 @@
 // SPDX-License-Identifier: MIT
-// Who changed what in a folder of LMDB, for every process that has it open: a short table of numbered changes, written in the
-// transaction that makes them. Others look at its last number twenty times a second; the process itself is told at once.
+// The changes in a folder of LMDB, for every process that has it open. A short table holds numbered changes; the
+// transaction that makes a change writes it. Other processes look at the last number twenty times a second. The
+// process that made the change notifies its own watchers at once.
 
 import type { RootDatabase } from 'lmdb'
-import { createTellers, type Teller } from '../watchers.ts'
+import { type ChangeListener, createWatchers } from '../watchers.ts'
 
-/** `sessions`: revoked or another key. `events`: appended or dropped. */
-export type ChangeKind = 'sessions' | 'events'
+/** `sessions`: revoked, or another key. `events`: appended or dropped. */
+type ChangeKind = 'sessions' | 'events'
 
-/** Changes notes and tells them. */
-export type Changes = {
-  /** Within a transaction: notes a change. Gives what tells this process, for when the transaction is done. */
-  note(kind: ChangeKind, id: string): () => void
-  listen(kind: ChangeKind, listener: Teller): () => void
+/** The table of changes of one environment. */
+export type LmdbChanges = {
+  /** Records a change, within a transaction. Returns what notifies this process once the transaction has committed. */
+  record(kind: ChangeKind, id: string): () => void
+  watch(kind: ChangeKind, listener: ChangeListener): () => void
   close(): void
 }
 
-const EVERY_MS = 50
-/** More than can be written between two looks; who missed more is told that anything may have changed. */
-const KEPT = 4096
+const POLL_MS = 50
+/** More changes than happen between two polls. A process that missed more hears that anything may have changed. */
+const KEPT_CHANGES = 4096
 const LAST = 'last'
 
-/** lmdbChanges makes the table in an open environment. */
-export const lmdbChanges = (root: RootDatabase): Changes => {
+/** Opens the table of changes in an open environment. */
+export function openLmdbChanges(root: RootDatabase): LmdbChanges {
   const table = root.openDB<[ChangeKind, string], number>({ name: 'changes', encoding: 'json' })
   const meta = root.openDB<number, string>({ name: 'changes-meta', encoding: 'json' })
-  const tellers = { sessions: createTellers(), events: createTellers() }
-  // Told already, by this very process.
-  const told = new Set<number>()
+  const watchers = { sessions: createWatchers(), events: createWatchers() }
+  // Numbers of this process's own changes, which it has notified already.
+  const notified = new Set<number>()
   let timer: NodeJS.Timeout | undefined
   let seen = 0
 
-  const tellNew = (last: number): void => {
+  const notifyNew = (last: number): void => {
     const fresh = new Map<string, [ChangeKind, string]>()
     for (let number = seen + 1; number <= last; number++) {
-      const change = told.delete(number) ? undefined : table.get(number)
+      const change = notified.delete(number) ? undefined : table.get(number)
       if (change) fresh.set(change.join(' '), change)
     }
-    for (const [kind, id] of fresh.values()) tellers[kind].tell(id)
+    for (const [kind, id] of fresh.values()) watchers[kind].notify(id)
   }
 
-  const look = (): void => {
+  const poll = (): void => {
     root.resetReadTxn()
     const last = meta.get(LAST) ?? 0
     if (last === seen) return
-    const isMissed = last < seen || last - seen >= KEPT
+    const isMissed = last < seen || last - seen >= KEPT_CHANGES
     if (isMissed) {
-      told.clear()
-      for (const { tell } of Object.values(tellers)) tell(undefined)
-    } else tellNew(last)
+      notified.clear()
+      for (const { notify } of Object.values(watchers)) notify(undefined)
+    } else notifyNew(last)
     seen = last
   }
 
@@ -56,32 +57,32 @@ export const lmdbChanges = (root: RootDatabase): Changes => {
     if (timer) return
     root.resetReadTxn()
     seen = meta.get(LAST) ?? 0
-    timer = setInterval(look, EVERY_MS).unref()
+    timer = setInterval(poll, POLL_MS).unref()
   }
 
   const stop = (): void => {
     clearInterval(timer)
     timer = undefined
-    told.clear()
+    notified.clear()
   }
 
   return {
-    note(kind, id) {
+    record(kind, id) {
       const number = (meta.get(LAST) ?? 0) + 1
       meta.put(LAST, number)
       table.put(number, [kind, id])
-      table.remove(number - KEPT)
+      table.remove(number - KEPT_CHANGES)
       return () => {
-        if (timer && number > seen) told.add(number)
-        tellers[kind].tell(id)
+        if (timer && number > seen) notified.add(number)
+        watchers[kind].notify(id)
       }
     },
-    listen(kind, listener) {
+    watch(kind, listener) {
       start()
-      const unlisten = tellers[kind].listen(listener)
+      const unwatch = watchers[kind].watch(listener)
       return () => {
-        unlisten()
-        if (tellers.sessions.size + tellers.events.size === 0) stop()
+        unwatch()
+        if (watchers.sessions.size + watchers.events.size === 0) stop()
       }
     },
     close: stop

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The stores over LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the
-// same folder, and durable: a promise resolves after its commit has reached the disk, so an answer never leaves before.
+// The stores over LMDB (npm package `lmdb`, an optional peer). Every process on the machine that opens the same
+// folder shares them. They are durable: a promise resolves after its commit has reached the disk, so that no answer
+// leaves before that.
 
 import { open } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
@@ -8,31 +9,33 @@ import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import type { Records } from '../record-table.ts'
-import { lmdbChanges } from './changes.ts'
-import { lmdbEvents } from './events.ts'
-import { lmdbReplay } from './replay.ts'
-import { lmdbSessions } from './sessions.ts'
+import {
+  ANSWER_CAPACITY,
+  CODE_CAPACITY,
+  EVENT_BYTES_PER_SESSION,
+  EVENTS_PER_SESSION,
+  REPLAY_CAPACITY
+} from '../common.ts'
+import type { RecordTable } from '../record-table.ts'
+import { openLmdbChanges } from './changes.ts'
+import { createLmdbEvents } from './events.ts'
+import { createLmdbReplay } from './replay.ts'
+import { createLmdbSessions } from './sessions.ts'
 
-const DEFAULT_CAPACITY = 2 ** 20
-const CODE_CAPACITY = 2 ** 17
-const ANSWER_CAPACITY = 2 ** 17
-const MiB = 1024 * 1024
-
-/** What lmdbStores opens. */
+/** The stores of one folder. */
 export type LmdbStores = {
   sessions: SessionStore
   replay: ReplayStore
   codes: CodeStore
   answers: AnswerStore
   events: EventStore
-  /** Closes all of them; resolves when everything is on disk. */
+  /** Closes all stores. Resolves when everything is on disk. */
   close(): Promise<void>
 }
 
-const openRoot = (path: string) => {
+function openRoot(path: string) {
   try {
-    // Without overlappingSync a commit is on disk before it is reported, and before another process sees it.
+    // Without overlappingSync, a commit is on disk before it resolves, and before another process sees it.
     return open({ path, encoding: 'msgpack', maxDbs: 32, overlappingSync: false })
   } catch (cause) {
     throw new CountersignError('ERR_STORAGE_FAILED', { cause })
@@ -41,7 +44,7 @@ const openRoot = (path: string) => {
 
 type Root = ReturnType<typeof openRoot>
 
-const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
+function openRecordTable(root: Root, name: string, capacity: number): RecordTable {
   const records = root.openDB<unknown, string>({ name, encoding: 'json' })
   const meta = root.openDB<number, string>({ name: `${name}-meta`, encoding: 'json' })
   let cursor: string | undefined
@@ -63,7 +66,7 @@ const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
       records.remove(key)
     },
     size: () => meta.get('size') ?? 0,
-    next(count) {
+    nextKeys(count) {
       const range = cursor === undefined ? { limit: count } : { start: cursor, exclusiveStart: true, limit: count }
       const keys = [...records.getKeys(range)]
       cursor = keys.length < count ? undefined : keys.at(-1)
@@ -74,31 +77,39 @@ const lmdbRecords = (root: Root, name: string, capacity: number): Records => {
 }
 
 /**
- * lmdbStores opens (and makes) a folder with sessions, replay ids, codes, idempotent answers and events of one label.
- * `capacity` bounds the ids, 2^20 by default, `answerCapacity` the answers, 2^17 by default. Of events the latest
- * `eventsPerSession` (256) and 1 MiB of each session are kept, `eventBytes` (256 MiB) of all. `restored` says that the folder was brought
- * back from a backup or a failed disk, so that ids accepted since may be missing: the gateway then fences itself off for
- * `futureMs`. It throws ERR_STORAGE_FAILED where the folder cannot be used.
+ * Opens the stores of one label in a folder, and creates the folder when it is missing.
+ *
+ * @throws ERR_STORAGE_FAILED when the folder cannot be opened.
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range.
  *
  * @example
  * ```ts
  * const { sessions, replay, codes, close } = lmdbStores({ path: 'data/myapp.lmdb' })
  * ```
  */
-export const lmdbStores = (options: {
+export function lmdbStores(options: {
+  /** The folder. */
   path: string
+  /** The most live request ids. Default: 2^20. */
   capacity?: number
+  /** The most records of idempotent answers, two for a key. Default: 2^17. */
   answerCapacity?: number
+  /** The most events that are kept for a session, beside a bound of 1 MiB. Default: 256. */
   eventsPerSession?: number
+  /** The most bytes of events that are kept for all sessions. Default: 256 MiB. */
   eventBytes?: number
+  /**
+   * Whether the folder came back from a backup or a failed disk. Ids that were accepted later may then be missing, so
+   * the gateway starts with a fence of `futureMs`. Default: `false`.
+   */
   restored?: boolean
-}): LmdbStores => {
+}): LmdbStores {
   const {
     path,
-    capacity = DEFAULT_CAPACITY,
+    capacity = REPLAY_CAPACITY,
     answerCapacity = ANSWER_CAPACITY,
-    eventsPerSession: perSession = 256,
-    eventBytes: bytes = 256 * MiB,
+    eventsPerSession: perSession = EVENTS_PER_SESSION,
+    eventBytes: bytes = 256 * 2 ** 20,
     restored = false
   } = optionsOf(options, 'lmdbStores')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path must be a non-empty string')
@@ -107,12 +118,13 @@ export const lmdbStores = (options: {
   integerOf(perSession, 1, 2 ** 20, 'lmdbStores: eventsPerSession')
   integerOf(bytes, 1, Number.MAX_SAFE_INTEGER, 'lmdbStores: eventBytes')
   const root = openRoot(path)
-  const changes = lmdbChanges(root)
-  const sessions = lmdbSessions(root, changes)
-  const replay = lmdbReplay(root, { capacity, restored })
-  const codes = createCodeStore(lmdbRecords(root, 'codes', CODE_CAPACITY))
-  const answers = createAnswerStore(lmdbRecords(root, 'answers', answerCapacity))
-  const events = lmdbEvents(root, { bounds: { perSession, bytesPerSession: MiB, bytes }, changes, restored })
+  const changes = openLmdbChanges(root)
+  const sessions = createLmdbSessions(root, changes)
+  const replay = createLmdbReplay(root, { capacity, restored })
+  const codes = createCodeStore(openRecordTable(root, 'codes', CODE_CAPACITY))
+  const answers = createAnswerStore(openRecordTable(root, 'answers', answerCapacity))
+  const bounds = { perSession, bytesPerSession: EVENT_BYTES_PER_SESSION, bytes }
+  const events = createLmdbEvents(root, { bounds, changes, restored })
   let closing: Promise<void> | undefined
   return {
     sessions,

@@ -2,99 +2,106 @@
 // Sessions in LMDB: one record each, and an index by user.
 
 import type { RootDatabase } from 'lmdb'
-import { encodeText } from '../../support/encoding.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import type { Changes } from './changes.ts'
+import { decodeBytes, encodeBytes } from '../common.ts'
+import type { LmdbChanges } from './changes.ts'
 
-// Bytes as text: what a decoder gives back may lie in memory that the next read writes over.
-type Kept = Omit<SessionRecord, 'publicKey' | 'previous'> & {
+// Bytes are entry as text, because decoded bytes may lie in memory that the next read overwrites.
+type SessionEntry = Omit<SessionRecord, 'publicKey' | 'previous'> & {
   publicKey: string
   previous?: Omit<NonNullable<SessionRecord['previous']>, 'publicKey'> & { publicKey: string }
 }
 
-const keepKey = <Key extends { publicKey: Uint8Array }>(key: Key) => ({
+const encodeKey = <Key extends { publicKey: Uint8Array }>(key: Key) => ({
   ...key,
-  publicKey: encodeText(key.publicKey, 'base64url')
+  publicKey: encodeBytes(key.publicKey)
 })
-const giveKey = <Key extends { publicKey: string }>(key: Key) => ({
+const decodeKey = <Key extends { publicKey: string }>(key: Key) => ({
   ...key,
-  publicKey: new Uint8Array(Buffer.from(key.publicKey, 'base64url'))
+  publicKey: decodeBytes(key.publicKey)
 })
-const keep = ({ previous, ...session }: SessionRecord): Kept => ({
-  ...keepKey(session),
-  ...(previous ? { previous: keepKey(previous) } : {})
+const encodeSession = ({ previous, ...session }: SessionRecord): SessionEntry => ({
+  ...encodeKey(session),
+  ...(previous ? { previous: encodeKey(previous) } : {})
 })
-const give = ({ previous, ...kept }: Kept): SessionRecord => ({
-  ...giveKey(kept),
-  ...(previous ? { previous: giveKey(previous) } : {})
+const decodeSession = ({ previous, ...entry }: SessionEntry): SessionRecord => ({
+  ...decodeKey(entry),
+  ...(previous ? { previous: decodeKey(previous) } : {})
 })
 
-// The key of a session changes, and with a time the present one becomes the one before.
-const withKey = (kept: Kept, next: Pick<Kept, 'algorithm' | 'publicKey'>, atMs: number | undefined): Kept => {
-  const { previous: _, ...rest } = kept
-  const { algorithm, publicKey } = kept
+// Replaces the key of a session. With a time, the present key becomes the previous one.
+function withKey(
+  entry: SessionEntry,
+  next: Pick<SessionEntry, 'algorithm' | 'publicKey'>,
+  atMs: number | undefined
+): SessionEntry {
+  const { previous: _, ...rest } = entry
+  const { algorithm, publicKey } = entry
   return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
 }
 
-/** lmdbSessions makes a SessionStore in an open environment, which notes what others have to hear of in `changes`. */
-export const lmdbSessions = (root: RootDatabase, changes: Changes): SessionStore => {
-  const records = root.openDB<Kept, string>({ name: 'sessions', encoding: 'json' })
+/** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */
+export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): SessionStore {
+  const records = root.openDB<SessionEntry, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 
-  const update = (id: string, change: (kept: Kept) => Kept | undefined): Promise<boolean> =>
+  const update = (id: string, change: (entry: SessionEntry) => SessionEntry | undefined): Promise<boolean> =>
     root.transaction(() => {
-      const kept = records.get(id)
-      const next = kept && change(kept)
+      const entry = records.get(id)
+      const next = entry && change(entry)
       if (next) records.put(id, next)
       return next !== undefined
     })
 
-  const updateAndTell = async (id: string, change: (kept: Kept) => Kept | undefined): Promise<boolean> => {
-    let tell: (() => void) | undefined
-    const isChanged = await update(id, (kept) => {
-      const next = change(kept)
-      if (next && next !== kept) tell = changes.note('sessions', id)
+  const updateAndNotify = async (
+    id: string,
+    change: (entry: SessionEntry) => SessionEntry | undefined
+  ): Promise<boolean> => {
+    let notify: (() => void) | undefined
+    const isChanged = await update(id, (entry) => {
+      const next = change(entry)
+      if (next && next !== entry) notify = changes.record('sessions', id)
       return next
     })
-    tell?.()
+    notify?.()
     return isChanged
   }
 
   return {
     async get(id) {
-      // LMDB reads from one snapshot for a while; a revocation by another process has to be seen at once.
+      // LMDB reads from one snapshot for a while, but a revocation by another process must count at once.
       root.resetReadTxn()
-      const kept = records.get(id)
-      return kept ? give(kept) : null
+      const entry = records.get(id)
+      return entry ? decodeSession(entry) : null
     },
     create: (session) =>
       root.transaction(() => {
         if (records.doesExist(session.id)) return false
-        records.put(session.id, keep(session))
+        records.put(session.id, encodeSession(session))
         byUser.put(session.userId, session.id)
         return true
       }),
     revoke: (id, reason, atMs = Date.now()) =>
-      updateAndTell(id, (kept) =>
-        kept.status === 'revoked' ? kept : { ...kept, status: 'revoked', revokedReason: reason, revokedMs: atMs }
+      updateAndNotify(id, (entry) =>
+        entry.status === 'revoked' ? entry : { ...entry, status: 'revoked', revokedReason: reason, revokedMs: atMs }
       ),
     async listByUser(userId) {
       const ids = [...byUser.getValues(userId)]
-      return ids.flatMap((id) => records.get(id) ?? []).map(give)
+      return ids.flatMap((id) => records.get(id) ?? []).map(decodeSession)
     },
     replaceKey(id, expectedKey, { atMs, ...given }) {
-      // Encoded at entry: a transaction runs later, when the caller may have changed its bytes.
-      const next = keepKey(given)
-      const expected = encodeText(expectedKey, 'base64url')
-      return updateAndTell(id, (kept) =>
-        kept.status === 'active' && kept.publicKey === expected ? withKey(kept, next, atMs) : undefined
+      // Encodes now, because the transaction runs later, when the caller may have changed its bytes.
+      const next = encodeKey(given)
+      const expected = encodeBytes(expectedKey)
+      return updateAndNotify(id, (entry) =>
+        entry.status === 'active' && entry.publicKey === expected ? withKey(entry, next, atMs) : undefined
       )
     },
-    rename: (id, name) => update(id, (kept) => ({ ...kept, name })),
+    rename: (id, name) => update(id, (entry) => ({ ...entry, name })),
     async touch(id, ms) {
-      await update(id, (kept) => (ms > kept.lastSeenMs ? { ...kept, lastSeenMs: ms } : undefined))
+      await update(id, (entry) => (ms > entry.lastSeenMs ? { ...entry, lastSeenMs: ms } : undefined))
     },
-    watch: (listener) => changes.listen('sessions', listener),
+    watch: (listener) => changes.watch('sessions', listener),
     async isEmpty() {
       return [...records.getKeys({ limit: 1 })].length === 0
     }

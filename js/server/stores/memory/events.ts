@@ -5,47 +5,55 @@ import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
 import { randomId } from '../../support/encoding.ts'
 import type { EventStore, StoredEvent } from '../../types.ts'
-import { createTellers } from '../watchers.ts'
+import { EVENT_BYTES_PER_SESSION, EVENT_OVERHEAD, EVENTS_PER_SESSION } from '../common.ts'
+import { createWatchers } from '../watchers.ts'
 
-type Kept = { id: string; stream: string; next: number; oldest: number; bytes: number; events: StoredEvent[] }
+type MemoryStream = { id: string; stream: string; next: number; oldest: number; bytes: number; events: StoredEvent[] }
 
-const MiB = 1024 * 1024
-/** What an event costs beside its payload, roughly. */
-const EVENT_BYTES = 128
-
-const sizeOf = ({ payload }: StoredEvent): number => payload.length + EVENT_BYTES
+const sizeOf = ({ payload }: StoredEvent): number => payload.length + EVENT_OVERHEAD
 
 /**
- * memoryEventStore keeps events for the life of the process: the latest `eventsPerSession` (256) and `bytesPerSession`
- * (1 MiB) of each session, `bytes` (64 MiB) of all, for `sessions` (65,536) sessions at most. The sessions that had nothing
- * for longest make room.
+ * Creates an EventStore that lasts as long as the process. It keeps the latest events. Sessions without an event for
+ * the longest time make room first.
+ *
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range.
  *
  * @example
  * ```ts
  * const events = memoryEventStore()
  * ```
  */
-export const memoryEventStore = (
-  options: { eventsPerSession?: number; bytesPerSession?: number; bytes?: number; sessions?: number } = {}
-): EventStore => {
+export function memoryEventStore(
+  options: {
+    /** The most events that are kept for a session. Default: 256. */
+    eventsPerSession?: number
+    /** The most bytes of events that are kept for a session. Default: 1 MiB. */
+    bytesPerSession?: number
+    /** The most bytes of events that are kept for all sessions. Default: 64 MiB. */
+    bytes?: number
+    /** The most sessions that have a stream. Default: 65536. */
+    sessions?: number
+  } = {}
+): EventStore {
   const given = optionsOf(options, 'memoryEventStore')
-  const { eventsPerSession = 256, bytesPerSession = MiB, bytes = 64 * MiB, sessions = 65_536 } = given
+  const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = EVENT_BYTES_PER_SESSION } = given
+  const { bytes = 64 * 2 ** 20, sessions = 65_536 } = given
   for (const [name, value] of Object.entries({ eventsPerSession, bytesPerSession, bytes, sessions }))
     integerOf(value, 1, Number.MAX_SAFE_INTEGER, `memoryEventStore: ${name}`)
-  // The order of the map is that of the latest append: the first is the one that had nothing for longest.
-  const streams = new Map<string, Kept>()
-  // In the same order, those that hold events.
-  const holding = new Map<string, Kept>()
-  const tellers = createTellers()
+  // In the order of their latest append, so that the first one makes room.
+  const streams = new Map<string, MemoryStream>()
+  // In the same order, the streams that hold events.
+  const holding = new Map<string, MemoryStream>()
+  const watchers = createWatchers()
   let held = 0
   let isClosed = false
 
-  const shift = (kept: Kept): void => {
-    const size = sizeOf(kept.events.shift() as StoredEvent)
-    kept.bytes -= size
+  const shift = (stream: MemoryStream): void => {
+    const size = sizeOf(stream.events.shift() as StoredEvent)
+    stream.bytes -= size
     held -= size
-    kept.oldest++
-    if (kept.events.length === 0) holding.delete(kept.id)
+    stream.oldest++
+    if (stream.events.length === 0) holding.delete(stream.id)
   }
 
   const forget = (id: string): void => {
@@ -54,25 +62,25 @@ export const memoryEventStore = (
     holding.delete(id)
   }
 
-  const openStream = (id: string): Kept => {
+  const openStream = (id: string): MemoryStream => {
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     const known = streams.get(id)
     if (known) return known
     if (streams.size >= sessions) forget(streams.keys().next().value as string)
-    const made: Kept = { id, stream: randomId(), next: 1, oldest: 1, bytes: 0, events: [] }
+    const made: MemoryStream = { id, stream: randomId(), next: 1, oldest: 1, bytes: 0, events: [] }
     streams.set(id, made)
     return made
   }
 
-  const touch = (kept: Kept): void => {
+  const moveToEnd = (stream: MemoryStream): void => {
     for (const map of [streams, holding]) {
-      map.delete(kept.id)
-      map.set(kept.id, kept)
+      map.delete(stream.id)
+      map.set(stream.id, stream)
     }
   }
 
-  // The event that was just appended stays in any case.
-  const makeRoom = (own: Kept): void => {
+  // The event that was just appended always stays.
+  const makeRoom = (own: MemoryStream): void => {
     while (own.events.length > 1 && (own.events.length > eventsPerSession || own.bytes > bytesPerSession)) shift(own)
     while (held > bytes) {
       const [first] = holding.values()
@@ -83,16 +91,16 @@ export const memoryEventStore = (
 
   return {
     async append(sessionId, { type, payload }) {
-      const kept = openStream(sessionId)
-      const event = { sequence: kept.next, type, payload: payload.slice() }
-      kept.next++
-      kept.events.push(event)
-      kept.bytes += sizeOf(event)
+      const stream = openStream(sessionId)
+      const event = { sequence: stream.next, type, payload: payload.slice() }
+      stream.next++
+      stream.events.push(event)
+      stream.bytes += sizeOf(event)
       held += sizeOf(event)
-      touch(kept)
-      makeRoom(kept)
-      tellers.tell(sessionId)
-      return { stream: kept.stream, sequence: event.sequence }
+      moveToEnd(stream)
+      makeRoom(stream)
+      watchers.notify(sessionId)
+      return { stream: stream.stream, sequence: event.sequence }
     },
     async read(sessionId, after, limit) {
       const { stream, next, oldest, events } = openStream(sessionId)
@@ -101,9 +109,9 @@ export const memoryEventStore = (
     },
     async drop(sessionId) {
       forget(sessionId)
-      tellers.tell(sessionId)
+      watchers.notify(sessionId)
     },
-    watch: tellers.listen,
+    watch: watchers.watch,
     close() {
       isClosed = true
       streams.clear()

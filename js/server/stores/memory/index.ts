@@ -7,46 +7,34 @@ import type { Core, ReplayGuard } from '../../../common/types.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
 import { loadCore } from '../../../core/index.ts'
 import { isSameBytes } from '../../support/encoding.ts'
-import type { CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
+import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
+import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import { memoryRecords } from '../record-table.ts'
-import { createTellers } from '../watchers.ts'
-
-const previousOf = (
-  { algorithm, publicKey }: SessionRecord,
-  replacedMs: number
-): NonNullable<SessionRecord['previous']> => ({
-  algorithm,
-  publicKey,
-  replacedMs
-})
+import { copySession, quotaOf } from '../common.ts'
+import { createMemoryTable } from '../record-table.ts'
+import { createWatchers } from '../watchers.ts'
 
 /**
- * memorySessionStore keeps sessions for the life of the process.
+ * Creates a SessionStore that lasts as long as the process.
  *
  * @example
  * ```ts
  * const sessions = memorySessionStore()
  * ```
  */
-export const memorySessionStore = (): SessionStore => {
+export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
-  const tellers = createTellers()
-  const copy = (session: SessionRecord): SessionRecord => {
-    const { previous, publicKey } = session
-    const copied = { ...session, publicKey: publicKey.slice() }
-    return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
-  }
+  const watchers = createWatchers()
   return {
     volatile: true,
     async get(id) {
       const session = sessions.get(id)
-      return session ? copy(session) : null
+      return session ? copySession(session) : null
     },
     async create(session) {
       if (sessions.has(session.id)) return false
-      sessions.set(session.id, copy(session))
+      sessions.set(session.id, copySession(session))
       const ids = byUser.get(session.userId) ?? new Set()
       byUser.set(session.userId, ids.add(session.id))
       return true
@@ -55,20 +43,20 @@ export const memorySessionStore = (): SessionStore => {
       const session = sessions.get(id)
       if (session?.status === 'active') {
         sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
-        tellers.tell(id)
+        watchers.notify(id)
       }
       return session !== undefined
     },
-    listByUser: async (userId) => [...(byUser.get(userId) ?? [])].map((id) => copy(sessions.get(id) as SessionRecord)),
+    listByUser: async (userId) =>
+      [...(byUser.get(userId) ?? [])].map((id) => copySession(sessions.get(id) as SessionRecord)),
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
       const { previous: _, ...rest } = session
-      sessions.set(
-        id,
-        copy({ ...rest, ...next, ...(atMs === undefined ? {} : { previous: previousOf(session, atMs) }) })
-      )
-      tellers.tell(id)
+      const { algorithm, publicKey } = session
+      const previous = atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }
+      sessions.set(id, copySession({ ...rest, ...next, ...previous }))
+      watchers.notify(id)
       return true
     },
     async rename(id, name) {
@@ -80,7 +68,7 @@ export const memorySessionStore = (): SessionStore => {
       const session = sessions.get(id)
       if (session && ms > session.lastSeenMs) sessions.set(id, { ...session, lastSeenMs: ms })
     },
-    watch: tellers.listen,
+    watch: watchers.watch,
     isEmpty: async () => sessions.size === 0
   }
 }
@@ -89,22 +77,33 @@ const DEFAULT_CAPACITY = 131_072
 const MAX_CAPACITY = 2 ** 24
 
 /**
- * memoryReplayStore remembers ids in the core's bounded guard, about 100 bytes each, allocated at once. It forgets them when
- * the process ends, so a gateway over lasting sessions fences itself off for `futureMs` at its start. Several processes
- * would each accept an id once: it throws ERR_INVALID_ARGUMENT in a worker of node:cluster, unless `allowCluster` says that
- * every session reaches one worker only.
+ * Creates a ReplayStore that lasts as long as the process. It keeps ids in the core's bounded guard: about 100 bytes
+ * each, allocated at once. A process that ends forgets them, so a gateway over lasting sessions starts with a fence of
+ * `futureMs`.
+ *
+ * @throws ERR_INVALID_ARGUMENT when an option is out of range, and in a worker of node:cluster without `allowCluster`.
+ * Several processes would each accept a request once.
  *
  * @example
  * ```ts
  * const replay = memoryReplayStore({ capacity: 2 ** 18 })
  * ```
  */
-export const memoryReplayStore = (
-  options: { capacity?: number; sessionQuota?: number; allowCluster?: boolean; core?: Core | Promise<Core> } = {}
-): ReplayStore => {
+export function memoryReplayStore(
+  options: {
+    /** The most live ids. Default: 131072. */
+    capacity?: number
+    /** The most live ids of one session. Default: a 64th of `capacity`. */
+    sessionQuota?: number
+    /** Allows the store in a cluster worker: each session then reaches one worker only. Default: `false`. */
+    allowCluster?: boolean
+    /** The core. Default: `loadCore()`. */
+    core?: Core | Promise<Core>
+  } = {}
+): ReplayStore {
   const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')
-  const { sessionQuota = Math.max(1, Math.floor(capacity / 64)) } = options
+  const { sessionQuota = quotaOf(capacity) } = options
   integerOf(sessionQuota, 1, MAX_CAPACITY, 'memoryReplayStore: sessionQuota')
   if (cluster.isWorker && !allowCluster) {
     throw new CountersignError('ERR_INVALID_ARGUMENT', {
@@ -117,14 +116,14 @@ export const memoryReplayStore = (
   let hasLost = false
   let isClosed = false
 
-  const open = async (): Promise<ReplayGuard> => {
+  const openGuard = async (): Promise<ReplayGuard> => {
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     const core = await (options.core ?? loadCore())
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     guard ??= core.createReplayGuard({ capacity, sessionQuota, floorMs })
     return guard
   }
-  // A core that stopped took its ids with it: nothing is reserved before the gateway has fenced them off.
+  // A core that stopped has lost its ids: the gateway must set a fence before the store reserves again.
   const abandon = (): void => {
     guard = undefined
     isFresh = true
@@ -136,7 +135,7 @@ export const memoryReplayStore = (
     async reserve(key32, timestampMs, expiresMs, nowMs, session) {
       if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the store in memory lost its ids' })
       const key = key32.slice()
-      const opened = guard ?? (await open())
+      const opened = guard ?? (await openGuard())
       if (timestampMs <= floorMs) return 'too-old'
       try {
         const owner = session === undefined ? [] : [Buffer.from(session)]
@@ -166,15 +165,35 @@ export const memoryReplayStore = (
 }
 
 /**
- * memoryCodeStore keeps challenges and counters for the life of the process, `capacity` of them at most.
+ * Creates a CodeStore that lasts as long as the process. It holds `capacity` challenges and counters. Default: 65536.
+ *
+ * @throws ERR_INVALID_ARGUMENT when `capacity` is out of range.
  *
  * @example
  * ```ts
  * const codes = memoryCodeStore()
  * ```
  */
-export const memoryCodeStore = (options: { capacity?: number } = {}): CodeStore => {
+export function memoryCodeStore(options: { capacity?: number } = {}): CodeStore {
   const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
-  return createCodeStore(memoryRecords(capacity))
+  return createCodeStore(createMemoryTable(capacity))
+}
+
+/**
+ * Creates an AnswerStore that lasts as long as the process. It holds `capacity` records, two for a key. Default: 16384.
+ * When the process ends, it forgets the requests that had begun, and a client's next try runs them again. Use LMDB or
+ * Redis where that matters.
+ *
+ * @throws ERR_INVALID_ARGUMENT when `capacity` is out of range.
+ *
+ * @example
+ * ```ts
+ * const answers = memoryAnswerStore()
+ * ```
+ */
+export function memoryAnswerStore(options: { capacity?: number } = {}): AnswerStore {
+  const { capacity = 16_384 } = optionsOf(options, 'memoryAnswerStore')
+  integerOf(capacity, 2, MAX_CAPACITY, 'memoryAnswerStore: capacity')
+  return createAnswerStore(createMemoryTable(capacity))
 }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Answers of requests with an idempotency key, in Redis (PROTOCOL.md, R130 to R132): a hash each, which expires by itself, and
-// two lists of what is live, of all and of each owner, which bound them. Holds and ages go by Redis's clock.
+// Answers of requests with an idempotency key, in Redis: each key runs once (R130 to R132). An answer is a hash that
+// expires by itself. Two lists of live keys, of all and of each owner, bound them. Holds and ages go by Redis's
+// clock.
 
-import { encodeText, sha256 } from '../../support/encoding.ts'
+import { sha256 } from '../../support/encoding.ts'
 import type { AnswerStore, AnswerVerdict } from '../../types.ts'
-import { closable, type Run, script } from './scripts.ts'
+import { encodeBytes, quotaOf } from '../common.ts'
+import { closableRun, LUA_CLOCK, REPLY_AS_BYTES, type RunScript, script } from './scripts.ts'
 
-const OWNERS_SHARE = 64
-const AS_BYTES = { typeMapping: { 36: Buffer } }
-
-const shared = `
+const shared = `${LUA_CLOCK}
 local key, live = KEYS[1], KEYS[2]
-local function whole(number) return string.format('%.0f', number) end
-local time = redis.call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = clock()
 local function keep(owner, life)
   local expiry = now + tonumber(life)
   redis.call('ZADD', live, whole(expiry), key)
@@ -23,10 +20,12 @@ local function keep(owner, life)
 end
 `
 
-/** KEYS answer, live, owner; ARGV fingerprint, token, hold, life, repeatable, capacity, quota. */
+/** Claims a key. KEYS answer, live, owner; ARGV fingerprint, token, hold, life, repeatable, capacity, quota. */
 const claimScript = script(`${shared}
 local owner = KEYS[3]
-local kept = redis.call('HMGET', key, 'fingerprint', 'heldUntil', 'isOver', 'resultCode', 'status', 'contentType', 'payload')
+local kept = redis.call(
+  'HMGET', key, 'fingerprint', 'heldUntil', 'isOver', 'resultCode', 'status', 'contentType', 'payload'
+)
 if kept[1] then
   if kept[1] ~= ARGV[1] then return { 'conflict' } end
   if kept[4] then return { 'kept', kept[4], kept[5], kept[6], kept[7] } end
@@ -42,12 +41,13 @@ else
   if isFull then return { 'full' } end
 end
 redis.call('HDEL', key, 'isOver')
-redis.call('HSET', key, 'owner', owner, 'fingerprint', ARGV[1], 'token', ARGV[2], 'heldUntil', whole(now + tonumber(ARGV[3])))
+local heldUntil = whole(now + tonumber(ARGV[3]))
+redis.call('HSET', key, 'owner', owner, 'fingerprint', ARGV[1], 'token', ARGV[2], 'heldUntil', heldUntil)
 keep(owner, ARGV[4])
 return { 'claimed' }
 `)
 
-/** KEYS answer, live; ARGV token, life, then names and values of the answer, if there is one. */
+/** Ends a claim. KEYS answer, live; ARGV token, life, then names and values of the answer, if there is one. */
 const finishScript = script(`${shared}
 local kept = redis.call('HMGET', key, 'token', 'isOver', 'owner')
 if kept[1] ~= ARGV[1] or kept[2] then return 0 end
@@ -56,7 +56,7 @@ keep(kept[3], ARGV[2])
 return 1
 `)
 
-/** KEYS answer, live; ARGV token. */
+/** Releases a claim. KEYS answer, live; ARGV token. */
 const releaseScript = script(`${shared}
 local kept = redis.call('HMGET', key, 'token', 'isOver', 'owner')
 if kept[1] ~= ARGV[1] or kept[2] then return 0 end
@@ -66,7 +66,7 @@ redis.call('DEL', key)
 return 1
 `)
 
-const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
+function parseVerdict([state, ...rest]: Buffer[]): AnswerVerdict {
   const name = String(state) as AnswerVerdict['state']
   if (name === 'held') return { state: name, retryAfterMs: Number(String(rest[0])) }
   if (name !== 'kept') return { state: name }
@@ -82,31 +82,28 @@ const verdictOf = ([state, ...rest]: Buffer[]): AnswerVerdict => {
   }
 }
 
-/** redisAnswers makes an AnswerStore whose keys begin with `prefix`; one owner has 1/64 of `capacity` at most. */
-export const redisAnswers = (run: Run, prefix: string, capacity: number): AnswerStore => {
-  const quota = Math.max(1, Math.floor(capacity / OWNERS_SHARE))
-  const keysOf = (key32: Uint8Array): string[] => [
-    `${prefix}answer:${encodeText(key32, 'base64url')}`,
-    `${prefix}answers`
-  ]
-  const { ask, close } = closable(run)
+/** Creates an AnswerStore whose keys begin with `prefix`. One owner holds at most a 64th of `capacity`. */
+export function createRedisAnswers(runScript: RunScript, prefix: string, capacity: number): AnswerStore {
+  const quota = quotaOf(capacity)
+  const keysOf = (key32: Uint8Array): string[] => [`${prefix}answer:${encodeBytes(key32)}`, `${prefix}answers`]
+  const { run, close } = closableRun(runScript)
 
   return {
     async claim({ key32, fingerprint32, token, owner, holdMs, keepMs, repeatable }) {
-      const ownerKey = `${prefix}answers-of:${encodeText(sha256(owner), 'base64url')}`
-      const fingerprint = encodeText(fingerprint32, 'base64url')
+      const ownerKey = `${prefix}answers-of:${encodeBytes(sha256(owner))}`
+      const fingerprint = encodeBytes(fingerprint32)
       const values = [fingerprint, token, holdMs, keepMs, repeatable ? 1 : 0, capacity, quota]
-      return verdictOf((await ask(claimScript, [...keysOf(key32), ownerKey], values, AS_BYTES)) as Buffer[])
+      return parseVerdict((await run(claimScript, [...keysOf(key32), ownerKey], values, REPLY_AS_BYTES)) as Buffer[])
     },
     async finish(key32, token, answer, { keepMs }) {
       const words = answer
         ? ['resultCode', answer.resultCode, 'status', answer.status, 'contentType', answer.contentType]
         : []
       const payload = answer ? ['payload', Buffer.from(answer.payload)] : []
-      return (await ask(finishScript, keysOf(key32), [token, keepMs, ...words, ...payload])) === 1
+      return (await run(finishScript, keysOf(key32), [token, keepMs, ...words, ...payload])) === 1
     },
     async release(key32, token) {
-      return (await ask(releaseScript, keysOf(key32), [token])) === 1
+      return (await run(releaseScript, keysOf(key32), [token])) === 1
     },
     close
   }

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Challenges and counters in Redis (PROTOCOL.md, R82 to R86): each a key that expires by itself, and one list of all that are
-// live, which bounds them.
+// Challenges and counters of the enrolment in Redis (R82 to R86). Each is a key that expires by itself. One list of
+// all live keys bounds them.
 
-import { encodeText } from '../../support/encoding.ts'
 import type { CodeStore } from '../../types.ts'
-import { closable, type Run, script } from './scripts.ts'
+import { decodeBytes, encodeBytes } from '../common.ts'
+import { closableRun, LUA_CLOCK, type RunScript, script } from './scripts.ts'
 
-/** Gateways' clocks may be apart; what counts is the time they hand in, and a key only has to live that long. */
+/** Keys live longer by this, because clocks of gateways differ. The decisions go by the time that a gateway passes. */
 const SLACK_MS = 60_000
 
-const shared = `
+const shared = `${LUA_CLOCK}
 local live = KEYS[2]
-local function clock()
-  local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-end
 local function room(capacity)
   for _, key in ipairs(redis.call('ZRANGEBYSCORE', live, '-inf', clock(), 'LIMIT', 0, 64)) do
     redis.call('ZREM', live, key)
@@ -27,7 +23,7 @@ local function keep(life)
 end
 `
 
-/** KEYS challenge, live; ARGV capacity, life, then names and values. */
+/** Creates a challenge. KEYS challenge, live; ARGV capacity, life, then names and values. */
 const createScript = script(`${shared}
 if redis.call('EXISTS', KEYS[1]) == 1 or not room(ARGV[1]) then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 3))
@@ -37,7 +33,7 @@ return 1
 
 const readScript = script(`return redis.call('HMGET', KEYS[1], 'email', 'createdMs', 'expiresMs', 'codeHash')`)
 
-/** KEYS counter, live; ARGV capacity, life, limit, window, now. */
+/** Takes one event of a counter. KEYS counter, live; ARGV capacity, life, limit, window, now. */
 const takeScript = script(`${shared}
 local limit, window, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local times = redis.call('LRANGE', KEYS[1], 0, -1)
@@ -53,7 +49,7 @@ return 0
 
 const giveBackScript = script(`redis.call('RPOP', KEYS[1]) return 1`)
 
-/** KEYS challenge; ARGV binding, session id, now. */
+/** Binds a challenge to a key. KEYS challenge; ARGV binding, session id, now. */
 const redeemScript = script(`
 local kept = redis.call('HMGET', KEYS[1], 'expiresMs', 'binding', 'sessionId')
 if not kept[1] or tonumber(kept[1]) <= tonumber(ARGV[3]) then return false end
@@ -62,38 +58,36 @@ redis.call('HSET', KEYS[1], 'binding', ARGV[1], 'sessionId', ARGV[2])
 return ARGV[2]
 `)
 
-/** redisCodes makes a CodeStore whose keys begin with `prefix`. */
-export const redisCodes = (run: Run, prefix: string, capacity: number): CodeStore => {
+/** Creates a CodeStore whose keys begin with `prefix`. */
+export function createRedisCodes(runScript: RunScript, prefix: string, capacity: number): CodeStore {
   const challengeKey = (id: string): string => `${prefix}challenge:${id}`
   const countKey = (key: string): string => `${prefix}count:${key}`
   const liveKey = `${prefix}codes`
-  const { ask, close } = closable(run)
+  const { run, close } = closableRun(runScript)
 
   return {
     async create({ id, email, codeHash, createdMs, expiresMs }) {
       const words = ['email', email, 'createdMs', createdMs, 'expiresMs', expiresMs]
-      if (codeHash) words.push('codeHash', encodeText(codeHash, 'base64url'))
+      if (codeHash) words.push('codeHash', encodeBytes(codeHash))
       const lifeMs = Math.max(1, expiresMs - createdMs) + SLACK_MS
-      return (await ask(createScript, [challengeKey(id), liveKey], [capacity, lifeMs, ...words])) === 1
+      return (await run(createScript, [challengeKey(id), liveKey], [capacity, lifeMs, ...words])) === 1
     },
     async get(id, nowMs) {
-      const reply = (await ask(readScript, [challengeKey(id)], [])) as (string | null)[]
+      const reply = (await run(readScript, [challengeKey(id)], [])) as (string | null)[]
       const [email, created, expires, codeHash] = reply
       if (email == null || Number(expires) <= nowMs) return null
       const challenge = { id, email, createdMs: Number(created), expiresMs: Number(expires) }
-      return codeHash == null
-        ? challenge
-        : { ...challenge, codeHash: new Uint8Array(Buffer.from(codeHash, 'base64url')) }
+      return codeHash == null ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
     async take(key, { limit, windowMs, nowMs }) {
       const values = [capacity, windowMs + SLACK_MS, limit, windowMs, nowMs]
-      return Number(await ask(takeScript, [countKey(key), liveKey], values))
+      return Number(await run(takeScript, [countKey(key), liveKey], values))
     },
     async giveBack(key) {
-      await ask(giveBackScript, [countKey(key)], [])
+      await run(giveBackScript, [countKey(key)], [])
     },
     async redeem(id, binding, sessionId, nowMs) {
-      return (await ask(redeemScript, [challengeKey(id)], [binding, sessionId, nowMs])) as string | null
+      return (await run(redeemScript, [challengeKey(id)], [binding, sessionId, nowMs])) as string | null
     },
     close
   }

@@ -1,55 +1,55 @@
 // SPDX-License-Identifier: MIT
-// One connection that is made anew whenever it is lost, and given up as soon as an answer is late: what waits behind a
-// server that has stopped must not pile up, and is refused at once instead.
+// One connection that is made anew whenever it is lost, and given up as soon as a reply is late. Commands must not
+// pile up behind a server that has stopped: they are refused at once instead.
 
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import { within } from '../../support/deadline.ts'
-import { type RedisClientLike, storageFailed, type Word } from './client.ts'
+import { type CommandWord, type RedisClientLike, storageFailed } from './client.ts'
 
-const DIAL_MS = 5000
+const CONNECT_MS = 5000
 const BEAT_MS = 1000
 const FIRST_DELAY_MS = 20
 const LONGEST_DELAY_MS = 1000
 
-export type ConnectionOptions = {
+export type RedisConnectionOptions = {
   /** Names the server in messages. */
   address: string
+  /** The longest that a command may take, in milliseconds. */
   deadlineMs: number
   /** Makes a client that does not reconnect by itself. */
   make(): RedisClientLike
-  /** Asks whatever has to be known before the connection counts; a rejection gives it up. */
+  /** Checks a new connection before it counts. A rejection gives it up. */
   greet(client: RedisClientLike): Promise<void>
-  /** Asked each second; a rejection, or no answer in time, gives the connection up. */
-  beat(ask: Ask): Promise<void>
+  /** Checks the connection each second. A rejection, or no reply in time, gives it up. */
+  beat(send: SendCommand): Promise<void>
   onUp?(): void
   onDown?(error: unknown): void
 }
 
-/** Sends one command; rejects with ERR_STORAGE_FAILED when it cannot, or when the answer is late. */
-export type Ask = (words: Word[], options?: object) => Promise<unknown>
+/** Sends one command. Rejects with ERR_STORAGE_FAILED when there is no connection, or when the reply is late. */
+export type SendCommand = (words: CommandWord[], options?: object) => Promise<unknown>
 
-/** Connection is up, or being made. */
-export type Connection = {
-  ask: Ask
-  /** Makes the first connection; rejects where there is none to be had. */
+/** A connection that is up, or being made. */
+type RedisConnection = {
+  send: SendCommand
+  /** Makes the first connection. Rejects when that fails. */
   open(): Promise<void>
   /** Gives the present connection up and makes another. */
-  renew(why: string): void
-  readonly isUp: boolean
+  renew(reason: string): void
   close(): void
 }
 
-// Several addresses of one name that all refuse are an error without a message of its own.
+// When every address of one name refuses, Node's error has no message of its own.
 const messageOf = (error: unknown): string => {
   const { message, errors } = error as AggregateError
   return message || (errors ?? []).map((one) => one.message).join(', ') || String(error)
 }
 
-/** Errors by which a server says that it is not, or no longer, one to write to. */
+/** Errors by which a server says that it takes no writes. */
 const isNoPrimary = (error: unknown): boolean =>
   /^(READONLY|LOADING|MASTERDOWN)/.test(String((error as Error)?.message))
 
-const end = (client: RedisClientLike): void => {
+function destroy(client: RedisClientLike): void {
   try {
     client.destroy()
   } catch {
@@ -57,14 +57,14 @@ const end = (client: RedisClientLike): void => {
   }
 }
 
-/** createConnection makes a connection that is not open yet. */
-export const createConnection = (options: ConnectionOptions): Connection => {
+/** Creates a connection that is not open yet. */
+export function createConnection(options: RedisConnectionOptions): RedisConnection {
   const { address, deadlineMs } = options
   let current: RedisClientLike | undefined
   let lastError: unknown = storageFailed(`Redis at ${address} is not connected yet`)
   let failures = 0
   let isClosed = false
-  let redialling: NodeJS.Timeout | undefined
+  let reconnecting: NodeJS.Timeout | undefined
   let beating: NodeJS.Timeout | undefined
 
   const drop = (client: RedisClientLike, error: unknown): void => {
@@ -72,26 +72,26 @@ export const createConnection = (options: ConnectionOptions): Connection => {
     current = undefined
     clearInterval(beating)
     lastError = error
-    end(client)
+    destroy(client)
     options.onDown?.(error)
-    redial()
+    reconnect()
   }
 
-  // Full jitter: many gateways that lost the same server do not come back at the same moment.
-  const redial = (): void => {
+  // Full jitter keeps many gateways that lost the same server from coming back at the same moment.
+  const reconnect = (): void => {
     if (isClosed) return
-    const most = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
-    redialling = setTimeout(() => dial().catch(() => redial()), Math.random() * most)
+    const longestMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** failures)
+    reconnecting = setTimeout(() => connect().catch(() => reconnect()), Math.random() * longestMs)
   }
 
-  const askOf = (client: RedisClientLike, words: Word[], choices?: object): Promise<unknown> =>
+  const sendTo = (client: RedisClientLike, words: CommandWord[], choices?: object): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const expire = (): void => {
         const late = storageFailed(`Redis at ${address} did not answer within ${deadlineMs} ms`)
         reject(late)
         drop(client, late)
       }
-      // An answer that arrived while this process was busy is read before the deadline counts.
+      // A reply that arrived while this process was busy is read before the deadline counts.
       const timer = setTimeout(() => {
         pending = setImmediate(expire)
       }, deadlineMs)
@@ -113,33 +113,33 @@ export const createConnection = (options: ConnectionOptions): Connection => {
       )
     })
 
-  const ask: Ask = (words, choices) => {
+  const send: SendCommand = (words, choices) => {
     if (isClosed) return Promise.reject(new CountersignError('ERR_CLOSED'))
     if (!current) return Promise.reject(storageFailed(`Redis at ${address} is not connected`, lastError))
-    return askOf(current, words, choices)
+    return sendTo(current, words, choices)
   }
 
   const beat = (client: RedisClientLike): void => {
-    options.beat((words, choices) => askOf(client, words, choices)).catch((error) => drop(client, error))
+    options.beat((words, choices) => sendTo(client, words, choices)).catch((error) => drop(client, error))
   }
 
-  const dial = async (): Promise<void> => {
+  const connect = async (): Promise<void> => {
     failures += 1
     const client = options.make()
-    let hasFailed: unknown
+    let failure: unknown
     client.on('error', (error) => {
-      hasFailed ??= error
+      failure ??= error
       drop(client, error)
     })
     try {
-      await within(DIAL_MS, `Redis at ${address}`, async () => {
+      await within(CONNECT_MS, `Redis at ${address}`, async () => {
         await client.connect()
         await options.greet(client)
       })
-      if (hasFailed) throw hasFailed
+      if (failure) throw failure
       if (isClosed) throw new CountersignError('ERR_CLOSED')
     } catch (error) {
-      end(client)
+      destroy(client)
       lastError = isCountersignError(error) ? error : storageFailed(`Redis at ${address}: ${messageOf(error)}`, error)
       throw lastError
     }
@@ -150,19 +150,16 @@ export const createConnection = (options: ConnectionOptions): Connection => {
   }
 
   return {
-    ask,
-    open: dial,
-    renew(why) {
-      if (current) drop(current, storageFailed(why))
-    },
-    get isUp() {
-      return current !== undefined
+    send,
+    open: connect,
+    renew(reason) {
+      if (current) drop(current, storageFailed(reason))
     },
     close() {
       isClosed = true
-      clearTimeout(redialling)
+      clearTimeout(reconnecting)
       clearInterval(beating)
-      if (current) end(current)
+      if (current) destroy(current)
       current = undefined
     }
   }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Events in Redis (PROTOCOL.md, section 10): a Redis stream for each session, whose entries have our numbers as ids, and a hash
-// with the stream's name and its last number. Number and entry are made in one script, which also tells it.
+// Events in Redis (PROTOCOL.md, section 10). Each session has a Redis stream, whose entries carry our numbers as ids,
+// and a hash with the stream's name and last number. One script makes the number and the entry, and publishes the
+// change.
 
-import { encodeText } from '../../support/encoding.ts'
+import { DAY_MS } from '../../../common/protocol.ts'
+import { randomId } from '../../support/encoding.ts'
 import type { EventStore } from '../../types.ts'
-import { closable, type Run, script } from './scripts.ts'
+import { EVENT_OVERHEAD } from '../common.ts'
+import { closableRun, REPLY_AS_BYTES, type RunScript, script } from './scripts.ts'
 
-/** A stream that nobody wrote to or read for so long is forgotten; whoever comes later learns of the gap. */
-const IDLE_MS = 7 * 86_400_000
-/** What an event costs beside its payload, roughly. */
-const EVENT_BYTES = 128
-/** What replies carry as `$` in the protocol: taken as bytes. */
-const AS_BYTES = { typeMapping: { 36: Buffer } }
+/** A stream that is neither written nor read for so long is forgotten. A later reader learns of the gap. */
+const IDLE_MS = 7 * DAY_MS
 
 /** KEYS hash, stream; ARGV a name for a new stream, life. */
 const shared = `
@@ -27,13 +26,13 @@ local function keep()
 end
 `
 
-/** ARGV also: events kept, bytes kept, size of this one, type, payload, channel, session. */
+/** Appends an event. ARGV also: events kept, bytes kept, size of this one, type, payload, channel, session. */
 const appendScript = script(`${shared}
 local number = redis.call('HINCRBY', KEYS[1], 'last', 1)
 redis.call('XADD', KEYS[2], number .. '-0', 't', ARGV[6], 'p', ARGV[7], 's', ARGV[5])
 local bytes = redis.call('HINCRBY', KEYS[1], 'bytes', ARGV[5])
 local count = redis.call('XLEN', KEYS[2])
--- The event that was just appended stays in any case.
+-- The event that was just appended always stays.
 while count > 1 and (count > tonumber(ARGV[3]) or bytes > tonumber(ARGV[4])) do
   local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1]
   bytes = redis.call('HINCRBY', KEYS[1], 'bytes', '-' .. first[2][6])
@@ -44,7 +43,7 @@ redis.call('PUBLISH', ARGV[8], ARGV[9])
 return { name, number }
 `)
 
-/** ARGV also: the number after which, how many. */
+/** Reads events. ARGV also: the number after which, how many. */
 const readScript = script(`${shared}
 keep()
 local next = tonumber(redis.call('HGET', KEYS[1], 'last')) + 1
@@ -54,18 +53,16 @@ local from = string.format('%.0f', tonumber(ARGV[3]) + 1)
 return { name, next, oldest, redis.call('XRANGE', KEYS[2], from .. '-0', '+', 'COUNT', ARGV[4]) }
 `)
 
-/** ARGV: channel, session. */
+/** Forgets a stream. ARGV channel, session. */
 const dropScript = script(`
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('PUBLISH', ARGV[1], ARGV[2])
 return 1
 `)
 
-type Entry = [id: Buffer, fields: Buffer[]]
+type StreamReply = [id: Buffer, fields: Buffer[]]
 
-const streamName = (): string => encodeText(crypto.getRandomValues(new Uint8Array(16)), 'base64url')
-
-export type RedisEventsOptions = {
+type RedisEventsOptions = {
   prefix: string
   channel: string
   eventsPerSession: number
@@ -73,24 +70,24 @@ export type RedisEventsOptions = {
   watch: EventStore['watch']
 }
 
-/** redisEvents makes an EventStore that keeps a bounded number of each session's events, and tells appends on `channel`. */
-export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore => {
+/** Creates an EventStore that keeps a bounded number of each session's events, and publishes changes on `channel`. */
+export function createRedisEvents(runScript: RunScript, options: RedisEventsOptions): EventStore {
   const { prefix, channel, eventsPerSession, bytesPerSession, watch } = options
   const keysOf = (sessionId: string): string[] => [`${prefix}stream:${sessionId}`, `${prefix}events:${sessionId}`]
-  const { ask, close } = closable(run)
+  const { run, close } = closableRun(runScript)
 
   return {
     async append(sessionId, { type, payload }) {
       const bytes = Buffer.from(payload)
-      const bounds = [eventsPerSession, bytesPerSession, bytes.length + EVENT_BYTES]
-      const values = [streamName(), IDLE_MS, ...bounds, type, bytes, channel, sessionId]
-      const [stream, sequence] = (await ask(appendScript, keysOf(sessionId), values)) as [string, number]
+      const bounds = [eventsPerSession, bytesPerSession, bytes.length + EVENT_OVERHEAD]
+      const values = [randomId(), IDLE_MS, ...bounds, type, bytes, channel, sessionId]
+      const [stream, sequence] = (await run(appendScript, keysOf(sessionId), values)) as [string, number]
       return { stream, sequence }
     },
     async read(sessionId, after, limit) {
-      const values = [streamName(), IDLE_MS, after, limit]
-      const reply = await ask(readScript, keysOf(sessionId), values, AS_BYTES)
-      const [stream, next, oldest, entries] = reply as [Buffer, number, number, Entry[]]
+      const values = [randomId(), IDLE_MS, after, limit]
+      const reply = await run(readScript, keysOf(sessionId), values, REPLY_AS_BYTES)
+      const [stream, next, oldest, entries] = reply as [Buffer, number, number, StreamReply[]]
       const events = entries.map(([id, [, type, , payload]]) => ({
         sequence: Number.parseInt(String(id), 10),
         type: String(type),
@@ -99,7 +96,7 @@ export const redisEvents = (run: Run, options: RedisEventsOptions): EventStore =
       return { stream: String(stream), next, oldest, events }
     },
     async drop(sessionId) {
-      await ask(dropScript, keysOf(sessionId), [channel, sessionId])
+      await run(dropScript, keysOf(sessionId), [channel, sessionId])
     },
     watch,
     close

@@ -1,73 +1,78 @@
 // SPDX-License-Identifier: MIT
-// The stores over Redis (npm package `redis`, an optional peer): shared by every gateway process, on any number of machines.
+// The stores over Redis (npm package `redis`, an optional peer). Every gateway process shares them, on any number of
+// machines.
 
 import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
 import { functionOf } from '../../support/checks.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
-import { redisAnswers } from './answers.ts'
-import { checkServer, type RedisClientLike } from './client.ts'
-import { redisCodes } from './codes.ts'
+import {
+  ANSWER_CAPACITY,
+  CODE_CAPACITY,
+  EVENT_BYTES_PER_SESSION,
+  EVENTS_PER_SESSION,
+  REPLAY_CAPACITY
+} from '../common.ts'
+import { createRedisAnswers } from './answers.ts'
+import { createChannelWatchers } from './channel-watchers.ts'
+import { checkServer, clientFactory, prefixOf, type RedisClientLike } from './client.ts'
+import { createRedisCodes } from './codes.ts'
 import { createConnection } from './connection.ts'
-import { dialOf, prefixOf } from './dial.ts'
-import { redisEvents } from './events.ts'
-import { redisReplay } from './replay.ts'
-import { createRun } from './scripts.ts'
-import { redisSessions } from './sessions.ts'
-import { createWatches } from './watches.ts'
+import { createRedisEvents } from './events.ts'
+import { createRedisReplay } from './replay.ts'
+import { createScriptRunner } from './scripts.ts'
+import { createRedisSessions } from './sessions.ts'
 
 export type { RedisClientLike } from './client.ts'
 
-const DEFAULT_CAPACITY = 2 ** 20
 const DEFAULT_DEADLINE_MS = 250
-const ANSWER_CAPACITY = 2 ** 17
-const CODE_CAPACITY = 2 ** 17
-const EVENTS_PER_SESSION = 256
-const BYTES_PER_SESSION = 2 ** 20
 
-/** What redisStores connects to, and how. */
+/** The options of redisStores. */
 export type RedisStoresOptions = {
-  /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS; or else `client`. */
+  /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS. Pass either `url` or `client`. */
   url?: string
-  /** A client of npm `redis` that says how to connect: it is copied, and left alone. */
+  /** A client of npm `redis` that says how to connect. It is copied, and itself left alone. */
   client?: RedisClientLike
-  /** The gateways' label: one label is one session registry and one replay store. */
+  /** The gateways' label. One label has one registry of sessions and one replay store. */
   label: string
-  /** What all keys begin with; `countersign` by default. */
+  /** The text that all keys begin with. Default: `countersign`. */
   prefix?: string
-  /** Bounds the live request ids, 2^20 by default. */
+  /** The most live request ids. Default: 2^20. */
   capacity?: number
-  /** Bounds the idempotent answers, 2^17 by default. */
+  /** The most idempotent answers. Default: 2^17. */
   answerCapacity?: number
-  /** How many events, and how many bytes of them, are kept for a session: 256 and 1 MiB by default. */
+  /** The most events that are kept for a session. Default: 256. */
   eventsPerSession?: number
+  /** The most bytes of events that are kept for a session. Default: 1 MiB. */
   bytesPerSession?: number
-  /** How long a command may take, 250 ms by default; then it is refused, and the connection made anew. */
+  /**
+   * The longest that a command may take. After that it is refused, and the connection is made anew. Default: 250 ms.
+   */
   deadlineMs?: number
-  /** Told whenever the connection is lost, with the reason, and when it is back. */
+  /** Is called whenever the connection is lost, with the reason, and when it is back. */
   onState?: (state: { isUp: boolean; error?: unknown }) => void
 }
 
-/** What redisStores gives. */
+/** The stores of one label. */
 export type RedisStores = {
   sessions: SessionStore
   replay: ReplayStore
   codes: CodeStore
   events: EventStore
   answers: AnswerStore
-  /** Closes all of them, and both connections. */
+  /** Closes all stores and both connections. */
   close(): Promise<void>
 }
 
-const readOptions = (given: RedisStoresOptions) => {
+function readOptions(given: RedisStoresOptions) {
   const options = optionsOf(given, 'redisStores')
   const { url, client, prefix = 'countersign', onState } = options
-  const { capacity = DEFAULT_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
-  const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = BYTES_PER_SESSION } = options
+  const { capacity = REPLAY_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
+  const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = EVENT_BYTES_PER_SESSION } = options
   const { deadlineMs = DEFAULT_DEADLINE_MS } = options
-  const dial = dialOf({ url, client }, 'redisStores')
+  const factory = clientFactory({ url, client }, 'redisStores')
   functionOf(onState, 'redisStores: onState')
   return {
-    ...dial,
+    ...factory,
     prefix: prefixOf(prefix, labelOf(options.label), 'redisStores'),
     capacity: integerOf(capacity, 1, 2 ** 32, 'redisStores: capacity'),
     answerCapacity: integerOf(answerCapacity, 1, 2 ** 32, 'redisStores: answerCapacity'),
@@ -79,65 +84,68 @@ const readOptions = (given: RedisStoresOptions) => {
 }
 
 /**
- * redisStores connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and gives the stores of one label in it. It
- * rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL for options that cannot work, and with ERR_STORAGE_FAILED, which
- * says what to do, where the server cannot be used. Later on a lost connection is made anew by itself; meanwhile every step
- * is refused at once, and gateways answer with a signed `cs.unavailable`.
+ * Connects to a Redis (7.0 or later, `maxmemory-policy noeviction`) and opens the stores of one label in it. A
+ * connection that is lost later is made anew without a call. Until then every step is refused at once, and gateways
+ * answer with a signed `cs.unavailable`.
+ *
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL when an option is wrong. Rejects with ERR_STORAGE_FAILED
+ * when the server cannot be used; the error's detail names the remedy.
  *
  * @example
  * ```ts
  * const stores = await redisStores({ url: 'redis://127.0.0.1', label: 'myapp' })
- * const gateway = createGateway({ ...stores, sessions: cachedSessions(stores.sessions), label: 'myapp', signer, routes })
+ * const sessions = cachedSessions(stores.sessions)
+ * const gateway = createGateway({ ...stores, sessions, label: 'myapp', signer, routes })
  * ```
  */
-export const redisStores = async (options: RedisStoresOptions): Promise<RedisStores> => {
+export async function redisStores(options: RedisStoresOptions): Promise<RedisStores> {
   const { address, make, prefix, deadlineMs, onState, ...given } = readOptions(options)
-  const tell = (isUp: boolean, error?: unknown): void => {
+  const notifyState = (isUp: boolean, error?: unknown): void => {
     try {
       onState?.(error === undefined ? { isUp } : { isUp, error })
     } catch {
-      // Whoever listens is not part of the connection.
+      // A fault of the application's listener must not reach the connection.
     }
   }
   let isOpen = false
   const channels = { sessions: `${prefix}changed-sessions`, events: `${prefix}appended-events` }
-  const watches = createWatches(Object.values(channels), { address, deadlineMs, make })
+  const watchers = createChannelWatchers(Object.values(channels), { address, deadlineMs, make })
   const connection = createConnection({
     address,
     deadlineMs,
     make,
     async greet(fresh) {
       await checkServer(fresh)
-      await replay.look(createRun((words, choices) => fresh.sendCommand(words, choices)))
+      await replay.sync(createScriptRunner((words, choices) => fresh.sendCommand(words, choices)))
     },
-    beat: (ask) => replay.look(createRun(ask)),
+    beat: (send) => replay.sync(createScriptRunner(send)),
     onUp() {
-      watches.renew('the server may be another one')
-      if (isOpen) tell(true)
+      watchers.renew('the server may be another one')
+      if (isOpen) notifyState(true)
     },
-    onDown: (error) => tell(false, error)
+    onDown: (error) => notifyState(false, error)
   })
-  const run = createRun(connection.ask)
-  const replay = redisReplay(run, { prefix, capacity: given.capacity, onLost: watches.announce })
-  const sessions = redisSessions(run, prefix, channels.sessions, watches.watch(channels.sessions))
-  const codes = redisCodes(run, prefix, CODE_CAPACITY)
-  const events = redisEvents(run, {
+  const run = createScriptRunner(connection.send)
+  const replay = createRedisReplay(run, { prefix, capacity: given.capacity, onLost: watchers.notifyAll })
+  const sessions = createRedisSessions(run, prefix, channels.sessions, watchers.watch(channels.sessions))
+  const codes = createRedisCodes(run, prefix, CODE_CAPACITY)
+  const events = createRedisEvents(run, {
     prefix,
     channel: channels.events,
-    watch: watches.watch(channels.events),
+    watch: watchers.watch(channels.events),
     eventsPerSession: given.eventsPerSession,
     bytesPerSession: given.bytesPerSession
   })
-  const answers = redisAnswers(run, prefix, given.answerCapacity)
+  const answers = createRedisAnswers(run, prefix, given.answerCapacity)
 
   const close = async (): Promise<void> => {
     await Promise.all([replay.close(), codes.close(), events.close(), answers.close()])
-    watches.close()
+    watchers.close()
     connection.close()
   }
   try {
     await connection.open()
-    await watches.open()
+    await watchers.open()
     isOpen = true
   } catch (error) {
     await close()

@@ -1,93 +1,192 @@
 // SPDX-License-Identifier: MIT
-// Replay ids in Redis: what one gateway knows of them between two scripts.
+// Replay ids in Redis: each id is reserved once, and forgotten ids lie under a floor (R58 to R64). Each script is one
+// atomic step.
+//
+// An id is a key that expires by itself. Ids that expire at the same time form a group. `due` orders the groups.
+// `groups` holds, for each group, the number of its ids (`<time>n`) and their newest time (`<time>t`). The first
+// script that runs after a group may have expired raises the floor to that newest time, before it decides anything
+// (R61).
+//
+// All lifetimes go by Redis's clock. A request's time is compared only with times of requests. `state.mark` names the
+// server, its line of data and its last loss of data. A script changes nothing when its caller knows another mark.
 
 import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
-import { encodeText } from '../../support/encoding.ts'
+import { randomId } from '../../support/encoding.ts'
 import type { ReplayStore } from '../../types.ts'
+import { checkReplayKey, encodeBytes, quotaOf } from '../common.ts'
 import { checkPolicy, storageFailed } from './client.ts'
-import { beatScript, fenceScript, GROUP_MS, reserveScript } from './replay-scripts.ts'
-import type { Run } from './scripts.ts'
+import { LUA_CLOCK, type RunScript, script } from './scripts.ts'
 
-const KEY_SIZE = 32
+/** Ids live up to this much longer than needed, so that there are few groups. */
+const GROUP_MS = 4096
 
-type Answer = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
+const shared = `${LUA_CLOCK}
+local function identity()
+  local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+  local data = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)')
+  return run .. '.' .. data
+end
+local state, due, groups = KEYS[1], KEYS[2], KEYS[3]
+local kept = redis.call('HMGET', state, 'mark', 'floor', 'fence', 'size')
+local mark = kept[1] or ''
+local floor, fence, size = tonumber(kept[2] or 0), tonumber(kept[3] or 0), tonumber(kept[4] or 0)
+local me = identity()
+local isMine = string.sub(mark, 1, string.len(me) + 1) == me .. '/'
+local now = clock()
 
-const answerOf = (reply: unknown): Answer => {
+local function sweep()
+  local expired = redis.call('ZRANGEBYSCORE', due, '-inf', whole(now))
+  if #expired == 0 then return end
+  for _, group in ipairs(expired) do
+    floor = math.max(floor, tonumber(redis.call('HGET', groups, group .. 't') or 0))
+  end
+  redis.call('HSET', state, 'floor', whole(floor))
+  for _, group in ipairs(expired) do
+    size = math.max(0, size - tonumber(redis.call('HGET', groups, group .. 'n') or 0))
+    redis.call('HDEL', groups, group .. 'n', group .. 't')
+    redis.call('ZREM', due, group)
+  end
+  redis.call('HSET', state, 'size', whole(size))
+end
+local function answer(word) return { word, mark, me, whole(floor), whole(fence), whole(size) } end
+`
+
+/** Reserves an id. KEYS state, due, groups, id, session; ARGV mark, time, life, quota, capacity, width of a group. */
+const reserveScript = script(`${shared}
+local id, session = KEYS[4], KEYS[5]
+local known, time, life = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local quota, capacity, width = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+if not isMine or mark ~= known then return answer('lost') end
+sweep()
+if redis.call('EXISTS', id) == 1 then return answer('used') end
+if time <= math.max(floor, fence) then return answer('too-old') end
+
+local live, last = 0, 0
+local counts = redis.call('HGETALL', session)
+for at = 1, #counts, 2 do
+  local expiry = tonumber(counts[at])
+  if expiry <= now then redis.call('HDEL', session, counts[at])
+  else
+    live = live + tonumber(counts[at + 1])
+    last = math.max(last, expiry)
+  end
+end
+if size >= capacity or live >= quota then return answer('full') end
+
+local expiry = (math.floor((now + life) / width) + 1) * width
+local group = whole(expiry)
+-- The group comes first: an id that its group does not count would expire without raising the floor.
+redis.call('ZADD', due, group, group)
+redis.call('HINCRBY', groups, group .. 'n', 1)
+local newest = tonumber(redis.call('HGET', groups, group .. 't') or 0)
+if time > newest then redis.call('HSET', groups, group .. 't', whole(time)) end
+size = size + 1
+redis.call('HSET', state, 'size', whole(size))
+redis.call('HINCRBY', session, group, 1)
+redis.call('PEXPIREAT', session, whole(math.max(last, expiry)))
+if not redis.call('SET', id, '1', 'NX', 'PXAT', group) then return answer('used') end
+return answer('reserved')
+`)
+
+/**
+ * Reads the state and sweeps. KEYS state, due, groups. The seventh word of its reply is Redis's policy for full
+ * memory.
+ */
+const beatScript = script(`${shared}
+if isMine then sweep() end
+local said = answer(isMine and 'known' or 'lost')
+said[7] = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)') or ''
+return said
+`)
+
+/** Sets a fence. KEYS state, due, groups; ARGV time, the identity that the caller has seen, a word for a new mark. */
+const fenceScript = script(`${shared}
+if me ~= ARGV[2] then return answer('lost') end
+fence = math.max(fence, tonumber(ARGV[1]))
+if not isMine then mark = me .. '/' .. ARGV[3] end
+redis.call('HSET', state, 'fence', whole(fence), 'mark', mark)
+return answer('known')
+`)
+
+type ReplayReply = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
+
+function parseReply(reply: unknown): ReplayReply {
   const [word = '', mark = '', identity = '', floor, fence, size] = (reply as unknown[]).map(String)
   return { word, mark, identity, floorMs: Number(floor), fenceMs: Number(fence), size: Number(size) }
 }
 
-/** A ReplayStore in Redis, and what keeps it in step with the server it is connected to. */
-export type RedisReplay = ReplayStore & {
-  /** Looks at the server, over a connection that may be new; rejects where ids could be evicted. */
-  look(run: Run): Promise<void>
+/** A ReplayStore in Redis that can follow a change of the server behind its connection. */
+type RedisReplay = ReplayStore & {
+  /**
+   * Reads the server's state, over a connection that may be new. Rejects with ERR_STORAGE_FAILED when it could evict
+   * ids.
+   */
+  sync(run: RunScript): Promise<void>
 }
 
-export type RedisReplayOptions = {
+type RedisReplayOptions = {
   prefix: string
   capacity: number
-  /** Called when ids may have been forgotten, and whatever else was in the same Redis with them. */
+  /** Is called when Redis may have lost ids, and with them everything else in it. */
   onLost(): void
 }
 
-/** redisReplay makes a ReplayStore whose keys begin with `prefix`. */
-export const redisReplay = (run: Run, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay => {
-  const quota = Math.max(1, Math.floor(capacity / 64))
-  const shared = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
-  let last: Answer = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
-  // The mark under which this process may reserve; none where ids may have been forgotten.
+/** Creates a ReplayStore whose keys begin with `prefix`. */
+export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay {
+  const quota = quotaOf(capacity)
+  const stateKeys = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
+  let last: ReplayReply = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
+  // The mark under which this process may reserve. Absent when ids may have been lost.
   let mark: string | undefined
-  /** The newest time that this process had reserved. */
+  // The newest time for which this process has asked a reservation.
   let newestMs = 0
   let isClosed = false
 
   const floorMs = (): number => Math.max(last.floorMs, last.fenceMs)
 
-  // A mark that somebody else has set after a loss will do where nothing of this process lies above the floor: all that may
-  // have been forgotten is refused by it.
-  const note = (answer: Answer): Answer => {
-    last = answer
+  // After a loss another gateway may have set a new mark. This process adopts it only if all that it reserved lies at
+  // or under the floor, which refuses whatever may have been lost.
+  const apply = (reply: ReplayReply): ReplayReply => {
+    last = reply
     const known = mark
-    if (answer.word === 'lost') mark = undefined
-    else if (answer.mark !== known) mark = newestMs <= floorMs() ? answer.mark : undefined
+    if (reply.word === 'lost') mark = undefined
+    else if (reply.mark !== known) mark = newestMs <= floorMs() ? reply.mark : undefined
     if (known !== undefined && mark !== known) onLost()
-    return answer
+    return reply
   }
 
   return {
     async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
       if (isClosed) throw new CountersignError('ERR_CLOSED')
-      if (key32.length !== KEY_SIZE)
-        throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32 must be 32 bytes' })
+      checkReplayKey(key32)
       if (mark === undefined) throw storageFailed('Redis may have lost ids; the gateway must fence it first')
-      const keys = [...shared, `${prefix}replay:id:${encodeText(key32, 'base64url')}`, `${prefix}replay:of:${session}`]
+      const keys = [...stateKeys, `${prefix}replay:id:${encodeBytes(key32)}`, `${prefix}replay:of:${session}`]
       const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
       const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS]
-      // Counted before anybody answers: an answer that gets lost may have been "reserved".
+      // Counts before the reply arrives: a reply that gets lost may have been "reserved".
       newestMs = Math.max(newestMs, timestampMs)
-      const { word } = note(answerOf(await run(reserveScript, keys, values)))
+      const { word } = apply(parseReply(await run(reserveScript, keys, values)))
       if (word === 'lost') throw storageFailed('Redis has lost ids: it was restarted, emptied or replaced')
       return word as ReserveVerdict
     },
     floorMs,
-    // A fence is ahead of the clock: a clock that started at it would move on with every restart.
+    // Without the fence, which lies ahead of the clock: a clock that started there would gain with every restart.
     storedFloorMs: () => last.floorMs,
     isShared: true,
     get mayHaveForgotten() {
       return mark === undefined
     },
     async fence(ms) {
-      const word = encodeText(crypto.getRandomValues(new Uint8Array(16)), 'base64url')
-      const answer = answerOf(await run(fenceScript, shared, [Math.ceil(ms), last.identity, word]))
-      note(answer)
-      if (answer.word === 'lost') throw storageFailed('Redis was replaced while it was fenced')
-      mark = answer.mark
+      const reply = parseReply(await run(fenceScript, stateKeys, [Math.ceil(ms), last.identity, randomId()]))
+      apply(reply)
+      if (reply.word === 'lost') throw storageFailed('Redis was replaced while it was fenced')
+      mark = reply.mark
     },
     size: () => last.size,
-    async look(over) {
-      const reply = await over(beatScript, shared, [])
-      note(answerOf(reply))
+    async sync(runOver) {
+      const reply = await runOver(beatScript, stateKeys, [])
+      apply(parseReply(reply))
       checkPolicy(String((reply as unknown[])[6]))
     },
     close() {

@@ -1,27 +1,47 @@
 // SPDX-License-Identifier: MIT
-// Lua scripts, sent by their hash and in full where the server does not know them (yet, or after a restart).
+// Lua scripts. They are sent by their hash, and in full when the server does not know them: at first, and after a
+// restart.
 
 import { createHash } from 'node:crypto'
 import { CountersignError } from '../../../common/errors.ts'
-import type { Word } from './client.ts'
-import type { Ask } from './connection.ts'
+import type { CommandWord } from './client.ts'
+import type { SendCommand } from './connection.ts'
 
-/** A script: one step that nothing comes between. */
-export type Script = { readonly source: string; readonly hash: string }
+/** A script: one atomic step. */
+type Script = { readonly source: string; readonly hash: string }
 
 /** Runs a script with keys and arguments. */
-export type Run = (script: Script, keys: string[], values: (Word | number)[], options?: object) => Promise<unknown>
+export type RunScript = (
+  script: Script,
+  keys: string[],
+  values: (CommandWord | number)[],
+  options?: object
+) => Promise<unknown>
 
-/** script makes one of its source. */
-export const script = (source: string): Script => ({ source, hash: createHash('sha1').update(source).digest('hex') })
+/** Options of a command whose reply holds bytes: `$` of Redis's protocol is then a Buffer. */
+export const REPLY_AS_BYTES = { typeMapping: { 36: Buffer } }
 
-/** closable makes a way to run scripts that can be closed for itself; what is run after that rejects with ERR_CLOSED. */
-export const closable = (run: Run): { ask: Run; close(): void } => {
+/** Lua functions: the time of Redis's clock in Unix milliseconds, and a number as text without an exponent. */
+export const LUA_CLOCK = `
+local function whole(number) return string.format('%.0f', number) end
+local function clock()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+`
+
+/** Creates a script from its source. */
+export function script(source: string): Script {
+  return { source, hash: createHash('sha1').update(source).digest('hex') }
+}
+
+/** Creates a way to run scripts that one store can close. After `close`, `run` rejects with ERR_CLOSED. */
+export function closableRun(runScript: RunScript): { run: RunScript; close(): void } {
   let isClosed = false
   return {
-    async ask(...all) {
+    async run(...all) {
       if (isClosed) throw new CountersignError('ERR_CLOSED')
-      return run(...all)
+      return runScript(...all)
     },
     close() {
       isClosed = true
@@ -29,22 +49,22 @@ export const closable = (run: Run): { ask: Run; close(): void } => {
   }
 }
 
-const isUnknown = (error: unknown): boolean =>
+const isUnknownScript = (error: unknown): boolean =>
   String((error as { cause?: Error }).cause?.message ?? (error as Error).message).startsWith('NOSCRIPT')
 
-/** createRun makes the way to run scripts over a connection; what it gives rejects as the connection does. */
-export const createRun =
-  (ask: Ask): Run =>
-  async ({ source, hash }, keys, values, options) => {
+/** Creates the function that runs scripts over a connection. It rejects as the connection does. */
+export function createScriptRunner(send: SendCommand): RunScript {
+  return async ({ source, hash }, keys, values, options) => {
     const rest = [
       String(keys.length),
       ...keys,
       ...values.map((value) => (Buffer.isBuffer(value) ? value : String(value)))
     ]
     try {
-      return await ask(['EVALSHA', hash, ...rest], options)
+      return await send(['EVALSHA', hash, ...rest], options)
     } catch (error) {
-      if (!isUnknown(error)) throw error
-      return ask(['EVAL', source, ...rest], options)
+      if (!isUnknownScript(error)) throw error
+      return send(['EVAL', source, ...rest], options)
     }
   }
+}

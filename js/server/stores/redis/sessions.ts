@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Sessions in Redis: a hash each, a set of ids for each user. What changes one is a script, which tells it in the same step.
+// Sessions in Redis: a hash for each, and a set of ids for each user. A script makes each change and publishes it in
+// one step.
 
 import type { Algorithm } from '../../../common/types.ts'
-import { encodeText } from '../../support/encoding.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { type Run, script } from './scripts.ts'
+import { decodeBytes, encodeBytes } from '../common.ts'
+import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
   'id',
@@ -22,11 +23,11 @@ const FIELDS = [
   'replacedMs'
 ] as const
 
-type Fields = Partial<Record<(typeof FIELDS)[number], string>>
+type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
 
 const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
 
-/** KEYS session, user's set, the sign that there are sessions; ARGV the id, then names and values. */
+/** Creates a session. KEYS session, user's set, the mark that sessions exist; ARGV id, then names and values. */
 const createScript = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
 redis.call('SADD', KEYS[2], ARGV[1])
@@ -35,7 +36,7 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1
 `)
 
-/** KEYS session; ARGV reason, time, channel, id. */
+/** Revokes a session. KEYS session; ARGV reason, time, channel, id. */
 const revokeScript = script(`
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return 0 end
@@ -46,7 +47,7 @@ end
 return 1
 `)
 
-/** KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id. */
+/** Replaces a key. KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id. */
 const replaceScript = script(`
 local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status')
 if old[1] ~= ARGV[1] or old[3] ~= 'active' then return 0 end
@@ -60,7 +61,7 @@ redis.call('PUBLISH', ARGV[5], ARGV[6])
 return 1
 `)
 
-/** KEYS session; ARGV name, channel, id. */
+/** Names a device. KEYS session; ARGV name, channel, id. */
 const renameScript = script(`
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'name', ARGV[1])
@@ -68,7 +69,7 @@ redis.call('PUBLISH', ARGV[2], ARGV[3])
 return 1
 `)
 
-/** KEYS session; ARGV time. */
+/** Moves last seen on. KEYS session; ARGV time. */
 const touchScript = script(`
 local seen = redis.call('HGET', KEYS[1], 'lastSeenMs')
 if seen and tonumber(ARGV[1]) > tonumber(seen) then redis.call('HSET', KEYS[1], 'lastSeenMs', ARGV[1]) end
@@ -78,23 +79,20 @@ return 1
 const listScript = script(`return redis.call('SMEMBERS', KEYS[1])`)
 const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 
-const keyText = (key: Uint8Array): string => encodeText(key, 'base64url')
-const keyBytes = (text: string | undefined): Uint8Array => new Uint8Array(Buffer.from(text ?? '', 'base64url'))
-
-const wordsOf = ({ publicKey, previous, ...rest }: SessionRecord): string[] => {
-  const fields: Record<string, string | number | undefined> = { ...rest, publicKey: keyText(publicKey) }
+function encodeSession({ publicKey, previous, ...rest }: SessionRecord): string[] {
+  const fields: Record<string, string | number | undefined> = { ...rest, publicKey: encodeBytes(publicKey) }
   if (previous) {
     fields.previousAlgorithm = previous.algorithm
-    fields.previousKey = keyText(previous.publicKey)
+    fields.previousKey = encodeBytes(previous.publicKey)
     fields.replacedMs = previous.replacedMs
   }
   return FIELDS.flatMap((name) => (fields[name] === undefined ? [] : [name, String(fields[name])]))
 }
 
-const sessionOf = (reply: unknown): SessionRecord | null => {
+function decodeSession(reply: unknown): SessionRecord | null {
   const values = reply as (string | null)[]
-  const fields: Fields = Object.fromEntries(
-    FIELDS.flatMap((name, at) => (values[at] == null ? [] : [[name, values[at]]]))
+  const fields: SessionFields = Object.fromEntries(
+    FIELDS.flatMap((name, index) => (values[index] == null ? [] : [[name, values[index]]]))
   )
   const { id, userId, algorithm, status, revokedMs, revokedReason, name, previousAlgorithm, replacedMs } = fields
   if (id === undefined || userId === undefined) return null
@@ -102,7 +100,7 @@ const sessionOf = (reply: unknown): SessionRecord | null => {
     id,
     userId,
     algorithm: algorithm as Algorithm,
-    publicKey: keyBytes(fields.publicKey),
+    publicKey: decodeBytes(fields.publicKey ?? ''),
     status: status as SessionRecord['status'],
     createdMs: Number(fields.createdMs),
     lastSeenMs: Number(fields.lastSeenMs),
@@ -114,31 +112,31 @@ const sessionOf = (reply: unknown): SessionRecord | null => {
       : {
           previous: {
             algorithm: previousAlgorithm as Algorithm,
-            publicKey: keyBytes(fields.previousKey),
+            publicKey: decodeBytes(fields.previousKey ?? ''),
             replacedMs: Number(replacedMs)
           }
         })
   }
 }
 
-/** redisSessions makes a SessionStore whose keys begin with `prefix` and whose changes are told on `channel`. */
-export const redisSessions = (
-  run: Run,
+/** Creates a SessionStore whose keys begin with `prefix`. It publishes changes on `channel`. */
+export function createRedisSessions(
+  run: RunScript,
   prefix: string,
   channel: string,
   watch: NonNullable<SessionStore['watch']>
-): SessionStore => {
+): SessionStore {
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
   const get = async (id: string): Promise<SessionRecord | null> =>
-    sessionOf(await run(readScript, [keyOf(id)], [...FIELDS]))
+    decodeSession(await run(readScript, [keyOf(id)], [...FIELDS]))
 
   return {
     get,
     async create(session) {
       const keys = [keyOf(session.id), userKey(session.userId), anyKey]
-      return (await run(createScript, keys, [session.id, ...wordsOf(session)])) === 1
+      return (await run(createScript, keys, [session.id, ...encodeSession(session)])) === 1
     },
     async revoke(id, reason, atMs = Date.now()) {
       return (await run(revokeScript, [keyOf(id)], [reason, atMs, channel, id])) === 1
@@ -149,7 +147,7 @@ export const redisSessions = (
       return found.filter((session) => session !== null)
     },
     async replaceKey(id, expectedKey, { algorithm, publicKey, atMs }) {
-      const values = [keyText(expectedKey), algorithm, keyText(publicKey), atMs ?? '', channel, id]
+      const values = [encodeBytes(expectedKey), algorithm, encodeBytes(publicKey), atMs ?? '', channel, id]
       return (await run(replaceScript, [keyOf(id)], values)) === 1
     },
     async rename(id, name) {

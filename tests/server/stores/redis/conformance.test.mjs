@@ -17,7 +17,7 @@ import { startRedis } from './server.mjs'
 const redis = await startRedis()
 after(() => redis.stop())
 
-/** How much longer than asked an id may stay: the width of a group of ids, and a moment. */
+/** The time that an id may stay beyond its expiry: the width of a group of ids, and a moment. */
 const ROUNDED_MS = 4200
 
 const makeStores = async () => {
@@ -30,12 +30,12 @@ const makeStores = async () => {
     answerCapacity: 640,
     deadlineMs: 1000
   })
-  // What a gateway does at its start.
+  // A gateway does this at its start.
   await stores.replay.fence(0)
   return stores
 }
 
-// At the same time: most of them wait.
+// All at the same time, because most of them wait.
 describe('the suites', { concurrency: 16 }, () => {
   const exact = { name: 'redis', elapse: (ms) => sleep(ms + 50) }
   sessionConformance(test, assert, makeStores, exact)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// D6: a copy that lags takes the primary's place. What it never heard of is refused all the same.
+// D6: a copy that lags takes the primary's place. Ids that it never received are refused all the same.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'

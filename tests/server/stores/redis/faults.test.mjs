@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// D6: a Redis that is killed, stopped, full, read-only, damaged, emptied or replaced under load. Nothing is accepted twice,
-// what is refused is refused signed and soon, and service returns by itself.
+// D6: a Redis that is killed, stopped, full, read-only, damaged, emptied or replaced under load. Nothing is accepted
+// twice, refusals are signed and come soon, and service returns without help.
 import assert from 'node:assert/strict'
 import { mkdirSync, rmdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -29,13 +29,13 @@ const createWorld = async (t, settings) => {
     }
   }
   await open(async ({ sessions, replay }) => {
-    // Nothing was ever accepted here: no gateway has to fence itself off at its first start.
+    // No request was ever accepted here, so no gateway needs a fence at its first start.
     await replay.fence(0)
     for (let count = 0; count < 8; count++) devices.push(await enrol(sessions, { nowMs: Date.now() }))
   })
   const fleet = createFleet(t, { store: redis.url, window })
   const gateways = [await fleet.start(), await fleet.start()]
-  /** What an application does that keeps its sessions elsewhere too: they are back, the ids are not. */
+  /** An application that keeps its sessions elsewhere too: they are back, the ids are not. */
   const bringSessionsBack = () =>
     open(async ({ sessions }) => {
       for (const { session } of devices) await sessions.create(session)
@@ -43,7 +43,7 @@ const createWorld = async (t, settings) => {
   return { redis, fleet, gateways, devices, bringSessionsBack }
 }
 
-/** play runs one fault: load, break, repair, load; the refusals' times are reported and bounded. */
+/** Runs one fault: load, break, repair, load. Reports and bounds the times of refusals. */
 const play = async (t, world, { spoil, repair, isRefusing = true }) => {
   const load = startLoad(world.fleet, world.gateways, world.devices)
   await load.served('service before')
@@ -134,7 +134,7 @@ test('H7 Redis that cannot save to its disk', async (t) => {
     })
   await play(t, world, {
     async spoil() {
-      // A folder in the place of the file: root as well cannot write over it.
+      // A folder stands in the place of the file, so that even root cannot write it.
       mkdirSync(join(redis.folder, 'dump.rdb'))
       await saved('err')
     },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Several gateway processes behind one label, and what a test sends them.
+// Several gateway processes behind one label, and the requests that a test sends them.
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { core, FRAME, label } from '../../kit.mjs'
 const child = fileURLToPath(new URL('./gateway-child.mjs', import.meta.url))
 const agent = new Agent({ keepAlive: true, maxSockets: 64 })
 
-/** post sends a frame and gives `{ status, headers, body, ms }`; rejects where no answer came. */
+/** Sends a frame. Resolves to `{ status, headers, body, ms }`. Rejects when no answer came. */
 export const post = (port, frame) =>
   new Promise((resolve, reject) => {
     const startedAt = performance.now()
@@ -33,7 +33,7 @@ export const post = (port, frame) =>
     asked.end(frame)
   })
 
-/** until waits for a condition, 20 s at most. */
+/** Waits for a condition, 20 s at most. */
 export const until = async (what, condition, limitMs = 20_000) => {
   const endAt = performance.now() + limitMs
   for (;;) {
@@ -80,8 +80,8 @@ const startGateway = async (options, running) => {
 }
 
 /**
- * createFleet gives what gateways over one store need: `start()` starts one more, `send(port, request)` sends a signed request
- * and verifies the answer, `effects()` lists the ids that reached the application.
+ * Creates gateways over one store: `start()` starts one more, `send(port, request)` sends a signed request and
+ * verifies the answer, and `effects()` lists the ids that reached the application.
  */
 export const createFleet = (t, { store, ...options } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-fleet-'))
@@ -108,6 +108,6 @@ export const createFleet = (t, { store, ...options } = {}) => {
   }
 }
 
-/** quantile gives a share's bound of some numbers. */
+/** Returns a quantile of some numbers. */
 export const quantile = (numbers, share) =>
   numbers.toSorted((a, b) => a - b)[Math.min(numbers.length - 1, Math.floor(numbers.length * share))]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A gateway process of these tests: its stores in Redis or in LMDB, told over IPC what to do beside answering requests.
+// A gateway process of these tests, with its stores in Redis or in LMDB. Messages over IPC control it.
 import { openSync, writeSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { cachedSessions, createGateway, nodeHandler, serverKeyFile } from 'countersign/server'

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Load on gateways while a test breaks what is behind them: new requests, and every accepted one again and again.
+// Load on gateways while a test breaks the store behind them: new requests, and every accepted one again and again.
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { signRequest } from '../../kit.mjs'
 import { quantile, until } from './fleet.mjs'
 
-/** signNow signs a request that leaves a trace when it is handed on. */
+/** Signs a request that leaves a trace when it reaches the application. */
 export const signNow = (device, options) => signRequest(device, { type: 'demo.effect', nowMs: Date.now(), ...options })
 
 /**
- * startLoad sends from now on. `phase(name)` begins a part whose answers are counted by themselves; `stop()` ends it, asserts
- * that nothing was accepted twice, and gives the parts: codes with their counts, and how long refusals took.
+ * Sends requests from now on. `phase(name)` begins a part whose answers are counted apart. `stop()` ends the load,
+ * asserts that nothing was accepted twice, and returns the parts: codes with their counts, and the times of refusals.
  */
 export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
   const accepted = []
@@ -43,20 +43,20 @@ export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
     }
   }
   const playing = Promise.all(Array.from({ length: senders }, play))
-  // It is looked at when the load is stopped.
+  // Its rejection is handled when the load is stopped.
   playing.catch(() => {})
 
   return {
     phase,
-    /** Resolves once so many requests were refused in the present part. */
+    /** Resolves when so many requests were refused in the present part. */
     refused: (count) => until('refusals', () => part.refusedMs.length >= count),
-    /** Ends the present part; resolves once all of its requests are answered. */
+    /** Ends the present part. Resolves when all of its requests are answered. */
     async settle() {
       const ending = part
       phase('between')
       await until('answers', () => ending.pending === 0)
     },
-    /** Resolves once so many requests were accepted in the present part. */
+    /** Resolves when so many requests were accepted in the present part. */
     served: (what, count = 1) => until(what, () => part.codes.ok >= count),
     async stop() {
       isOver = true
@@ -70,7 +70,7 @@ export const startLoad = (fleet, gateways, devices, { senders = 4 } = {}) => {
   }
 }
 
-/** describe writes a part as one line. */
+/** Writes a part as one line. */
 export const describePart = ({ codes, refusedMs }) => {
   const bounds = refusedMs.length > 0 ? [0.5, 0.99, 1].map((share) => quantile(refusedMs, share).toFixed(0)) : []
   const times =
@@ -78,7 +78,7 @@ export const describePart = ({ codes, refusedMs }) => {
   return `${JSON.stringify(codes)}${times}`
 }
 
-/** assertFast asserts that there were refusals, and that they took no longer than a deadline and a busy machine explain. */
+/** Asserts that there were refusals, and that they took no longer than a deadline and a busy machine explain. */
 export const assertFast = ({ refusedMs }) => {
   const p99 = quantile(refusedMs, 0.99)
   assert.ok(p99 < 1000, `refusals took ${p99} ms`)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How much room a live id takes in Redis, which SECURITY.md gives a figure for.
+// The memory of a live id in Redis. SECURITY.md states the figure.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, test } from 'node:test'
@@ -30,7 +30,7 @@ test('a live id takes about 200 bytes', async (t) => {
       assert.ok(verdicts.every((verdict) => verdict === 'reserved'))
     }
   }
-  // The sessions' own groups and the connection are there before it is measured.
+  // The sessions' own groups and the connection are there before the measurement.
   await reserve(1000)
   const before = await usedBytes()
   await reserve(IDS)

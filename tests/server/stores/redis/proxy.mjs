@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// A way to a Redis that a test can break: what stands behind it changes, with the connections ended or behind their back, and
-// subscriptions fall silent without an end.
+// A proxy to a Redis that a test can break. The server behind it changes, with or without an end of the connections,
+// and subscriptions fall silent without an end.
 import { once } from 'node:events'
 import { connect as connectTo, createServer } from 'node:net'
 
-/** startProxy gives `{ url, point, pointHidden, silence }`; it is closed with the test. */
+/** Starts a proxy: `{ url, point, pointHidden, silence }`. It closes with the test. */
 export const startProxy = async (t, port) => {
   let target = port
   let isSilent = false
@@ -39,12 +39,12 @@ export const startProxy = async (t, port) => {
 
   return {
     url: `redis://127.0.0.1:${server.address().port}`,
-    /** Another server from now on; what is open ends. */
+    /** Leads to another server from now on. Open connections end. */
     point(other) {
       target = other
       for (const { near } of [...pairs]) near.destroy()
     },
-    /** Another server from now on, for open connections too, which must have nothing under way: they do not notice. */
+    /** Leads open connections to another server too, unnoticed. They must have no command under way. */
     async pointHidden(other) {
       target = other
       for (const pair of pairs) {
@@ -58,7 +58,7 @@ export const startProxy = async (t, port) => {
         join(pair)
       }
     },
-    /** Whether subscriptions carry nothing any more, in either direction. */
+    /** Sets whether subscriptions carry nothing any more, in either direction. */
     silence(value) {
       isSilent = value
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A redis-server of a test's own: a free port of the loopback, a folder that goes with it, nothing on the disk unless asked.
+// A redis-server of one test, on a free loopback port, with a folder of its own. It keeps nothing on the disk by
+// default.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -8,7 +9,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from 'redis'
 
-/** freePort gives a port that nobody listened on a moment ago. */
+/** Resolves to a port that was free a moment ago. */
 export const freePort = () =>
   new Promise((resolve, reject) => {
     const server = createServer().once('error', reject)
@@ -31,8 +32,8 @@ const answers = async (url) => {
 }
 
 /**
- * startRedis gives `{ url, port, pid, cli, kill, pause, resume, restart, stop }` once it answers; `settings` are lines of
- * redis.conf as command-line words. A test may kill and pause it.
+ * Starts a server. Resolves to `{ url, port, pid, cli, kill, pause, resume, restart, stop }` when it answers.
+ * `settings` are lines of redis.conf as command-line words. A test may kill and pause it.
  */
 export const startRedis = async (settings = [], { password } = {}) => {
   const folder = mkdtempSync(join(tmpdir(), 'countersign-redis-'))
@@ -70,9 +71,9 @@ export const startRedis = async (settings = [], { password } = {}) => {
     kill,
     pause: () => child.kill('SIGSTOP'),
     resume: () => child.kill('SIGCONT'),
-    /** Starts it again after `kill`; empty, unless the settings keep something. */
+    /** Starts it again after `kill`. It is empty unless the settings keep data. */
     start,
-    /** One command, with its answer. */
+    /** Runs one command. Resolves to its reply. */
     async cli(...command) {
       const client = createClient({ url, socket: { reconnectStrategy: false } }).on('error', () => {})
       await client.connect()

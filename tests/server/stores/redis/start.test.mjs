@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What redisStores refuses, and with which words; what a gateway's own death leaves behind.
+// The refusals of redisStores with their texts, and the state that a killed gateway leaves behind.
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -59,7 +59,7 @@ test('D6 a Redis that may evict is refused, with the command that ends it', asyn
   }
 })
 
-test('nobody listening, a wrong password, and a server that is no Redis are ERR_STORAGE_FAILED', async (t) => {
+test('a free port, a wrong password, and a server that is no Redis are ERR_STORAGE_FAILED', async (t) => {
   const closed = await refused({ url: `redis://:secret@127.0.0.1:${await freePort()}` })
   const locked = await startRedis()
   t.after(() => locked.stop())
@@ -217,7 +217,7 @@ test('D12 kill -9 of a gateway signs nobody out and reopens no replay', async (t
   for (let round = 0; round < 4; round++) {
     for (const device of devices) {
       const request = signNow(device)
-      // At once, also right after a start: nothing was lost, so nothing has to be fenced off.
+      // Accepted at once, also right after a start: nothing was lost, so no fence is needed.
       assert.equal((await fleet.send(gateway.port, request)).resultCode, 'ok')
       accepted.push(request)
     }

@@ -19,7 +19,7 @@ after(() => redis.stop())
 
 const kinds = {
   Redis: {
-    // A busy machine is not what is measured here.
+    // This test does not measure speed, so a busy machine must not fail it.
     fleet: (t) => createFleet(t, { store: redis.url, deadlineMs: 1000 }),
     open: () => redisStores({ url: redis.url, label })
   },
@@ -37,7 +37,7 @@ for (const [kind, { fleet: makeFleet, open }] of Object.entries(kinds)) {
     const stores = await open(fleet)
     t.after(() => stores.close())
     const enrolled = []
-    // Nothing was ever accepted here: no gateway has to fence itself off at its first start.
+    // No request was ever accepted here, so no gateway needs a fence at its first start.
     await stores.replay.fence(0)
     const gateways = [await fleet.start(), await fleet.start()]
     for (let count = 0; count < devices; count++) enrolled.push(await enrol(stores.sessions, { nowMs: Date.now() }))
@@ -57,7 +57,7 @@ for (const [kind, { fleet: makeFleet, open }] of Object.entries(kinds)) {
         const answers = await Promise.all(gateways.map(({ port }) => fleet.send(port, request)))
         const codes = answers.map(({ resultCode }) => resultCode).sort()
         if (codes.includes('ok')) accepted.add(request.requestId)
-        // A store that was late on a busy machine has refused, which decides nothing: one more round.
+        // A store that was late on a busy machine has refused, which proves nothing. One more round follows.
         if (codes.includes('cs.unavailable')) undecided++
         else assert.deepEqual(codes, ['cs.replayed', 'ok'])
       }

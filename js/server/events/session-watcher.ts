@@ -1,63 +1,65 @@
 // SPDX-License-Identifier: MIT
-// The sessions that have open streams, and whether they still are sessions: told by the store where it can, looked up again
-// where it cannot, and in any case now and then.
+// Watches the sessions that have open streams, and ends their streams when they are revoked. A store with `watch`
+// reports revocations. The watcher also reads every session again from time to time, more often when the store has no
+// `watch`.
 
+import type { Schedule } from '../../common/platform.ts'
 import { within } from '../support/deadline.ts'
 import type { SessionStore } from '../types.ts'
-import type { Feed, Schedule } from './feed.ts'
+import type { Feed } from './feed.ts'
 
-/** With a store that tells of changes, looking again is only a net under it. */
-const LOOK_MS = { told: 2000, untold: 500 }
-/** A store that cannot be asked for so long may have revoked without anybody hearing. */
+/** How often the watcher reads all sessions again: with a store that has `watch`, and without. */
+const CHECK_MS = { watched: 2000, unwatched: 500 }
+/** A store that fails for so long may have revoked the session meanwhile, so its streams end. */
 const BLIND_MS = 4000
 const TOUCH_EVERY_MS = 60_000
-const LOOKS_AT_ONCE = 128
+const CHECKS_AT_ONCE = 128
 
-/** `unseen` counts the rounds since it was last seen to be active. */
-type Watched = { feeds: Set<Feed>; unseen: number; touchedMs: number }
+/** `unseen` counts the rounds since the session was last seen to be active. */
+type WatchedSession = { feeds: Set<Feed>; unseen: number; touchedMs: number }
 
-/** Watching follows the sessions of open streams. */
-export type Watching = {
+/** Watches the sessions of open streams. */
+type SessionWatcher = {
   add(sessionId: string, feed: Feed): void
   remove(sessionId: string, feed: Feed): void
-  /** Streams a session has open. */
+  /** Returns the number of streams that a session has open. */
   count(sessionId: string): number
   feedsOf(sessionId: string): Iterable<Feed>
   feeds(): Iterable<Feed>
   close(): void
 }
 
-/** watchSessions ends the streams of a session once it is revoked or gone. */
-export const watchSessions = (options: {
+/** Creates a watcher that ends the streams of a session when it is revoked or gone. */
+export function createSessionWatcher(options: {
   sessions: SessionStore
   storeMs: number
   schedule: Schedule
-  /** Unix milliseconds that never go back. */
+  /** Returns Unix milliseconds that never go back. */
   now: () => number
   onFault: (reason: string) => void
-}): Watching => {
+}): SessionWatcher {
   const { sessions, storeMs, schedule, now, onFault } = options
-  const open = new Map<string, Watched>()
-  const everyMs = sessions.watch ? LOOK_MS.told : LOOK_MS.untold
+  const open = new Map<string, WatchedSession>()
+  const everyMs = sessions.watch ? CHECK_MS.watched : CHECK_MS.unwatched
   let cancelRound: (() => void) | undefined
   let unwatch: (() => void) | undefined
-  let isLooking = false
+  let isChecking = false
   let isDue = false
   let isClosed = false
 
-  const endAll = (watched: Watched, reason: 'revoked' | 'store'): void => {
+  const endAll = (watched: WatchedSession, reason: 'revoked' | 'store'): void => {
     for (const feed of [...watched.feeds]) feed.end(reason)
   }
 
-  const touch = (sessionId: string, watched: Watched): void => {
+  const touch = (sessionId: string, watched: WatchedSession): void => {
     if (now() - watched.touchedMs < TOUCH_EVERY_MS) return
     watched.touchedMs = now()
-    // Nobody waits for it and nothing depends on it.
+    // No stream waits for this, and none depends on it.
     const touching = (async () => sessions.touch(sessionId, now()))()
     touching.catch(() => onFault('touch'))
   }
 
-  const lookAt = async (sessionId: string): Promise<void> => {
+  const check = async (sessionId: string): Promise<void> => {
     const watched = open.get(sessionId)
     if (!watched) return
     try {
@@ -70,19 +72,19 @@ export const watchSessions = (options: {
     }
   }
 
-  const lookAtAll = async (): Promise<void> => {
+  const checkAll = async (): Promise<void> => {
     isDue = true
-    if (isLooking) return
-    isLooking = true
+    if (isChecking) return
+    isChecking = true
     while (isDue) {
       isDue = false
       const ids = [...open.keys()].values()
       const walk = async (): Promise<void> => {
-        for (const id of ids) await lookAt(id)
+        for (const id of ids) await check(id)
       }
-      await Promise.all(Array.from({ length: LOOKS_AT_ONCE }, walk))
+      await Promise.all(Array.from({ length: CHECKS_AT_ONCE }, walk))
     }
-    isLooking = false
+    isChecking = false
   }
 
   const round = (): void => {
@@ -90,12 +92,12 @@ export const watchSessions = (options: {
       watched.unseen += 1
       if (watched.unseen * everyMs >= BLIND_MS) endAll(watched, 'store')
     }
-    void lookAtAll()
+    void checkAll()
     cancelRound = open.size === 0 || isClosed ? undefined : schedule(round, everyMs)
   }
 
   const start = (): void => {
-    unwatch ??= sessions.watch?.((id) => void (id === undefined ? lookAtAll() : lookAt(id)))
+    unwatch ??= sessions.watch?.((id) => void (id === undefined ? checkAll() : check(id)))
     cancelRound ??= schedule(round, everyMs)
   }
 
@@ -105,8 +107,8 @@ export const watchSessions = (options: {
       const watched = open.get(sessionId) ?? { feeds: new Set(), unseen: 0, touchedMs: now() }
       open.set(sessionId, watched)
       watched.feeds.add(feed)
-      // Revoked between the last look of its request and now.
-      void lookAt(sessionId)
+      // The session may have been revoked since the last check of its request.
+      void check(sessionId)
     },
     remove(sessionId, feed) {
       const watched = open.get(sessionId)

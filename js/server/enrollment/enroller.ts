@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Enrolment without its carrier (PROTOCOL.md, section 11): a challenge, a key that proves it is there, a session, and an
-// answer that only this server can have given.
+// Enrolment without HTTP (PROTOCOL.md, section 11): a challenge, a key that proves its possession, a session, and an
+// answer that only this server can have signed.
 
+import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createSealer } from '../exchange/sign-answer.ts'
@@ -9,8 +10,8 @@ import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
-/** Why an enrolment is refused; `code` of its problem+json. */
-export type Problem = {
+/** Why an enrolment is refused. `code` is a member of its problem+json. */
+export type EnrollmentProblem = {
   status: 400 | 404 | 405 | 409 | 413 | 415 | 429 | 503
   code: string
   title: string
@@ -33,12 +34,12 @@ export const problems = {
   notFound: { status: 404, code: 'not_found', title: 'There is no such endpoint' },
   notAllowed: { status: 405, code: 'method_not_allowed', title: 'This endpoint takes POST' },
   unavailable: { status: 503, code: 'unavailable', title: 'Enrolment is not possible at the moment' }
-} as const satisfies { [name: string]: Problem }
+} as const satisfies { [name: string]: EnrollmentProblem }
 
-/** A key and its claim to a challenge. */
-export type Offer = { challengeId: string; algorithm: string; publicKey: Uint8Array; proof: Uint8Array }
+/** A key, with the proof that answers a challenge. */
+export type EnrollmentOffer = { challengeId: string; algorithm: string; publicKey: Uint8Array; proof: Uint8Array }
 
-export type EnrollerOptions = {
+type EnrollerOptions = {
   label: string
   signer: ServerSigner
   sessions: SessionStore
@@ -48,24 +49,28 @@ export type EnrollerOptions = {
   userIdOf: (email: string) => string
 }
 
-/** Enroller is the protocol of enrolment; every step rejects where a store does. */
-export type Enroller = {
+/** An offer whose proof is right: its challenge, and the bytes that the proof signs. */
+export type ProvenOffer = { challenge: Challenge; input: Uint8Array }
+
+/** The steps of an enrolment. Each rejects when a store does. */
+type Enroller = {
+  /** Creates a challenge. Resolves to undefined when the store is full. */
   challenge(email: string, lifetimeMs: number, codeHash?: (id: string) => Uint8Array): Promise<Challenge | undefined>
-  /** Checks key and proof (R85): the challenge, or what is wrong. */
-  prove(offer: Offer): Promise<{ challenge: Challenge; input: Uint8Array } | Problem>
-  /** Binds the challenge to the key and answers; `prove` has to have passed. */
+  /** Checks key and proof of an offer (R85). */
+  checkProof(offer: EnrollmentOffer): Promise<ProvenOffer | EnrollmentProblem>
+  /** Binds the challenge to the key, creates the session, and signs the answer. `checkProof` must have passed. */
   enroll(
-    offer: Offer,
-    proven: { challenge: Challenge; input: Uint8Array }
-  ): Promise<{ session: SessionRecord; out: Outbound } | Problem>
+    offer: EnrollmentOffer,
+    proven: ProvenOffer
+  ): Promise<{ session: SessionRecord; out: Outbound } | EnrollmentProblem>
 }
 
 const SIGN_MS = 1000
 
 const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
 
-/** createEnroller makes the protocol over stores. */
-export const createEnroller = (options: EnrollerOptions): Enroller => {
+/** Creates the steps of an enrolment over stores. */
+export function createEnroller(options: EnrollerOptions): Enroller {
   const { label, signer, sessions, codes, clock, userIdOf } = options
   const seal = createSealer({ label, signer, clock, signMs: SIGN_MS })
   const nowMs = (): number => clock.now()
@@ -79,7 +84,7 @@ export const createEnroller = (options: EnrollerOptions): Enroller => {
       return (await codes.create(kept)) ? kept : undefined
     },
 
-    async prove({ challengeId, algorithm, publicKey, proof }) {
+    async checkProof({ challengeId, algorithm, publicKey, proof }) {
       const core = await options.core()
       if (!isText(challengeId) || !isAlgorithm(algorithm) || proof.length !== 64) return problems.invalidRequest
       if (!isAcceptableKey(core, { algorithm, publicKey })) return problems.invalidKey
@@ -95,7 +100,7 @@ export const createEnroller = (options: EnrollerOptions): Enroller => {
       const binding = `${algorithm}:${encodeText(publicKey, 'base64url')}`
       const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
       if (id === null) return problems.challengeUsed
-      // Created after the binding: a repeated confirm makes up for a crash in between (R85).
+      // The session comes after the binding, so that a repeated confirm makes up for a crash in between (R85).
       const seenMs = nowMs()
       const session: SessionRecord = {
         id,
@@ -112,7 +117,7 @@ export const createEnroller = (options: EnrollerOptions): Enroller => {
         requestId: encodeText(sha256(input), 'base64url'),
         resultCode: 'http.200',
         status: 200,
-        payload: Buffer.from(JSON.stringify({ device_session_id: id })),
+        payload: encodeJson({ device_session_id: id }),
         contentType: 'application/json'
       })
       return { session, out }

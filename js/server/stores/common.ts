@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+// Bounds and small steps that several stores share.
+
+import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../support/encoding.ts'
+import type { SessionRecord } from '../types.ts'
+
+/** Request ids that a lasting store holds by default. */
+export const REPLAY_CAPACITY = 2 ** 20
+/** Challenges and counters that a lasting store holds. */
+export const CODE_CAPACITY = 2 ** 17
+/** Idempotent answers that a lasting store holds by default. */
+export const ANSWER_CAPACITY = 2 ** 17
+/** Events that a store keeps for one session by default. */
+export const EVENTS_PER_SESSION = 256
+/** Bytes of events that a store keeps for one session by default. */
+export const EVENT_BYTES_PER_SESSION = 2 ** 20
+/** Bytes that an event costs beside its payload, roughly. */
+export const EVENT_OVERHEAD = 128
+
+const OWNER_SHARE = 64
+const REPLAY_KEY_SIZE = 32
+
+/** Returns how many entries of a store one owner may hold: a 64th of its capacity, 1 at least. */
+export function quotaOf(capacity: number): number {
+  return Math.max(1, Math.floor(capacity / OWNER_SHARE))
+}
+
+/** Checks the size of a request id's key. @throws ERR_INVALID_ARGUMENT when it is not 32 bytes. */
+export function checkReplayKey(key32: Uint8Array): void {
+  if (key32.length === REPLAY_KEY_SIZE) return
+  throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'reserve: key32 must be 32 bytes' })
+}
+
+/** Encodes bytes as base64url, for stores that keep text. */
+export function encodeBytes(bytes: Uint8Array): string {
+  return encodeText(bytes, 'base64url')
+}
+
+/** Decodes base64url that `encodeBytes` wrote. */
+export function decodeBytes(text: string): Uint8Array {
+  return new Uint8Array(Buffer.from(text, 'base64url'))
+}
+
+/** Returns a copy of a session that shares no bytes with it. */
+export function copySession(session: SessionRecord): SessionRecord {
+  const { previous, publicKey } = session
+  const copied = { ...session, publicKey: publicKey.slice() }
+  return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
+}
