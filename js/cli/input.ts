@@ -15,7 +15,7 @@ const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 /** Far more than any message has; a device without end must not fill the memory. */
 const MAX_INPUT = 64 * 1024 * 1024
 
-const readAll = async (source: AsyncIterable<unknown>): Promise<Bytes> => {
+async function readAll(source: AsyncIterable<unknown>): Promise<Bytes> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of source) {
@@ -26,8 +26,8 @@ const readAll = async (source: AsyncIterable<unknown>): Promise<Bytes> => {
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-/** readSource reads `-` as standard input, `@FILE` or the name of a file there is as a file, and anything else as the text it is. */
-export const readSource = async (argument: string): Promise<Bytes> => {
+/** Reads `-` as standard input, `@FILE` or the name of a file there is as a file, and anything else as the text it is. */
+export async function readSource(argument: string): Promise<Bytes> {
   if (argument === '-') return readAll(process.stdin)
   const path = argument.startsWith('@') ? argument.slice(1) : argument
   try {
@@ -42,8 +42,8 @@ export const readSource = async (argument: string): Promise<Bytes> => {
   }
 }
 
-/** textOf reads bytes as text, or undefined. */
-export const textOf = (bytes: Uint8Array): string | undefined => {
+/** Reads bytes as text, or undefined. */
+export function textOf(bytes: Uint8Array): string | undefined {
   try {
     return decoder.decode(bytes)
   } catch {
@@ -51,8 +51,8 @@ export const textOf = (bytes: Uint8Array): string | undefined => {
   }
 }
 
-/** spellings gives the bytes that an input may stand for: as they are, and decoded from an event's line, hex or base64. */
-export const spellings = (bytes: Bytes): Bytes[] => {
+/** Gives the bytes that an input may stand for: as they are, and decoded from an event's line, hex or base64. */
+export function spellings(bytes: Bytes): Bytes[] {
   const text = textOf(bytes)
     ?.trim()
     .replace(/^(?:data|countersign):\s*/i, '')
@@ -65,18 +65,19 @@ export const spellings = (bytes: Bytes): Bytes[] => {
   return all
 }
 
-/** printable shows text with everything outside printable ASCII escaped. */
-export const printable = (text: string): string =>
-  text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+/** Shows text with everything outside printable ASCII escaped. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
 
-/** hexOf writes bytes in hex, long ones cut. */
-export const hexOf = (bytes: Uint8Array, most = 64): string => {
+/** Writes bytes in hex, long ones cut. */
+export function hexOf(bytes: Uint8Array, most = 64): string {
   const hex = Buffer.from(bytes.subarray(0, most)).toString('hex')
   return bytes.length > most ? `${hex}… (${bytes.length} bytes)` : hex
 }
 
-/** lineOf says what went wrong in one line. */
-export const lineOf = (error: unknown): string => {
+/** Says what went wrong in one line. */
+export function lineOf(error: unknown): string {
   if (error instanceof CliError) return error.message
   if (error instanceof CountersignError) return `${error.code}: ${error.message}`
   return String((error as Error | undefined)?.message ?? error)

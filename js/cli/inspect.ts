@@ -27,7 +27,7 @@ export type Found = {
 
 type Try = (core: Core, bytes: Bytes) => Found | undefined | Promise<Found | undefined>
 
-const orUndefined = <T>(read: () => T): T | undefined => {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch {
@@ -36,20 +36,21 @@ const orUndefined = <T>(read: () => T): T | undefined => {
 }
 
 // A JSON message may say anything in place of a number, such as what moves a terminal's cursor.
-const timeRow = (name: string, ms: unknown): [string, string] => {
+function timeRow(name: string, ms: unknown): [string, string] {
   const date = orUndefined(() => new Date(ms as number).toISOString())
   return [name, date && typeof ms === 'number' ? `${ms} (${date})` : printable(String(ms))]
 }
 
-const rowsOf = (fields: object): [string, string][] =>
-  Object.entries(fields).map(([given, value]) => {
+function rowsOf(fields: object): [string, string][] {
+  return Object.entries(fields).map(([given, value]) => {
     const name = printable(given)
     if (value instanceof Uint8Array) return [name, hexOf(value)]
     if (given === 'timestampMs') return timeRow(name, value)
     return [name, printable(typeof value === 'object' ? JSON.stringify(value) : String(value))]
   })
+}
 
-const payloadRows = (payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] => {
+function payloadRows(payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] {
   const text = textOf(payload)
   const shown = text === undefined ? hexOf(payload) : printable(text.length > 400 ? `${text.slice(0, 400)}…` : text)
   const made = createHash('sha256').update(payload).digest()
@@ -81,8 +82,9 @@ const signingInput: Try = (core, bytes) => {
   return fields && { kind: 'signing input', rows: rowsOf(fields), bytes, value: fields }
 }
 
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
 const json: Try = (_core, bytes) => {
   const text = textOf(bytes)
@@ -113,8 +115,8 @@ const knock: Try = async (_core, bytes) => {
 
 const TRIES: readonly Try[] = [frame, signingInput, json, knock]
 
-/** inspect finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
-export const inspect = async (bytes: Bytes): Promise<Found> => {
+/** Finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
+export async function inspect(bytes: Bytes): Promise<Found> {
   const core = await loadCore()
   for (const spelling of spellings(bytes)) {
     for (const attempt of TRIES) {
@@ -125,8 +127,8 @@ export const inspect = async (bytes: Bytes): Promise<Found> => {
   throw new CliError('the input is not a frame, signing input, JSON message, event, proof or knock packet')
 }
 
-/** show writes what was found as lines. */
-export const show = ({ kind, rows }: Found): string => {
+/** Writes what was found as lines. */
+export function show({ kind, rows }: Found): string {
   const width = rows.reduce((most, [name]) => Math.max(most, name.length), 0)
   return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')
 }

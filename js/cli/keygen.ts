@@ -16,7 +16,7 @@ const contents: { readonly [Kind in Exclude<KeyKind, 'server'>]: () => string | 
   action: () => randomBytes(32)
 }
 
-const writeNew = async (path: string, content: string | Buffer): Promise<void> => {
+async function writeNew(path: string, content: string | Buffer): Promise<void> {
   let file: Awaited<ReturnType<typeof open>>
   try {
     file = await open(path, 'wx', 0o600)
@@ -34,8 +34,8 @@ const writeNew = async (path: string, content: string | Buffer): Promise<void> =
   }
 }
 
-/** keygen makes a key file and gives the lines that say what is public about it. */
-export const keygen = async (kind: string, path: string): Promise<string> => {
+/** Makes a key file and gives the lines that say what is public about it. */
+export async function keygen(kind: string, path: string): Promise<string> {
   if (kind === 'server') {
     if (existsSync(path)) throw new CliError(`${path} exists; keygen never overwrites a key`)
     const { keyId, publicKey } = await serverKeyFile(path)

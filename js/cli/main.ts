@@ -31,7 +31,7 @@ countersign knock --host HOST --port PORT --user ID --action ID --key FILE --ser
 INPUT is a file, - for standard input, or the text itself; hex, base64 and lines of an event stream are decoded.
 `
 
-const parse = <const Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) => {
+function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) {
   try {
     return parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
@@ -42,7 +42,7 @@ const parse = <const Options extends NonNullable<ParseArgsConfig['options']>>(ar
 
 const text = { type: 'string' } as const
 
-const one = (positionals: string[], what: string): string => {
+function one(positionals: string[], what: string): string {
   const [first] = positionals
   if (first === undefined || positionals.length > 1)
     throw new CliError(`${what} needs one INPUT; see countersign --help`)
@@ -51,10 +51,12 @@ const one = (positionals: string[], what: string): string => {
 
 type Command = (args: string[]) => Promise<number>
 
-const write = (value: string): void => void process.stdout.write(value)
+function write(value: string): void {
+  process.stdout.write(value)
+}
 
 /** A name that was meant for a file and is none is taken as a message: then the mistake is the name. */
-const inspectSource = async (input: string) => {
+async function inspectSource(input: string) {
   const bytes = await readSource(input)
   try {
     return await inspect(bytes)
@@ -80,13 +82,13 @@ const runVerify: Command = async (args) => {
   return ok ? 0 : 1
 }
 
-const around = (bytes: Uint8Array, offset: number): string => {
+function around(bytes: Uint8Array, offset: number): string {
   const part = bytes.subarray(Math.max(0, offset - 16), offset + 16)
   const shown = textOf(part)
   return `${hexOf(part)}${shown === undefined ? '' : `  ${printable(shown)}`}`
 }
 
-const explainTag = async (message: string, secretFile: string, tag: string): Promise<number> => {
+async function explainTag(message: string, secretFile: string, tag: string): Promise<number> {
   const core = await loadCore()
   const bytes = await readSource(message)
   const secret = new TextDecoder().decode(
@@ -101,7 +103,7 @@ const explainTag = async (message: string, secretFile: string, tag: string): Pro
 }
 
 /** Says what a code means; false for what is none. */
-const explainCode = (code: string): boolean => {
+function explainCode(code: string): boolean {
   const name = code.startsWith('cs.') ? refusalOf(code, new Uint8Array(0)).code : code
   if (!Object.hasOwn(errorTable, name)) return false
   const [, , stage, retry, message] = errorTable[name as keyof typeof errorTable]
@@ -149,7 +151,7 @@ const runKeygen: Command = async (args) => {
   return 0
 }
 
-const numberOf = (value: string | undefined, name: string): number => {
+function numberOf(value: string | undefined, name: string): number {
   if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} must be a number`)
   return Number(value)
 }
@@ -199,7 +201,7 @@ const commands: { readonly [name: string]: Command } = {
   knock: runKnock
 }
 
-const main = async ([name, ...args]: string[]): Promise<number> => {
+async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === 'help' || [name, ...args].some((word) => word === '--help' || word === '-h')) {
     write(USAGE)
     return name === undefined ? 2 : 0

@@ -27,13 +27,13 @@ export type Keys = {
 
 export type Verdict = { ok: boolean; reason?: string }
 
-const needed = (keys: Keys, name: keyof Keys, what: string): string => {
+function needed(keys: Keys, name: keyof Keys, what: string): string {
   const value = keys[name]
   if (value === undefined) throw new CliError(`to verify ${what}, pass --${name}`)
   return value
 }
 
-const fileOf = async (path: string): Promise<Uint8Array> => {
+async function fileOf(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (error) {
@@ -41,14 +41,14 @@ const fileOf = async (path: string): Promise<Uint8Array> => {
   }
 }
 
-const nowOf = ({ now }: Keys): number => {
+function nowOf({ now }: Keys): number {
   if (now === undefined) return Date.now()
   const ms = Number(now)
   if (!Number.isSafeInteger(ms) || ms < 0) throw new CliError('--now must be a time in Unix milliseconds')
   return ms
 }
 
-const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
+async function verifyFrame({ value }: Found, keys: Keys): Promise<Verdict> {
   const { parts, fields } = value as { parts: FrameParts; fields: SigningFields }
   const publicKey = decodeBase64(needed(keys, 'public-key', 'a frame'))
   if (publicKey?.length !== 32) throw new CliError('--public-key must be the standard base64 of a 32-byte Ed25519 key')
@@ -60,7 +60,7 @@ const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
   return { ok: true }
 }
 
-const isOneReading = (bytes: Uint8Array): boolean => {
+function isOneReading(bytes: Uint8Array): boolean {
   try {
     scanJson(textOf(bytes) ?? '', 0)
     return true
@@ -95,8 +95,8 @@ const verifiers: { readonly [Kind in Found['kind']]?: (found: Found, keys: Keys)
   }
 }
 
-/** verify judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
-export const verify = async (found: Found, keys: Keys): Promise<Verdict> => {
+/** Judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
+export async function verify(found: Found, keys: Keys): Promise<Verdict> {
   const run = verifiers[found.kind]
   if (!run) throw new CliError(`countersign cannot verify a ${found.kind} by itself`)
   return run(found, keys)

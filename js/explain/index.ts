@@ -28,7 +28,7 @@ export type Explanation = {
 
 const encoder = new TextEncoder()
 
-const partOf = ([name, value]: [string, unknown]): Part[] => {
+function partOf([name, value]: [string, unknown]): Part[] {
   if (value instanceof Uint8Array) return [{ name, bytes: new Uint8Array(value) }]
   if (typeof value === 'string' || typeof value === 'number') return [{ name, bytes: encoder.encode(String(value)) }]
   return []
@@ -36,7 +36,7 @@ const partOf = ([name, value]: [string, unknown]): Part[] => {
 
 type Reader = Pick<Core, 'parseFrame' | 'parseSigningInput'>
 
-const orUndefined = <T>(read: () => T): T | undefined => {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch (error) {
@@ -45,8 +45,8 @@ const orUndefined = <T>(read: () => T): T | undefined => {
   }
 }
 
-/** partsOf takes a frame or a signing input apart; anything else is one part, `bytes`. */
-export const partsOf = (core: Reader, message: BytesLike): Part[] => {
+/** Takes a frame or a signing input apart; anything else is one part, `bytes`. */
+export function partsOf(core: Reader, message: BytesLike): Part[] {
   const bytes = copyOf(message, 'message')
   const frame = orUndefined(() => core.parseFrame(bytes))
   const input = orUndefined(() => core.parseSigningInput(frame?.signingInput ?? bytes))
@@ -66,7 +66,7 @@ export const partsOf = (core: Reader, message: BytesLike): Part[] => {
   return [...fields.filter((part) => !isHash(part)), ...rest.slice(0, 2), ...fields.filter(isHash), ...rest.slice(2)]
 }
 
-const firstDifference = (one: Uint8Array, other: Uint8Array): number => {
+function firstDifference(one: Uint8Array, other: Uint8Array): number {
   const length = Math.min(one.length, other.length)
   for (let at = 0; at < length; at++) if (one[at] !== other[at]) return at
   return length
@@ -75,14 +75,14 @@ const firstDifference = (one: Uint8Array, other: Uint8Array): number => {
 const OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
 
 /**
- * explain compares two messages: frames, signing inputs, or any bytes. `left` is what was signed, `right` what arrived. It
+ * Compares two messages: frames, signing inputs, or any bytes. `left` is what was signed, `right` what arrived. It
  * throws ERR_INVALID_ARGUMENT for what are no bytes.
  *
  * @example
  * const core = await loadCore()
  * const { part, offset, cause } = explain(core, signedBody, receivedBody)
  */
-export const explain = (core: Reader, left: BytesLike, right: BytesLike): Explanation => {
+export function explain(core: Reader, left: BytesLike, right: BytesLike): Explanation {
   optionsOf(core, 'core')
   const [ones, others] = [partsOf(core, left), partsOf(core, right)]
   const shared = ones.map(({ name }) => name).join() === others.map(({ name }) => name).join()

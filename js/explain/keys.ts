@@ -6,12 +6,13 @@ import { causes } from './causes.ts'
 
 const encoder = new TextEncoder()
 
-const hexBytes = (text: string): Uint8Array | undefined =>
-  /^(?:[0-9a-fA-F]{2})+$/.test(text)
+function hexBytes(text: string): Uint8Array | undefined {
+  return /^(?:[0-9a-fA-F]{2})+$/.test(text)
     ? Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16))
     : undefined
+}
 
-const base64Bytes = (text: string): Uint8Array | undefined => {
+function base64Bytes(text: string): Uint8Array | undefined {
   try {
     const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
     return Uint8Array.from(plain, (char) => char.charCodeAt(0))
@@ -21,7 +22,7 @@ const base64Bytes = (text: string): Uint8Array | undefined => {
 }
 
 /** Readings of a key's text, each with what it is called. */
-export const keyReadings = (text: string): readonly (readonly [string, Uint8Array])[] => {
+export function keyReadings(text: string): readonly (readonly [string, Uint8Array])[] {
   const trimmed = text.trim()
   const all: readonly (readonly [string, Uint8Array | undefined])[] = [
     ['the text itself', encoder.encode(text)],
@@ -36,14 +37,14 @@ export const keyReadings = (text: string): readonly (readonly [string, Uint8Arra
 }
 
 /**
- * explainKey finds the reading of a key's text under which `hmac` gives the tag; undefined where none does, and where the text
+ * Finds the reading of a key's text under which `hmac` gives the tag; undefined where none does, and where the text
  * itself does.
  */
-export const explainKey = async (
+export async function explainKey(
   text: string,
   tag: Uint8Array,
   hmac: (key: Uint8Array) => Uint8Array | Promise<Uint8Array>
-): Promise<Cause | undefined> => {
+): Promise<Cause | undefined> {
   for (const [name, key] of keyReadings(text)) {
     const made = await hmac(key)
     if (made.length !== tag.length || !made.every((byte, at) => byte === tag[at])) continue

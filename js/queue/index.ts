@@ -22,7 +22,7 @@ export type {
 } from './types.ts'
 
 /**
- * intentQueue makes the queue of a client's intents and begins to send what an earlier visit has left. An intent is kept
+ * Makes the queue of a client's intents and begins to send what an earlier visit has left. An intent is kept
  * unsigned, in order, and signed each time it is sent; it is removed after a verified answer, a signed refusal, or when its
  * time is over. The gateway has to wrap its handlers with `idempotent`: a copy that is sent after a crash then changes
  * nothing. It throws usage errors.
@@ -32,7 +32,7 @@ export type {
  * queue.on('settled', ({ intent, reply, error }) => show(intent, reply ?? error))
  * await queue.add('order.place', JSON.stringify(order))
  */
-export const intentQueue = (client: QueueClient, options: IntentQueueOptions = {}): IntentQueue => {
+export function intentQueue(client: QueueClient, options: IntentQueueOptions = {}): IntentQueue {
   const { request, on } = optionsOf(client, 'client')
   if (typeof request !== 'function' || typeof on !== 'function')
     throw badArgument('client must be a Client; connect makes one')

@@ -24,24 +24,24 @@ export type QueueSettings = {
 
 const METHODS = ['list', 'add', 'put', 'delete', 'lock'] as const
 
-const storeOf = (value: IntentStore): IntentStore => {
+function storeOf(value: IntentStore): IntentStore {
   for (const name of METHODS)
     if (typeof optionsOf(value, 'store')[name] !== 'function') throw badArgument(`store.${name} must be a function`)
   return value
 }
 
-const functionOf = <T>(value: T, name: string): T => {
+function functionOf<T>(value: T, name: string): T {
   if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
-const nameOf = (value: unknown): string => {
+function nameOf(value: unknown): string {
   if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
   throw badArgument('name must be 1 to 64 characters of [A-Za-z0-9._-]')
 }
 
-/** readQueueOptions checks the options of intentQueue; throws usage errors. */
-export const readQueueOptions = (options: IntentQueueOptions): QueueSettings => {
+/** Checks the options of intentQueue; throws usage errors. */
+export function readQueueOptions(options: IntentQueueOptions): QueueSettings {
   const { store, name = 'countersign', owner, capacity = 1000, maxBytes = 8 * MIB } = optionsOf(options, 'options')
   const { expiresMs = 12 * HOUR_MS, now = wallNow, schedule: timers = schedule } = options
   return Object.freeze({

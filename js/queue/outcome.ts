@@ -20,10 +20,10 @@ const PASSING: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * isFinal tells whether a failed try ends its intent: by the server's signed word, or by a mistake that no repetition mends.
+ * Tells whether a failed try ends its intent: by the server's signed word, or by a mistake that no repetition mends.
  * Whatever is not signed, and a client that has no session just now, leaves it in the queue.
  */
-export const isFinal = (error: unknown): boolean => {
+export function isFinal(error: unknown): boolean {
   if (!isCountersignError(error)) return true
   const { category, code, resultCode } = error
   if (category === 'usage') return code !== 'ERR_NO_SESSION' && code !== 'ERR_CLOSED'
@@ -33,13 +33,13 @@ export const isFinal = (error: unknown): boolean => {
 /** An outcome as it travels between tabs; errors do not survive that as they are. */
 export type Word = { reply: Reply } | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
 
-export const wordOf = (outcome: Outcome): Word => {
+export function wordOf(outcome: Outcome): Word {
   if ('reply' in outcome) return outcome
   const { code = 'ERR_INTERNAL', resultCode, stage } = outcome.error as Partial<CountersignError>
   return { code, resultCode, stage }
 }
 
-export const outcomeOf = (word: Word): Outcome => {
+export function outcomeOf(word: Word): Outcome {
   if ('reply' in word) return word
   const { code, resultCode, stage } = word
   return { error: new CountersignError(code, { resultCode, stage }) }
@@ -48,8 +48,8 @@ export const outcomeOf = (word: Word): Outcome => {
 const FIRST_BOUND_MS = 1000
 const LAST_BOUND_MS = 30_000
 
-/** pauseAfter gives how long to wait after so many failed tries, with full jitter; `fraction` is from 0 to 1. */
-export const pauseAfter = (tries: number, error: unknown, fraction: number): number => {
+/** Gives how long to wait after so many failed tries, with full jitter; `fraction` is from 0 to 1. */
+export function pauseAfter(tries: number, error: unknown, fraction: number): number {
   const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** Math.min(tries - 1, 10))
   return ((error as CountersignError).retryAfterMs ?? 0) + fraction * bound
 }

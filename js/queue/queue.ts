@@ -61,7 +61,7 @@ export class IntentQueue {
     this.#sender.look()
   }
 
-  /** state says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
+  /** Says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
   get state(): QueueState {
     return this.#sender.state
   }
@@ -76,13 +76,13 @@ export class IntentQueue {
     return this.#sender.failure
   }
 
-  /** on registers a listener for `settled` or `change` and gives the function that removes it. */
+  /** Registers a listener for `settled` or `change` and gives the function that removes it. */
   on<Name extends keyof QueueEvents>(event: Name, listener: (event: QueueEvents[Name]) => void): () => void {
     return this.#listeners.add(event, listener)
   }
 
   /**
-   * add keeps an intent and resolves when it is on disk; it is sent in its turn, now or when the network is back. It rejects
+   * Keeps an intent and resolves when it is on disk; it is sent in its turn, now or when the network is back. It rejects
    * with usage errors, ERR_QUEUE_FULL, ERR_NO_SESSION (no owner was told and there is no session) and storage errors.
    *
    * @example
@@ -115,14 +115,14 @@ export class IntentQueue {
     return { intent: { ...draft, id }, settled }
   }
 
-  /** list reads this owner's intents, in order. */
+  /** Reads this owner's intents, in order. */
   async list(): Promise<readonly Intent[]> {
     const { store, name } = this.#settings
     return (await store.list(name)).filter(({ owner }) => owner === this.#owner)
   }
 
   /**
-   * cancel takes an intent out that was never sent, and says whether it did: false is too late, it may have taken effect.
+   * Takes an intent out that was never sent, and says whether it did: false is too late, it may have taken effect.
    * What is cancelled rejects with ERR_ABORTED.
    */
   async cancel(id: number): Promise<boolean> {
@@ -138,12 +138,12 @@ export class IntentQueue {
     return intent !== undefined
   }
 
-  /** retry ends a pause after a failure, as the network's return does. */
+  /** Ends a pause after a failure, as the network's return does. */
   retry(): void {
     this.#sender.look(true)
   }
 
-  /** close stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
+  /** Stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const stop of this.#stops) stop()

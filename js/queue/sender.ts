@@ -26,7 +26,9 @@ export type SenderParts = {
 const SOON_MS = 1000
 const LATEST_MS = 30_000
 
-const isOffline = (): boolean => (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
+function isOffline(): boolean {
+  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
+}
 
 export class Sender {
   readonly #parts: SenderParts
@@ -61,7 +63,7 @@ export class Sender {
     })
   }
 
-  /** close ends a try that is under way; its intent stays. */
+  /** Ends a try that is under way; its intent stays. */
   async close(): Promise<void> {
     this.#isWanted = false
     this.#stop.abort(new CountersignError('ERR_CLOSED'))

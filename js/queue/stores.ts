@@ -6,16 +6,18 @@ import type { Intent, IntentStore } from './types.ts'
 
 type Kept = Omit<Intent, 'id'> & { name: string }
 
-const intentOf = ({ name: _, ...intent }: Kept & { id: number }): Intent => intent
+function intentOf({ name: _, ...intent }: Kept & { id: number }): Intent {
+  return intent
+}
 
 /**
- * indexedDbIntents keeps intents in a database of their own, on disk before a promise resolves. Its calls reject with
+ * Keeps intents in a database of their own, on disk before a promise resolves. Its calls reject with
  * ERR_STORAGE_MISSING, _BLOCKED, _FULL or _FAILED. Payloads lie readable in the browser's profile.
  *
  * @example
  * const queue = intentQueue(client, { store: indexedDbIntents() })
  */
-export const indexedDbIntents = (options: IndexedDbStoreOptions = {}): IntentStore => {
+export function indexedDbIntents(options: IndexedDbStoreOptions = {}): IntentStore {
   const make = { keyPath: 'id', autoIncrement: true }
   const database = new Database({ ...options }, { database: 'countersign-intents', table: 'intents', make })
   const queue = createQueues()
@@ -37,12 +39,12 @@ export const indexedDbIntents = (options: IndexedDbStoreOptions = {}): IntentSto
 }
 
 /**
- * memoryIntents keeps intents for as long as the program runs: for Node and for tests.
+ * Keeps intents for as long as the program runs: for Node and for tests.
  *
  * @example
  * const queue = intentQueue(client, { store: memoryIntents() })
  */
-export const memoryIntents = (): IntentStore => {
+export function memoryIntents(): IntentStore {
   const intents = new Map<number, Kept>()
   let last = 0
   return {

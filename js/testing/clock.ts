@@ -53,7 +53,7 @@ export class TestClock {
     return this.#monotonicMs
   }
 
-  /** schedule runs `run` once, `afterMs` by this monotonic clock later; the function it returns cancels that. */
+  /** Runs `run` once, `afterMs` by this monotonic clock later; the function it returns cancels that. */
   schedule = (run: () => void, afterMs: number): (() => void) =>
     this.#time.add(run, finiteOf(afterMs, 'afterMs') / this.#rate, this, 'own')
 
@@ -74,20 +74,20 @@ export class TestClock {
     return untilMs > this.#time.nowMs ? untilMs : undefined
   }
 
-  /** setWall sets the wall clock to a time in Unix milliseconds; the monotonic one does not notice. */
+  /** Sets the wall clock to a time in Unix milliseconds; the monotonic one does not notice. */
   setWall(ms: number): void {
     this.#catchUp()
     this.#wallMs = finiteOf(ms, 'ms')
   }
 
-  /** step moves the wall clock by `byMs`, either way; the monotonic one does not notice. */
+  /** Moves the wall clock by `byMs`, either way; the monotonic one does not notice. */
   step(byMs: number): void {
     this.#catchUp()
     this.#wallMs += finiteOf(byMs, 'byMs')
   }
 
   /**
-   * sleep lets `ms` of true time pass while the device sleeps: its timers and what is sent to it wait until it wakes. The wall
+   * Lets `ms` of true time pass while the device sleeps: its timers and what is sent to it wait until it wakes. The wall
    * clock runs on; the monotonic one stands still, as on most systems, unless `monotonic` is `runs`. It rejects as advance does.
    */
   async sleep(ms: number, options: { monotonic?: 'stands' | 'runs' } = {}): Promise<void> {

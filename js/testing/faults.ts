@@ -55,19 +55,19 @@ export type LinkFaults = {
 
 const PROXY_ANSWERS: readonly ProxyAnswer[] = [401, 403, 502, 'captive-portal']
 
-const chanceOf = (value: unknown, name: string): void => {
+function chanceOf(value: unknown, name: string): void {
   if (value !== undefined && !(typeof value === 'number' && value >= 0 && value <= 1)) {
     throw badArgument(`${name} must be a chance from 0 to 1`)
   }
 }
 
-const checkDelay = (delay: WayFaults['delayMs'], name: string): void => {
+function checkDelay(delay: WayFaults['delayMs'], name: string): void {
   const [least, most] = Array.isArray(delay) ? delay : [delay ?? 0, delay ?? 0]
   const isRange = finiteOf(least, name) >= 0 && finiteOf(most, name) >= least
   if (!isRange) throw badArgument(`${name} must be milliseconds: one number, or two in ascending order`)
 }
 
-const checkWay = (way: WayFaults, name: string): void => {
+function checkWay(way: WayFaults, name: string): void {
   const { delayMs, loss, cut, swallow, duplicate, reorder, tamper } = optionsOf(way, name)
   checkDelay(delayMs, `${name}.delayMs`)
   for (const [chance, of] of [
@@ -82,8 +82,8 @@ const checkWay = (way: WayFaults, name: string): void => {
   if (tamper !== undefined && typeof tamper !== 'function') throw badArgument(`${name}.tamper must be a function`)
 }
 
-/** checkFaults throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for faults that cannot be meant. */
-export const checkFaults = (faults: LinkFaults): LinkFaults => {
+/** Throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for faults that cannot be meant. */
+export function checkFaults(faults: LinkFaults): LinkFaults {
   const { up, down, proxy } = optionsOf(faults, 'faults')
   const known = new Set(['up', 'down', 'proxy'])
   for (const name of Object.keys(faults)) if (!known.has(name)) throw badArgument(`faults: there is no fault ${name}`)
@@ -97,17 +97,19 @@ export const checkFaults = (faults: LinkFaults): LinkFaults => {
   return faults
 }
 
-/** mergeFaults lays the members of one over those of the other. */
-export const mergeFaults = (base: LinkFaults, over: LinkFaults): LinkFaults => ({
-  up: { ...base.up, ...over.up },
-  down: { ...base.down, ...over.down },
-  proxy: { ...base.proxy, ...over.proxy }
-})
+/** Lays the members of one over those of the other. */
+export function mergeFaults(base: LinkFaults, over: LinkFaults): LinkFaults {
+  return {
+    up: { ...base.up, ...over.up },
+    down: { ...base.down, ...over.down },
+    proxy: { ...base.proxy, ...over.proxy }
+  }
+}
 
 const OVERTAKEN_MS = 500
 
-/** delayOf draws how long one message takes. */
-export const delayOf = ({ delayMs = 0, reorder = 0 }: WayFaults, random: InsecureRandom): number => {
+/** Draws how long one message takes. */
+export function delayOf({ delayMs = 0, reorder = 0 }: WayFaults, random: InsecureRandom): number {
   const takesMs = typeof delayMs === 'number' ? delayMs : random.between(delayMs[0], delayMs[1])
   return reorder > 0 && random.chance(reorder) ? takesMs + random.between(0, OVERTAKEN_MS) : takesMs
 }
@@ -120,9 +122,9 @@ const pages = {
 }
 
 /**
- * proxyAnswer makes what a proxy says in place of the gateway: 401, 403, 502, or the page of a captive portal with status 200.
+ * Makes what a proxy says in place of the gateway: 401, 403, 502, or the page of a captive portal with status 200.
  */
-export const proxyAnswer = (kind: ProxyAnswer): Response => {
+export function proxyAnswer(kind: ProxyAnswer): Response {
   const page = pages[kind]
   if (page === undefined) throw badArgument('the answer of a proxy must be 401, 403, 502 or captive-portal')
   return new Response(page, {
@@ -131,8 +133,8 @@ export const proxyAnswer = (kind: ProxyAnswer): Response => {
   })
 }
 
-/** drawProxy gives the proxy's answer where one stands in the way. */
-export const drawProxy = ({ proxy = {} }: LinkFaults, random: InsecureRandom): Response | undefined => {
+/** Gives the proxy's answer where one stands in the way. */
+export function drawProxy({ proxy = {} }: LinkFaults, random: InsecureRandom): Response | undefined {
   const { chance = 0, answers = PROXY_ANSWERS } = proxy
   return chance > 0 && random.chance(chance) ? proxyAnswer(random.pick(answers)) : undefined
 }

@@ -35,11 +35,11 @@ export type TestGateway = {
   readonly serverKeys: readonly TrustedServerKey[]
   /** The mails with codes that enrolment has sent, the latest last. */
   readonly mails: readonly Mail[]
-  /** enrol registers a new device of a user at once, without a mail. */
+  /** Registers a new device of a user at once, without a mail. */
   enrol(userId: string): Promise<TestDevice>
   /** @internal A namespace that no other device has. */
   namespace(): string
-  /** sibling makes another gateway over the same stores, with a clock of its own, as on another machine. */
+  /** Makes another gateway over the same stores, with a clock of its own, as on another machine. */
   sibling(clock: TestClock): Gateway
   close(): Promise<void>
 }
@@ -50,7 +50,7 @@ const CAPACITY = 16_384
 let places = 0
 
 // Streams are named at random by their store; a test names them by its seed.
-const seededStreams = (store: EventStore, random: InsecureRandom): EventStore => {
+function seededStreams(store: EventStore, random: InsecureRandom): EventStore {
   const names = new Map<string, string>()
   const nameOf = (stream: string): string => {
     const name = names.get(stream) ?? random.id()
@@ -72,12 +72,8 @@ const seededStreams = (store: EventStore, random: InsecureRandom): EventStore =>
   }
 }
 
-/** createTestGateway makes a gateway that goes by `clock`; throws as createGateway does. */
-export const createTestGateway = (
-  clock: TestClock,
-  random: InsecureRandom,
-  options: TestGatewayOptions
-): TestGateway => {
+/** Makes a gateway that goes by `clock`; throws as createGateway does. */
+export function createTestGateway(clock: TestClock, random: InsecureRandom, options: TestGatewayOptions): TestGateway {
   const {
     label = 'test',
     sessions = memorySessionStore(),

@@ -33,15 +33,21 @@ export type LinkHost = {
 type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
 
 // What fetch does when a connection breaks.
-const broken = (): TypeError => new TypeError('fetch failed', { cause: new Error('the connection broke') })
+function broken(): TypeError {
+  return new TypeError('fetch failed', { cause: new Error('the connection broke') })
+}
 
-const isStream = ({ headers, body }: Response): boolean =>
-  body !== null && headers.get('content-type') === 'text/event-stream'
+function isStream({ headers, body }: Response): boolean {
+  return body !== null && headers.get('content-type') === 'text/event-stream'
+}
 
-const bodyOf = async (response: Response): Promise<Bytes> => new Uint8Array(await response.arrayBuffer())
+async function bodyOf(response: Response): Promise<Bytes> {
+  return new Uint8Array(await response.arrayBuffer())
+}
 
-const responseOf = ({ status = 200, headers, body }: Message): Response =>
-  new Response(body.length === 0 ? null : body, { status, headers })
+function responseOf({ status = 200, headers, body }: Message): Response {
+  return new Response(body.length === 0 ? null : body, { status, headers })
+}
 
 /** TestLink is one client's way to the gateway; `fetch` is what connect takes. */
 export class TestLink {
@@ -63,13 +69,13 @@ export class TestLink {
     this.#address = address
   }
 
-  /** set puts these faults in place of the earlier ones; throws ERR_INVALID_ARGUMENT for what is none. */
+  /** Puts these faults in place of the earlier ones; throws ERR_INVALID_ARGUMENT for what is none. */
   set(faults: LinkFaults): void {
     this.#faults = checkFaults(faults)
   }
 
   /**
-   * once lays faults over the others for the next exchange, or the next `times`, whose message type `isMeant` says yes to.
+   * Lays faults over the others for the next exchange, or the next `times`, whose message type `isMeant` says yes to.
    *
    * @example
    * ```ts
@@ -83,7 +89,7 @@ export class TestLink {
     this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
   }
 
-  /** cut parts the client from the gateway, in one direction or both, until heal. */
+  /** Parts the client from the gateway, in one direction or both, until heal. */
   cut(way: 'up' | 'down' | 'both' = 'both'): void {
     if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
     const { up, down } = this.#faults
@@ -94,7 +100,7 @@ export class TestLink {
     }
   }
 
-  /** heal ends what cut began. */
+  /** Ends what cut began. */
   heal(): void {
     const { up, down } = this.#faults
     this.#faults = { ...this.#faults, up: { ...up, cut: false }, down: { ...down, cut: false } }
@@ -108,7 +114,7 @@ export class TestLink {
     return mergeFaults(this.#faults, shot.faults)
   }
 
-  /** fetch sends a request over this link; it takes what the client passes and fails as the platform's fetch does. */
+  /** Sends a request over this link; it takes what the client passes and fails as the platform's fetch does. */
   fetch = async (input: string, init: RequestInit): Promise<Response> => {
     const { signal } = init
     signal?.throwIfAborted()

@@ -22,13 +22,8 @@ export type LogEntry = Readonly<Pick<Message, 'client' | 'type' | 'body' | 'head
 
 const FRAME = 'application/vnd.countersign.v1'
 
-/** typeOf reads which message a request carries, without checking any of it. */
-export const typeOf = (
-  core: Core,
-  method: string,
-  target: string,
-  message: Pick<Message, 'headers' | 'body'>
-): string => {
+/** Reads which message a request carries, without checking any of it. */
+export function typeOf(core: Core, method: string, target: string, message: Pick<Message, 'headers' | 'body'>): string {
   const { headers, body } = message
   if (headers.countersign !== undefined) return `${method} ${target}`
   try {
@@ -44,10 +39,12 @@ export const typeOf = (
   return target
 }
 
-const digest = (body: Uint8Array): string => createHash('sha256').update(body).digest('base64url').slice(0, 8)
+function digest(body: Uint8Array): string {
+  return createHash('sha256').update(body).digest('base64url').slice(0, 8)
+}
 
-/** lineOf writes an entry as a line of a transcript. */
-export const lineOf = ({ atMs, client, exchange, what, type, status, body, headers }: LogEntry): string => {
+/** Writes an entry as a line of a transcript. */
+export function lineOf({ atMs, client, exchange, what, type, status, body, headers }: LogEntry): string {
   const envelope = headers.countersign === undefined ? '' : ` ${digest(Buffer.from(headers.countersign))}`
   const code = status === undefined ? '' : ` ${status}`
   return `${atMs.toFixed(3)} ${client} #${exchange} ${what} ${type}${code} ${body.length} ${digest(body)}${envelope}`

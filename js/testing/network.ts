@@ -13,7 +13,7 @@ import type { TestTime } from './time.ts'
 /** What a network leads to. */
 export type Handle = (request: Request, from: { remoteAddress: string }) => Promise<Response>
 
-/** TestNetwork joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
+/** Joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
 export class TestNetwork {
   readonly time: TestTime
   /** @internal */
@@ -33,7 +33,7 @@ export class TestNetwork {
     this.#handle = options.handle
   }
 
-  /** link makes a client's link; throws ERR_INVALID_ARGUMENT where the name is taken. */
+  /** Makes a client's link; throws ERR_INVALID_ARGUMENT where the name is taken. */
   link(name: string, clock: TestClock): TestLink {
     if (typeof name !== 'string' || name === '') throw badArgument('a link must have a name')
     if (this.#links.has(name)) throw badArgument(`a link with the name ${name} exists already`)
@@ -49,7 +49,7 @@ export class TestNetwork {
     this.#handle = handle
   }
 
-  /** replay sends a request of the log once more, as whoever captured it would; gives the gateway's answer. */
+  /** Sends a request of the log once more, as whoever captured it would; gives the gateway's answer. */
   async replay(entry: LogEntry): Promise<Response> {
     const { method, target, headers, body } = optionsOf(entry, 'entry')
     if (entry.status !== undefined)
@@ -63,7 +63,7 @@ export class TestNetwork {
     return this.hand(request, '203.0.113.66')
   }
 
-  /** transcript gives the log as lines: the same seed and the same test give the same lines. */
+  /** Gives the log as lines: the same seed and the same test give the same lines. */
   transcript(): string[] {
     return this.log.map(lineOf)
   }

@@ -18,12 +18,12 @@ export type StreamHost = {
   broken(): Error
 }
 
-/** carryStream passes a body on to a client, item by item and in order unless its faults say otherwise. */
-export const carryStream = (
+/** Passes a body on to a client, item by item and in order unless its faults say otherwise. */
+export function carryStream(
   source: ReadableStream<Uint8Array>,
   host: StreamHost,
   signal: AbortSignal | null | undefined
-): ReadableStream<Uint8Array> => {
+): ReadableStream<Uint8Array> {
   const reader = source.getReader()
   let isOver = false
   let leave = (): void => {}
@@ -54,13 +54,13 @@ export const carryStream = (
 }
 
 /** Resolves to whether the source came to its end; to false where nothing arrives any more. */
-const pump = async (
+async function pump(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   host: StreamHost,
   controller: ReadableStreamDefaultController<Uint8Array>,
   isOver: () => boolean,
   fail: (reason: unknown) => void
-): Promise<boolean> => {
+): Promise<boolean> {
   const { random } = host
   const chance = (probability = 0): boolean => probability > 0 && random.chance(probability)
   // Items keep their order, however long each of them takes.

@@ -59,12 +59,12 @@ export class TestTime {
     return this.#timers.length
   }
 
-  /** createClock makes a clock of this time: right unless told. */
+  /** Makes a clock of this time: right unless told. */
   createClock(options: TestClockOptions = {}): TestClock {
     return new TestClock(this, options)
   }
 
-  /** schedule runs `run` once, `afterMs` of true time later; the function it returns cancels that. */
+  /** Runs `run` once, `afterMs` of true time later; the function it returns cancels that. */
   schedule = (run: () => void, afterMs: number): (() => void) => this.add(run, afterMs, undefined, 'arrival')
 
   /** @internal */
@@ -76,7 +76,7 @@ export class TestTime {
     return () => this.#remove(timer)
   }
 
-  /** @internal postpone lets a device sleep through its timers: its own count on or stand still, what arrives waits. */
+  /** @internal Lets a device sleep through its timers: its own count on or stand still, what arrives waits. */
   postpone(owner: TestClock, ms: number, standsStill: boolean): void {
     const wakesMs = this.#nowMs + ms
     for (const timer of this.#timers) {
@@ -93,7 +93,7 @@ export class TestTime {
     return work
   }
 
-  /** settle lets everything happen that needs no time to pass. */
+  /** Lets everything happen that needs no time to pass. */
   async settle(): Promise<void> {
     for (let turns = 0; turns < TURNS; turns++) await turn()
     if (this.#patienceMs === 0 || this.#busy.size === 0) return
@@ -102,7 +102,7 @@ export class TestTime {
   }
 
   /**
-   * advance moves time on by `ms`, and fires in order what falls due on the way. It rejects with ERR_INVALID_ARGUMENT where
+   * Moves time on by `ms`, and fires in order what falls due on the way. It rejects with ERR_INVALID_ARGUMENT where
    * time is being moved already, with ERR_INVALID_TIME for a negative `ms`, and with what a timer throws.
    */
   async advance(ms: number): Promise<void> {
@@ -117,7 +117,7 @@ export class TestTime {
   }
 
   /**
-   * run moves time on until the promise settles, and settles as it does. It rejects with ERR_TIMEOUT where nothing is left
+   * Moves time on until the promise settles, and settles as it does. It rejects with ERR_TIMEOUT where nothing is left
    * to happen and the promise is still pending.
    */
   async run<T>(promise: Promise<T>): Promise<T> {
@@ -177,7 +177,7 @@ export class TestTime {
 }
 
 /**
- * createTestTime makes a course of time of its own; createTestWorld does so for a whole world.
+ * Makes a course of time of its own; createTestWorld does so for a whole world.
  *
  * @example
  * ```ts
@@ -186,4 +186,6 @@ export class TestTime {
  * const client = await connect({ ...options, now, monotonicNow, schedule })
  * ```
  */
-export const createTestTime = (options: TestTimeOptions = {}): TestTime => new TestTime(options)
+export function createTestTime(options: TestTimeOptions = {}): TestTime {
+  return new TestTime(options)
+}

@@ -73,7 +73,7 @@ export class TestWorld {
     this.serverClock = parts.serverClock
   }
 
-  /** connect makes a client on a device, a clock and a link of its own; rejects as connect does, with ERR_CLOSED after close. */
+  /** Makes a client on a device, a clock and a link of its own; rejects as connect does, with ERR_CLOSED after close. */
   async connect(options: TestClientOptions = {}): Promise<TestClient> {
     const {
       name = `client-${this.#clients.length + 1}`,
@@ -107,17 +107,17 @@ export class TestWorld {
     return { client, clock, link, device }
   }
 
-  /** advance moves time on by `ms`, as TestTime.advance does. */
+  /** Moves time on by `ms`, as TestTime.advance does. */
   advance(ms: number): Promise<void> {
     return this.time.advance(ms)
   }
 
-  /** run moves time on until the promise settles, as TestTime.run does. */
+  /** Moves time on until the promise settles, as TestTime.run does. */
   run<T>(promise: Promise<T>): Promise<T> {
     return this.time.run(promise)
   }
 
-  /** close ends its clients, its gateway and its stores. */
+  /** Ends its clients, its gateway and its stores. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -127,7 +127,7 @@ export class TestWorld {
 }
 
 /**
- * createTestWorld makes a gateway, a network and a course of time in memory, on which an application's tests run the same way
+ * Makes a gateway, a network and a course of time in memory, on which an application's tests run the same way
  * every time: `world.connect()` gives clients, `world.run(promise)` lets time pass. Node only, and not for production: it
  * rejects with ERR_INVALID_ARGUMENT where NODE_ENV says so, and for options that createGateway refuses.
  *
@@ -143,7 +143,7 @@ export class TestWorld {
  * await world.close()
  * ```
  */
-export const createTestWorld = async (options: TestWorldOptions = {}): Promise<TestWorld> => {
+export async function createTestWorld(options: TestWorldOptions = {}): Promise<TestWorld> {
   const { seed = 1, startMs, patienceMs, server: clockOptions, ...gatewayOptions } = optionsOf(options, 'options')
   if ('now' in gatewayOptions) throw badArgument('do not pass now; the world has its own serverClock')
   const random = insecureRandom(seed)

@@ -11,17 +11,17 @@ export const BATCH = 'action_proofs'
 export const MAX_BATCH = 50
 
 /**
- * createBatch signs several actions for one request, 50 at most; the server answers for each, in order. A proof that fails does
+ * Signs several actions for one request, 50 at most; the server answers for each, in order. A proof that fails does
  * not fail the others. It rejects as createProof does.
  *
  * @example
  * const { text } = await createBatch(secret, [first, second], { clock: client.clock })
  */
-export const createBatch = async (
+export async function createBatch(
   secret: SecretKey,
   actions: readonly NewAction[],
   options: ProofOptions = {}
-): Promise<{ text: string }> => {
+): Promise<{ text: string }> {
   if (!Array.isArray(actions) || actions.length === 0 || actions.length > MAX_BATCH) {
     throw badArgument(`actions must be an array of 1 to ${MAX_BATCH}`)
   }

@@ -8,19 +8,19 @@ import { encodeHex } from '../common/hex.ts'
 import { bodyOf, messageOf, type NewAction, type ProofOptions } from './create.ts'
 
 /**
- * createProofNow signs an action at once, with the core's HMAC; throws as proofMessage does. Weaker than createProof: any
+ * Signs an action at once, with the core's HMAC; throws as proofMessage does. Weaker than createProof: any
  * script of the page can read `secretText`.
  *
  * @example
  * const core = await loadCore()
  * addEventListener('pagehide', () => navigator.sendBeacon('/api/score/update', createProofNow(core, secretText, action).text))
  */
-export const createProofNow = (
+export function createProofNow(
   core: Pick<Core, 'hmacSha256'>,
   secretText: string,
   fields: NewAction,
   options: ProofOptions = {}
-): { text: string } => {
+): { text: string } {
   if (typeof optionsOf(core, 'core').hmacSha256 !== 'function') throw badArgument('core must be the result of loadCore')
   if (typeof secretText !== 'string' || secretText === '') throw badArgument('the secret must be a non-empty string')
   const encoder = new TextEncoder()

@@ -35,24 +35,25 @@ export class SecretKey {
   }
 }
 
-/** secretKeyOf checks an argument that has to be a secret, or throws ERR_INVALID_ARGUMENT. */
-export const secretKeyOf = (value: unknown): SecretKey => {
+/** Checks an argument that has to be a secret, or throws ERR_INVALID_ARGUMENT. */
+export function secretKeyOf(value: unknown): SecretKey {
   if (!(value instanceof SecretKey)) throw badArgument('secret must be the result of importSecret')
   return value
 }
 
-/** isKeyId tells whether a text may name a secret. */
-export const isKeyId = (value: unknown): value is string =>
-  typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)
+/** Tells whether a text may name a secret. */
+export function isKeyId(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)
+}
 
 /**
- * importSecret makes a key of a session's secret, the text itself as UTF-8 and not what its digits stand for. `id` names it
+ * Makes a key of a session's secret, the text itself as UTF-8 and not what its digits stand for. `id` names it
  * where the server changes secrets. It rejects with ERR_INVALID_ARGUMENT for an empty text.
  *
  * @example
  * const secret = await importSecret(await fetchActionSecret(client))
  */
-export const importSecret = async (text: string, options: { id?: string } = {}): Promise<SecretKey> => {
+export async function importSecret(text: string, options: { id?: string } = {}): Promise<SecretKey> {
   const { id } = optionsOf(options, 'options')
   if (typeof text !== 'string' || text === '') throw badArgument('the secret must be a non-empty string')
   if (/\p{Cs}/u.test(text)) throw badArgument('the secret has a lone surrogate')
@@ -60,8 +61,8 @@ export const importSecret = async (text: string, options: { id?: string } = {}):
   return new SecretKey(await importMacKey(encoder.encode(text)), id)
 }
 
-/** randomNonce makes 128 random bits in hex. */
-export const randomNonce = (random: FillRandom = fillRandom): string => {
+/** Makes 128 random bits in hex. */
+export function randomNonce(random: FillRandom = fillRandom): string {
   if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
   return encodeHex(random(new Uint8Array(NONCE_BYTES)))
 }
@@ -75,20 +76,21 @@ export type ProofOptions = {
   random?: FillRandom
 }
 
-/** messageOf writes the message of an action, its time and nonce filled in. */
-export const messageOf = (fields: NewAction, options: ProofOptions): string => {
+/** Writes the message of an action, its time and nonce filled in. */
+export function messageOf(fields: NewAction, options: ProofOptions): string {
   const { clock, random } = optionsOf(options, 'options')
   const given = optionsOf(fields, 'fields')
   const { timestamp = Math.floor(clock ? clock.now() : Date.now()), nonce = randomNonce(random) } = given
   return proofMessage({ ...given, timestamp, nonce })
 }
 
-/** bodyOf adds the signature to a message: the bytes to send. */
-export const bodyOf = (message: string, signature: string): string =>
-  `{"${OUTER}":${message.slice(0, -1)},"${SIGNATURE}":"${signature}"}}`
+/** Adds the signature to a message: the bytes to send. */
+export function bodyOf(message: string, signature: string): string {
+  return `{"${OUTER}":${message.slice(0, -1)},"${SIGNATURE}":"${signature}"}}`
+}
 
 /**
- * createProof signs an action. `text` is the body to send, as it is: whoever parses it and writes it again makes other bytes.
+ * Signs an action. `text` is the body to send, as it is: whoever parses it and writes it again makes other bytes.
  * The time in it is checked within 30 s, so make a proof when it is sent and not when it is queued. It rejects as proofMessage
  * throws.
  *
@@ -96,11 +98,11 @@ export const bodyOf = (message: string, signature: string): string =>
  * const { text } = await createProof(secret, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }, { clock: client.clock })
  * await fetch('/api/score/update', { method: 'POST', headers: { 'content-type': 'application/json' }, body: text })
  */
-export const createProof = async (
+export async function createProof(
   secret: SecretKey,
   fields: NewAction,
   options: ProofOptions = {}
-): Promise<{ text: string; proof: ActionProof }> => {
+): Promise<{ text: string; proof: ActionProof }> {
   const key = secretKeyOf(secret)
   const message = messageOf(fields, options)
   const text = bodyOf(message, await key.sign(message))

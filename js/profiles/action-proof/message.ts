@@ -10,17 +10,22 @@ export const MEMBERS = ['action_type', 'timestamp', 'action_data', 'expected_poi
 export const SIGNATURE = 'client_signature'
 export const OUTER = 'action_proof'
 
-/** isActionType tells whether a text may name an action. */
-export const isActionType = (value: unknown): value is string =>
-  typeof value === 'string' && value.length > 0 && value.length <= 128 && !/[\u0000-\u001f\u007f]|\p{Cs}/u.test(value)
+/** Tells whether a text may name an action. */
+export function isActionType(value: unknown): value is string {
+  return (
+    typeof value === 'string' && value.length > 0 && value.length <= 128 && !/[\u0000-\u001f\u007f]|\p{Cs}/u.test(value)
+  )
+}
 
-/** isNonce tells whether a text is a nonce: 8 to 128 of `!` to `~`. */
-export const isNonce = (value: unknown): value is string => typeof value === 'string' && /^[!-~]{8,128}$/.test(value)
+/** Tells whether a text is a nonce: 8 to 128 of `!` to `~`. */
+export function isNonce(value: unknown): value is string {
+  return typeof value === 'string' && /^[!-~]{8,128}$/.test(value)
+}
 
 const TIMESTAMP = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{3})?Z$/
 
-/** timeOfTimestamp reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` of a day that exists; undefined for every other spelling of a time. */
-export const timeOfTimestamp = (value: unknown): number | undefined => {
+/** Reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` of a day that exists; undefined for every other spelling of a time. */
+export function timeOfTimestamp(value: unknown): number | undefined {
   const [text, fraction] = (typeof value === 'string' && TIMESTAMP.exec(value)) || []
   if (text === undefined) return undefined
   const ms = Date.parse(text)
@@ -30,7 +35,7 @@ export const timeOfTimestamp = (value: unknown): number | undefined => {
   return same === (fraction === undefined ? text.replace('Z', '.000Z') : text) ? ms : undefined
 }
 
-const timestampOf = (value: unknown): string => {
+function timestampOf(value: unknown): string {
   if (typeof value === 'string') {
     if (timeOfTimestamp(value) === undefined) throw badArgument('timestamp must be YYYY-MM-DDTHH:MM:SS[.fff]Z')
     return value
@@ -42,13 +47,13 @@ const timestampOf = (value: unknown): string => {
 }
 
 /**
- * proofMessage writes the text that is signed; throws ERR_INVALID_ARGUMENT, naming the field or the path in `actionData`, for
+ * Writes the text that is signed; throws ERR_INVALID_ARGUMENT, naming the field or the path in `actionData`, for
  * what JSON would change or lose on the way.
  *
  * @example
  * proofMessage({ actionType: 'puzzle_complete', timestamp: Date.now(), actionData: { moves: 127 }, expectedPoints: 100, nonce })
  */
-export const proofMessage = (fields: ActionFields): string => {
+export function proofMessage(fields: ActionFields): string {
   const { actionType, timestamp, actionData, expectedPoints, nonce } = optionsOf(fields, 'fields')
   if (!isActionType(actionType)) throw badArgument('actionType must be 1 to 128 characters')
   if (!isNonce(nonce)) throw badArgument('nonce must be 8 to 128 characters from ! to ~')

@@ -41,8 +41,8 @@ export const actionRules: ActionRules = Object.freeze({
   }
 })
 
-/** windowsOf gives the windows an action counts in, each with a name of its own. */
-export const windowsOf = (rules: ActionRules, actionType: string): readonly (ActionWindow & { name: string })[] => {
+/** Gives the windows an action counts in, each with a name of its own. */
+export function windowsOf(rules: ActionRules, actionType: string): readonly (ActionWindow & { name: string })[] {
   const own = Object.hasOwn(rules.perType, actionType) ? (rules.perType[actionType] as readonly ActionWindow[]) : []
   return [
     ...rules.all.map((window) => ({ ...window, name: `all/${window.windowMs}` })),
@@ -50,8 +50,8 @@ export const windowsOf = (rules: ActionRules, actionType: string): readonly (Act
   ]
 }
 
-/** rulesOf checks rules, or throws ERR_INVALID_ARGUMENT. */
-export const rulesOf = (rules: ActionRules): ActionRules => {
+/** Checks rules, or throws ERR_INVALID_ARGUMENT. */
+export function rulesOf(rules: ActionRules): ActionRules {
   const { all, perType } = optionsOf(rules, 'rules')
   const check = (windows: readonly ActionWindow[], name: string): void => {
     for (const { limit, windowMs } of windows) {
@@ -75,14 +75,14 @@ export type ActionLimiter = {
 }
 
 /**
- * createLimiter keeps a client within the rules before the server has to, and within what the server last said
+ * Keeps a client within the rules before the server has to, and within what the server last said
  * (`retry_after`). It decides nothing: the server's count is the one that counts.
  *
  * @example
  * const limiter = createLimiter()
  * if (limiter.waitMs('puzzle_complete') === 0) { limiter.note('puzzle_complete'); limiter.follow((await submitAction(client, fields)).retryAfterMs) }
  */
-export const createLimiter = (options: { rules?: ActionRules; monotonicNow?: () => number } = {}): ActionLimiter => {
+export function createLimiter(options: { rules?: ActionRules; monotonicNow?: () => number } = {}): ActionLimiter {
   const { rules = actionRules, monotonicNow = () => performance.now() } = optionsOf(options, 'options')
   rulesOf(rules)
   const sent = new Map<string, number[]>()

@@ -24,28 +24,29 @@ export type ActionClient = {
   sign(type: string, payload?: BytesLike | string): Promise<{ frame: Bytes; requestId: string }>
 }
 
-const clientOf = (client: ActionClient): ActionClient => {
+function clientOf(client: ActionClient): ActionClient {
   if (typeof client?.request !== 'function' || typeof client.sign !== 'function')
     throw badArgument('client must be a Client')
   return client
 }
 
-const strictText = (client: ActionClient, fields: NewAction): string =>
-  `{"${OUTER}":${messageOf(fields, { clock: client.clock })}}`
+function strictText(client: ActionClient, fields: NewAction): string {
+  return `{"${OUTER}":${messageOf(fields, { clock: client.clock })}}`
+}
 
 /**
- * createActionProof signs an action by the device session and does not send it: `frame` is a request of the exchange, `text`
+ * Signs an action by the device session and does not send it: `frame` is a request of the exchange, `text`
  * its payload. Its time is the server's, as the client knows it. It rejects as proofMessage throws and as client.sign does.
  *
  * @example
  * const { frame, requestId } = await createActionProof(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
  * const answer = await client.open(await carry(frame), { requestId })
  */
-export const createActionProof = async (
+export async function createActionProof(
   client: ActionClient,
   fields: NewAction,
   options: { type?: string } = {}
-): Promise<{ text: string; frame: Bytes; requestId: string }> => {
+): Promise<{ text: string; frame: Bytes; requestId: string }> {
   const { type = ACTION_TYPE } = optionsOf(options, 'options')
   const text = strictText(clientOf(client), fields)
   return { text, ...(await client.sign(type, text)) }
@@ -54,8 +55,8 @@ export const createActionProof = async (
 /** What became of an action that was sent. */
 export type ActionAnswer = { status: string; points?: number; retryAfterMs?: number; [member: string]: unknown }
 
-/** readAnswer reads the body of an answer; a body that is no object is one without members. */
-export const readAnswer = (resultCode: string, payload: Uint8Array): ActionAnswer => {
+/** Reads the body of an answer; a body that is no object is one without members. */
+export function readAnswer(resultCode: string, payload: Uint8Array): ActionAnswer {
   let body: unknown
   try {
     body = JSON.parse(new TextDecoder().decode(payload))
@@ -69,17 +70,17 @@ export const readAnswer = (resultCode: string, payload: Uint8Array): ActionAnswe
 }
 
 /**
- * submitAction sends an action in the strict mode and gives the server's verified answer: `status` is `ok` with `points`, or
+ * Sends an action in the strict mode and gives the server's verified answer: `status` is `ok` with `points`, or
  * `malformed`, `stale`, `replayed`, `implausible`, `rate_limited` with `retryAfterMs`. It rejects as client.request does.
  *
  * @example
  * const { status, points } = await submitAction(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
  */
-export const submitAction = async (
+export async function submitAction(
   client: ActionClient,
   fields: NewAction,
   options: { type?: string; idempotencyKey?: string; signal?: AbortSignal } = {}
-): Promise<ActionAnswer> => {
+): Promise<ActionAnswer> {
   const { type = ACTION_TYPE, ...rest } = optionsOf(options, 'options')
   const { resultCode, payload } = await clientOf(client).request(type, strictText(client, fields), rest)
   return readAnswer(resultCode, payload)
@@ -92,7 +93,7 @@ export const submitAction = async (
  * @example
  * const secret = await fetchSecret(client)
  */
-export const fetchSecret = async (client: ActionClient): Promise<SecretKey> => {
+export async function fetchSecret(client: ActionClient): Promise<SecretKey> {
   const { resultCode, payload } = await clientOf(client).request(SECRET_TYPE)
   if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
   const { secret, key_id: id } = readAnswer(resultCode, payload)

@@ -22,7 +22,7 @@ export type OpenedProof = { action: VerifiedAction; message: Bytes; tag: Bytes }
 
 const encoder = new TextEncoder()
 
-const textOf = (body: BytesLike | string): string | undefined => {
+function textOf(body: BytesLike | string): string | undefined {
   if (typeof body === 'string') return body
   try {
     // A byte order mark is left to the grammar, which refuses it.
@@ -33,17 +33,19 @@ const textOf = (body: BytesLike | string): string | undefined => {
   }
 }
 
-const sliceOf = (text: string, { start, end }: RawValue): string => text.slice(start, end)
+function sliceOf(text: string, { start, end }: RawValue): string {
+  return text.slice(start, end)
+}
 
 /** Cuts the signature and one comma out of the proof. */
-const excise = (text: string, proof: RawValue, { nameStart, end }: RawMember): string => {
+function excise(text: string, proof: RawValue, { nameStart, end }: RawMember): string {
   const before = text.slice(proof.start, nameStart)
   const after = text.slice(end, proof.end)
   const follows = /^\s*,/.exec(after)
   return follows ? before + after.slice(follows[0].length) : before.replace(/,\s*$/, '') + after
 }
 
-const actionOf = (text: string, members: ReadonlyMap<string, RawMember>): VerifiedAction | undefined => {
+function actionOf(text: string, members: ReadonlyMap<string, RawMember>): VerifiedAction | undefined {
   const [actionType, timestamp, actionData, expectedPoints, nonce] = MEMBERS.map((name) =>
     JSON.parse(sliceOf(text, members.get(name) as RawMember))
   )
@@ -62,8 +64,8 @@ const actionOf = (text: string, members: ReadonlyMap<string, RawMember>): Verifi
   }
 }
 
-/** openProof takes one proof of a body apart; undefined where it is malformed: duplicate, unknown or missing members first of all. */
-export const openProof = (text: string, proof: RawValue, mode: VerifyMode): OpenedProof | undefined => {
+/** Takes one proof of a body apart; undefined where it is malformed: duplicate, unknown or missing members first of all. */
+export function openProof(text: string, proof: RawValue, mode: VerifyMode): OpenedProof | undefined {
   const { members } = proof
   if (!members || members.size !== MEMBERS.length + 1 || ![...MEMBERS, SIGNATURE].every((name) => members.has(name))) {
     return undefined
@@ -80,28 +82,29 @@ export const openProof = (text: string, proof: RawValue, mode: VerifyMode): Open
   return { action, message: encoder.encode(message), tag: tag ?? new Uint8Array(0) }
 }
 
-/** openUnsigned takes a proof of the strict mode apart: the five members and no signature, which the exchange request carries. */
-export const openUnsigned = (text: string, { members }: RawValue): OpenedProof | undefined => {
+/** Takes a proof of the strict mode apart: the five members and no signature, which the exchange request carries. */
+export function openUnsigned(text: string, { members }: RawValue): OpenedProof | undefined {
   if (!members || members.size !== MEMBERS.length || !MEMBERS.every((name) => members.has(name))) return undefined
   const action = actionOf(text, members)
   return action && { action, message: new Uint8Array(0), tag: new Uint8Array(0) }
 }
 
-/** isFresh tells whether a proof's age is `-skew` or more and less than `maxAge`. */
-export const isFresh = (timestampMs: number, nowMs: number, maxAgeMs: number, skewMs: number): boolean => {
+/** Tells whether a proof's age is `-skew` or more and less than `maxAge`. */
+export function isFresh(timestampMs: number, nowMs: number, maxAgeMs: number, skewMs: number): boolean {
   const ageMs = nowMs - timestampMs
   return ageMs >= -skewMs && ageMs < maxAgeMs
 }
 
-/** isSigned tells whether one of the secrets made the signature. */
-export const isSigned = async ({ message, tag }: OpenedProof, secret: SecretKey): Promise<boolean> =>
-  tag.length === 32 && (await secret.isTag(message, tag as Bytes))
+/** Tells whether one of the secrets made the signature. */
+export async function isSigned({ message, tag }: OpenedProof, secret: SecretKey): Promise<boolean> {
+  return tag.length === 32 && (await secret.isTag(message, tag as Bytes))
+}
 
-/** scanBody finds the members of a body; undefined where it is no JSON object. */
-export const scanBody = (
+/** Finds the members of a body; undefined where it is no JSON object. */
+export function scanBody(
   rawBody: BytesLike | string,
   levels: number
-): { text: string; members: ReadonlyMap<string, RawMember> } | undefined => {
+): { text: string; members: ReadonlyMap<string, RawMember> } | undefined {
   const text = textOf(rawBody)
   if (text === undefined) return undefined
   try {
@@ -126,14 +129,14 @@ export type VerifyOptions = {
 }
 
 /**
- * verifyProof checks the body of a request: form, age, signature (in constant time), in this order. It gives what the verified
+ * Checks the body of a request: form, age, signature (in constant time), in this order. It gives what the verified
  * bytes say, or the first reason against them. That the nonce is new, that the action is possible and what it is worth is for
  * the server: `countersign/action-proof/server` does it.
  *
  * @example
  * const verdict = await verifyProof(rawBody, { secret, nowMs: Date.now() })
  */
-export const verifyProof = async (rawBody: BytesLike | string, options: VerifyOptions): Promise<ProofVerdict> => {
+export async function verifyProof(rawBody: BytesLike | string, options: VerifyOptions): Promise<ProofVerdict> {
   const { secret, nowMs, maxAgeMs = MAX_AGE_MS, skewMs = SKEW_MS, mode = 'slices' } = optionsOf(options, 'options')
   const key = secretKeyOf(secret)
   timeOf(nowMs, 'nowMs')

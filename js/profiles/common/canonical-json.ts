@@ -13,25 +13,28 @@ export type JsonObject = { [name: string]: Json }
 export const MAX_DEPTH = 64
 
 const { isArray } = Array
-const hasLoneSurrogate = (text: string): boolean => /\p{Cs}/u.test(text)
+function hasLoneSurrogate(text: string): boolean {
+  return /\p{Cs}/u.test(text)
+}
 
-/** isJsonObject tells objects from arrays and null. */
-export const isJsonObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !isArray(value)
+/** Tells objects from arrays and null. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isArray(value)
+}
 
-const stepOf = (holder: unknown, key: string): string => {
+function stepOf(holder: unknown, key: string): string {
   if (isArray(holder)) return `[${key}]`
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
 // A raw JSON text (JSON.rawJSON, in newer engines) would come back as a number of another value.
-const isRaw = (value: object): boolean => {
+function isRaw(value: object): boolean {
   const test: unknown = Reflect.get(JSON, 'isRawJSON')
   return typeof test === 'function' && test(value) === true
 }
 
 /** Why an entry is not JSON that comes back as it went; undefined where it is. */
-const problemOf = (entry: unknown): string | undefined => {
+function problemOf(entry: unknown): string | undefined {
   if (typeof entry === 'bigint') return 'is a BigInt; write it as a number or a text'
   if (typeof entry === 'number' && !Number.isFinite(entry)) return 'is NaN or infinite'
   if (typeof entry === 'string' && hasLoneSurrogate(entry)) return 'has a lone surrogate'
@@ -39,7 +42,7 @@ const problemOf = (entry: unknown): string | undefined => {
 }
 
 /** A replacer for JSON.stringify that sees each entry once, with the path to it, and throws at what is refused. */
-const createWatch = (name: string) => {
+function createWatch(name: string) {
   const trail: { holder: unknown; path: string }[] = []
   return function watch(this: unknown, key: string, given: unknown): unknown {
     while (trail.length > 0 && trail.at(-1)?.holder !== this) trail.pop()
@@ -58,10 +61,10 @@ const createWatch = (name: string) => {
 }
 
 /**
- * cleanJson gives a fresh copy of a value as JSON has it; throws ERR_INVALID_ARGUMENT, naming the path, for `__proto__`,
+ * Gives a fresh copy of a value as JSON has it; throws ERR_INVALID_ARGUMENT, naming the path, for `__proto__`,
  * BigInt, NaN, infinities, lone surrogates, cycles, nesting beyond 64 levels and what cannot be read.
  */
-export const cleanJson = (value: unknown, name: string): Json => {
+export function cleanJson(value: unknown, name: string): Json {
   let text: string | undefined
   try {
     text = JSON.stringify(value, createWatch(name))
@@ -72,8 +75,8 @@ export const cleanJson = (value: unknown, name: string): Json => {
   return JSON.parse(text)
 }
 
-/** writeCanonical writes a clean value as RFC 8785 says: names sorted by UTF-16 unit, numbers and texts as ECMAScript has them. */
-export const writeCanonical = (value: Json): string => {
+/** Writes a clean value as RFC 8785 says: names sorted by UTF-16 unit, numbers and texts as ECMAScript has them. */
+export function writeCanonical(value: Json): string {
   if (isArray(value)) return `[${value.map(writeCanonical).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   const members = Object.keys(value)
@@ -83,11 +86,13 @@ export const writeCanonical = (value: Json): string => {
 }
 
 /**
- * canonicalJson writes a value as canonical JSON (RFC 8785); throws as it would for an event.
+ * Writes a value as canonical JSON (RFC 8785); throws as it would for an event.
  *
  * @example
  * ```ts
  * canonicalJson({ b: 1e21, a: [] }) // '{"a":[],"b":1e+21}'
  * ```
  */
-export const canonicalJson = (value: unknown): string => writeCanonical(cleanJson(value, 'value'))
+export function canonicalJson(value: unknown): string {
+  return writeCanonical(cleanJson(value, 'value'))
+}

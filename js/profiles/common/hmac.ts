@@ -15,7 +15,7 @@ const subtleVerify = subtle?.verify.bind(subtle)
 const HMAC = { name: 'HMAC', hash: 'SHA-256' }
 const USES: KeyUsage[] = ['sign', 'verify']
 
-const needCrypto = (): void => {
+function needCrypto(): void {
   if (!subtle) throw new CountersignError('ERR_NO_CRYPTO')
 }
 
@@ -27,24 +27,24 @@ export class MacKey {
     this.#key = key
   }
 
-  /** tag makes the 32-byte tag of a message. */
+  /** Makes the 32-byte tag of a message. */
   async tag(message: Bytes): Promise<Bytes> {
     return new Uint8Array(await subtleSign('HMAC', this.#key, message))
   }
 
-  /** cryptoKey gives the platform's key, for a store that keeps it as it is; the one place where it leaves this object. */
+  /** Gives the platform's key, for a store that keeps it as it is; the one place where it leaves this object. */
   cryptoKey(): CryptoKey {
     return this.#key
   }
 
-  /** isTag compares in constant time, which is the platform's; a tag that is not exactly 32 bytes is none. */
+  /** Compares in constant time, which is the platform's; a tag that is not exactly 32 bytes is none. */
   isTag(message: Bytes, tag: Bytes): Promise<boolean> {
     return subtleVerify('HMAC', this.#key, tag, message)
   }
 }
 
-/** macKeyOf takes a key that a store gave back; undefined for anything but an HMAC-SHA256 key that cannot be exported. */
-export const macKeyOf = (value: unknown): MacKey | undefined => {
+/** Takes a key that a store gave back; undefined for anything but an HMAC-SHA256 key that cannot be exported. */
+export function macKeyOf(value: unknown): MacKey | undefined {
   if (Object.prototype.toString.call(value) !== '[object CryptoKey]') return undefined
   const key = value as CryptoKey
   const { name, hash } = key.algorithm as HmacKeyAlgorithm
@@ -52,17 +52,17 @@ export const macKeyOf = (value: unknown): MacKey | undefined => {
   return isMacKey && !key.extractable && USES.every((use) => key.usages.includes(use)) ? new MacKey(key) : undefined
 }
 
-/** importMacKey makes a key of the bytes as they are; rejects with ERR_NO_CRYPTO where there is no WebCrypto. */
-export const importMacKey = async (bytes: Bytes): Promise<MacKey> => {
+/** Makes a key of the bytes as they are; rejects with ERR_NO_CRYPTO where there is no WebCrypto. */
+export async function importMacKey(bytes: Bytes): Promise<MacKey> {
   needCrypto()
   return new MacKey(await importKey('raw', bytes, HMAC, false, USES))
 }
 
 /**
- * deriveMacKey derives a 32-byte key by HKDF-SHA256 with an empty salt, so that one secret serves several purposes that
+ * Derives a 32-byte key by HKDF-SHA256 with an empty salt, so that one secret serves several purposes that
  * say nothing about each other; rejects with ERR_NO_CRYPTO where there is no WebCrypto.
  */
-export const deriveMacKey = async (secret: Bytes, info: Bytes): Promise<MacKey> => {
+export async function deriveMacKey(secret: Bytes, info: Bytes): Promise<MacKey> {
   needCrypto()
   const base = await importKey('raw', secret, 'HKDF', false, ['deriveKey'])
   const how = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info }

@@ -13,7 +13,9 @@ export type RawMember = RawValue & {
   nameStart: number
 }
 
-const bad = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
+function bad(detail: string): CountersignError {
+  return new CountersignError('ERR_BAD_JSON', { detail })
+}
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
@@ -54,7 +56,7 @@ class Scanner {
     return true
   }
 
-  /** string takes a string and gives what it says. */
+  /** Takes a string and gives what it says. */
   string(): string {
     if (this.peek() !== '"') throw bad('a string')
     const start = this.#at++
@@ -69,7 +71,7 @@ class Scanner {
     return value
   }
 
-  /** scalar takes anything but an array or an object. */
+  /** Takes anything but an array or an object. */
   scalar(): void {
     if (this.peek() === '"') {
       this.string()
@@ -84,7 +86,7 @@ class Scanner {
   }
 }
 
-const parse = (text: string): string => {
+function parse(text: string): string {
   try {
     return JSON.parse(text)
   } catch {
@@ -93,10 +95,10 @@ const parse = (text: string): string => {
 }
 
 /**
- * scanJson finds the members and items of the outermost `levels` objects and arrays of a text that is one JSON value and nothing else; throws
+ * Finds the members and items of the outermost `levels` objects and arrays of a text that is one JSON value and nothing else; throws
  * ERR_BAD_JSON.
  */
-export const scanJson = (text: string, levels: number): RawValue => {
+export function scanJson(text: string, levels: number): RawValue {
   const scanner = new Scanner(text)
   const open: Open[] = []
   let done: RawValue | undefined

@@ -23,18 +23,20 @@ export type ReadFields = { numbers: [number, number, number, number, number]; pa
 
 const encoder = new TextEncoder()
 
-const payloadOf = (given: KnockFields['payload']): Bytes => {
+function payloadOf(given: KnockFields['payload']): Bytes {
   if (given === undefined) return new Uint8Array(0)
   if (typeof given !== 'string') return copyOf(given, 'payload')
   if (/\p{Cs}/u.test(given)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
   return encoder.encode(given)
 }
 
-/** readVersion checks a packet's version. */
-export const readVersion = (given: unknown): KnockVersion => integerOf(given, 1, 4, 'version') as KnockVersion
+/** Checks a packet's version. */
+export function readVersion(given: unknown): KnockVersion {
+  return integerOf(given, 1, 4, 'version') as KnockVersion
+}
 
-/** readFields checks fields, each read once; throws ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_PAYLOAD_TOO_LARGE. */
-export const readFields = (fields: KnockFields): ReadFields => {
+/** Checks fields, each read once; throws ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_PAYLOAD_TOO_LARGE. */
+export function readFields(fields: KnockFields): ReadFields {
   const { version = 1, timestamp, userId, actionId, challenge, payload } = optionsOf(fields, 'fields')
   const read = readVersion(version)
   const bytes = payloadOf(payload)
@@ -74,20 +76,20 @@ export class KnockCore {
     return this.#w.check((this.#call[name] as Call)(...numbers))
   }
 
-  /** digest gives what the tag is a MAC of. */
+  /** Gives what the tag is a MAC of. */
   digest({ numbers, payload }: ReadFields): Bytes {
     const size = this.#w.begin().put(payload)
     return this.#w.out(this.#run('knock_digest', ...numbers, size))
   }
 
-  /** packet puts a packet together: 245 bytes, or the body of a hybrid version. */
+  /** Puts a packet together: 245 bytes, or the body of a hybrid version. */
   packet({ numbers, payload }: ReadFields, tag: Bytes): Bytes {
     this.#w.begin().put(tag)
     const size = this.#w.put(payload)
     return this.#w.out(this.#run('knock_packet', ...numbers, size))
   }
 
-  /** read takes a decrypted packet apart; version 0 asks for whichever it is. */
+  /** Takes a decrypted packet apart; version 0 asks for whichever it is. */
   read(version: KnockVersion | 0, packet: BytesLike): ReadPacket {
     const w = this.#w
     const bytes = bytesOf(packet, 'packet')
@@ -105,13 +107,13 @@ export class KnockCore {
     return { knock, tag: w.bytesAt(7), digest }
   }
 
-  /** header gives the front of a hybrid datagram, the additional data of its encryption. */
+  /** Gives the front of a hybrid datagram, the additional data of its encryption. */
   header(version: KnockVersion, nonce: Bytes, ciphertextSize: number): Bytes {
     this.#w.begin().put(nonce)
     return this.#w.out(this.#run('knock_header', version, ciphertextSize))
   }
 
-  /** datagram takes a hybrid datagram apart. */
+  /** Takes a hybrid datagram apart. */
   datagram(datagram: Bytes): ReadDatagram {
     const w = this.#w
     if (datagram.length > MAX_PACKET) throw new CountersignError('ERR_TRAILING_BYTES')
@@ -125,14 +127,14 @@ export class KnockCore {
     }
   }
 
-  /** reply takes a reply's payload apart. */
+  /** Takes a reply's payload apart. */
   reply(payload: Bytes): { status: number; action: number; flags: number; text: Bytes } {
     const w = this.#w
     this.#run('knock_reply', w.begin().put(payload))
     return { status: w.number(0), action: w.number(1), flags: w.number(2), text: w.bytesAt(3) }
   }
 
-  /** publicKeySize gives the bytes of a block under a key (SubjectPublicKeyInfo); throws ERR_BAD_RSA_KEY. */
+  /** Gives the bytes of a block under a key (SubjectPublicKeyInfo); throws ERR_BAD_RSA_KEY. */
   publicKeySize(der: Bytes): number {
     return this.#run('rsa_public', this.#w.begin().put(derOf(der)))
   }
@@ -142,7 +144,7 @@ export class KnockCore {
     return this.#w.large(MAX_DER, true, () => this.#run('rsa_private', this.#w.put(derOf(der))))
   }
 
-  /** encrypt gives the block of a message under padding without a zero; throws ERR_BAD_RSA_KEY. */
+  /** Gives the block of a message under padding without a zero; throws ERR_BAD_RSA_KEY. */
   encrypt(der: Bytes, message: Bytes, padding: Bytes): Bytes {
     const w = this.#w
     return w.large(MAX_DER + MAX_PACKET, true, () => {
@@ -153,7 +155,7 @@ export class KnockCore {
   }
 
   /**
-   * decrypt gives the last `size` bytes of a decrypted block, and whether they were a message of that size. Use both in the
+   * Gives the last `size` bytes of a decrypted block, and whether they were a message of that size. Use both in the
    * same way whatever it says: that is what keeps an attacker from asking.
    */
   decrypt(der: Bytes, ciphertext: Bytes, size: number): { isGood: boolean; message: Bytes } {
@@ -168,20 +170,21 @@ export class KnockCore {
   }
 }
 
-const derOf = (der: Bytes): Bytes => {
+function derOf(der: Bytes): Bytes {
   if (der.length > MAX_DER) throw new CountersignError('ERR_BAD_RSA_KEY')
   return der
 }
 
 /**
- * loadKnockCore loads the profile's WebAssembly, once; a source is needed where the file does not lie beside the script. It
+ * Loads the profile's WebAssembly, once; a source is needed where the file does not lie beside the script. It
  * rejects as loadCore does. The functions of this profile call it themselves.
  */
-export const loadKnockCore = async (source?: WasmSource | Promise<WasmSource>): Promise<KnockCore> =>
-  new KnockCore(await loadWasm(knockSource, source))
+export async function loadKnockCore(source?: WasmSource | Promise<WasmSource>): Promise<KnockCore> {
+  return new KnockCore(await loadWasm(knockSource, source))
+}
 
 /** nonceOf checks bytes of a fixed size that a caller's random gave. */
-export const randomBytesOf = (given: unknown, size: number): Bytes => {
+export function randomBytesOf(given: unknown, size: number): Bytes {
   try {
     return copyOf(sizedBytesOf(given, size, 'random'), 'random')
   } catch (cause) {

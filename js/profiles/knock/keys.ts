@@ -30,9 +30,11 @@ export class KnockKey {
   }
 }
 
-const badKey = (detail: string): CountersignError => new CountersignError('ERR_BAD_KNOCK_KEY', { detail })
+function badKey(detail: string): CountersignError {
+  return new CountersignError('ERR_BAD_KNOCK_KEY', { detail })
+}
 
-const hexKey = (file: Bytes): Bytes => {
+function hexKey(file: Bytes): Bytes {
   if (file.length >= MAX_FILE) throw badKey(`the file has ${file.length} bytes`)
   const digits = String.fromCharCode(...file).replace(/[ \t\r\n\v\f]/g, '')
   if (!/^[0-9a-fA-F]{64}$/.test(digits)) throw badKey('neither 32 bytes nor 64 hex digits')
@@ -40,27 +42,27 @@ const hexKey = (file: Bytes): Bytes => {
 }
 
 /**
- * importKnockKey reads a key file as the daemon does: exactly 32 bytes are the key itself; anything else is 64 hex digits,
+ * Reads a key file as the daemon does: exactly 32 bytes are the key itself; anything else is 64 hex digits,
  * white space ignored, in under 128 bytes. It rejects with ERR_BAD_KNOCK_KEY for other files and for a key of zeros.
  *
  * @example
  * const key = await importKnockKey(await readFile('user.hmac'))
  */
-export const importKnockKey = async (fileBytes: BytesLike): Promise<KnockKey> => {
+export async function importKnockKey(fileBytes: BytesLike): Promise<KnockKey> {
   const file = copyOf(fileBytes, 'fileBytes')
   const raw = file.length === KEY_BYTES ? file : hexKey(file)
   if (raw.every((byte) => byte === 0)) throw badKey('the key is all zero')
   return new KnockKey(await importMacKey(raw))
 }
 
-/** knockKeyOf checks an argument that has to be a key, or throws ERR_INVALID_ARGUMENT. */
-export const knockKeyOf = (value: unknown): KnockKey => {
+/** Checks an argument that has to be a key, or throws ERR_INVALID_ARGUMENT. */
+export function knockKeyOf(value: unknown): KnockKey {
   if (!(value instanceof KnockKey)) throw badArgument('key must be the result of importKnockKey')
   return value
 }
 
-/** derOfPem reads one PEM block (RFC 7468) of that label; throws ERR_BAD_RSA_KEY for anything else. */
-export const derOfPem = (pem: unknown, label: 'PUBLIC KEY' | 'PRIVATE KEY'): Bytes => {
+/** Reads one PEM block (RFC 7468) of that label; throws ERR_BAD_RSA_KEY for anything else. */
+export function derOfPem(pem: unknown, label: 'PUBLIC KEY' | 'PRIVATE KEY'): Bytes {
   if (typeof pem !== 'string') throw badArgument(`the ${label.toLowerCase()} must be a PEM text`)
   const found = new RegExp(
     `^\\s*-----BEGIN ${label}-----\\r?\\n([A-Za-z0-9+/=\\r\\n]+)-----END ${label}-----\\s*$`

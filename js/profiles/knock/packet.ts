@@ -11,26 +11,27 @@ import type { KnockFields, KnockReason, KnockVerdict, KnockVersion } from './typ
 /** The daemon's window, either way, in seconds; inclusive. */
 export const WINDOW_SECONDS = 300
 
-/** buildPacket makes the packet of fields that were read. */
-export const buildPacket = async (core: KnockCore, fields: ReadFields, key: KnockKey): Promise<Bytes> =>
-  core.packet(fields, await key.tag(core.digest(fields)))
+/** Makes the packet of fields that were read. */
+export async function buildPacket(core: KnockCore, fields: ReadFields, key: KnockKey): Promise<Bytes> {
+  return core.packet(fields, await key.tag(core.digest(fields)))
+}
 
 /**
- * knockPacket makes the packet that sealKnock encrypts: 245 bytes in versions 1 and 2, the body in 3 and 4. It rejects with
+ * Makes the packet that sealKnock encrypts: 245 bytes in versions 1 and 2, the body in 3 and 4. It rejects with
  * ERR_INVALID_ARGUMENT for a field out of range and ERR_PAYLOAD_TOO_LARGE for a payload that the daemon's own client would cut.
  */
-export const knockPacket = async (fields: KnockFields, key: KnockKey): Promise<Bytes> => {
+export async function knockPacket(fields: KnockFields, key: KnockKey): Promise<Bytes> {
   const read = readFields(fields)
   return buildPacket(await loadKnockCore(), read, knockKeyOf(key))
 }
 
-const reasonOf = (error: unknown): KnockReason => {
+function reasonOf(error: unknown): KnockReason {
   if (!isCountersignError(error) || error.category !== 'malformed') throw error
   return error.code === 'ERR_BAD_LENGTH' ? 'payload_len' : 'malformed'
 }
 
-/** takeApart reads a packet, or gives the reason why it is none. */
-export const takeApart = (core: KnockCore, version: KnockVersion | 0, packet: BytesLike): ReadPacket | KnockReason => {
+/** Reads a packet, or gives the reason why it is none. */
+export function takeApart(core: KnockCore, version: KnockVersion | 0, packet: BytesLike): ReadPacket | KnockReason {
   try {
     return core.read(version, packet)
   } catch (error) {
@@ -38,9 +39,10 @@ export const takeApart = (core: KnockCore, version: KnockVersion | 0, packet: By
   }
 }
 
-/** isTimely tells whether a time lies in the window, both ends included. */
-export const isTimely = (timestamp: number, nowSeconds: number, windowSeconds: number): boolean =>
-  Math.abs(timestamp - nowSeconds) <= windowSeconds
+/** Tells whether a time lies in the window, both ends included. */
+export function isTimely(timestamp: number, nowSeconds: number, windowSeconds: number): boolean {
+  return Math.abs(timestamp - nowSeconds) <= windowSeconds
+}
 
 export type VerifyKnockOptions = {
   /** Unix seconds. */
@@ -52,17 +54,17 @@ export type VerifyKnockOptions = {
 }
 
 /**
- * verifyKnock checks a decrypted packet: its form, its tag (in constant time), then its time. It gives the knock, or the
+ * Checks a decrypted packet: its form, its tag (in constant time), then its time. It gives the knock, or the
  * first reason against it. That it is new, and that its user may do this, is for the caller: createKnockListener does both.
  *
  * @example
  * const verdict = await verifyKnock(packet, key, { nowSeconds: Math.floor(Date.now() / 1000) })
  */
-export const verifyKnock = async (
+export async function verifyKnock(
   decryptedPacket: BytesLike,
   key: KnockKey,
   options: VerifyKnockOptions
-): Promise<KnockVerdict> => {
+): Promise<KnockVerdict> {
   const { nowSeconds, windowSeconds = WINDOW_SECONDS, version } = optionsOf(options, 'options')
   const now = integerOf(nowSeconds, 0, Number.MAX_SAFE_INTEGER, 'nowSeconds')
   const window = integerOf(windowSeconds, 0, 2 ** 32 - 1, 'windowSeconds')

@@ -20,11 +20,13 @@ export type RelayClient = {
 /** The message type of the relay, unless the gateway names another. */
 export const RELAY_TYPE = 'knock.relay'
 
-/** knockTime gives the server's time in Unix seconds, as a client of the exchange knows it. */
-export const knockTime = (client: Pick<RelayClient, 'clock'>): number => Math.floor(client.clock.now() / 1000)
+/** Gives the server's time in Unix seconds, as a client of the exchange knows it. */
+export function knockTime(client: Pick<RelayClient, 'clock'>): number {
+  return Math.floor(client.clock.now() / 1000)
+}
 
-/** randomChallenge gives 32 random bits; of 77,000 of one user two are likely to be the same. */
-export const randomChallenge = (): number => {
+/** Gives 32 random bits; of 77,000 of one user two are likely to be the same. */
+export function randomChallenge(): number {
   if (!hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
   return new DataView(fillRandom(new Uint8Array(4)).buffer).getUint32(0)
 }
@@ -39,10 +41,10 @@ export type Relayed = { reply: Bytes | null }
  * @example
  * const { reply } = await relayKnock(client, { target: 'front-door', datagram: await sealKnock(fields, key, pem) })
  */
-export const relayKnock = async (
+export async function relayKnock(
   client: RelayClient,
   options: { target: string; datagram: BytesLike; replyWithinMs?: number; type?: string; signal?: AbortSignal }
-): Promise<Relayed> => {
+): Promise<Relayed> {
   const { target, datagram, replyWithinMs = 0, type = RELAY_TYPE, signal } = optionsOf(options, 'options')
   const name = new TextEncoder().encode(textOf(target, 'target'))
   const waitMs = integerOf(replyWithinMs, 0, 10_000, 'replyWithinMs')

@@ -25,20 +25,24 @@ export type ExpectedReply = {
 
 const TRUNCATED = 1
 
-const wrong = (detail: string): CountersignError => new CountersignError('ERR_WRONG_REQUEST_ID', { detail })
+function wrong(detail: string): CountersignError {
+  return new CountersignError('ERR_WRONG_REQUEST_ID', { detail })
+}
 
-const readText = (bytes: Bytes): string => new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+function readText(bytes: Bytes): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+}
 
 /**
- * openKnockReply checks a decrypted reply and reads it. In order: form, tag (ERR_BAD_SIGNATURE), user, challenge and action
+ * Checks a decrypted reply and reads it. In order: form, tag (ERR_BAD_SIGNATURE), user, challenge and action
  * (ERR_WRONG_REQUEST_ID), time (ERR_STALE). Its text is what the daemon wrote, bytes that are not UTF-8 replaced; show it as
  * text, never as markup.
  */
-export const openKnockReply = async (
+export async function openKnockReply(
   decryptedPacket: BytesLike,
   key: KnockKey,
   expected: ExpectedReply
-): Promise<KnockReply> => {
+): Promise<KnockReply> {
   const given = optionsOf(expected, 'expected')
   const { userId, actionId, challenge, windowSeconds = WINDOW_SECONDS, version } = given
   const { nowSeconds = Math.floor(Date.now() / 1000) } = given
@@ -61,19 +65,19 @@ export const openKnockReply = async (
 }
 
 /**
- * openKnockReplyDatagram decrypts a reply with the user's own RSA key (PKCS#8 PEM), then checks it as openKnockReply does. It
+ * Decrypts a reply with the user's own RSA key (PKCS#8 PEM), then checks it as openKnockReply does. It
  * rejects with ERR_BAD_SIGNATURE where it is not encrypted to that key, and with ERR_BAD_RSA_KEY.
  *
  * @example
  * const { reply } = await relayKnock(client, { target: 'front-door', datagram, replyWithinMs: 2000 })
  * if (reply) console.log((await openKnockReplyDatagram(reply, privateKeyPem, key, fields)).text)
  */
-export const openKnockReplyDatagram = async (
+export async function openKnockReplyDatagram(
   datagram: BytesLike,
   userPrivateKeyPem: string,
   key: KnockKey,
   expected: ExpectedReply
-): Promise<KnockReply> => {
+): Promise<KnockReply> {
   const der = derOfPem(userPrivateKeyPem, 'PRIVATE KEY')
   const { isGood, packet, version } = await openDatagram(await loadKnockCore(), copyOf(datagram, 'datagram'), der)
   if (!isGood) throw new CountersignError('ERR_BAD_SIGNATURE', { detail: 'the reply is not encrypted to this key' })

@@ -25,8 +25,8 @@ const platformRandom: RandomBytes = (size) => {
   return fillRandom(new Uint8Array(size))
 }
 
-/** paddingOf makes random bytes without a zero: zeros are drawn again. */
-const paddingOf = (random: RandomBytes, size: number): Bytes => {
+/** Makes random bytes without a zero: zeros are drawn again. */
+function paddingOf(random: RandomBytes, size: number): Bytes {
   const padding = randomBytesOf(random(size), size)
   for (let at = 0; at < size; at++) {
     // A generator that gives nothing but zeros must not hang a page.
@@ -38,18 +38,18 @@ const paddingOf = (random: RandomBytes, size: number): Bytes => {
   return padding
 }
 
-const encryptRsa = (core: KnockCore, der: Bytes, message: Bytes, random: RandomBytes): Bytes => {
+function encryptRsa(core: KnockCore, der: Bytes, message: Bytes, random: RandomBytes): Bytes {
   const size = core.publicKeySize(der)
   return core.encrypt(der, message, paddingOf(random, size - MARKS - message.length))
 }
 
-const sealHybrid = async (
+async function sealHybrid(
   core: KnockCore,
   version: KnockVersion,
   body: Bytes,
   der: Bytes,
   random: RandomBytes
-): Promise<Bytes> => {
+): Promise<Bytes> {
   // The hybrid versions say nothing of other sizes, and the daemon takes none.
   if (core.publicKeySize(der) !== HYBRID_BLOCK) {
     throw new CountersignError('ERR_BAD_RSA_KEY', { detail: 'versions 3 and 4 need 2048 bits' })
@@ -63,7 +63,7 @@ const sealHybrid = async (
   return joined(header, wrapped, sealed)
 }
 
-const joined = (...parts: Bytes[]): Bytes => {
+function joined(...parts: Bytes[]): Bytes {
   const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
   let at = 0
   for (const part of parts) {
@@ -73,18 +73,21 @@ const joined = (...parts: Bytes[]): Bytes => {
   return bytes
 }
 
-/** sealPacket encrypts a packet for whoever has the private key. */
-export const sealPacket = (
+/** Encrypts a packet for whoever has the private key. */
+export function sealPacket(
   core: KnockCore,
   version: KnockVersion,
   packet: Bytes,
   der: Bytes,
   random: RandomBytes = platformRandom
-): Promise<Bytes> =>
-  version >= 3 ? sealHybrid(core, version, packet, der, random) : Promise.resolve(encryptRsa(core, der, packet, random))
+): Promise<Bytes> {
+  return version >= 3
+    ? sealHybrid(core, version, packet, der, random)
+    : Promise.resolve(encryptRsa(core, der, packet, random))
+}
 
 /**
- * sealKnock makes the datagram of a knock for the daemon that has the private key of `serverPublicKeyPem` (RSA, 2048 to 4096
+ * Makes the datagram of a knock for the daemon that has the private key of `serverPublicKeyPem` (RSA, 2048 to 4096
  * bits; 2048 in versions 3 and 4). `random` replaces all randomness, for tests. It rejects as knockPacket does, and with
  * ERR_BAD_RSA_KEY.
  *
@@ -92,12 +95,12 @@ export const sealPacket = (
  * const fields = { timestamp: knockTime(client), userId: 7, actionId: 1, challenge: randomChallenge(), payload: '203.0.113.9' }
  * const datagram = await sealKnock(fields, key, serverPublicKeyPem)
  */
-export const sealKnock = async (
+export async function sealKnock(
   fields: KnockFields,
   key: KnockKey,
   serverPublicKeyPem: string,
   options: { random?: RandomBytes } = {}
-): Promise<Bytes> => {
+): Promise<Bytes> {
   const read = readFields(fields)
   const mac = knockKeyOf(key)
   const der = derOfPem(serverPublicKeyPem, 'PUBLIC KEY')
@@ -111,10 +114,10 @@ export const sealKnock = async (
 export type OpenedDatagram = { isGood: boolean; version: KnockVersion | 0; packet: Bytes }
 
 /**
- * openDatagram decrypts a datagram. What a wrong block gives is not looked at apart: everything after it is done all the same
+ * Decrypts a datagram. What a wrong block gives is not looked at apart: everything after it is done all the same
  * with bytes that are nobody's packet. Throws a malformed error for a datagram that no sender makes.
  */
-export const openDatagram = async (core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<OpenedDatagram> => {
+export async function openDatagram(core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<OpenedDatagram> {
   if (datagram.length === core.privateKeySize(privateKey)) {
     const { isGood, message } = core.decrypt(privateKey, datagram, PACKET)
     return { isGood, version: 0, packet: message }

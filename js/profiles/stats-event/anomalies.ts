@@ -22,11 +22,12 @@ const rows: readonly Row[] = [
   { reason: 'session_too_long', of: 'duration', is: 'above', bound: ({ longestSessionMs }) => longestSessionMs }
 ]
 
-const memberOf = (value: unknown, name: string): unknown =>
-  value === null || value === undefined ? undefined : (value as { [name: string]: unknown })[name]
+function memberOf(value: unknown, name: string): unknown {
+  return value === null || value === undefined ? undefined : (value as { [name: string]: unknown })[name]
+}
 
 /**
- * detectAnomalies lists what is implausible about one event at a time, in the order of StatsCode. It compares as JavaScript
+ * Lists what is implausible about one event at a time, in the order of StatsCode. It compares as JavaScript
  * does, texts and all, and looks at no signature: in compatible mode nobody has signed `data.duration_ms`.
  *
  * @example
@@ -34,7 +35,7 @@ const memberOf = (value: unknown, name: string): unknown =>
  * detectAnomalies(event, Date.now()) // ['session_too_short']
  * ```
  */
-export const detectAnomalies = (event: object, nowMs: number, limits: StatsLimits = statsLimits): Anomaly[] => {
+export function detectAnomalies(event: object, nowMs: number, limits: StatsLimits = statsLimits): Anomaly[] {
   const timestamp = memberOf(event, 'timestamp')
   const duration = memberOf(event, 'type') === 'session' ? memberOf(memberOf(event, 'data'), 'duration_ms') : undefined
   return rows

@@ -39,7 +39,7 @@ export class DeviceKey {
   }
 
   /**
-   * stored gives what a store of structured clones (IndexedDB) keeps instead of the text: the platform's keys, which no script
+   * Gives what a store of structured clones (IndexedDB) keeps instead of the text: the platform's keys, which no script
    * can read. deviceKeyOfStored takes it back.
    */
   stored(): StoredDeviceKey {
@@ -62,16 +62,19 @@ export class DeviceKey {
 }
 
 // A key file is read as Node reads one: what is not UTF-8 becomes U+FFFD, and a byte order mark is left to trim().
-const textOf = (given: unknown): string =>
-  typeof given === 'string' ? given : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
+function textOf(given: unknown): string {
+  return typeof given === 'string'
+    ? given
+    : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
+}
 
-const keyOf = async (compatible: MacKey, strict: MacKey | undefined): Promise<DeviceKey> => {
+async function keyOf(compatible: MacKey, strict: MacKey | undefined): Promise<DeviceKey> {
   const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
   return new DeviceKey(deviceId, compatible, strict)
 }
 
 /**
- * importDeviceKey makes a key of the text of a key file, or of its bytes, trimmed as JavaScript trims. It rejects with
+ * Makes a key of the text of a key file, or of its bytes, trimmed as JavaScript trims. It rejects with
  * ERR_INVALID_ARGUMENT for a blank text: StatsCode takes that, and then every such device has the same key.
  *
  * @example
@@ -79,7 +82,7 @@ const keyOf = async (compatible: MacKey, strict: MacKey | undefined): Promise<De
  * const key = await importDeviceKey(await readFile('device.key', 'utf8'))
  * ```
  */
-export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceKey> => {
+export async function importDeviceKey(text: string | BytesLike): Promise<DeviceKey> {
   const trimmed = textOf(text).trim()
   if (trimmed === '') throw badArgument('the device key is blank; createDeviceKey makes one')
   if (/\p{Cs}/u.test(trimmed)) throw badArgument('the device key has a lone surrogate')
@@ -90,7 +93,7 @@ export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceK
 }
 
 /**
- * deviceKeyOfStored makes a key of what `stored` gave and a store has kept; rejects with ERR_INVALID_ARGUMENT for anything else,
+ * Makes a key of what `stored` gave and a store has kept; rejects with ERR_INVALID_ARGUMENT for anything else,
  * keys that could be exported among it.
  *
  * @example
@@ -98,7 +101,7 @@ export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceK
  * const key = await deviceKeyOfStored(record) // after structuredClone, or from IndexedDB
  * ```
  */
-export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<DeviceKey> => {
+export async function deviceKeyOfStored(stored: StoredDeviceKey): Promise<DeviceKey> {
   const { compatible: one, strict: other } = optionsOf(stored, 'stored')
   const [compatible, strict] = [macKeyOf(one), other === undefined ? undefined : macKeyOf(other)]
   if (!compatible || (other !== undefined && !strict))
@@ -106,14 +109,14 @@ export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<Device
   return keyOf(compatible, strict)
 }
 
-/** randomHex makes lower-case hexadecimal of as many random bytes; throws ERR_NO_CRYPTO where there are none. */
-export const randomHex = (size: number, random: FillRandom = fillRandom): string => {
+/** Makes lower-case hexadecimal of as many random bytes; throws ERR_NO_CRYPTO where there are none. */
+export function randomHex(size: number, random: FillRandom = fillRandom): string {
   if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
   return encodeHex(random(new Uint8Array(size)))
 }
 
 /**
- * createDeviceKey makes a new key: 32 random bytes as 64 lower-case digits. `text` is the secret itself, to be kept where
+ * Makes a new key: 32 random bytes as 64 lower-case digits. `text` is the secret itself, to be kept where
  * only this user can read it (`deviceKeyFile` of `countersign/stats-event/node` does); whoever deletes it starts a new device.
  *
  * @example
@@ -121,15 +124,15 @@ export const randomHex = (size: number, random: FillRandom = fillRandom): string
  * const { key, text } = await createDeviceKey()
  * ```
  */
-export const createDeviceKey = async (
+export async function createDeviceKey(
   options: { random?: FillRandom } = {}
-): Promise<{ key: DeviceKey; text: string }> => {
+): Promise<{ key: DeviceKey; text: string }> {
   const text = randomHex(KEY_BYTES, options.random)
   return { key: await importDeviceKey(text), text }
 }
 
-/** deviceKeyOf checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
-export const deviceKeyOf = (value: unknown): DeviceKey => {
+/** Checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
+export function deviceKeyOf(value: unknown): DeviceKey {
   if (!(value instanceof DeviceKey)) throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
   return value
 }

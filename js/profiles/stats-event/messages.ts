@@ -9,22 +9,22 @@ import type { EventLike } from './types.ts'
 
 const encoder = new TextEncoder()
 
-/** eventOf gives a fresh clean copy of an event; throws ERR_INVALID_ARGUMENT, naming the path. */
-export const eventOf = (event: unknown): JsonObject => {
+/** Gives a fresh clean copy of an event; throws ERR_INVALID_ARGUMENT, naming the path. */
+export function eventOf(event: unknown): JsonObject {
   const clean = cleanJson(event, 'event')
   if (!isJsonObject(clean)) throw badArgument('event must be an object')
   return clean
 }
 
 /** writeCompatible is compatibleMessage for a clean event. */
-export const writeCompatible = (event: JsonObject): string => {
+export function writeCompatible(event: JsonObject): string {
   const { signature: _, ...signed } = event
   // The names are meant to sort the members, and do more: an array here keeps only these names, at every depth.
   return JSON.stringify(signed, Object.keys(signed).sort())
 }
 
 /** writeStrict is strictMessage for a clean event. */
-export const writeStrict = (event: JsonObject): Bytes => {
+export function writeStrict(event: JsonObject): Bytes {
   const { signature: _, ...signed } = event
   if (isJsonObject(signed.data)) {
     const { strict_signature: _, ...data } = signed.data
@@ -40,7 +40,7 @@ export const writeStrict = (event: JsonObject): Bytes => {
 }
 
 /**
- * compatibleMessage gives the text StatsCode signs, of an event with or without its signature. The members of `data` are not
+ * Gives the text StatsCode signs, of an event with or without its signature. The members of `data` are not
  * in it, unless they bear the name of a member of the event itself: this signature does not protect them. It throws
  * ERR_INVALID_ARGUMENT for what does not come back from JSON as it went, naming the path.
  *
@@ -49,10 +49,14 @@ export const writeStrict = (event: JsonObject): Bytes => {
  * compatibleMessage(event) // '{"data":{},"deviceId":"438b0255b839481c","nonce":…,"timestamp":…,"type":"session"}'
  * ```
  */
-export const compatibleMessage = (event: EventLike): string => writeCompatible(eventOf(event))
+export function compatibleMessage(event: EventLike): string {
+  return writeCompatible(eventOf(event))
+}
 
 /**
- * strictMessage gives the bytes of the strict signature: the length and the label `stats-event-v2`, then the canonical JSON
+ * Gives the bytes of the strict signature: the length and the label `stats-event-v2`, then the canonical JSON
  * (RFC 8785) of the event without `signature` and `data.strict_signature`. It throws as compatibleMessage does.
  */
-export const strictMessage = (event: EventLike): Bytes => writeStrict(eventOf(event))
+export function strictMessage(event: EventLike): Bytes {
+  return writeStrict(eventOf(event))
+}

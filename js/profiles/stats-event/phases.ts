@@ -23,8 +23,8 @@ export const phaseRules: { readonly [Name in Phase]: PhaseRule } = Object.freeze
   4: Object.freeze({ accepts: false, warns: true, ranks: false })
 })
 
-/** phaseOf checks a phase, or throws ERR_INVALID_ARGUMENT. */
-export const phaseOf = (phase: unknown): Phase => {
+/** Checks a phase, or throws ERR_INVALID_ARGUMENT. */
+export function phaseOf(phase: unknown): Phase {
   if (phase === 1 || phase === 2 || phase === 3 || phase === 4) return phase
   throw badArgument('phase must be 1, 2, 3 or 4')
 }

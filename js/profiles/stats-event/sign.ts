@@ -21,28 +21,28 @@ export type SignOptions = {
   random?: FillRandom
 }
 
-/** modeOf checks a mode, or throws ERR_INVALID_ARGUMENT; nothing stands for `strict`. */
-export const modeOf = (mode: unknown): EventMode => {
+/** Checks a mode, or throws ERR_INVALID_ARGUMENT; nothing stands for `strict`. */
+export function modeOf(mode: unknown): EventMode {
   if (mode === undefined) return 'strict'
   if (mode === 'strict' || mode === 'covered' || mode === 'compatible') return mode
   throw badArgument('mode must be strict, covered or compatible')
 }
 
-const textOf = (value: unknown, name: string): string => {
+function textOf(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 128) {
     throw badArgument(`${name} must be a string of 1 to 128 characters`)
   }
   return value
 }
 
-const timestampOf = (value: unknown, mode: EventMode): number => {
+function timestampOf(value: unknown, mode: EventMode): number {
   if (mode === 'compatible' ? Number.isFinite(value) : Number.isSafeInteger(value) && (value as number) >= 0) {
     return value as number
   }
   throw badArgument('timestamp must be Unix milliseconds', 'ERR_INVALID_TIME')
 }
 
-const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undefined): void => {
+function checkData(data: Json, mode: EventMode, allow: readonly string[] | undefined): void {
   if (mode === 'covered' && !isJsonObject(data)) {
     throw badArgument('event.data must be an object in covered mode')
   }
@@ -58,13 +58,13 @@ const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undef
   }
 }
 
-const tagText = async (key: DeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> => {
+async function tagText(key: DeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> {
   const message = purpose === 'strict' ? writeStrict(event) : encoder.encode(writeCompatible(event))
   return encodeHex(await key.tag(purpose, message))
 }
 
 /**
- * signEvent makes an event of the device and signs it. `strict` is for servers of ours, `covered` for old servers and ours at
+ * Makes an event of the device and signs it. `strict` is for servers of ours, `covered` for old servers and ours at
  * once, `compatible` is exactly what StatsCode does: it leaves the members of `data` unprotected. It rejects with
  * ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for what cannot be signed as it is, naming the path.
  *
@@ -73,11 +73,7 @@ const tagText = async (key: DeviceKey, purpose: 'compatible' | 'strict', event: 
  * const event = await signEvent(key, { type: 'session', data: { id, duration_ms: 3_600_000 } }, { mode: 'covered' })
  * ```
  */
-export const signEvent = async (
-  key: DeviceKey,
-  fields: EventFields,
-  options: SignOptions = {}
-): Promise<SignedEvent> => {
+export async function signEvent(key: DeviceKey, fields: EventFields, options: SignOptions = {}): Promise<SignedEvent> {
   const device = deviceKeyOf(key)
   const { mode: wanted, allow, random } = optionsOf(options, 'options')
   const mode = modeOf(wanted)
@@ -119,7 +115,7 @@ export const statsCodeMembers: { readonly [type: string]: readonly string[] } = 
 export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) => Promise<SignedEvent>
 
 /**
- * createEventBuilder makes a function that signs events of listed types, with listed members of `data` only, so that nothing
+ * Makes a function that signs events of listed types, with listed members of `data` only, so that nothing
  * personal gets into one by a change elsewhere. It throws ERR_INVALID_ARGUMENT for options that cannot work; the function
  * rejects with it for a type or a member that is not listed.
  *
@@ -129,10 +125,10 @@ export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) 
  * await build('interaction', { tool: 'Edit' })
  * ```
  */
-export const createEventBuilder = (
+export function createEventBuilder(
   key: DeviceKey,
   options: { mode?: EventMode; allow: { readonly [type: string]: readonly string[] }; random?: FillRandom }
-): EventBuilder => {
+): EventBuilder {
   const device = deviceKeyOf(key)
   const { mode: wanted, allow: lists, random } = optionsOf(options, 'options')
   const mode = modeOf(wanted)

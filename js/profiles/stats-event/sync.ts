@@ -17,16 +17,18 @@ export type SyncBody = Totals & { deviceId: string; signedEvents: JsonObject[]; 
 
 const encoder = new TextEncoder()
 
-const numberOf = (value: unknown, name: string): number => {
+function numberOf(value: unknown, name: string): number {
   if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`)
   return value as number
 }
 
-/** roundHours rounds to two digits as `toFixed` does: by the exact binary value, ties away from zero. */
-export const roundHours = (hours: number): number => Number(numberOf(hours, 'totalHours').toFixed(2))
+/** Rounds to two digits as `toFixed` does: by the exact binary value, ties away from zero. */
+export function roundHours(hours: number): number {
+  return Number(numberOf(hours, 'totalHours').toFixed(2))
+}
 
 /**
- * syncBody makes the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent:
+ * Makes the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent:
  * anybody can make it and nobody can check it. It is here for servers that look for it, and evidence of nothing. It rejects
  * with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
  *
@@ -36,12 +38,12 @@ export const roundHours = (hours: number): number => Number(numberOf(hours, 'tot
  * await client.fetch('/api/stats/sync', { method: 'POST', body: JSON.stringify(body) })
  * ```
  */
-export const syncBody = async (
+export async function syncBody(
   totals: Totals,
   signedEvents: readonly EventLike[],
   deviceId: string,
   timestampMs: number
-): Promise<SyncBody> => {
+): Promise<SyncBody> {
   const { totalHours, totalSessions, totalInteractions } = optionsOf(totals, 'totals')
   if (typeof deviceId !== 'string' || deviceId === '') throw badArgument('deviceId must be a non-empty string')
   const events = cleanJson(signedEvents, 'signedEvents')
@@ -58,18 +60,20 @@ export const syncBody = async (
   return { ...claimed, signedEvents: events as JsonObject[], signature }
 }
 
-/** eventsToSync picks what StatsCode sends: of the last hundred events those without an anomaly. */
-export const eventsToSync = <Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] =>
-  events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
+/** Picks what StatsCode sends: of the last hundred events those without an anomaly. */
+export function eventsToSync<Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] {
+  return events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
+}
 
 /** A server's answer; what it left out is `false`, empty or absent. */
 export type SyncAnswer = { success: boolean; verified: boolean; trustLevel?: TrustLevel; warnings: string[] }
 
-const isTrustLevel = (value: unknown): value is TrustLevel =>
-  value === 'verified' || value === 'suspicious' || value === 'untrusted'
+function isTrustLevel(value: unknown): value is TrustLevel {
+  return value === 'verified' || value === 'suspicious' || value === 'untrusted'
+}
 
 /**
- * readSyncAnswer reads the answer of a sync, an object or its text. Missing and unknown values are tolerated and never taken
+ * Reads the answer of a sync, an object or its text. Missing and unknown values are tolerated and never taken
  * for trust; it throws ERR_BAD_JSON where there is no object at all.
  *
  * @example
@@ -77,7 +81,7 @@ const isTrustLevel = (value: unknown): value is TrustLevel =>
  * const { verified, trustLevel, warnings } = readSyncAnswer(await response.text())
  * ```
  */
-export const readSyncAnswer = (answer: unknown): SyncAnswer => {
+export function readSyncAnswer(answer: unknown): SyncAnswer {
   let given = answer
   try {
     if (typeof answer === 'string') given = JSON.parse(answer)

@@ -11,19 +11,23 @@ import { modeOf } from './sign.ts'
 import type { EventLike, EventMode, Verdict, VerifyReason } from './types.ts'
 
 const encoder = new TextEncoder()
-const refuse = (reason: VerifyReason): Verdict => ({ ok: false, reason })
+function refuse(reason: VerifyReason): Verdict {
+  return { ok: false, reason }
+}
 
-const isCompatible = async (event: JsonObject, key: DeviceKey): Promise<boolean> => {
+async function isCompatible(event: JsonObject, key: DeviceKey): Promise<boolean> {
   const tag = decodeTag(event.signature)
   return tag !== undefined && key.isTag('compatible', encoder.encode(writeCompatible(event)), tag)
 }
 
-const isStrict = async (event: JsonObject, key: DeviceKey, signature: unknown): Promise<boolean> => {
+async function isStrict(event: JsonObject, key: DeviceKey, signature: unknown): Promise<boolean> {
   const tag = decodeTag(signature)
   return tag !== undefined && key.isTag('strict', writeStrict(event), tag)
 }
 
-const innerOf = ({ data }: JsonObject): unknown => (isJsonObject(data) ? data.strict_signature : undefined)
+function innerOf({ data }: JsonObject): unknown {
+  return isJsonObject(data) ? data.strict_signature : undefined
+}
 
 const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey) => Promise<boolean> } = {
   compatible: isCompatible,
@@ -36,7 +40,7 @@ const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey
 }
 
 /** verifyClean is verifyEvent for a clean event and checked arguments. */
-export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: EventMode): Promise<Verdict> => {
+export async function verifyClean(event: JsonObject, key: DeviceKey, mode: EventMode): Promise<Verdict> {
   if (mode !== 'compatible') {
     if (!key.isStrong) return refuse('weak_key')
     if (event.deviceId !== key.deviceId) return refuse('device_mismatch')
@@ -45,7 +49,7 @@ export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: Event
 }
 
 /**
- * verifyEvent tells whether an event carries the signature of a device in one mode, `strict` by default, compared in
+ * Tells whether an event carries the signature of a device in one mode, `strict` by default, compared in
  * constant time. `compatible` says nothing about the members of `data`. A refusal is a verdict with a reason; it rejects
  * with ERR_INVALID_ARGUMENT only for a key or a mode that is none.
  *
@@ -54,11 +58,11 @@ export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: Event
  * const { ok, reason } = await verifyEvent(event, key, { mode: 'covered' })
  * ```
  */
-export const verifyEvent = async (
+export async function verifyEvent(
   event: EventLike,
   key: DeviceKey,
   options: { mode?: EventMode } = {}
-): Promise<Verdict> => {
+): Promise<Verdict> {
   const device = deviceKeyOf(key)
   const mode = modeOf(optionsOf(options, 'options').mode)
   let clean: JsonObject

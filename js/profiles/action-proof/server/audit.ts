@@ -8,8 +8,9 @@ import { writeCanonical } from '../../common/canonical-json.ts'
 
 const START = '0'.repeat(64)
 
-const hashOf = (previous: string, text: string): string =>
-  createHash('sha256').update(`${previous}\n${text}`).digest('hex')
+function hashOf(previous: string, text: string): string {
+  return createHash('sha256').update(`${previous}\n${text}`).digest('hex')
+}
 
 /** A chain of records. */
 export type AuditLog = {
@@ -20,7 +21,7 @@ export type AuditLog = {
 }
 
 /**
- * createAuditLog makes lines `{"hash","previous","record"}` and gives each to `write`; `head` goes on where an earlier log ended.
+ * Makes lines `{"hash","previous","record"}` and gives each to `write`; `head` goes on where an earlier log ended.
  *
  * @example
  * ```ts
@@ -28,7 +29,7 @@ export type AuditLog = {
  * const proofs = actionProofs({ ...options, onRecord: audit.add })
  * ```
  */
-export const createAuditLog = (options: { write: (line: string) => void; head?: string }): AuditLog => {
+export function createAuditLog(options: { write: (line: string) => void; head?: string }): AuditLog {
   const { write, head: start = START } = optionsOf(options, 'createAuditLog')
   let head = start
   return {
@@ -44,11 +45,11 @@ export const createAuditLog = (options: { write: (line: string) => void; head?: 
   }
 }
 
-/** verifyAuditLog follows the lines of a log; gives its head, or the number (from 1) of the first line that does not follow. */
-export const verifyAuditLog = (
+/** Follows the lines of a log; gives its head, or the number (from 1) of the first line that does not follow. */
+export function verifyAuditLog(
   lines: Iterable<string>,
   head: string = START
-): { ok: true; head: string } | { ok: false; line: number } => {
+): { ok: true; head: string } | { ok: false; line: number } {
   let previous = head
   let number = 0
   for (const line of lines) {

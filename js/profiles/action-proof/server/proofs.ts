@@ -77,18 +77,20 @@ const statusOf: { readonly [Name in ProofError]: ProofOutcome['status'] } = {
 /** How a proof ended. */
 type Verdict = { stage: ProofStage; error?: ProofError; points?: number; retryAfterMs?: number }
 
-const refuse = (stage: ProofStage, error: ProofError, retryAfterMs?: number): Verdict => ({
-  stage,
-  error,
-  ...(retryAfterMs === undefined ? {} : { retryAfterMs })
-})
+function refuse(stage: ProofStage, error: ProofError, retryAfterMs?: number): Verdict {
+  return {
+    stage,
+    error,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs })
+  }
+}
 
-const bodyOf = ({ error, points, retryAfterMs }: Verdict): ProofOutcome['body'] => {
+function bodyOf({ error, points, retryAfterMs }: Verdict): ProofOutcome['body'] {
   if (!error) return { status: 'ok', points }
   return { error, ...(retryAfterMs === undefined ? {} : { retry_after: Math.ceil(retryAfterMs / 1000) }) }
 }
 
-const readOptions = (options: ActionProofsOptions) => {
+function readOptions(options: ActionProofsOptions) {
   const {
     actions,
     nonces,
@@ -119,7 +121,7 @@ const readOptions = (options: ActionProofsOptions) => {
   }
 }
 
-/** ActionProofs judges bodies; it never rejects. */
+/** Judges bodies; it never rejects. */
 export type ActionProofs = {
   handle(request: ProofRequest): Promise<ProofOutcome>
   /** Prometheus text. */
@@ -127,7 +129,7 @@ export type ActionProofs = {
 }
 
 /**
- * actionProofs makes the judge of action proofs. It throws ERR_INVALID_ARGUMENT for options that cannot work. Answers: 200 with
+ * Makes the judge of action proofs. It throws ERR_INVALID_ARGUMENT for options that cannot work. Answers: 200 with
  * `points`, 400 `malformed` or `stale`, 401 `no_session`, 403 `bad_signature`, 409 `nonce_used` or `duplicate_action`, 422
  * `unknown_action` or `implausible`, 429 with `retry_after` in seconds, 503 where a store does not answer.
  *
@@ -137,7 +139,7 @@ export type ActionProofs = {
  * const { status, body } = await proofs.handle({ body: rawBody, userId, sessionId, keyId: request.headers['action-key'] })
  * ```
  */
-export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
+export function actionProofs(options: ActionProofsOptions): ActionProofs {
   const settings = readOptions(options)
   const { kinds, nonces, counters, secrets, rules, mode, maxAgeMs, skewMs, actionIdMs, onAccepted, onRecord, now } =
     settings

@@ -9,19 +9,23 @@ import type { ProofOutcome } from './types.ts'
 
 const JSON_TYPE = 'application/json'
 
-const plain = ({ status, body }: ProofOutcome): HandlerResult => ({
-  status,
-  contentType: JSON_TYPE,
-  payload: JSON.stringify(body)
-})
+function plain({ status, body }: ProofOutcome): HandlerResult {
+  return {
+    status,
+    contentType: JSON_TYPE,
+    payload: JSON.stringify(body)
+  }
+}
 
-const coded = ({ body }: ProofOutcome): HandlerResult => ({
-  resultCode: typeof body.error === 'string' ? body.error : 'ok',
-  payload: JSON.stringify(body)
-})
+function coded({ body }: ProofOutcome): HandlerResult {
+  return {
+    resultCode: typeof body.error === 'string' ? body.error : 'ok',
+    payload: JSON.stringify(body)
+  }
+}
 
 /**
- * actionRoutes makes the routes of a gateway: `score.update`, the strict mode, whose payload is `{"action_proof":{…}}` without a
+ * Makes the routes of a gateway: `score.update`, the strict mode, whose payload is `{"action_proof":{…}}` without a
  * signature of its own; and `POST /api/score/update`, which takes the body of the compatible mode inside a signed request of the
  * header binding.
  *
@@ -30,7 +34,7 @@ const coded = ({ body }: ProofOutcome): HandlerResult => ({
  * const gateway = createGateway({ ...shared, actionSecret: secretHandler(secrets), routes: { ...routes, ...actionRoutes(proofs) } })
  * ```
  */
-export const actionRoutes = (proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } => {
+export function actionRoutes(proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } {
   partOf(proofs, ['handle'], 'actionRoutes: pass the result of actionProofs')
   return {
     [ACTION_TYPE]: async ({ userId, session, payload }) =>

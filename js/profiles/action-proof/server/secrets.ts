@@ -15,7 +15,7 @@ const LEAST_BYTES = 32
 const CACHED = 4096
 
 /**
- * actionSecrets derives secrets from `master`, at least 32 random bytes that never leave the server; `periodMs` is how long one
+ * Derives secrets from `master`, at least 32 random bytes that never leave the server; `periodMs` is how long one
  * is issued, a day unless told, and it is accepted for one period more. It throws ERR_INVALID_ARGUMENT for a short master.
  *
  * @example
@@ -23,7 +23,7 @@ const CACHED = 4096
  * const secrets = actionSecrets({ master: await readFile('action.key') })
  * ```
  */
-export const actionSecrets = (options: { master: BytesLike; periodMs?: number }): ActionSecrets => {
+export function actionSecrets(options: { master: BytesLike; periodMs?: number }): ActionSecrets {
   const { master, periodMs = DAY_MS } = optionsOf(options, 'actionSecrets')
   const bytes = copyOf(master, 'actionSecrets: master')
   if (bytes.length < LEAST_BYTES) throw badArgument(`actionSecrets: master must be ${LEAST_BYTES} bytes or more`)
@@ -58,10 +58,10 @@ export const actionSecrets = (options: { master: BytesLike; periodMs?: number })
   }
 }
 
-/** secretHandler answers `cs.action_secret`: createGateway takes it as `actionSecret`. */
-export const secretHandler =
-  (secrets: ActionSecrets, now: () => number = Date.now): Handler =>
-  ({ session }) => {
+/** Answers `cs.action_secret`: createGateway takes it as `actionSecret`. */
+export function secretHandler(secrets: ActionSecrets, now: () => number = Date.now): Handler {
+  return ({ session }) => {
     const { id, text } = secrets.issue(session.id, now())
     return { payload: JSON.stringify({ key_id: id, secret: text }) }
   }
+}

@@ -17,8 +17,8 @@ const USERS = 10_000
 
 type Tally = { sinceMs: number; refusals: number; points: number; told: Set<ProofAlert['kind']> }
 
-/** createWatch counts records. */
-export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOptions) => {
+/** Counts records. */
+export function createWatch({ refusals = 20, points = 1000, onAlert }: WatchOptions) {
   const counts = new Map<string, number>()
   const tallies = new Map<string, Tally>()
 

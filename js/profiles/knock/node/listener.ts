@@ -118,7 +118,7 @@ const HYBRID = { least: 27 + 256 + 15 + 32 + 16, most: 27 + 256 + 30 + 15 + 199 
 
 type Judged = { refusal: KnockRefusal; knock?: Knock } | { knock: Knock; version: KnockVersion; user: KnockUser }
 
-const userOf = (user: KnockUser): KnockUser => {
+function userOf(user: KnockUser): KnockUser {
   const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
   knockKeyOf(key)
   if (!Array.isArray(actions)) throw badArgument('users: actions must be an array')
@@ -126,14 +126,14 @@ const userOf = (user: KnockUser): KnockUser => {
   return { ...user, actions: [...actions] }
 }
 
-const readUsers = (users: KnockListenerOptions['users']): ((userId: number) => KnockUser | undefined) => {
+function readUsers(users: KnockListenerOptions['users']): (userId: number) => KnockUser | undefined {
   if (typeof users === 'function') return users
   const entries = Object.entries(optionsOf(users, 'users'))
   const known = new Map(entries.map(([id, user]) => [integerOf(Number(id), 0, 65_535, 'a user id'), userOf(user)]))
   return (userId) => known.get(userId)
 }
 
-const readOptions = (options: KnockListenerOptions) => {
+function readOptions(options: KnockListenerOptions) {
   const { privateKeyPem, users, onKnock, onEvent, now = Date.now } = optionsOf(options, 'options')
   const { address = '127.0.0.1', port = 0, windowSeconds = WINDOW_SECONDS, asciiOnly = false } = options
   const { rate = { perSecond: 5, burst: 20 }, capacity = 65_536 } = options
@@ -160,8 +160,8 @@ const readOptions = (options: KnockListenerOptions) => {
 
 type Settings = ReturnType<typeof readOptions>
 
-/** createJudge judges datagrams: RSA first, then the tag, then everything the tag protects. */
-const createJudge = async (core: KnockCore, settings: Settings) => {
+/** Judges datagrams: RSA first, then the tag, then everything the tag protects. */
+async function createJudge(core: KnockCore, settings: Settings) {
   const { der, users, window, capacity, asciiOnly, now } = settings
   const seen = createSeen(window, capacity)
   // Whoever names an unknown user is made to wait for a tag all the same.
@@ -194,7 +194,7 @@ const createJudge = async (core: KnockCore, settings: Settings) => {
   }
 }
 
-const replyPayload = (actionId: number, isDone: boolean, text: string): Bytes => {
+function replyPayload(actionId: number, isDone: boolean, text: string): Bytes {
   const bytes = new TextEncoder().encode(text)
   const cut = bytes.subarray(0, MAX_TEXT)
   const flags = cut.length < bytes.length ? TRUNCATED : 0
@@ -202,14 +202,14 @@ const replyPayload = (actionId: number, isDone: boolean, text: string): Bytes =>
 }
 
 /**
- * createKnockListener listens on a UDP socket and calls `onKnock` for each datagram that was encrypted to its key, carries its
+ * Listens on a UDP socket and calls `onKnock` for each datagram that was encrypted to its key, carries its
  * user's tag, is within the window, asks for an action of that user, and was never seen before. Everything else is silence, and
  * one line for `onEvent`. It rejects with ERR_BAD_RSA_KEY, usage errors, or the system's error where it cannot listen.
  *
  * @example
  * const listener = await createKnockListener({ privateKeyPem, users: { 7: { key, actions: [1] } }, onKnock: openTheDoor })
  */
-export const createKnockListener = async (options: KnockListenerOptions): Promise<KnockListener> => {
+export async function createKnockListener(options: KnockListenerOptions): Promise<KnockListener> {
   const settings = readOptions(options)
   const { der, onKnock, onEvent, now } = settings
   const core = await loadKnockCore()

@@ -24,7 +24,7 @@ export type SendKnockOptions = {
   signal?: AbortSignal
 }
 
-const resolveHost = async (host: string): Promise<string> => {
+async function resolveHost(host: string): Promise<string> {
   try {
     return (await lookup(host)).address
   } catch (cause) {
@@ -33,7 +33,7 @@ const resolveHost = async (host: string): Promise<string> => {
 }
 
 /**
- * sendKnock sends one datagram over UDP. It resolves to the daemon's reply, or to null where none came: the knock was
+ * Sends one datagram over UDP. It resolves to the daemon's reply, or to null where none came: the knock was
  * refused, lost, or there is no key to read a reply with. It rejects as sealKnock and openKnockReply do, with ERR_NETWORK where
  * nothing could be sent, and with ERR_ABORTED.
  *
@@ -41,7 +41,7 @@ const resolveHost = async (host: string): Promise<string> => {
  * const reply = await sendKnock({ timestamp: Math.floor(Date.now() / 1000), userId: 7, actionId: 1, challenge: randomChallenge() },
  *   { host: 'door.example', port: 50000, key, serverPublicKeyPem, userPrivateKeyPem })
  */
-export const sendKnock = async (fields: KnockFields, options: SendKnockOptions): Promise<KnockReply | null> => {
+export async function sendKnock(fields: KnockFields, options: SendKnockOptions): Promise<KnockReply | null> {
   const {
     host,
     port,

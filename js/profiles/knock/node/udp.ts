@@ -19,11 +19,11 @@ export type Exchange = {
 }
 
 /**
- * exchangeUdp sends a datagram from a port of its own and gives the first one that comes back from there, or null where none
+ * Sends a datagram from a port of its own and gives the first one that comes back from there, or null where none
  * does in time. It rejects with ERR_NETWORK where it cannot be sent, and with ERR_ABORTED.
  */
-export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: Exchange): Promise<Uint8Array | null> =>
-  new Promise((resolve, reject) => {
+export function exchangeUdp({ address, port, datagram, replyWithinMs, signal }: Exchange): Promise<Uint8Array | null> {
+  return new Promise((resolve, reject) => {
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4')
     let timer: NodeJS.Timeout | undefined
     let isOver = false
@@ -55,3 +55,4 @@ export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: 
       })
     })
   })
+}

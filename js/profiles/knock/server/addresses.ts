@@ -34,8 +34,8 @@ const NETWORKS: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
 const forbidden = { ipv4: new BlockList(), ipv6: new BlockList() }
 for (const [address, prefix, family] of NETWORKS) forbidden[family].addSubnet(address, prefix, family)
 
-/** isForbidden tells whether an address belongs to a network that is not the public Internet; what is no address does. */
-export const isForbidden = (address: string): boolean => {
+/** Tells whether an address belongs to a network that is not the public Internet; what is no address does. */
+export function isForbidden(address: string): boolean {
   const family = isIP(address)
   if (family === 0) return true
   return family === 6 ? forbidden.ipv6.check(address, 'ipv6') : forbidden.ipv4.check(address, 'ipv4')

@@ -32,14 +32,17 @@ export type KnockRelayOptions = {
 }
 
 /** The sizes a knock has: a block of 2048, 3072 or 4096 bits, or a hybrid datagram. */
-const isKnockSize = (size: number): boolean =>
-  size === 256 || size === 384 || size === 512 || (size >= 346 && size <= 575)
+function isKnockSize(size: number): boolean {
+  return size === 256 || size === 384 || size === 512 || (size >= 346 && size <= 575)
+}
 
-const refusal = (resultCode: string): HandlerResult => ({ resultCode })
+function refusal(resultCode: string): HandlerResult {
+  return { resultCode }
+}
 
 type Asked = { target: string; replyWithinMs: number; datagram: Uint8Array }
 
-const readAsked = (payload: Uint8Array): Asked | undefined => {
+function readAsked(payload: Uint8Array): Asked | undefined {
   const [size = 0] = payload
   if (size === 0 || size > 128 || payload.length < size + 3) return undefined
   const target = Buffer.from(payload.subarray(1, 1 + size)).toString('utf8')
@@ -48,8 +51,8 @@ const readAsked = (payload: Uint8Array): Asked | undefined => {
   return { target, replyWithinMs, datagram: payload.slice(size + 3) }
 }
 
-const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTarget> =>
-  new Map(
+function readTargets(targets: KnockRelayOptions['targets']): Map<string, RelayTarget> {
+  return new Map(
     Object.entries(optionsOf(targets, 'targets')).map(([id, target]) => {
       const { host, port, allowPrivate = false } = optionsOf(target, 'a target')
       if (!isText(id) || !isText(host)) throw badArgument('targets: ids and hosts must be text')
@@ -61,10 +64,11 @@ const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTa
       return [id, { host, port, allowPrivate }]
     })
   )
+}
 
 type Rate = { perSecond: number; burst: number }
 
-const rateOf = (rate: Rate, name: string): Rate => {
+function rateOf(rate: Rate, name: string): Rate {
   const { perSecond, burst } = optionsOf(rate, name)
   // What is no number compares as false with everything, and would be no limit at all.
   if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name}: perSecond must be above 0 and burst at least 1`)
@@ -72,7 +76,7 @@ const rateOf = (rate: Rate, name: string): Rate => {
 }
 
 /** createLookup has one question under way for a name: a resolver that is slow holds one of the system's few threads, not all. */
-const createLookup = (resolve: (host: string) => Promise<string>) => {
+function createLookup(resolve: (host: string) => Promise<string>) {
   const underWay = new Map<string, Promise<string>>()
   const ask = async (host: string): Promise<string> => {
     try {
@@ -89,7 +93,7 @@ const createLookup = (resolve: (host: string) => Promise<string>) => {
 }
 
 /**
- * knockRelay makes the handler of the message type `knock.relay`. Result codes: `ok` (sent), `reply` with the reply as
+ * Makes the handler of the message type `knock.relay`. Result codes: `ok` (sent), `reply` with the reply as
  * payload, `invalid_payload`, `unknown_target`, `forbidden_address`, `too_many`, `unreachable`. The gateway has verified who
  * asks; what the datagram says it cannot read. It throws ERR_INVALID_ARGUMENT for targets that cannot be used.
  *
@@ -98,7 +102,7 @@ const createLookup = (resolve: (host: string) => Promise<string>) => {
  * const routes = { 'knock.relay': knockRelay({ targets: { 'front-door': { host: 'door.example.com', port: 50000 } } }) }
  * ```
  */
-export const knockRelay = (options: KnockRelayOptions): Handler => {
+export function knockRelay(options: KnockRelayOptions): Handler {
   const { targets, maxReplyMs = 5000, rates = {}, now = Date.now } = optionsOf(options, 'knockRelay')
   const { resolve = async (host: string) => (await lookup(host)).address } = options
   const known = readTargets(targets)

@@ -9,11 +9,15 @@ import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
 import { createDeviceKey, type DeviceKey, importDeviceKey } from '../keys.ts'
 
-const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ENOENT'
-const isThere = (error: unknown): boolean => (error as { code?: unknown }).code === 'EEXIST'
+function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ENOENT'
+}
+function isThere(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'EEXIST'
+}
 
 // Written whole under another name, then linked: who reads it sees all of it, and of two programs that start at once one wins.
-const writeOnce = async (path: string, text: string): Promise<void> => {
+async function writeOnce(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomBytes(8).toString('hex')}`
   const file = await open(draft, 'wx', 0o600)
   try {
@@ -28,7 +32,7 @@ const writeOnce = async (path: string, text: string): Promise<void> => {
   }
 }
 
-const readKey = async (path: string): Promise<string | undefined> => {
+async function readKey(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
@@ -38,7 +42,7 @@ const readKey = async (path: string): Promise<string | undefined> => {
 }
 
 /**
- * deviceKeyFile reads the device key of this user, `~/.statscode/device.key` by default, or makes it: mode 0600, whole or not
+ * Reads the device key of this user, `~/.statscode/device.key` by default, or makes it: mode 0600, whole or not
  * at all. Deleting the file starts a new device. It rejects with ERR_STORAGE_FAILED where the file cannot be read or made,
  * and with ERR_INVALID_ARGUMENT where it is blank: it is never overwritten.
  *
@@ -47,7 +51,7 @@ const readKey = async (path: string): Promise<string | undefined> => {
  * const { key, text } = await deviceKeyFile()
  * ```
  */
-export const deviceKeyFile = async (options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> => {
+export async function deviceKeyFile(options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> {
   const { path = join(homedir(), '.statscode', 'device.key') } = optionsOf(options, 'deviceKeyFile')
   if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path must be a non-empty string')
   let text: string | undefined

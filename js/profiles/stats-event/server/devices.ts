@@ -16,14 +16,16 @@ export type Offer = {
 }
 
 const modes: readonly EventMode[] = ['compatible', 'covered', 'strict']
-const higher = (one: EventMode, other: EventMode): EventMode =>
-  modes.indexOf(one) > modes.indexOf(other) ? one : other
+function higher(one: EventMode, other: EventMode): EventMode {
+  return modes.indexOf(one) > modes.indexOf(other) ? one : other
+}
 
 // Whoever has the key has the device; a session or a first sync has only named it.
-const isTaken = ({ device }: StatsRecords, { userId, proof }: Offer): boolean =>
-  device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
+function isTaken({ device }: StatsRecords, { userId, proof }: Offer): boolean {
+  return device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
+}
 
-const deviceOf = ({ device }: StatsRecords, { userId, deviceId, proof }: Offer): DeviceRecord => {
+function deviceOf({ device }: StatsRecords, { userId, deviceId, proof }: Offer): DeviceRecord {
   const own = device?.userId === userId ? device : undefined
   if (!('keyText' in proof)) {
     return { deviceId, userId, lowestMode: 'compatible', ...own, sessionId: proof.sessionId }
@@ -34,7 +36,7 @@ const deviceOf = ({ device }: StatsRecords, { userId, deviceId, proof }: Offer):
 }
 
 /** bindDevice is the change of the store that takes an offer, or leaves everything as it was and says why. */
-export const bindDevice = (records: StatsRecords, offer: Offer): Partial<StatsRecords> & { result: EnrolOutcome } => {
+export function bindDevice(records: StatsRecords, offer: Offer): Partial<StatsRecords> & { result: EnrolOutcome } {
   const { user } = records
   const { userId, deviceId, verifiedMs = -1, nowMs } = offer
   if (isTaken(records, offer)) return { result: 'device_of_another_user' }

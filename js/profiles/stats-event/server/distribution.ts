@@ -3,7 +3,7 @@
 
 import type { Claim, Distribution, DistributionHook, UserRecord } from './types.ts'
 
-const distributionOf = ({ userId, deviceId, sessions, interactions }: UserRecord, claim: Claim): Distribution => {
+function distributionOf({ userId, deviceId, sessions, interactions }: UserRecord, claim: Claim): Distribution {
   const { atMs: nowMs, ...totals } = claim
   return {
     userId,
@@ -15,12 +15,12 @@ const distributionOf = ({ userId, deviceId, sessions, interactions }: UserRecord
   }
 }
 
-/** askDistribution gives the words of a hook; `distribution_failed`, which asks for a review, where it throws or gives none. */
-export const askDistribution = async (
+/** Gives the words of a hook; `distribution_failed`, which asks for a review, where it throws or gives none. */
+export async function askDistribution(
   hook: DistributionHook | undefined,
   user: UserRecord,
   claim: Claim
-): Promise<string[]> => {
+): Promise<string[]> {
   if (!hook) return []
   try {
     const words = await hook(distributionOf(user, claim))

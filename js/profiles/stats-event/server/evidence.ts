@@ -21,17 +21,19 @@ export type Evidence = {
 
 const rank: { readonly [Mode in EventMode]: number } = { compatible: 0, covered: 1, strict: 2 }
 
-const hasInner = ({ data }: JsonObject): boolean => isJsonObject(data) && Object.hasOwn(data, 'strict_signature')
+function hasInner({ data }: JsonObject): boolean {
+  return isJsonObject(data) && Object.hasOwn(data, 'strict_signature')
+}
 
 /**
  * The mode an event is judged in: covered where it has an inner signature, which then has to be right; else strict; else,
  * where the device's record allows it, compatible. What the record does not allow is a mismatch, whatever else verifies.
  */
-const verifyAtLeast = async (
+async function verifyAtLeast(
   event: JsonObject,
   key: DeviceKey,
   lowest: EventMode
-): Promise<Verdict & { mode?: EventMode }> => {
+): Promise<Verdict & { mode?: EventMode }> {
   const modes: EventMode[] = hasInner(event) ? ['covered'] : ['strict', 'compatible']
   let verdict: Verdict = { ok: false, reason: 'signature_mismatch' }
   for (const mode of modes.filter((name) => rank[name] >= rank[lowest])) {
@@ -41,7 +43,7 @@ const verifyAtLeast = async (
   return verdict
 }
 
-const clean = (event: JsonObject): JsonObject | undefined => {
+function clean(event: JsonObject): JsonObject | undefined {
   try {
     return eventOf(event)
   } catch (error) {
@@ -53,7 +55,7 @@ const clean = (event: JsonObject): JsonObject | undefined => {
 type Judge = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
 
 /** By the session: its signature covers the whole body. By the key: each event by itself. */
-const judgeOf = async (device: DeviceRecord, sessionId: string | undefined): Promise<Judge | undefined> => {
+async function judgeOf(device: DeviceRecord, sessionId: string | undefined): Promise<Judge | undefined> {
   if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
   if (device.keyText === undefined) return undefined
   const key = await importDeviceKey(device.keyText)
@@ -64,15 +66,15 @@ const judgeOf = async (device: DeviceRecord, sessionId: string | undefined): Pro
 }
 
 /**
- * evidenceOf judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
+ * Judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
  * either nothing can be verified: the events are left out of account.
  */
-export const evidenceOf = async (
+export async function evidenceOf(
   events: readonly JsonObject[],
   deviceId: string,
   device: DeviceRecord | undefined,
   sessionId: string | undefined
-): Promise<Evidence> => {
+): Promise<Evidence> {
   if (events.length === 0) return { accepted: [], reasons: ['unsigned'], isSigned: false }
   const judge = device && (await judgeOf(device, sessionId))
   if (!judge) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }

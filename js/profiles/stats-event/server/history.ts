@@ -16,17 +16,19 @@ const HOUR_MS = 3_600_000
 export const WEEK_MS = 168 * HOUR_MS
 
 /** emptyUser is a user nothing is known of yet. */
-export const emptyUser = (userId: string, deviceId: string, nowMs: number): UserRecord => ({
-  userId,
-  deviceId,
-  boundMs: nowMs,
-  sessions: [],
-  interactions: [],
-  floorMs: -1,
-  newestMs: -1,
-  claims: [],
-  reviewedMs: -1
-})
+export function emptyUser(userId: string, deviceId: string, nowMs: number): UserRecord {
+  return {
+    userId,
+    deviceId,
+    boundMs: nowMs,
+    sessions: [],
+    interactions: [],
+    floorMs: -1,
+    newestMs: -1,
+    claims: [],
+    reviewedMs: -1
+  }
+}
 
 /** What one sync brought, beside the record it leaves. */
 export type Merged = {
@@ -48,7 +50,7 @@ type Counting = {
 }
 
 // An open session may be closed by a later event; beyond that the first word stands.
-const countSession = ({ sessions, reasons }: Counting, session: SeenSession): boolean => {
+function countSession({ sessions, reasons }: Counting, session: SeenSession): boolean {
   const [id, startMs, endMs] = session
   const known = sessions.get(id)
   if (known) {
@@ -64,12 +66,12 @@ const countSession = ({ sessions, reasons }: Counting, session: SeenSession): bo
   return true
 }
 
-/** keepNewest keeps what is young enough, the newest first where there is too much, and says up to where it dropped. */
-const keepNewest = <Seen extends SeenSession | SeenInteraction>(
+/** Keeps what is young enough, the newest first where there is too much, and says up to where it dropped. */
+function keepNewest<Seen extends SeenSession | SeenInteraction>(
   all: Iterable<Seen>,
   oldestMs: number,
   limit: number
-): { kept: Seen[]; floorMs: number } => {
+): { kept: Seen[]; floorMs: number } {
   const young = [...all].filter(([, atMs]) => atMs >= oldestMs).sort((one, other) => one[1] - other[1])
   const kept = young.slice(-limit)
   const dropped = young.slice(0, young.length - kept.length)
@@ -77,8 +79,8 @@ const keepNewest = <Seen extends SeenSession | SeenInteraction>(
   return { kept, floorMs: dropped.reduce((floorMs, seen) => Math.max(floorMs, endOf(seen)), -1) }
 }
 
-/** mergeClaim notes a claim: the first of each hour for a week, the last one before that week, and the latest. */
-const mergeClaim = (user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' | 'latest'> => {
+/** Notes a claim: the first of each hour for a week, the last one before that week, and the latest. */
+function mergeClaim(user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' | 'latest'> {
   const last = user.claims.at(-1)
   const isNewHour = !last || Math.floor(last.atMs / HOUR_MS) !== Math.floor(claim.atMs / HOUR_MS)
   const claims = isNewHour ? [...user.claims, claim] : user.claims
@@ -86,17 +88,18 @@ const mergeClaim = (user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' |
   return { claims: claims.slice(Math.max(0, (first < 0 ? claims.length : first) - 1)), latest: claim }
 }
 
-const timeOf = (event: JsonObject): number =>
-  Number.isFinite(event.timestamp) ? (event.timestamp as number) : Number.NaN
+function timeOf(event: JsonObject): number {
+  return Number.isFinite(event.timestamp) ? (event.timestamp as number) : Number.NaN
+}
 
-/** mergeSync adds the accepted events and the claim of a sync to what is known; anomalous events are told and left out. */
-export const mergeSync = (
+/** Adds the accepted events and the claim of a sync to what is known; anomalous events are told and left out. */
+export function mergeSync(
   before: UserRecord,
   accepted: readonly Accepted[],
   claim: Claim,
   deviceId: string,
   limits: StatsLimits
-): Merged => {
+): Merged {
   const nowMs = claim.atMs
   const counting: Counting = {
     sessions: new Map(before.sessions.map((seen) => [seen[0], seen])),

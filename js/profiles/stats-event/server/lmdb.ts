@@ -7,7 +7,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
-const openRoot = (path: string): RootDatabase => {
+function openRoot(path: string): RootDatabase {
   try {
     return open({ path, encoding: 'json', maxDbs: 2, overlappingSync: false })
   } catch (cause) {
@@ -16,7 +16,7 @@ const openRoot = (path: string): RootDatabase => {
 }
 
 /**
- * lmdbStatsStore opens (and makes) a folder with users and devices. It throws ERR_STORAGE_FAILED where the folder cannot be
+ * Opens (and makes) a folder with users and devices. It throws ERR_STORAGE_FAILED where the folder cannot be
  * used.
  *
  * @example
@@ -24,7 +24,7 @@ const openRoot = (path: string): RootDatabase => {
  * const store = lmdbStatsStore({ path: 'data/stats.lmdb' })
  * ```
  */
-export const lmdbStatsStore = (options: { path: string }): StatsStore => {
+export function lmdbStatsStore(options: { path: string }): StatsStore {
   const { path } = optionsOf(options, 'lmdbStatsStore')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path must be a non-empty string')
   const root = openRoot(path)

@@ -14,11 +14,12 @@ export const ROUNDING_MS = 1000
 /** A sync whose members have the right shapes; nothing of it is verified. The outer signature is not even read. */
 export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] }
 
-const textOf = (body: Uint8Array | string): string =>
-  typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+function textOf(body: Uint8Array | string): string {
+  return typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
+}
 
-/** parseObject reads a JSON object, each name in it once; undefined for anything else. */
-export const parseObject = (body: Uint8Array | string): JsonObject | undefined => {
+/** Reads a JSON object, each name in it once; undefined for anything else. */
+export function parseObject(body: Uint8Array | string): JsonObject | undefined {
   if (body.length > MAX_BODY_CHARACTERS) return undefined
   try {
     const text = textOf(body)
@@ -31,10 +32,12 @@ export const parseObject = (body: Uint8Array | string): JsonObject | undefined =
   }
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
 
-/** readSync reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
-export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
+/** Reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
+export function readSync(body: Uint8Array | string): ReadSync | undefined {
   const given = parseObject(body)
   if (!given) return undefined
   const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
@@ -47,9 +50,12 @@ export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
   return { totals, deviceId, events: events as JsonObject[] }
 }
 
-const numberOf = (value: unknown): number | undefined => (Number.isFinite(value) ? (value as number) : undefined)
-const idOf = (value: unknown): string | undefined =>
-  typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
+function numberOf(value: unknown): number | undefined {
+  return Number.isFinite(value) ? (value as number) : undefined
+}
+function idOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
+}
 
 /** A session as its event tells it; `durationMs` is what it claims, `seen` what its times say. */
 export type ToldSession = {
@@ -59,8 +65,8 @@ export type ToldSession = {
   isOff: boolean
 }
 
-/** sessionOf reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
-export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | undefined => {
+/** Reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
+export function sessionOf(event: JsonObject, deviceId: string): ToldSession | undefined {
   const data = isJsonObject(event.data) ? event.data : {}
   const startMs = numberOf(data.start_time) ?? numberOf(event.timestamp)
   const id = idOf(data.id) ?? idOf(event.nonce)
@@ -73,8 +79,8 @@ export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | un
   return { seen: [id, startMs, Math.max(startMs, endMs), deviceId], durationMs, isOff }
 }
 
-/** interactionOf reads an interaction of an event; undefined where it has no time or no nonce. */
-export const interactionOf = (event: JsonObject): SeenInteraction | undefined => {
+/** Reads an interaction of an event; undefined where it has no time or no nonce. */
+export function interactionOf(event: JsonObject): SeenInteraction | undefined {
   const timestampMs = numberOf(event.timestamp)
   const nonce = idOf(event.nonce)
   return timestampMs === undefined || nonce === undefined ? undefined : [nonce, timestampMs]

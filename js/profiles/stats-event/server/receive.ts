@@ -37,39 +37,45 @@ type Sender = { userId: string; sessionId: string | undefined; nowMs: number }
 type Step = { refusal: readonly StatsReason[] } | { isOutdated: true } | { user: UserRecord; reasons: StatsReason[] }
 type Change = Partial<StatsRecords> & { result: Step }
 
-/** changeUser changes the record of a user who has one. */
-export const changeUser = (
+/** Changes the record of a user who has one. */
+export function changeUser(
   store: StatsStore,
   { userId, deviceId }: { userId: string; deviceId: string },
   change: (user: UserRecord) => UserRecord
-): Promise<void> =>
-  store.update(userId, deviceId, ({ user }) => ({ ...(user ? { user: change(user) } : {}), result: undefined }))
+): Promise<void> {
+  return store.update(userId, deviceId, ({ user }) => ({ ...(user ? { user: change(user) } : {}), result: undefined }))
+}
 
-const refuse = (status: 400 | 403, reasons: readonly string[]): SyncOutcome => ({
-  status,
-  answer: { success: false, verified: false, trustLevel: trustOf(reasons), warnings: [...reasons] }
-})
+function refuse(status: 400 | 403, reasons: readonly string[]): SyncOutcome {
+  return {
+    status,
+    answer: { success: false, verified: false, trustLevel: trustOf(reasons), warnings: [...reasons] }
+  }
+}
 
 /** Why the device of a sync is not this user's to speak for; undefined where it is. */
-const deviceProblem = (userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined => {
+function deviceProblem(userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined {
   if (device && device.userId !== userId) return 'device_of_another_user'
   return user && user.deviceId !== deviceId ? 'device_changed' : undefined
 }
 
-const isSameDevice = (one: DeviceRecord | undefined, other: DeviceRecord | undefined): boolean =>
-  one?.userId === other?.userId &&
-  one?.keyText === other?.keyText &&
-  one?.sessionId === other?.sessionId &&
-  one?.lowestMode === other?.lowestMode
+function isSameDevice(one: DeviceRecord | undefined, other: DeviceRecord | undefined): boolean {
+  return (
+    one?.userId === other?.userId &&
+    one?.keyText === other?.keyText &&
+    one?.sessionId === other?.sessionId &&
+    one?.lowestMode === other?.lowestMode
+  )
+}
 
 /** The change of the store: made of what it holds now, which may be more than when the events were verified. */
-const takeSync = (
+function takeSync(
   { phase, limits }: Receiver,
   { userId, nowMs }: Sender,
   { totals, deviceId }: ReadSync,
   evidence: Evidence,
   verifiedWith: DeviceRecord | undefined
-) => {
+) {
   const claim: Claim = { ...totals, atMs: nowMs }
   return (records: StatsRecords): Change => {
     const problem = deviceProblem(userId, deviceId, records)
@@ -84,12 +90,8 @@ const takeSync = (
   }
 }
 
-/** receiveSync takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
-export const receiveSync = async (
-  receiver: Receiver,
-  sender: Sender,
-  body: Uint8Array | string
-): Promise<SyncOutcome> => {
+/** Takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
+export async function receiveSync(receiver: Receiver, sender: Sender, body: Uint8Array | string): Promise<SyncOutcome> {
   if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender

@@ -50,8 +50,8 @@ return 1
 type Change<Result> = (records: StatsRecords) => Partial<StatsRecords> & { result: Result }
 type Read<Kept> = { version: string; record: Kept | undefined }
 
-/** createTurns lets work for one name wait for the work before it: one process does not compete with itself. */
-const createTurns = () => {
+/** Lets work for one name wait for the work before it: one process does not compete with itself. */
+function createTurns() {
   const last = new Map<string, Promise<unknown>>()
   return <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
     const mine = (last.get(name) ?? Promise.resolve()).then(work, work)
@@ -64,11 +64,15 @@ const createTurns = () => {
   }
 }
 
-const written = (record: object | undefined): string => (record ? JSON.stringify(record) : '')
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+function written(record: object | undefined): string {
+  return record ? JSON.stringify(record) : ''
+}
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
 
 /**
- * redisStatsStore connects to a Redis (7.0 or later, `maxmemory-policy noeviction`). It throws ERR_INVALID_ARGUMENT or
+ * Connects to a Redis (7.0 or later, `maxmemory-policy noeviction`). It throws ERR_INVALID_ARGUMENT or
  * ERR_INVALID_LABEL for options that cannot work, and rejects with ERR_STORAGE_FAILED where the server cannot be used. A change
  * is made again where another gateway was faster. What Redis keeps of it after a crash is what its persistence keeps.
  *
@@ -77,7 +81,7 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
  * const store = await redisStatsStore({ url: 'redis://127.0.0.1', label: 'myapp' })
  * ```
  */
-export const redisStatsStore = async (options: RedisStatsOptions): Promise<StatsStore> => {
+export async function redisStatsStore(options: RedisStatsOptions): Promise<StatsStore> {
   const { url, client, label, prefix: first = 'countersign', deadlineMs: given } = optionsOf(options, 'redisStatsStore')
   const { address, make } = dialOf({ url, client }, 'redisStatsStore')
   const prefix = prefixOf(first, labelOf(label), 'redisStatsStore')

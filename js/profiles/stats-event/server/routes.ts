@@ -9,11 +9,13 @@ import { parseObject } from './read.ts'
 import type { Stats } from './stats.ts'
 import type { EnrolOutcome } from './types.ts'
 
-const json = (status: number, value: unknown): HandlerResult => ({
-  status,
-  contentType: 'application/json',
-  payload: JSON.stringify(value)
-})
+function json(status: number, value: unknown): HandlerResult {
+  return {
+    status,
+    contentType: 'application/json',
+    payload: JSON.stringify(value)
+  }
+}
 
 const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
   enrolled: 200,
@@ -22,7 +24,7 @@ const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
 }
 
 /**
- * statsRoutes makes the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and gives its answer. `POST
+ * Makes the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and gives its answer. `POST
  * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for one, and
  * answers `{outcome}`; a session that was enrolled after the present device was bound counts as a verification of the user.
  *
@@ -31,9 +33,9 @@ const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
  * const gateway = createGateway({ ...shared, routes: { ...routes, ...statsRoutes(createStats({ store })) } })
  * ```
  */
-export const statsRoutes = (
-  stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>
-): { readonly [route: string]: Handler } => {
+export function statsRoutes(stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>): {
+  readonly [route: string]: Handler
+} {
   partOf(stats, ['sync', 'enrol', 'enrolSession'], 'statsRoutes: pass the result of createStats')
   return {
     'POST /api/stats/sync': async ({ userId, session, payload }) => {

@@ -27,7 +27,7 @@ export type Look = {
 }
 
 /** How many of `sorted` are below `value`. */
-const countBelow = (sorted: readonly number[], value: number): number => {
+function countBelow(sorted: readonly number[], value: number): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -37,14 +37,14 @@ const countBelow = (sorted: readonly number[], value: number): number => {
   return low
 }
 
-const sumsOf = (sorted: readonly number[]): number[] => {
+function sumsOf(sorted: readonly number[]): number[] {
   const sums = [0]
   for (const value of sorted) sums.push((sums.at(-1) as number) + value)
   return sums
 }
 
 /** The most time that sessions take up within any window: it begins or ends where a session does. */
-export const mostWithin = (sessions: readonly SeenSession[], windowMs: number): number => {
+export function mostWithin(sessions: readonly SeenSession[], windowMs: number): number {
   const edges = [1, 2].map((side) => sessions.map((session) => session[side] as number).sort((a, b) => a - b))
   const [starts, ends] = edges as [number[], number[]]
   const [startSums, endSums] = [sumsOf(starts), sumsOf(ends)]
@@ -58,10 +58,11 @@ export const mostWithin = (sessions: readonly SeenSession[], windowMs: number): 
 }
 
 /** Whether more than `limit` of these times lie within any window. */
-export const isOftenWithin = (sorted: readonly number[], limit: number, windowMs: number): boolean =>
-  sorted.some((at, index) => index >= limit && at - (sorted[index - limit] as number) < windowMs)
+export function isOftenWithin(sorted: readonly number[], limit: number, windowMs: number): boolean {
+  return sorted.some((at, index) => index >= limit && at - (sorted[index - limit] as number) < windowMs)
+}
 
-const hasOverlap = (sessions: readonly SeenSession[]): boolean => {
+function hasOverlap(sessions: readonly SeenSession[]): boolean {
   const busyUntil = new Map<string, number>()
   return sessions.some(([, startMs, endMs, deviceId]) => {
     const until = busyUntil.get(deviceId) ?? Number.NEGATIVE_INFINITY
@@ -71,7 +72,7 @@ const hasOverlap = (sessions: readonly SeenSession[]): boolean => {
 }
 
 /** Growth against every claim kept: a week's worth within a week, and as much for each further one. */
-const isSpike = ({ claim, before, limits }: Look): boolean => {
+function isSpike({ claim, before, limits }: Look): boolean {
   // A review accepts what was claimed until then, and makes it what is measured from.
   const known = before.claims.filter(({ atMs }) => atMs > before.reviewedMs)
   return [...known, ...(before.latest ? [before.latest] : [])].some(({ atMs, totalHours }) => {
@@ -80,17 +81,20 @@ const isSpike = ({ claim, before, limits }: Look): boolean => {
   })
 }
 
-const isLess = ({ claim, before: { latest } }: Look): boolean =>
-  latest !== undefined &&
-  (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
-    claim.totalSessions < latest.totalSessions ||
-    claim.totalInteractions < latest.totalInteractions)
+function isLess({ claim, before: { latest } }: Look): boolean {
+  return (
+    latest !== undefined &&
+    (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
+      claim.totalSessions < latest.totalSessions ||
+      claim.totalInteractions < latest.totalInteractions)
+  )
+}
 
 /**
  * Totals against what is signed. Only the last hundred sessions are sent and anomalous ones are left out, so more may be
  * claimed than is shown: but no less, not with most of it missing, and no more hours than the missing ones can have had.
  */
-const isMismatch = ({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: Look): boolean => {
+function isMismatch({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: Look): boolean {
   if (claim.totalSessions < sentSessions || claim.totalInteractions < sentInteractions) return true
   const expected = Math.min(claim.totalSessions, limits.sentSessions)
   if (sentSessions > 0 && expected > HANDFUL && sentSessions < expected * MISSING_SHARE) return true
@@ -129,8 +133,8 @@ const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }
   }
 ]
 
-/** brokenRules lists what is implausible, in the order of the table. */
-export const brokenRules = (before: UserRecord, merged: Merged, claim: Claim, limits: StatsLimits): StatsReason[] => {
+/** Lists what is implausible, in the order of the table. */
+export function brokenRules(before: UserRecord, merged: Merged, claim: Claim, limits: StatsLimits): StatsReason[] {
   const { user } = merged
   const look: Look = {
     limits,

@@ -41,13 +41,13 @@ export interface Stats {
   approve(userId: string): Promise<void>
 }
 
-const textOf = (value: unknown, name: string): string => {
+function textOf(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 512)
     throw badArgument(`${name} must be a string of 1 to 512 characters`)
   return value
 }
 
-const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
+function limitsOf(given: Partial<StatsLimits> = {}): StatsLimits {
   const limits = { ...statsLimits, ...optionsOf(given, 'limits') }
   for (const [name, value] of Object.entries(limits)) {
     if (!Number.isFinite(value) || value < 0) throw badArgument(`limits.${name} must be a number of at least 0`)
@@ -56,7 +56,7 @@ const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
 }
 
 /**
- * createStats makes the server's side over a store. It throws ERR_INVALID_ARGUMENT for options that cannot work.
+ * Makes the server's side over a store. It throws ERR_INVALID_ARGUMENT for options that cannot work.
  *
  * @example
  * ```ts
@@ -64,7 +64,7 @@ const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
  * const { status, answer } = await stats.sync({ userId, body: await request.text() })
  * ```
  */
-export const createStats = (options: StatsOptions): Stats => {
+export function createStats(options: StatsOptions): Stats {
   const { store, phase: wanted = 2, limits: given, distribution, now = Date.now } = optionsOf(options, 'createStats')
   partOf(store, ['update', 'user', 'device', 'close'], 'createStats: pass a store; memoryStatsStore makes one')
   functionOf(distribution, 'createStats: distribution')

@@ -5,14 +5,14 @@ import { CountersignError } from '../../../common/errors.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
 /**
- * memoryStatsStore keeps users and devices for the life of the process.
+ * Keeps users and devices for the life of the process.
  *
  * @example
  * ```ts
  * const store = memoryStatsStore()
  * ```
  */
-export const memoryStatsStore = (): StatsStore => {
+export function memoryStatsStore(): StatsStore {
   const users = new Map<string, UserRecord>()
   const devices = new Map<string, DeviceRecord>()
   let isClosed = false

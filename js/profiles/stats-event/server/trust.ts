@@ -16,18 +16,19 @@ const excluding: ReadonlySet<string> = new Set<StatsReason>([
 /** Reasons that say no more than that a signature is missing: what they cost is the phase's to say. */
 const unsigned: ReadonlySet<string> = new Set<StatsReason>(['unsigned', 'no_enrolled_key', 'data_not_signed'])
 
-/** trustOf gives the level that reasons leave. */
-export const trustOf = (reasons: readonly string[]): TrustLevel => {
+/** Gives the level that reasons leave. */
+export function trustOf(reasons: readonly string[]): TrustLevel {
   if (reasons.some((reason) => excluding.has(reason))) return 'untrusted'
   return reasons.length > 0 ? 'suspicious' : 'verified'
 }
 
-/** isRankedBy tells whether a user with these reasons stands on the leaderboard in a phase. */
-export const isRankedBy = (phase: Phase, reasons: readonly string[]): boolean => {
+/** Tells whether a user with these reasons stands on the leaderboard in a phase. */
+export function isRankedBy(phase: Phase, reasons: readonly string[]): boolean {
   const rule: PhaseRule = phaseRules[phase]
   return reasons.every((reason) => rule.ranks && unsigned.has(reason))
 }
 
-/** warningsOf lists what a sender is told: in a phase that does not warn, nothing about missing signatures. */
-export const warningsOf = (phase: Phase, reasons: readonly string[]): string[] =>
-  reasons.filter((reason) => phaseRules[phase].warns || !unsigned.has(reason))
+/** Lists what a sender is told: in a phase that does not warn, nothing about missing signatures. */
+export function warningsOf(phase: Phase, reasons: readonly string[]): string[] {
+  return reasons.filter((reason) => phaseRules[phase].warns || !unsigned.has(reason))
+}

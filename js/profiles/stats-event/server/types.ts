@@ -83,7 +83,7 @@ export type Standing = {
 /** What a change of the store reads, and what it leaves behind. */
 export type StatsRecords = { user: UserRecord | undefined; device: DeviceRecord | undefined }
 
-/** StatsStore keeps users and devices; `update` is its one atomic step. */
+/** Keeps users and devices; `update` is its one atomic step. */
 export interface StatsStore {
   /**
    * Gives the records of a user and of a device to `change`, which makes the new ones at once, without waiting for anything and
