@@ -8,7 +8,7 @@ import { loadKnockCore } from '../profiles/knock/core.ts'
 import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
 
 /** A thing that was recognised: its kind, and what it says as rows of name and value. */
-export type Found = {
+export type Inspection = {
   kind:
     | 'frame'
     | 'signing input'
@@ -25,7 +25,7 @@ export type Found = {
   value: unknown
 }
 
-type Try = (core: Core, bytes: Bytes) => Found | undefined | Promise<Found | undefined>
+type Recognizer = (core: Core, bytes: Bytes) => Inspection | undefined | Promise<Inspection | undefined>
 
 function orUndefined<T>(read: () => T): T | undefined {
   try {
@@ -62,7 +62,7 @@ function payloadRows(payload: Uint8Array, hash: Uint8Array | undefined): [string
   ]
 }
 
-const frame: Try = (core, bytes) => {
+const frame: Recognizer = (core, bytes) => {
   const parts = orUndefined(() => core.parseFrame(bytes))
   const fields = parts && orUndefined(() => core.parseSigningInput(parts.signingInput))
   if (!parts || !fields) return undefined
@@ -77,7 +77,7 @@ const frame: Try = (core, bytes) => {
   return { kind: 'frame', rows, bytes, value: { parts, fields } }
 }
 
-const signingInput: Try = (core, bytes) => {
+const signingInput: Recognizer = (core, bytes) => {
   const fields = orUndefined(() => core.parseSigningInput(bytes))
   return fields && { kind: 'signing input', rows: rowsOf(fields), bytes, value: fields }
 }
@@ -86,12 +86,12 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-const json: Try = (_core, bytes) => {
+const json: Recognizer = (_core, bytes) => {
   const text = textOf(bytes)
   const value = text === undefined ? undefined : orUndefined(() => JSON.parse(text) as unknown)
   if (!isObject(value)) return undefined
   const has = (...names: string[]): boolean => names.every((name) => Object.hasOwn(value, name))
-  const found = (kind: Found['kind'], of: object = value): Found => ({ kind, rows: rowsOf(of), bytes, value })
+  const found = (kind: Inspection['kind'], of: object = value): Inspection => ({ kind, rows: rowsOf(of), bytes, value })
   const { action_proof: proof } = value as { action_proof?: unknown }
   if (isObject(proof)) return found('action proof', proof)
   if (has('type', 'deviceId', 'nonce')) return found('stats event')
@@ -100,7 +100,7 @@ const json: Try = (_core, bytes) => {
   return undefined
 }
 
-const knock: Try = async (_core, bytes) => {
+const knock: Recognizer = async (_core, bytes) => {
   const looksSo = bytes.length === 245 || (bytes.length >= 47 && bytes.length <= 600)
   if (!looksSo) return undefined
   const core = await loadKnockCore()
@@ -113,13 +113,13 @@ const knock: Try = async (_core, bytes) => {
   return { kind: 'knock packet', rows, bytes, value: packet }
 }
 
-const TRIES: readonly Try[] = [frame, signingInput, json, knock]
+const RECOGNIZERS: readonly Recognizer[] = [frame, signingInput, json, knock]
 
 /** Finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
-export async function inspect(bytes: Bytes): Promise<Found> {
+export async function inspect(bytes: Bytes): Promise<Inspection> {
   const core = await loadCore()
   for (const spelling of spellings(bytes)) {
-    for (const attempt of TRIES) {
+    for (const attempt of RECOGNIZERS) {
       const found = await attempt(core, spelling)
       if (found) return found
     }
@@ -128,7 +128,7 @@ export async function inspect(bytes: Bytes): Promise<Found> {
 }
 
 /** Writes what was found as lines. */
-export function show({ kind, rows }: Found): string {
+export function show({ kind, rows }: Inspection): string {
   const width = rows.reduce((most, [name]) => Math.max(most, name.length), 0)
   return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')
 }

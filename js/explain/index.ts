@@ -34,7 +34,7 @@ function partOf([name, value]: [string, unknown]): Part[] {
   return []
 }
 
-type Reader = Pick<Core, 'parseFrame' | 'parseSigningInput'>
+type ExplainCore = Pick<Core, 'parseFrame' | 'parseSigningInput'>
 
 function orUndefined<T>(read: () => T): T | undefined {
   try {
@@ -46,7 +46,7 @@ function orUndefined<T>(read: () => T): T | undefined {
 }
 
 /** Takes a frame or a signing input apart; anything else is one part, `bytes`. */
-export function partsOf(core: Reader, message: BytesLike): Part[] {
+export function partsOf(core: ExplainCore, message: BytesLike): Part[] {
   const bytes = copyOf(message, 'message')
   const frame = orUndefined(() => core.parseFrame(bytes))
   const input = orUndefined(() => core.parseSigningInput(frame?.signingInput ?? bytes))
@@ -72,7 +72,7 @@ function firstDifference(one: Uint8Array, other: Uint8Array): number {
   return length
 }
 
-const OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
+const CAUSE_OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
 
 /**
  * Compares two messages: frames, signing inputs, or any bytes. `left` is what was signed, `right` what arrived. It
@@ -82,7 +82,7 @@ const OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label',
  * const core = await loadCore()
  * const { part, offset, cause } = explain(core, signedBody, receivedBody)
  */
-export function explain(core: Reader, left: BytesLike, right: BytesLike): Explanation {
+export function explain(core: ExplainCore, left: BytesLike, right: BytesLike): Explanation {
   optionsOf(core, 'core')
   const [ones, others] = [partsOf(core, left), partsOf(core, right)]
   const shared = ones.map(({ name }) => name).join() === others.map(({ name }) => name).join()
@@ -97,7 +97,7 @@ export function explain(core: Reader, left: BytesLike, right: BytesLike): Explan
   for (const [one, other] of pairs) {
     const offset = firstDifference(one.bytes, other.bytes)
     if (offset === one.bytes.length && offset === other.bytes.length) continue
-    const name = OF_FIELD[one.name]
+    const name = CAUSE_OF_FIELD[one.name]
     const cause = name ? { name, text: causes[name] } : causeOf(one.bytes, other.bytes)
     return { isSame: false, part: one.name, offset, left: one.bytes, right: other.bytes, ...(cause ? { cause } : {}) }
   }

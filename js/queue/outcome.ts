@@ -6,7 +6,7 @@ import { CountersignError, type ErrorCode, isCountersignError } from '../common/
 import type { Stage } from '../common/types.ts'
 
 /** An intent's end before it is told. */
-export type Outcome = { readonly reply: Reply } | { readonly error: unknown }
+export type IntentOutcome = { readonly reply: Reply } | { readonly error: unknown }
 
 // Signed words that another time, another session or another try may change. cs.replayed says that somebody sent a copy of
 // this very try: the next one is told what became of it.
@@ -31,15 +31,17 @@ export function isFinal(error: unknown): boolean {
 }
 
 /** An outcome as it travels between tabs; errors do not survive that as they are. */
-export type Word = { reply: Reply } | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
+export type OutcomeMessage =
+  | { reply: Reply }
+  | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
 
-export function wordOf(outcome: Outcome): Word {
+export function messageOfOutcome(outcome: IntentOutcome): OutcomeMessage {
   if ('reply' in outcome) return outcome
   const { code = 'ERR_INTERNAL', resultCode, stage } = outcome.error as Partial<CountersignError>
   return { code, resultCode, stage }
 }
 
-export function outcomeOf(word: Word): Outcome {
+export function outcomeOfMessage(word: OutcomeMessage): IntentOutcome {
   if ('reply' in word) return word
   const { code, resultCode, stage } = word
   return { error: new CountersignError(code, { resultCode, stage }) }

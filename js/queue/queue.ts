@@ -10,11 +10,11 @@ import { CountersignError } from '../common/errors.ts'
 import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core/args.ts'
 import type { QueueSettings } from './options.ts'
-import { type Outcome, outcomeOf, type Word, wordOf } from './outcome.ts'
-import { Sender, WORD_MS } from './sender.ts'
+import { type IntentOutcome, messageOfOutcome, type OutcomeMessage, outcomeOfMessage } from './outcome.ts'
+import { IntentSender, REPORT_WAIT_MS } from './sender.ts'
 import type { AddOptions, Intent, QueueClient, Queued, QueueEvents, QueueState } from './types.ts'
 
-type Waiting = { resolve(reply: Reply): void; reject(error: unknown): void }
+type PendingIntent = { resolve(reply: Reply): void; reject(error: unknown): void }
 
 const anyType = { allowTypes: () => true }
 
@@ -22,11 +22,11 @@ const anyType = { allowTypes: () => true }
 export class IntentQueue {
   readonly #settings: QueueSettings
   readonly #client: QueueClient
-  readonly #sender: Sender
+  readonly #sender: IntentSender
   readonly #tabs: Tabs
   readonly #listeners: Listeners<QueueEvents>
   readonly #random: Randomness
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new Map<number, PendingIntent>()
   readonly #sought = new Set<number>()
   readonly #stops: (() => void)[] = []
   #owner: string | null
@@ -43,7 +43,7 @@ export class IntentQueue {
     this.#listeners = new Listeners<QueueEvents>(['settled', 'change'], undefined)
     this.#tabs = openTabs(`intents/${settings.name}`)
     const { store, name, now, schedule } = settings
-    this.#sender = new Sender({
+    this.#sender = new IntentSender({
       ...{ client, store, name, now, schedule },
       owner: () => this.#owner,
       isOwners: () => settings.owner !== undefined || client.sessionId === this.#owner,
@@ -51,14 +51,16 @@ export class IntentQueue {
       settled: (intent, outcome) => this.#settled(intent, outcome),
       changed: () => this.#changed()
     })
-    const look = (): void => this.#sender.look(true)
+    const look = (): void => this.#sender.wake(true)
     this.#stops.push(
       client.on('state', () => this.#stateChanged()),
-      this.#tabs.listen('intents', ({ intent, word }) => this.#heard(intent as Intent | undefined, word as Word))
+      this.#tabs.listen('intents', ({ intent, word }) =>
+        this.#heard(intent as Intent | undefined, word as OutcomeMessage)
+      )
     )
     globalThis.addEventListener?.('online', look)
     this.#stops.push(() => globalThis.removeEventListener?.('online', look))
-    this.#sender.look()
+    this.#sender.wake()
   }
 
   /** Says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
@@ -111,7 +113,7 @@ export class IntentQueue {
     // Whoever does not ask how it ended is told by the event alone.
     settled.catch(() => {})
     this.#post({})
-    this.#sender.look()
+    this.#sender.wake()
     return { intent: { ...draft, id }, settled }
   }
 
@@ -134,13 +136,13 @@ export class IntentQueue {
       return found
     })
     if (intent) this.#settled(intent, { error: new CountersignError('ERR_ABORTED') })
-    this.#sender.look()
+    this.#sender.wake()
     return intent !== undefined
   }
 
   /** Ends a pause after a failure, as the network's return does. */
   retry(): void {
-    this.#sender.look(true)
+    this.#sender.wake(true)
   }
 
   /** Stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
@@ -164,16 +166,16 @@ export class IntentQueue {
     })
   }
 
-  #post(message: { intent?: Intent; word?: Word }): void {
+  #post(message: { intent?: Intent; word?: OutcomeMessage }): void {
     if (!this.#hasLeft) this.#tabs.post({ about: 'intents', ...message })
   }
 
-  #settled(intent: Intent, outcome: Outcome): void {
-    this.#post({ intent, word: wordOf(outcome) })
+  #settled(intent: Intent, outcome: IntentOutcome): void {
+    this.#post({ intent, word: messageOfOutcome(outcome) })
     this.#tell(intent, outcome)
   }
 
-  #tell(intent: Intent, outcome: Outcome): void {
+  #tell(intent: Intent, outcome: IntentOutcome): void {
     const waiting = this.#waiting.get(intent.id)
     this.#waiting.delete(intent.id)
     if ('reply' in outcome) waiting?.resolve(outcome.reply)
@@ -182,14 +184,14 @@ export class IntentQueue {
   }
 
   // Another tab has queued something, or says how something ended.
-  #heard(intent: Intent | undefined, word: Word): void {
-    if (intent && intent.owner === this.#owner) this.#tell(intent, outcomeOf(word))
-    this.#sender.look()
+  #heard(intent: Intent | undefined, word: OutcomeMessage): void {
+    if (intent && intent.owner === this.#owner) this.#tell(intent, outcomeOfMessage(word))
+    this.#sender.wake()
   }
 
   #stateChanged(): void {
     this.#owner ??= this.#client.sessionId
-    this.#sender.look(true)
+    this.#sender.wake(true)
   }
 
   #changed(): void {
@@ -207,13 +209,13 @@ export class IntentQueue {
       const missed = (): void => {
         this.#sought.delete(id)
         // Where the store cannot say, the sender asks it until it can, and the intent is sought again.
-        this.#miss(id, waiting).catch(() => this.#sender.look())
+        this.#miss(id, waiting).catch(() => this.#sender.wake())
       }
-      this.#settings.schedule(missed, WORD_MS)
+      this.#settings.schedule(missed, REPORT_WAIT_MS)
     }
   }
 
-  async #miss(id: number, waiting: Waiting): Promise<void> {
+  async #miss(id: number, waiting: PendingIntent): Promise<void> {
     const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
     if (!isGone || !this.#waiting.delete(id)) return
     waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab sent the intent' }))

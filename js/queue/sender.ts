@@ -3,11 +3,11 @@
 
 import { CountersignError } from '../common/errors.ts'
 import { monotonicNow, type Schedule } from '../common/platform.ts'
-import { isFinal, type Outcome, pauseAfter } from './outcome.ts'
+import { type IntentOutcome, isFinal, pauseAfter } from './outcome.ts'
 import type { Intent, IntentStore, QueueClient, QueueState } from './types.ts'
 
 /** What a sender works with and tells. */
-export type SenderParts = {
+export type IntentSenderParts = {
   client: QueueClient
   store: IntentStore
   name: string
@@ -18,7 +18,7 @@ export type SenderParts = {
   schedule: Schedule
   fraction(): number
   /** An intent has ended; it is taken out of the store next. */
-  settled(intent: Intent, outcome: Outcome): void
+  settled(intent: Intent, outcome: IntentOutcome): void
   /** The store was read, or the state is another. */
   changed(): void
 }
@@ -30,15 +30,15 @@ function isOffline(): boolean {
   return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
 }
 
-export class Sender {
-  readonly #parts: SenderParts
+export class IntentSender {
+  readonly #parts: IntentSenderParts
   readonly #stop = new AbortController()
   /** Told, and still in the store: to be taken out, never to be sent again by this tab. */
   readonly #ended = new Set<number>()
   readonly #failures = new Map<number, unknown>()
   #running: Promise<void> | undefined
   #isWanted = false
-  #wake: (() => void) | undefined
+  #endPause: (() => void) | undefined
   #tries = 0
   #notBeforeMs = 0
   state: QueueState = 'idle'
@@ -46,20 +46,20 @@ export class Sender {
   /** This owner's intents as last read, in order; undefined before the first reading. */
   intents: readonly Intent[] | undefined
 
-  constructor(parts: SenderParts) {
+  constructor(parts: IntentSenderParts) {
     this.#parts = parts
   }
 
   /** look has the store read and what is there sent; `isSoon` ends a pause after a failure too. */
-  look(isSoon = false): void {
+  wake(isSoon = false): void {
     if (this.#isClosed) return
     if (isSoon) this.#notBeforeMs = 0
-    this.#wake?.()
+    this.#endPause?.()
     this.#isWanted = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
       // Somebody may have looked while it was ending.
-      if (this.#isWanted) this.look()
+      if (this.#isWanted) this.wake()
     })
   }
 
@@ -67,7 +67,7 @@ export class Sender {
   async close(): Promise<void> {
     this.#isWanted = false
     this.#stop.abort(new CountersignError('ERR_CLOSED'))
-    this.#wake?.()
+    this.#endPause?.()
     // Another tab may hold the lock for long; nothing is left to do here once it lets go.
     if (this.state === 'sending') await this.#running
   }
@@ -93,7 +93,7 @@ export class Sender {
   async #drain(): Promise<void> {
     while (!this.#isClosed) {
       const [head] = await this.#read()
-      if (!head) return this.#become('idle')
+      if (!head) return this.#setState('idle')
       if (this.#maySend()) await this.#send(head)
       else await this.#pause()
     }
@@ -128,8 +128,8 @@ export class Sender {
   async #send(head: Intent): Promise<void> {
     const { client } = this.#parts
     if (!(await this.#mark(head))) return
-    this.#become('sending')
-    let outcome: Outcome
+    this.#setState('sending')
+    let outcome: IntentOutcome
     try {
       const { type, payload, key } = head
       outcome = { reply: await client.request(type, payload, { idempotencyKey: key, signal: this.#stop.signal }) }
@@ -157,7 +157,7 @@ export class Sender {
     })
   }
 
-  #end(intent: Intent, outcome: Outcome): void {
+  #end(intent: Intent, outcome: IntentOutcome): void {
     this.#ended.add(intent.id)
     this.#failures.delete(intent.id)
     this.#parts.settled(intent, outcome)
@@ -183,21 +183,21 @@ export class Sender {
   async #pause(): Promise<void> {
     if (this.#isClosed) return
     const { schedule, now } = this.#parts
-    this.#become('waiting')
+    this.#setState('waiting')
     const leftMs = this.#notBeforeMs - monotonicNow()
     const ends = (this.intents ?? []).map(({ expiresMs }) => expiresMs - now())
     const waitMs = Math.max(1, Math.min(leftMs > 0 ? leftMs : LATEST_MS, LATEST_MS, ...ends))
     await new Promise<void>((resolve) => {
       const cancel = schedule(resolve, Math.ceil(waitMs))
-      this.#wake = () => {
+      this.#endPause = () => {
         cancel()
         resolve()
       }
     })
-    this.#wake = undefined
+    this.#endPause = undefined
   }
 
-  #become(state: QueueState): void {
+  #setState(state: QueueState): void {
     this.state = state
     if (state === 'idle') this.failure = undefined
     this.#parts.changed()
@@ -205,4 +205,4 @@ export class Sender {
 }
 
 /** How long the word of another tab may take once its intent is gone. */
-export const WORD_MS = SOON_MS
+export const REPORT_WAIT_MS = SOON_MS

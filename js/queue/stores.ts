@@ -4,9 +4,9 @@
 import { createQueues, Database, type IndexedDbStoreOptions, withWebLock } from '../client/keys/indexed-db.ts'
 import type { Intent, IntentStore } from './types.ts'
 
-type Kept = Omit<Intent, 'id'> & { name: string }
+type StoredIntent = Omit<Intent, 'id'> & { name: string }
 
-function intentOf({ name: _, ...intent }: Kept & { id: number }): Intent {
+function intentOf({ name: _, ...intent }: StoredIntent & { id: number }): Intent {
   return intent
 }
 
@@ -23,11 +23,11 @@ export function indexedDbIntents(options: IndexedDbStoreOptions = {}): IntentSto
   const queue = createQueues()
   return {
     async list(name) {
-      const all = await database.run<(Kept & { id: number })[]>('readonly', (table) => table.getAll())
+      const all = await database.run<(StoredIntent & { id: number })[]>('readonly', (table) => table.getAll())
       return all.filter((kept) => kept.name === name).map(intentOf)
     },
     add: async (name, intent) =>
-      Number(await database.run('readwrite', (table) => table.add({ ...intent, name } satisfies Kept))),
+      Number(await database.run('readwrite', (table) => table.add({ ...intent, name } satisfies StoredIntent))),
     async put(name, intent) {
       await database.run('readwrite', (table) => table.put({ ...intent, name }))
     },
@@ -45,7 +45,7 @@ export function indexedDbIntents(options: IndexedDbStoreOptions = {}): IntentSto
  * const queue = intentQueue(client, { store: memoryIntents() })
  */
 export function memoryIntents(): IntentStore {
-  const intents = new Map<number, Kept>()
+  const intents = new Map<number, StoredIntent>()
   let last = 0
   return {
     list: async (name) => [...intents].flatMap(([id, kept]) => (kept.name === name ? [intentOf({ ...kept, id })] : [])),

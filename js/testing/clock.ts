@@ -2,7 +2,7 @@
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 
 /** The course of time that a clock shows. */
-export type Course = {
+export type TestCourse = {
   readonly nowMs: number
   /** @internal */
   add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: 'own' | 'arrival'): () => void
@@ -25,7 +25,7 @@ const MAX_DRIFT_PPM = 1e6
  * alone into a gateway. A test sets the wall clock, makes both drift, and sends the device to sleep.
  */
 export class TestClock {
-  readonly #time: Course
+  readonly #time: TestCourse
   #rate = 1
   #atMs: number
   #wallMs: number
@@ -33,7 +33,7 @@ export class TestClock {
   #asleep: { fromMs: number; untilMs: number; standsStill: boolean } | undefined
 
   /** @internal */
-  constructor(time: Course, options: TestClockOptions) {
+  constructor(time: TestCourse, options: TestClockOptions) {
     const { skewMs = 0, driftPpm = 0 } = optionsOf(options, 'options')
     this.#time = time
     this.#atMs = time.nowMs

@@ -6,7 +6,7 @@ import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import type { InsecureRandom } from './random.ts'
 
 /** A request or an answer on its way, as whoever sits on the network may change it. */
-export type Message = {
+export type TestMessage = {
   /** Whose link it passes. */
   readonly client: string
   readonly way: 'up' | 'down'
@@ -42,7 +42,7 @@ export type WayFaults = {
   /** The message is held back for up to half a second more, so that later ones overtake it. */
   reorder?: number
   /** Changes a message in place, or gives another one. */
-  tamper?: (message: Message) => Message | undefined
+  tamper?: (message: TestMessage) => TestMessage | undefined
 }
 
 /** What goes wrong on one client's link. */

@@ -9,8 +9,8 @@ import {
   delayOf,
   drawProxy,
   type LinkFaults,
-  type Message,
   mergeFaults,
+  type TestMessage,
   type WayFaults
 } from './faults.ts'
 import { type Passage, typeOf } from './log.ts'
@@ -19,15 +19,20 @@ import { carryStream } from './stream.ts'
 import type { TestTime } from './time.ts'
 
 /** A request and its answer. */
-export type Exchange = { readonly number: number; readonly method: string; readonly url: URL; readonly type: string }
+export type TestExchange = {
+  readonly number: number
+  readonly method: string
+  readonly url: URL
+  readonly type: string
+}
 
 /** What a link needs of its network. */
 export type LinkHost = {
   readonly time: TestTime
   readonly core: Core
-  begin(method: string, url: URL, type: string): Exchange
+  begin(method: string, url: URL, type: string): TestExchange
   hand(request: Request, remoteAddress: string): Promise<Response>
-  note(exchange: Exchange, what: Passage, message: Message): void
+  note(exchange: TestExchange, what: Passage, message: TestMessage): void
 }
 
 type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
@@ -45,7 +50,7 @@ async function bodyOf(response: Response): Promise<Bytes> {
   return new Uint8Array(await response.arrayBuffer())
 }
 
-function responseOf({ status = 200, headers, body }: Message): Response {
+function responseOf({ status = 200, headers, body }: TestMessage): Response {
   return new Response(body.length === 0 ? null : body, { status, headers })
 }
 
@@ -138,7 +143,7 @@ export class TestLink {
     const type = typeOf(this.#network.core, method, url.pathname + url.search, { headers, body })
     const exchange = this.#network.begin(method, url, type)
     const faults = this.#take(type)
-    const sent: Message = { client: this.name, way: 'up', type, headers, body }
+    const sent: TestMessage = { client: this.name, way: 'up', type, headers, body }
     this.#log(exchange, 'sent', sent)
     const proxied = drawProxy(faults, this.#random)
     if (!proxied || faults.proxy?.passesOn) {
@@ -155,7 +160,7 @@ export class TestLink {
     return responseOf(page)
   }
 
-  async #deliver(exchange: Exchange, message: Message, { up = {} }: LinkFaults): Promise<Response> {
+  async #deliver(exchange: TestExchange, message: TestMessage, { up = {} }: LinkFaults): Promise<Response> {
     if (up.duplicate && this.#random.chance(up.duplicate)) {
       this.#network.time.schedule(
         () => {
@@ -169,10 +174,17 @@ export class TestLink {
     return this.#hand(exchange, message)
   }
 
-  #follow(exchange: Exchange, response: Response, signal: AbortSignal | null | undefined): Response {
+  #follow(exchange: TestExchange, response: Response, signal: AbortSignal | null | undefined): Response {
     const headers = Object.fromEntries(response.headers)
     const { status } = response
-    const itemOf = (body: Bytes): Message => ({ client: this.name, way: 'down', type: 'event', status, headers, body })
+    const itemOf = (body: Bytes): TestMessage => ({
+      client: this.name,
+      way: 'down',
+      type: 'event',
+      status,
+      headers,
+      body
+    })
     this.#log(exchange, 'answered', { ...itemOf(new Uint8Array(0)), type: exchange.type })
     const body = carryStream(
       response.body as ReadableStream<Uint8Array>,
@@ -195,19 +207,19 @@ export class TestLink {
     return new Response(body, { status, headers })
   }
 
-  #hand({ method, url }: Exchange, { headers, body }: Message): Promise<Response> {
+  #hand({ method, url }: TestExchange, { headers, body }: TestMessage): Promise<Response> {
     const hasBody = method !== 'GET' && method !== 'HEAD'
     const request = new Request(url, { method, headers, ...(hasBody && body.length > 0 ? { body } : {}) })
     return this.#network.hand(request, this.#address)
   }
 
-  async #messageOf({ type }: Exchange, response: Response): Promise<Message> {
+  async #messageOf({ type }: TestExchange, response: Response): Promise<TestMessage> {
     const { status } = response
     const headers = Object.fromEntries(response.headers)
     return { client: this.name, way: 'down', type, status, headers, body: await bodyOf(response) }
   }
 
-  async #carry(exchange: Exchange, message: Message, faults: WayFaults): Promise<Message> {
+  async #carry(exchange: TestExchange, message: TestMessage, faults: WayFaults): Promise<TestMessage> {
     const { loss = 0, tamper } = faults
     const isLost = loss > 0 && this.#random.chance(loss)
     await this.#wait(delayOf(faults, this.#random), message.way === 'down')
@@ -233,7 +245,7 @@ export class TestLink {
     return new Promise((resolve) => this.#network.time.add(resolve, ms, owner, 'arrival'))
   }
 
-  #log(exchange: Exchange, what: Passage, message: Message): void {
+  #log(exchange: TestExchange, what: Passage, message: TestMessage): void {
     this.#network.note(exchange, what, message)
   }
 }

@@ -3,13 +3,13 @@
 
 import { createHash } from 'node:crypto'
 import type { Core } from '../common/types.ts'
-import type { Message } from './faults.ts'
+import type { TestMessage } from './faults.ts'
 
 /** What became of a message at one point of its way. */
 export type Passage = 'sent' | 'arrived' | 'answered' | 'delivered' | 'lost' | 'cut' | 'changed' | 'proxy' | 'repeated'
 
 /** One line of a network's log. */
-export type LogEntry = Readonly<Pick<Message, 'client' | 'type' | 'body' | 'headers' | 'status'>> & {
+export type LogEntry = Readonly<Pick<TestMessage, 'client' | 'type' | 'body' | 'headers' | 'status'>> & {
   /** Milliseconds since the start of the test's time. */
   readonly atMs: number
   /** The number of the exchange: of a request and its answer. */
@@ -23,7 +23,12 @@ export type LogEntry = Readonly<Pick<Message, 'client' | 'type' | 'body' | 'head
 const FRAME = 'application/vnd.countersign.v1'
 
 /** Reads which message a request carries, without checking any of it. */
-export function typeOf(core: Core, method: string, target: string, message: Pick<Message, 'headers' | 'body'>): string {
+export function typeOf(
+  core: Core,
+  method: string,
+  target: string,
+  message: Pick<TestMessage, 'headers' | 'body'>
+): string {
   const { headers, body } = message
   if (headers.countersign !== undefined) return `${method} ${target}`
   try {

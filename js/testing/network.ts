@@ -4,14 +4,14 @@ import { CountersignError } from '../common/errors.ts'
 import type { Core } from '../common/types.ts'
 import { badArgument, copyOf, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
-import type { Message } from './faults.ts'
-import { type Exchange, TestLink } from './link.ts'
+import type { TestMessage } from './faults.ts'
+import { type TestExchange, TestLink } from './link.ts'
 import { type LogEntry, lineOf, type Passage } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import type { TestTime } from './time.ts'
 
 /** What a network leads to. */
-export type Handle = (request: Request, from: { remoteAddress: string }) => Promise<Response>
+export type NetworkHandler = (request: Request, from: { remoteAddress: string }) => Promise<Response>
 
 /** Joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
 export class TestNetwork {
@@ -22,11 +22,11 @@ export class TestNetwork {
   readonly log: LogEntry[] = []
   readonly #random: InsecureRandom
   readonly #links = new Map<string, TestLink>()
-  #handle: Handle
+  #handle: NetworkHandler
   #exchanges = 0
 
   /** @internal */
-  constructor(options: { time: TestTime; core: Core; random: InsecureRandom; handle: Handle }) {
+  constructor(options: { time: TestTime; core: Core; random: InsecureRandom; handle: NetworkHandler }) {
     this.time = options.time
     this.core = options.core
     this.#random = options.random
@@ -44,7 +44,7 @@ export class TestNetwork {
   }
 
   /** lead has the network lead to another gateway from now on. */
-  lead(handle: Handle): void {
+  lead(handle: NetworkHandler): void {
     if (typeof handle !== 'function') throw badArgument('lead: pass a function of a Request')
     this.#handle = handle
   }
@@ -69,7 +69,7 @@ export class TestNetwork {
   }
 
   /** @internal */
-  begin(method: string, url: URL, type: string): Exchange {
+  begin(method: string, url: URL, type: string): TestExchange {
     this.#exchanges += 1
     return { number: this.#exchanges, method, url, type }
   }
@@ -80,7 +80,7 @@ export class TestNetwork {
   }
 
   /** @internal */
-  note({ number, method, url }: Exchange, what: Passage, message: Message): void {
+  note({ number, method, url }: TestExchange, what: Passage, message: TestMessage): void {
     const { client, type, headers, body, status } = message
     const atMs = this.time.nowMs - this.time.startMs
     this.log.push(

@@ -13,30 +13,30 @@ export type ActionRules = {
   perType: { readonly [actionType: string]: readonly ActionWindow[] }
 }
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
+const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
 
 /** The documents' own: 10 a minute, 100 an hour, 500 a day, 3 s apart, and their types'. */
 export const actionRules: ActionRules = Object.freeze({
   all: [
     { limit: 1, windowMs: 3000 },
-    { limit: 10, windowMs: MINUTE },
-    { limit: 100, windowMs: HOUR },
-    { limit: 500, windowMs: DAY }
+    { limit: 10, windowMs: MINUTE_MS },
+    { limit: 100, windowMs: HOUR_MS },
+    { limit: 500, windowMs: DAY_MS }
   ],
   perType: {
     puzzle_complete: [
-      { limit: 5, windowMs: MINUTE },
-      { limit: 50, windowMs: HOUR }
+      { limit: 5, windowMs: MINUTE_MS },
+      { limit: 50, windowMs: HOUR_MS }
     ],
     game_finish: [
-      { limit: 3, windowMs: MINUTE },
-      { limit: 30, windowMs: HOUR }
+      { limit: 3, windowMs: MINUTE_MS },
+      { limit: 30, windowMs: HOUR_MS }
     ],
     challenge_complete: [
-      { limit: 2, windowMs: MINUTE },
-      { limit: 20, windowMs: HOUR }
+      { limit: 2, windowMs: MINUTE_MS },
+      { limit: 20, windowMs: HOUR_MS }
     ]
   }
 })
@@ -56,7 +56,7 @@ export function rulesOf(rules: ActionRules): ActionRules {
   const check = (windows: readonly ActionWindow[], name: string): void => {
     for (const { limit, windowMs } of windows) {
       integerOf(limit, 1, 1_000_000, `${name}: limit`)
-      integerOf(windowMs, 1, 31 * DAY, `${name}: windowMs`)
+      integerOf(windowMs, 1, 31 * DAY_MS, `${name}: windowMs`)
     }
   }
   check(all, 'rules.all')

@@ -18,7 +18,7 @@ export const SKEW_MS = 5_000
 export type VerifyMode = 'slices' | 'excise'
 
 /** A proof taken apart: what it says, and the bytes its signature is of. Nothing of it has been verified. */
-export type OpenedProof = { action: VerifiedAction; message: Bytes; tag: Bytes }
+export type ParsedProof = { action: VerifiedAction; message: Bytes; tag: Bytes }
 
 const encoder = new TextEncoder()
 
@@ -65,7 +65,7 @@ function actionOf(text: string, members: ReadonlyMap<string, RawMember>): Verifi
 }
 
 /** Takes one proof of a body apart; undefined where it is malformed: duplicate, unknown or missing members first of all. */
-export function openProof(text: string, proof: RawValue, mode: VerifyMode): OpenedProof | undefined {
+export function parseProof(text: string, proof: RawValue, mode: VerifyMode): ParsedProof | undefined {
   const { members } = proof
   if (!members || members.size !== MEMBERS.length + 1 || ![...MEMBERS, SIGNATURE].every((name) => members.has(name))) {
     return undefined
@@ -83,7 +83,7 @@ export function openProof(text: string, proof: RawValue, mode: VerifyMode): Open
 }
 
 /** Takes a proof of the strict mode apart: the five members and no signature, which the exchange request carries. */
-export function openUnsigned(text: string, { members }: RawValue): OpenedProof | undefined {
+export function parseUnsignedProof(text: string, { members }: RawValue): ParsedProof | undefined {
   if (!members || members.size !== MEMBERS.length || !MEMBERS.every((name) => members.has(name))) return undefined
   const action = actionOf(text, members)
   return action && { action, message: new Uint8Array(0), tag: new Uint8Array(0) }
@@ -96,7 +96,7 @@ export function isFresh(timestampMs: number, nowMs: number, maxAgeMs: number, sk
 }
 
 /** Tells whether one of the secrets made the signature. */
-export async function isSigned({ message, tag }: OpenedProof, secret: SecretKey): Promise<boolean> {
+export async function isSigned({ message, tag }: ParsedProof, secret: SecretKey): Promise<boolean> {
   return tag.length === 32 && (await secret.isTag(message, tag as Bytes))
 }
 
@@ -146,7 +146,7 @@ export async function verifyProof(rawBody: BytesLike | string, options: VerifyOp
   if (mode !== 'slices' && mode !== 'excise') throw badArgument("mode must be 'slices' or 'excise'")
   const body = scanBody(rawBody, 2)
   const raw = body?.members.get(OUTER)
-  const opened = body && raw && openProof(body.text, raw, mode)
+  const opened = body && raw && parseProof(body.text, raw, mode)
   if (!opened) return { ok: false, reason: 'malformed' }
   if (!isFresh(opened.action.timestampMs, nowMs, maxAgeMs, skewMs)) return { ok: false, reason: 'stale' }
   if (!(await isSigned(opened, key))) return { ok: false, reason: 'signature' }

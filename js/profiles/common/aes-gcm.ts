@@ -9,7 +9,7 @@ const importKey = subtle?.importKey.bind(subtle)
 const encrypt = subtle?.encrypt.bind(subtle)
 const decrypt = subtle?.decrypt.bind(subtle)
 
-async function run(use: 'encrypt' | 'decrypt', key: Bytes, nonce: Bytes, additionalData: Bytes, data: Bytes) {
+async function runAesGcm(use: 'encrypt' | 'decrypt', key: Bytes, nonce: Bytes, additionalData: Bytes, data: Bytes) {
   if (!subtle) throw new CountersignError('ERR_NO_CRYPTO')
   const imported = await importKey('raw', key, 'AES-GCM', false, [use])
   const how = { name: 'AES-GCM', iv: nonce, additionalData, tagLength: 128 }
@@ -18,12 +18,12 @@ async function run(use: 'encrypt' | 'decrypt', key: Bytes, nonce: Bytes, additio
 
 /** Gives the ciphertext with its 16-byte seal behind it. */
 export function sealAesGcm(key: Bytes, nonce: Bytes, additionalData: Bytes, plain: Bytes): Promise<Bytes> {
-  return run('encrypt', key, nonce, additionalData, plain)
+  return runAesGcm('encrypt', key, nonce, additionalData, plain)
 }
 
 /** Gives what was sealed; undefined where the seal does not fit. */
 export function openAesGcm(key: Bytes, nonce: Bytes, additionalData: Bytes, sealed: Bytes): Promise<Bytes | undefined> {
-  return run('decrypt', key, nonce, additionalData, sealed).catch((error) => {
+  return runAesGcm('decrypt', key, nonce, additionalData, sealed).catch((error) => {
     if (error instanceof CountersignError) throw error
     return undefined
   })

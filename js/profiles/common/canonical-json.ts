@@ -42,7 +42,7 @@ function problemOf(entry: unknown): string | undefined {
 }
 
 /** A replacer for JSON.stringify that sees each entry once, with the path to it, and throws at what is refused. */
-function createWatch(name: string) {
+function createReplacer(name: string) {
   const trail: { holder: unknown; path: string }[] = []
   return function watch(this: unknown, key: string, given: unknown): unknown {
     while (trail.length > 0 && trail.at(-1)?.holder !== this) trail.pop()
@@ -67,7 +67,7 @@ function createWatch(name: string) {
 export function cleanJson(value: unknown, name: string): Json {
   let text: string | undefined
   try {
-    text = JSON.stringify(value, createWatch(name))
+    text = JSON.stringify(value, createReplacer(name))
   } catch (cause) {
     throw isCountersignError(cause) ? cause : badArgument(`${name} cannot be read as JSON`)
   }

@@ -13,7 +13,7 @@ export type RawMember = RawValue & {
   nameStart: number
 }
 
-function bad(detail: string): CountersignError {
+function badJson(detail: string): CountersignError {
   return new CountersignError('ERR_BAD_JSON', { detail })
 }
 
@@ -23,18 +23,18 @@ const NUMBER = /-?(?:0|[1-9][0-9]{0,400})(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,
 const WORDS: readonly string[] = ['true', 'false', 'null']
 
 /** One open array or object; `names` are those of an object so far. */
-type Open = { value: RawValue; names: Set<string> | undefined }
+type OpenContainer = { value: RawValue; names: Set<string> | undefined }
 
 class Scanner {
   readonly #text: string
-  #at = 0
+  #offset = 0
 
   constructor(text: string) {
     this.#text = text
   }
 
-  get at(): number {
-    return this.#at
+  get offset(): number {
+    return this.#offset
   }
 
   get isDone(): boolean {
@@ -44,30 +44,30 @@ class Scanner {
   /** The next character that is no white space. */
   peek(): string {
     for (;;) {
-      const char = this.#text.charAt(this.#at)
+      const char = this.#text.charAt(this.#offset)
       if (char !== ' ' && char !== '\n' && char !== '\r' && char !== '\t') return char
-      this.#at++
+      this.#offset++
     }
   }
 
   take(char: string): boolean {
     if (this.peek() !== char) return false
-    this.#at++
+    this.#offset++
     return true
   }
 
   /** Takes a string and gives what it says. */
   string(): string {
-    if (this.peek() !== '"') throw bad('a string')
-    const start = this.#at++
+    if (this.peek() !== '"') throw badJson('a string')
+    const start = this.#offset++
     for (;;) {
-      const code = this.#text.charCodeAt(this.#at++)
-      if (Number.isNaN(code) || code < 0x20) throw bad('a string that does not end')
-      if (code === BACKSLASH) this.#at++
+      const code = this.#text.charCodeAt(this.#offset++)
+      if (Number.isNaN(code) || code < 0x20) throw badJson('a string that does not end')
+      if (code === BACKSLASH) this.#offset++
       else if (code === QUOTE) break
     }
-    const value: string = parse(this.#text.slice(start, this.#at))
-    if (/\p{Cs}/u.test(value)) throw bad('a lone surrogate')
+    const value: string = parse(this.#text.slice(start, this.#offset))
+    if (/\p{Cs}/u.test(value)) throw badJson('a lone surrogate')
     return value
   }
 
@@ -77,12 +77,12 @@ class Scanner {
       this.string()
       return
     }
-    NUMBER.lastIndex = this.#at
+    NUMBER.lastIndex = this.#offset
     const [digits] = NUMBER.exec(this.#text) ?? []
-    const word = digits ?? WORDS.find((name) => this.#text.startsWith(name, this.#at))
-    if (word === undefined) throw bad('a value')
-    if (digits !== undefined && !Number.isFinite(Number(digits))) throw bad('a number that no double holds')
-    this.#at += word.length
+    const word = digits ?? WORDS.find((name) => this.#text.startsWith(name, this.#offset))
+    if (word === undefined) throw badJson('a value')
+    if (digits !== undefined && !Number.isFinite(Number(digits))) throw badJson('a number that no double holds')
+    this.#offset += word.length
   }
 }
 
@@ -90,7 +90,7 @@ function parse(text: string): string {
   try {
     return JSON.parse(text)
   } catch {
-    throw bad('a string')
+    throw badJson('a string')
   }
 }
 
@@ -100,7 +100,7 @@ function parse(text: string): string {
  */
 export function scanJson(text: string, levels: number): RawValue {
   const scanner = new Scanner(text)
-  const open: Open[] = []
+  const open: OpenContainer[] = []
   let done: RawValue | undefined
 
   /** Begins a value; one that is whole at once is given back. */
@@ -108,10 +108,10 @@ export function scanJson(text: string, levels: number): RawValue {
     const isObject = scanner.take('{')
     if (!isObject && !scanner.take('[')) {
       scanner.scalar()
-      value.end = scanner.at
+      value.end = scanner.offset
       return value
     }
-    if (open.length >= MAX_DEPTH) throw bad(`nested more than ${MAX_DEPTH} levels deep`)
+    if (open.length >= MAX_DEPTH) throw badJson(`nested more than ${MAX_DEPTH} levels deep`)
     if (open.length < levels) {
       if (isObject) value.members = new Map()
       else value.items = []
@@ -121,39 +121,39 @@ export function scanJson(text: string, levels: number): RawValue {
   }
 
   const close = (): RawValue => {
-    const { value } = open.pop() as Open
-    value.end = scanner.at
+    const { value } = open.pop() as OpenContainer
+    value.end = scanner.offset
     return value
   }
 
   /** Takes a member's name and makes room for its value. */
-  const member = ({ value, names }: Open): RawValue => {
+  const member = ({ value, names }: OpenContainer): RawValue => {
     scanner.peek()
-    const nameStart = scanner.at
+    const nameStart = scanner.offset
     if (!names) {
       const item: RawValue = { start: nameStart, end: 0 }
       value.items?.push(item)
       return item
     }
     const name = scanner.string()
-    if (names.has(name)) throw bad('a name stands twice in one object')
+    if (names.has(name)) throw badJson('a name stands twice in one object')
     names.add(name)
-    if (!scanner.take(':')) throw bad('a colon')
+    if (!scanner.take(':')) throw badJson('a colon')
     scanner.peek()
-    const made: RawMember = { nameStart, start: scanner.at, end: 0 }
+    const made: RawMember = { nameStart, start: scanner.offset, end: 0 }
     value.members?.set(name, made)
     return made
   }
 
   scanner.peek()
-  done = begin({ start: scanner.at, end: 0 })
+  done = begin({ start: scanner.offset, end: 0 })
   while (open.length > 0) {
-    const top = open.at(-1) as Open
+    const top = open.at(-1) as OpenContainer
     if (done === undefined) done = begin(member(top))
     else if (scanner.take(',')) done = begin(member(top))
     else if (scanner.take(top.names ? '}' : ']')) done = close()
-    else throw bad('a comma or an end is missing')
+    else throw badJson('a comma or an end is missing')
   }
-  if (!done || !scanner.isDone) throw bad('something follows the value')
+  if (!done || !scanner.isDone) throw badJson('something follows the value')
   return done
 }

@@ -15,11 +15,11 @@ const MAX_PAYLOAD_V2 = 191
 const MAX_PACKET = 1024
 const MAX_DER = 8192
 
-type Call = (...numbers: number[]) => number
-type Calls = { readonly [name: string]: Call }
+type KnockCall = (...numbers: number[]) => number
+type KnockCalls = { readonly [name: string]: KnockCall }
 
 /** Fields as the core takes them: version, timestamp, user, action, challenge; and the payload. */
-export type ReadFields = { numbers: [number, number, number, number, number]; payload: Bytes; version: KnockVersion }
+export type CheckedFields = { numbers: [number, number, number, number, number]; payload: Bytes; version: KnockVersion }
 
 const encoder = new TextEncoder()
 
@@ -31,14 +31,14 @@ function payloadOf(given: KnockFields['payload']): Bytes {
 }
 
 /** Checks a packet's version. */
-export function readVersion(given: unknown): KnockVersion {
+export function checkVersion(given: unknown): KnockVersion {
   return integerOf(given, 1, 4, 'version') as KnockVersion
 }
 
 /** Checks fields, each read once; throws ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_PAYLOAD_TOO_LARGE. */
-export function readFields(fields: KnockFields): ReadFields {
+export function checkFields(fields: KnockFields): CheckedFields {
   const { version = 1, timestamp, userId, actionId, challenge, payload } = optionsOf(fields, 'fields')
-  const read = readVersion(version)
+  const read = checkVersion(version)
   const bytes = payloadOf(payload)
   // The daemon's own client cuts a longer one in silence.
   if (bytes.length > (read === 2 ? MAX_PAYLOAD_V2 : MAX_PAYLOAD)) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
@@ -57,41 +57,47 @@ export function readFields(fields: KnockFields): ReadFields {
 }
 
 /** A packet taken apart; nothing of it has been verified. */
-export type ReadPacket = { knock: Knock; tag: Bytes; digest: Bytes }
+export type ParsedPacket = { knock: Knock; tag: Bytes; digest: Bytes }
 
 /** A hybrid datagram taken apart. */
-export type ReadDatagram = { version: KnockVersion; nonce: Bytes; additionalData: Bytes; wrapped: Bytes; sealed: Bytes }
+export type ParsedDatagram = {
+  version: KnockVersion
+  nonce: Bytes
+  additionalData: Bytes
+  wrapped: Bytes
+  sealed: Bytes
+}
 
 /** Packets and RSA; every method copies in, copies out and throws a CountersignError. */
 export class KnockCore {
-  readonly #w: Wasm
-  readonly #call: Calls
+  readonly #wasm: Wasm
+  readonly #call: KnockCalls
 
   constructor(w: Wasm) {
-    this.#w = w
-    this.#call = w.call as unknown as Calls
+    this.#wasm = w
+    this.#call = w.call as unknown as KnockCalls
   }
 
   #run(name: string, ...numbers: number[]): number {
-    return this.#w.check((this.#call[name] as Call)(...numbers))
+    return this.#wasm.check((this.#call[name] as KnockCall)(...numbers))
   }
 
   /** Gives what the tag is a MAC of. */
-  digest({ numbers, payload }: ReadFields): Bytes {
-    const size = this.#w.begin().put(payload)
-    return this.#w.out(this.#run('knock_digest', ...numbers, size))
+  digest({ numbers, payload }: CheckedFields): Bytes {
+    const size = this.#wasm.begin().put(payload)
+    return this.#wasm.out(this.#run('knock_digest', ...numbers, size))
   }
 
   /** Puts a packet together: 245 bytes, or the body of a hybrid version. */
-  packet({ numbers, payload }: ReadFields, tag: Bytes): Bytes {
-    this.#w.begin().put(tag)
-    const size = this.#w.put(payload)
-    return this.#w.out(this.#run('knock_packet', ...numbers, size))
+  packet({ numbers, payload }: CheckedFields, tag: Bytes): Bytes {
+    this.#wasm.begin().put(tag)
+    const size = this.#wasm.put(payload)
+    return this.#wasm.out(this.#run('knock_packet', ...numbers, size))
   }
 
   /** Takes a decrypted packet apart; version 0 asks for whichever it is. */
-  read(version: KnockVersion | 0, packet: BytesLike): ReadPacket {
-    const w = this.#w
+  read(version: KnockVersion | 0, packet: BytesLike): ParsedPacket {
+    const w = this.#wasm
     const bytes = bytesOf(packet, 'packet')
     if (lengthOf(bytes) > MAX_PACKET) throw new CountersignError('ERR_TRAILING_BYTES')
     const digest = w.out(this.#run('knock_read', version, w.begin().put(bytes)))
@@ -109,13 +115,13 @@ export class KnockCore {
 
   /** Gives the front of a hybrid datagram, the additional data of its encryption. */
   header(version: KnockVersion, nonce: Bytes, ciphertextSize: number): Bytes {
-    this.#w.begin().put(nonce)
-    return this.#w.out(this.#run('knock_header', version, ciphertextSize))
+    this.#wasm.begin().put(nonce)
+    return this.#wasm.out(this.#run('knock_header', version, ciphertextSize))
   }
 
   /** Takes a hybrid datagram apart. */
-  datagram(datagram: Bytes): ReadDatagram {
-    const w = this.#w
+  datagram(datagram: Bytes): ParsedDatagram {
+    const w = this.#wasm
     if (datagram.length > MAX_PACKET) throw new CountersignError('ERR_TRAILING_BYTES')
     this.#run('knock_datagram', w.begin().put(datagram))
     return {
@@ -129,24 +135,24 @@ export class KnockCore {
 
   /** Takes a reply's payload apart. */
   reply(payload: Bytes): { status: number; action: number; flags: number; text: Bytes } {
-    const w = this.#w
+    const w = this.#wasm
     this.#run('knock_reply', w.begin().put(payload))
     return { status: w.number(0), action: w.number(1), flags: w.number(2), text: w.bytesAt(3) }
   }
 
   /** Gives the bytes of a block under a key (SubjectPublicKeyInfo); throws ERR_BAD_RSA_KEY. */
   publicKeySize(der: Bytes): number {
-    return this.#run('rsa_public', this.#w.begin().put(derOf(der)))
+    return this.#run('rsa_public', this.#wasm.begin().put(derOf(der)))
   }
 
   /** privateKeySize is the same for a PrivateKeyInfo. */
   privateKeySize(der: Bytes): number {
-    return this.#w.large(MAX_DER, true, () => this.#run('rsa_private', this.#w.put(derOf(der))))
+    return this.#wasm.large(MAX_DER, true, () => this.#run('rsa_private', this.#wasm.put(derOf(der))))
   }
 
   /** Gives the block of a message under padding without a zero; throws ERR_BAD_RSA_KEY. */
   encrypt(der: Bytes, message: Bytes, padding: Bytes): Bytes {
-    const w = this.#w
+    const w = this.#wasm
     return w.large(MAX_DER + MAX_PACKET, true, () => {
       const key = w.put(derOf(der))
       const size = w.put(message)
@@ -159,7 +165,7 @@ export class KnockCore {
    * same way whatever it says: that is what keeps an attacker from asking.
    */
   decrypt(der: Bytes, ciphertext: Bytes, size: number): { isGood: boolean; message: Bytes } {
-    const w = this.#w
+    const w = this.#wasm
     return w.large(MAX_DER + MAX_PACKET, true, () => {
       const key = w.put(derOf(der))
       const isGood = this.#run('rsa_open', key, w.put(ciphertext), size) === 1

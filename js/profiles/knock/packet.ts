@@ -4,7 +4,14 @@
 import { isCountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
-import { type KnockCore, loadKnockCore, type ReadFields, type ReadPacket, readFields, readVersion } from './core.ts'
+import {
+  type CheckedFields,
+  checkFields,
+  checkVersion,
+  type KnockCore,
+  loadKnockCore,
+  type ParsedPacket
+} from './core.ts'
 import { type KnockKey, knockKeyOf } from './keys.ts'
 import type { KnockFields, KnockReason, KnockVerdict, KnockVersion } from './types.ts'
 
@@ -12,7 +19,7 @@ import type { KnockFields, KnockReason, KnockVerdict, KnockVersion } from './typ
 export const WINDOW_SECONDS = 300
 
 /** Makes the packet of fields that were read. */
-export async function buildPacket(core: KnockCore, fields: ReadFields, key: KnockKey): Promise<Bytes> {
+export async function buildPacket(core: KnockCore, fields: CheckedFields, key: KnockKey): Promise<Bytes> {
   return core.packet(fields, await key.tag(core.digest(fields)))
 }
 
@@ -21,7 +28,7 @@ export async function buildPacket(core: KnockCore, fields: ReadFields, key: Knoc
  * ERR_INVALID_ARGUMENT for a field out of range and ERR_PAYLOAD_TOO_LARGE for a payload that the daemon's own client would cut.
  */
 export async function knockPacket(fields: KnockFields, key: KnockKey): Promise<Bytes> {
-  const read = readFields(fields)
+  const read = checkFields(fields)
   return buildPacket(await loadKnockCore(), read, knockKeyOf(key))
 }
 
@@ -31,7 +38,7 @@ function reasonOf(error: unknown): KnockReason {
 }
 
 /** Reads a packet, or gives the reason why it is none. */
-export function takeApart(core: KnockCore, version: KnockVersion | 0, packet: BytesLike): ReadPacket | KnockReason {
+export function parsePacket(core: KnockCore, version: KnockVersion | 0, packet: BytesLike): ParsedPacket | KnockReason {
   try {
     return core.read(version, packet)
   } catch (error) {
@@ -68,8 +75,8 @@ export async function verifyKnock(
   const { nowSeconds, windowSeconds = WINDOW_SECONDS, version } = optionsOf(options, 'options')
   const now = integerOf(nowSeconds, 0, Number.MAX_SAFE_INTEGER, 'nowSeconds')
   const window = integerOf(windowSeconds, 0, 2 ** 32 - 1, 'windowSeconds')
-  const told = version === undefined ? 0 : readVersion(version)
-  const read = takeApart(await loadKnockCore(), told, decryptedPacket)
+  const told = version === undefined ? 0 : checkVersion(version)
+  const read = parsePacket(await loadKnockCore(), told, decryptedPacket)
   const mac = knockKeyOf(key)
   if (typeof read === 'string') return { ok: false, reason: read }
   if (!(await mac.isTag(read.digest, read.tag))) return { ok: false, reason: 'hmac' }

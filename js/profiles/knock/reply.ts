@@ -4,10 +4,10 @@
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { copyOf, integerOf, optionsOf } from '../../core/args.ts'
-import { loadKnockCore, readVersion } from './core.ts'
+import { checkVersion, loadKnockCore } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'
-import { isTimely, takeApart, WINDOW_SECONDS } from './packet.ts'
-import { openDatagram } from './seal.ts'
+import { isTimely, parsePacket, WINDOW_SECONDS } from './packet.ts'
+import { decryptDatagram } from './seal.ts'
 import type { KnockReply, KnockVersion } from './types.ts'
 
 /** What a reply has to echo: the knock it answers. */
@@ -50,7 +50,7 @@ export async function openKnockReply(
   const window = integerOf(windowSeconds, 0, 2 ** 32 - 1, 'windowSeconds')
   const mac = knockKeyOf(key)
   const core = await loadKnockCore()
-  const read = takeApart(core, version === undefined ? 0 : readVersion(version), decryptedPacket)
+  const read = parsePacket(core, version === undefined ? 0 : checkVersion(version), decryptedPacket)
   if (typeof read === 'string') throw new CountersignError('ERR_BAD_LENGTH', { detail: `a reply: ${read}` })
   if (!(await mac.isTag(read.digest, read.tag))) throw new CountersignError('ERR_BAD_SIGNATURE')
   const { knock } = read
@@ -79,7 +79,7 @@ export async function openKnockReplyDatagram(
   expected: ExpectedReply
 ): Promise<KnockReply> {
   const der = derOfPem(userPrivateKeyPem, 'PRIVATE KEY')
-  const { isGood, packet, version } = await openDatagram(await loadKnockCore(), copyOf(datagram, 'datagram'), der)
+  const { isGood, packet, version } = await decryptDatagram(await loadKnockCore(), copyOf(datagram, 'datagram'), der)
   if (!isGood) throw new CountersignError('ERR_BAD_SIGNATURE', { detail: 'the reply is not encrypted to this key' })
   return openKnockReply(packet, key, version === 0 ? expected : { ...expected, version })
 }

@@ -6,7 +6,7 @@ import { fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { openAesGcm, sealAesGcm } from '../common/aes-gcm.ts'
-import { type KnockCore, loadKnockCore, randomBytesOf, readFields } from './core.ts'
+import { checkFields, type KnockCore, loadKnockCore, randomBytesOf } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'
 import { buildPacket } from './packet.ts'
 import type { KnockFields, KnockVersion } from './types.ts'
@@ -60,10 +60,10 @@ async function sealHybrid(
   const header = core.header(version, nonce, body.length)
   const sealed = await sealAesGcm(contentKey, nonce, header, body)
   contentKey.fill(0)
-  return joined(header, wrapped, sealed)
+  return concat(header, wrapped, sealed)
 }
 
-function joined(...parts: Bytes[]): Bytes {
+function concat(...parts: Bytes[]): Bytes {
   const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
   let at = 0
   for (const part of parts) {
@@ -101,7 +101,7 @@ export async function sealKnock(
   serverPublicKeyPem: string,
   options: { random?: RandomBytes } = {}
 ): Promise<Bytes> {
-  const read = readFields(fields)
+  const read = checkFields(fields)
   const mac = knockKeyOf(key)
   const der = derOfPem(serverPublicKeyPem, 'PUBLIC KEY')
   const { random = platformRandom } = optionsOf(options, 'options')
@@ -111,13 +111,13 @@ export async function sealKnock(
 }
 
 /** A datagram's packet, whether the encryption was right or not, and the version where the datagram tells it. */
-export type OpenedDatagram = { isGood: boolean; version: KnockVersion | 0; packet: Bytes }
+export type DecryptedDatagram = { isGood: boolean; version: KnockVersion | 0; packet: Bytes }
 
 /**
  * Decrypts a datagram. What a wrong block gives is not looked at apart: everything after it is done all the same
  * with bytes that are nobody's packet. Throws a malformed error for a datagram that no sender makes.
  */
-export async function openDatagram(core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<OpenedDatagram> {
+export async function decryptDatagram(core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<DecryptedDatagram> {
   if (datagram.length === core.privateKeySize(privateKey)) {
     const { isGood, message } = core.decrypt(privateKey, datagram, PACKET)
     return { isGood, version: 0, packet: message }

@@ -6,7 +6,7 @@ import { type StatsLimits, statsLimits } from './limits.ts'
 /** The anomalies of one event, in the order they are told. */
 export type Anomaly = 'timestamp_future' | 'timestamp_too_old' | 'session_too_short' | 'session_too_long'
 
-type Row = {
+type AnomalyRule = {
   reason: Anomaly
   /** What is looked at: the event's time relative to now, or what a session says of its length. */
   of: 'timestamp' | 'duration'
@@ -15,7 +15,7 @@ type Row = {
   bound: (limits: StatsLimits, nowMs: number) => number
 }
 
-const rows: readonly Row[] = [
+const rows: readonly AnomalyRule[] = [
   { reason: 'timestamp_future', of: 'timestamp', is: 'above', bound: ({ futureMs }, nowMs) => nowMs + futureMs },
   { reason: 'timestamp_too_old', of: 'timestamp', is: 'below', bound: ({ oldMs }, nowMs) => nowMs - oldMs },
   { reason: 'session_too_short', of: 'duration', is: 'below', bound: ({ shortestSessionMs }) => shortestSessionMs },

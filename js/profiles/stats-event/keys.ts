@@ -22,7 +22,7 @@ type Purpose = 'compatible' | 'strict'
 export type StoredDeviceKey = { compatible: CryptoKey; strict?: CryptoKey }
 
 /** A device key: WebCrypto keys that cannot be exported, and the public id they make. */
-export class DeviceKey {
+export class StatsDeviceKey {
   /** 16 lower-case hexadecimal digits. Public: it identifies, and proves nothing. */
   readonly deviceId: string
   readonly #keys: { readonly compatible: MacKey; readonly strict: MacKey | undefined }
@@ -68,9 +68,9 @@ function textOf(given: unknown): string {
     : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
 }
 
-async function keyOf(compatible: MacKey, strict: MacKey | undefined): Promise<DeviceKey> {
+async function keyOf(compatible: MacKey, strict: MacKey | undefined): Promise<StatsDeviceKey> {
   const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
-  return new DeviceKey(deviceId, compatible, strict)
+  return new StatsDeviceKey(deviceId, compatible, strict)
 }
 
 /**
@@ -82,7 +82,7 @@ async function keyOf(compatible: MacKey, strict: MacKey | undefined): Promise<De
  * const key = await importDeviceKey(await readFile('device.key', 'utf8'))
  * ```
  */
-export async function importDeviceKey(text: string | BytesLike): Promise<DeviceKey> {
+export async function importDeviceKey(text: string | BytesLike): Promise<StatsDeviceKey> {
   const trimmed = textOf(text).trim()
   if (trimmed === '') throw badArgument('the device key is blank; createDeviceKey makes one')
   if (/\p{Cs}/u.test(trimmed)) throw badArgument('the device key has a lone surrogate')
@@ -101,7 +101,7 @@ export async function importDeviceKey(text: string | BytesLike): Promise<DeviceK
  * const key = await deviceKeyOfStored(record) // after structuredClone, or from IndexedDB
  * ```
  */
-export async function deviceKeyOfStored(stored: StoredDeviceKey): Promise<DeviceKey> {
+export async function deviceKeyOfStored(stored: StoredDeviceKey): Promise<StatsDeviceKey> {
   const { compatible: one, strict: other } = optionsOf(stored, 'stored')
   const [compatible, strict] = [macKeyOf(one), other === undefined ? undefined : macKeyOf(other)]
   if (!compatible || (other !== undefined && !strict))
@@ -126,13 +126,14 @@ export function randomHex(size: number, random: FillRandom = fillRandom): string
  */
 export async function createDeviceKey(
   options: { random?: FillRandom } = {}
-): Promise<{ key: DeviceKey; text: string }> {
+): Promise<{ key: StatsDeviceKey; text: string }> {
   const text = randomHex(KEY_BYTES, options.random)
   return { key: await importDeviceKey(text), text }
 }
 
 /** Checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
-export function deviceKeyOf(value: unknown): DeviceKey {
-  if (!(value instanceof DeviceKey)) throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
+export function deviceKeyOf(value: unknown): StatsDeviceKey {
+  if (!(value instanceof StatsDeviceKey))
+    throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
   return value
 }

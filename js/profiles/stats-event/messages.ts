@@ -10,7 +10,7 @@ import type { EventLike } from './types.ts'
 const encoder = new TextEncoder()
 
 /** Gives a fresh clean copy of an event; throws ERR_INVALID_ARGUMENT, naming the path. */
-export function eventOf(event: unknown): JsonObject {
+export function cleanEvent(event: unknown): JsonObject {
   const clean = cleanJson(event, 'event')
   if (!isJsonObject(clean)) throw badArgument('event must be an object')
   return clean
@@ -50,7 +50,7 @@ export function writeStrict(event: JsonObject): Bytes {
  * ```
  */
 export function compatibleMessage(event: EventLike): string {
-  return writeCompatible(eventOf(event))
+  return writeCompatible(cleanEvent(event))
 }
 
 /**
@@ -58,5 +58,5 @@ export function compatibleMessage(event: EventLike): string {
  * (RFC 8785) of the event without `signature` and `data.strict_signature`. It throws as compatibleMessage does.
  */
 export function strictMessage(event: EventLike): Bytes {
-  return writeStrict(eventOf(event))
+  return writeStrict(cleanEvent(event))
 }

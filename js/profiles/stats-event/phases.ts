@@ -3,10 +3,10 @@
 
 import { badArgument } from '../../core/args.ts'
 
-export type Phase = 1 | 2 | 3 | 4
+export type StatsPhase = 1 | 2 | 3 | 4
 
 /** What becomes of a sync whose events are not signed, or not validly. */
-export type PhaseRule = {
+export type StatsPhaseRule = {
   /** Whether it is taken at all. */
   readonly accepts: boolean
   /** Whether its sender is told so. */
@@ -16,7 +16,7 @@ export type PhaseRule = {
 }
 
 /** The phases: 1 takes both, 2 warns, 3 ranks signed ones only, 4 takes signed ones only. */
-export const phaseRules: { readonly [Name in Phase]: PhaseRule } = Object.freeze({
+export const phaseRules: { readonly [Name in StatsPhase]: StatsPhaseRule } = Object.freeze({
   1: Object.freeze({ accepts: true, warns: false, ranks: true }),
   2: Object.freeze({ accepts: true, warns: true, ranks: true }),
   3: Object.freeze({ accepts: true, warns: true, ranks: false }),
@@ -24,7 +24,7 @@ export const phaseRules: { readonly [Name in Phase]: PhaseRule } = Object.freeze
 })
 
 /** Checks a phase, or throws ERR_INVALID_ARGUMENT. */
-export function phaseOf(phase: unknown): Phase {
+export function phaseOf(phase: unknown): StatsPhase {
   if (phase === 1 || phase === 2 || phase === 3 || phase === 4) return phase
   throw badArgument('phase must be 1, 2, 3 or 4')
 }

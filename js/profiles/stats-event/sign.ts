@@ -5,9 +5,9 @@ import { type FillRandom, wallNow } from '../../common/platform.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { cleanJson, isJsonObject, type Json, type JsonObject } from '../common/canonical-json.ts'
 import { encodeHex } from '../common/hex.ts'
-import { type DeviceKey, deviceKeyOf, randomHex } from './keys.ts'
+import { deviceKeyOf, randomHex, type StatsDeviceKey } from './keys.ts'
 import { writeCompatible, writeStrict } from './messages.ts'
-import type { EventFields, EventMode, SignedEvent } from './types.ts'
+import type { EventMode, SignedEvent, StatsEventFields } from './types.ts'
 
 const NONCE_BYTES = 8
 const encoder = new TextEncoder()
@@ -58,7 +58,7 @@ function checkData(data: Json, mode: EventMode, allow: readonly string[] | undef
   }
 }
 
-async function tagText(key: DeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> {
+async function tagText(key: StatsDeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> {
   const message = purpose === 'strict' ? writeStrict(event) : encoder.encode(writeCompatible(event))
   return encodeHex(await key.tag(purpose, message))
 }
@@ -73,7 +73,11 @@ async function tagText(key: DeviceKey, purpose: 'compatible' | 'strict', event: 
  * const event = await signEvent(key, { type: 'session', data: { id, duration_ms: 3_600_000 } }, { mode: 'covered' })
  * ```
  */
-export async function signEvent(key: DeviceKey, fields: EventFields, options: SignOptions = {}): Promise<SignedEvent> {
+export async function signEvent(
+  key: StatsDeviceKey,
+  fields: StatsEventFields,
+  options: SignOptions = {}
+): Promise<SignedEvent> {
   const device = deviceKeyOf(key)
   const { mode: wanted, allow, random } = optionsOf(options, 'options')
   const mode = modeOf(wanted)
@@ -126,7 +130,7 @@ export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) 
  * ```
  */
 export function createEventBuilder(
-  key: DeviceKey,
+  key: StatsDeviceKey,
   options: { mode?: EventMode; allow: { readonly [type: string]: readonly string[] }; random?: FillRandom }
 ): EventBuilder {
   const device = deviceKeyOf(key)

@@ -12,7 +12,7 @@ export type { Json, JsonObject } from '../common/canonical-json.ts'
 export type EventMode = 'strict' | 'covered' | 'compatible'
 
 /** What an application says; the rest of an event is filled in. */
-export type EventFields = {
+export type StatsEventFields = {
   /** `session` and `interaction` are StatsCode's. */
   type: string
   data: unknown
@@ -33,6 +33,6 @@ export type EventLike = SignedEvent | StatsEvent | JsonObject
 /** Why an event was not accepted. */
 export type VerifyReason = 'malformed' | 'device_mismatch' | 'weak_key' | 'signature_mismatch'
 
-export type Verdict = { ok: boolean; reason?: VerifyReason }
+export type StatsVerdict = { ok: boolean; reason?: VerifyReason }
 
 export type TrustLevel = 'verified' | 'suspicious' | 'untrusted'

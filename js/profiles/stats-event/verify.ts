@@ -5,22 +5,22 @@ import { isCountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core/args.ts'
 import { isJsonObject, type JsonObject } from '../common/canonical-json.ts'
 import { decodeTag } from '../common/hex.ts'
-import { type DeviceKey, deviceKeyOf } from './keys.ts'
-import { eventOf, writeCompatible, writeStrict } from './messages.ts'
+import { deviceKeyOf, type StatsDeviceKey } from './keys.ts'
+import { cleanEvent, writeCompatible, writeStrict } from './messages.ts'
 import { modeOf } from './sign.ts'
-import type { EventLike, EventMode, Verdict, VerifyReason } from './types.ts'
+import type { EventLike, EventMode, StatsVerdict, VerifyReason } from './types.ts'
 
 const encoder = new TextEncoder()
-function refuse(reason: VerifyReason): Verdict {
+function refuse(reason: VerifyReason): StatsVerdict {
   return { ok: false, reason }
 }
 
-async function isCompatible(event: JsonObject, key: DeviceKey): Promise<boolean> {
+async function isCompatible(event: JsonObject, key: StatsDeviceKey): Promise<boolean> {
   const tag = decodeTag(event.signature)
   return tag !== undefined && key.isTag('compatible', encoder.encode(writeCompatible(event)), tag)
 }
 
-async function isStrict(event: JsonObject, key: DeviceKey, signature: unknown): Promise<boolean> {
+async function isStrict(event: JsonObject, key: StatsDeviceKey, signature: unknown): Promise<boolean> {
   const tag = decodeTag(signature)
   return tag !== undefined && key.isTag('strict', writeStrict(event), tag)
 }
@@ -29,7 +29,7 @@ function innerOf({ data }: JsonObject): unknown {
   return isJsonObject(data) ? data.strict_signature : undefined
 }
 
-const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey) => Promise<boolean> } = {
+const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: StatsDeviceKey) => Promise<boolean> } = {
   compatible: isCompatible,
   // The strict message leaves `data.strict_signature` out, so a strict event that has one has a part nobody signed.
   strict: async (event, key) => innerOf(event) === undefined && isStrict(event, key, event.signature),
@@ -40,7 +40,7 @@ const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey
 }
 
 /** verifyClean is verifyEvent for a clean event and checked arguments. */
-export async function verifyClean(event: JsonObject, key: DeviceKey, mode: EventMode): Promise<Verdict> {
+export async function verifyClean(event: JsonObject, key: StatsDeviceKey, mode: EventMode): Promise<StatsVerdict> {
   if (mode !== 'compatible') {
     if (!key.isStrong) return refuse('weak_key')
     if (event.deviceId !== key.deviceId) return refuse('device_mismatch')
@@ -60,14 +60,14 @@ export async function verifyClean(event: JsonObject, key: DeviceKey, mode: Event
  */
 export async function verifyEvent(
   event: EventLike,
-  key: DeviceKey,
+  key: StatsDeviceKey,
   options: { mode?: EventMode } = {}
-): Promise<Verdict> {
+): Promise<StatsVerdict> {
   const device = deviceKeyOf(key)
   const mode = modeOf(optionsOf(options, 'options').mode)
   let clean: JsonObject
   try {
-    clean = eventOf(event)
+    clean = cleanEvent(event)
   } catch (error) {
     if (isCountersignError(error)) return refuse('malformed')
     throw error

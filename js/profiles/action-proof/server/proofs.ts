@@ -16,9 +16,9 @@ import {
   isFresh,
   isSigned,
   MAX_AGE_MS,
-  type OpenedProof,
-  openProof,
-  openUnsigned,
+  type ParsedProof,
+  parseProof,
+  parseUnsignedProof,
   SKEW_MS,
   scanBody,
   type VerifyMode
@@ -75,9 +75,9 @@ const statusOf: { readonly [Name in ProofError]: ProofOutcome['status'] } = {
 }
 
 /** How a proof ended. */
-type Verdict = { stage: ProofStage; error?: ProofError; points?: number; retryAfterMs?: number }
+type ProofDecision = { stage: ProofStage; error?: ProofError; points?: number; retryAfterMs?: number }
 
-function refuse(stage: ProofStage, error: ProofError, retryAfterMs?: number): Verdict {
+function refuse(stage: ProofStage, error: ProofError, retryAfterMs?: number): ProofDecision {
   return {
     stage,
     error,
@@ -85,7 +85,7 @@ function refuse(stage: ProofStage, error: ProofError, retryAfterMs?: number): Ve
   }
 }
 
-function bodyOf({ error, points, retryAfterMs }: Verdict): ProofOutcome['body'] {
+function bodyOf({ error, points, retryAfterMs }: ProofDecision): ProofOutcome['body'] {
   if (!error) return { status: 'ok', points }
   return { error, ...(retryAfterMs === undefined ? {} : { retry_after: Math.ceil(retryAfterMs / 1000) }) }
 }
@@ -185,10 +185,10 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
   }
 
   const judge = async (
-    { action }: OpenedProof,
+    { action }: ParsedProof,
     who: { userId: string; sessionId: string },
     nowMs: number
-  ): Promise<Verdict> => {
+  ): Promise<ProofDecision> => {
     const { userId } = who
     const { actionType, timestampMs, nonce, expectedPoints, actionId } = action
     const verdict = await reserve('nonce', userId, nonce, timestampMs, timestampMs + maxAgeMs + 2 * skewMs, nowMs)
@@ -215,10 +215,10 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
   const judgeOne = async (text: string, raw: RawValue, request: ProofRequest, keys: readonly SecretKey[]) => {
     const { userId = '', sessionId = '', isSigned: isExchange = false } = request
     const nowMs = now()
-    const opened = isExchange ? openUnsigned(text, raw) : openProof(text, raw, mode)
+    const opened = isExchange ? parseUnsignedProof(text, raw) : parseProof(text, raw, mode)
     if (!opened) return { verdict: refuse('parse', 'malformed') }
     const { action } = opened
-    const judged = async (): Promise<Verdict> => {
+    const judged = async (): Promise<ProofDecision> => {
       if (!isFresh(action.timestampMs, nowMs, maxAgeMs, skewMs)) return refuse('freshness', 'stale')
       let isGood = isExchange
       // Every key is tried whatever the first says: which one it was is not to be told from the time it takes.
@@ -228,7 +228,7 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
     return { verdict: await judged().catch(() => refuse('nonce', 'unavailable', 1000)), action }
   }
 
-  const record = (request: ProofRequest, { stage, error, points }: Verdict, action?: VerifiedAction): void => {
+  const record = (request: ProofRequest, { stage, error, points }: ProofDecision, action?: VerifiedAction): void => {
     const { userId, sessionId, sender } = request
     const entry: ProofRecord = {
       atMs: now(),
@@ -248,12 +248,12 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
   const keysOf = async ({ sessionId, keyId, isSigned: isExchange }: ProofRequest): Promise<readonly SecretKey[]> =>
     isExchange || !secrets || sessionId === undefined ? [] : secrets.of(sessionId, now(), keyId)
 
-  const end = (request: ProofRequest, verdict: Verdict, action?: VerifiedAction): Verdict => {
+  const end = (request: ProofRequest, verdict: ProofDecision, action?: VerifiedAction): ProofDecision => {
     record(request, verdict, action)
     return verdict
   }
 
-  const outcomeOf = (verdict: Verdict): ProofOutcome => ({
+  const outcomeOf = (verdict: ProofDecision): ProofOutcome => ({
     status: verdict.error ? statusOf[verdict.error] : 200,
     body: bodyOf(verdict)
   })
@@ -268,13 +268,13 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
       return outcomeOf(end(request, refuse('parse', 'malformed')))
     }
     const keys = await keysOf(request)
-    const verdicts: Verdict[] = []
+    const verdicts: ProofDecision[] = []
     // In their order: the second of two counts after the first.
     for (const raw of many ?? [one as RawValue]) {
       const { verdict, action } = await judgeOne(body.text, raw, request, keys)
       verdicts.push(end(request, verdict, action))
     }
-    if (!many) return outcomeOf(verdicts[0] as Verdict)
+    if (!many) return outcomeOf(verdicts[0] as ProofDecision)
     return {
       status: 200,
       body: { results: verdicts.map((verdict) => ({ ...bodyOf(verdict), code: outcomeOf(verdict).status })) }

@@ -8,12 +8,12 @@ import type { Bytes } from '../../../common/types.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import { encodeHex } from '../../common/hex.ts'
 import { importMacKey } from '../../common/hmac.ts'
-import { type KnockCore, loadKnockCore, type ReadPacket } from '../core.ts'
+import { type KnockCore, loadKnockCore, type ParsedPacket } from '../core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from '../keys.ts'
-import { buildPacket, isTimely, takeApart, WINDOW_SECONDS } from '../packet.ts'
-import { openDatagram, sealPacket } from '../seal.ts'
+import { buildPacket, isTimely, parsePacket, WINDOW_SECONDS } from '../packet.ts'
+import { decryptDatagram, sealPacket } from '../seal.ts'
 import type { Knock, KnockVersion } from '../types.ts'
-import { createPatience, createSeen } from './memory.ts'
+import { createRateLimit, createReplayMemory } from './memory.ts'
 
 /** Who may knock, and for what. */
 export type KnockUser = {
@@ -116,7 +116,9 @@ const TRUNCATED = 1
 // header, wrapped key, the shortest and the longest body, seal.
 const HYBRID = { least: 27 + 256 + 15 + 32 + 16, most: 27 + 256 + 30 + 15 + 199 + 32 + 16 }
 
-type Judged = { refusal: KnockRefusal; knock?: Knock } | { knock: Knock; version: KnockVersion; user: KnockUser }
+type DatagramVerdict =
+  | { refusal: KnockRefusal; knock?: Knock }
+  | { knock: Knock; version: KnockVersion; user: KnockUser }
 
 function userOf(user: KnockUser): KnockUser {
   const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
@@ -158,16 +160,16 @@ function readOptions(options: KnockListenerOptions) {
   }
 }
 
-type Settings = ReturnType<typeof readOptions>
+type ListenerSettings = ReturnType<typeof readOptions>
 
 /** Judges datagrams: RSA first, then the tag, then everything the tag protects. */
-async function createJudge(core: KnockCore, settings: Settings) {
+async function createDatagramCheck(core: KnockCore, settings: ListenerSettings) {
   const { der, users, window, capacity, asciiOnly, now } = settings
-  const seen = createSeen(window, capacity)
+  const seen = createReplayMemory(window, capacity)
   // Whoever names an unknown user is made to wait for a tag all the same.
   const nobody = await importMacKey(globalThis.crypto.getRandomValues(new Uint8Array(32)))
 
-  const judgePacket = async ({ knock, tag, digest }: ReadPacket): Promise<Judged> => {
+  const judgePacket = async ({ knock, tag, digest }: ParsedPacket): Promise<DatagramVerdict> => {
     const user = users(knock.userId)
     const isTag = await (user?.key ?? nobody).isTag(digest, tag)
     if (!user) return { refusal: 'user' }
@@ -181,10 +183,10 @@ async function createJudge(core: KnockCore, settings: Settings) {
     return { knock, version: knock.version, user }
   }
 
-  return async (datagram: Bytes): Promise<Judged> => {
+  return async (datagram: Bytes): Promise<DatagramVerdict> => {
     try {
-      const { isGood, version, packet } = await openDatagram(core, datagram, der)
-      const read = takeApart(core, version, packet)
+      const { isGood, version, packet } = await decryptDatagram(core, datagram, der)
+      const read = parsePacket(core, version, packet)
       if (!isGood) return { refusal: 'sealed' }
       return typeof read === 'string' ? { refusal: read } : await judgePacket(read)
     } catch (error) {
@@ -214,8 +216,8 @@ export async function createKnockListener(options: KnockListenerOptions): Promis
   const { der, onKnock, onEvent, now } = settings
   const core = await loadKnockCore()
   const blockSize = core.privateKeySize(der)
-  const judge = await createJudge(core, settings)
-  const patience = createPatience(settings.rate)
+  const judge = await createDatagramCheck(core, settings)
+  const patience = createRateLimit(settings.rate)
   const socket = createSocket(isIP(settings.address) === 6 ? 'udp6' : 'udp4')
   const underWay = new Set<Promise<void>>()
 
@@ -258,7 +260,7 @@ export async function createKnockListener(options: KnockListenerOptions): Promis
     const { length } = datagram
     const isSized = length === blockSize || (length >= HYBRID.least && length <= HYBRID.most)
     if (!patience.mayTry(address, now())) return tell('rate', address)
-    const judged: Judged = isSized ? await judge(datagram) : { refusal: 'size' }
+    const judged: DatagramVerdict = isSized ? await judge(datagram) : { refusal: 'size' }
     if ('refusal' in judged) {
       patience.blame(address, now())
       return tell(judged.refusal, address, judged.knock)

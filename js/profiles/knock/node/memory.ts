@@ -7,7 +7,7 @@ const SOURCES = 4096
  * Remembers tags until they are too old to be accepted again: twice the window, since a knock may be dated ahead.
  * `full` refuses: a live one is never forgotten to make room.
  */
-export function createSeen(windowSeconds: number, capacity: number) {
+export function createReplayMemory(windowSeconds: number, capacity: number) {
   const until = new Map<string, number>()
   const sweep = (nowSeconds: number): void => {
     for (const [tag, end] of until) if (end < nowSeconds) until.delete(tag)
@@ -27,7 +27,7 @@ export function createSeen(windowSeconds: number, capacity: number) {
 }
 
 /** createPatience is a bucket per address that invalid packets empty five times as fast as valid ones. */
-export function createPatience({ perSecond, burst }: { perSecond: number; burst: number }) {
+export function createRateLimit({ perSecond, burst }: { perSecond: number; burst: number }) {
   const sources = new Map<string, { left: number; atMs: number }>()
   const bucketOf = (address: string, nowMs: number) => {
     const known = sources.get(address)

@@ -8,7 +8,7 @@ import { CountersignError } from '../../../common/errors.ts'
 /** What a daemon sends is no longer than its largest block. */
 const MAX_REPLY = 1024
 
-export type Exchange = {
+export type UdpExchange = {
   /** An IP address: whoever has a name looks it up, and judges what came of it. */
   address: string
   port: number
@@ -22,7 +22,13 @@ export type Exchange = {
  * Sends a datagram from a port of its own and gives the first one that comes back from there, or null where none
  * does in time. It rejects with ERR_NETWORK where it cannot be sent, and with ERR_ABORTED.
  */
-export function exchangeUdp({ address, port, datagram, replyWithinMs, signal }: Exchange): Promise<Uint8Array | null> {
+export function exchangeUdp({
+  address,
+  port,
+  datagram,
+  replyWithinMs,
+  signal
+}: UdpExchange): Promise<Uint8Array | null> {
   return new Promise((resolve, reject) => {
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4')
     let timer: NodeJS.Timeout | undefined

@@ -6,7 +6,7 @@ import { isIP } from 'node:net'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import { isText } from '../../../server/support/encoding.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
-import { createPatience } from '../node/memory.ts'
+import { createRateLimit } from '../node/memory.ts'
 import { exchangeUdp } from '../node/udp.ts'
 import { isForbidden } from './addresses.ts'
 
@@ -25,7 +25,7 @@ export type KnockRelayOptions = {
   /** The longest a reply is waited for, in milliseconds; 5000 unless told, 0 for no replies. */
   maxReplyMs?: number
   /** Datagrams a session and a target may have sent: 1 a second with bursts of 5, 5 and 20 unless told. */
-  rates?: { session?: Rate; target?: Rate }
+  rates?: { session?: KnockRate; target?: KnockRate }
   /** Looks a name up; the system's resolver unless told. Requests that come meanwhile wait for the same answer. */
   resolve?: (host: string) => Promise<string>
   now?: () => number
@@ -40,9 +40,9 @@ function refusal(resultCode: string): HandlerResult {
   return { resultCode }
 }
 
-type Asked = { target: string; replyWithinMs: number; datagram: Uint8Array }
+type RelayRequest = { target: string; replyWithinMs: number; datagram: Uint8Array }
 
-function readAsked(payload: Uint8Array): Asked | undefined {
+function parseRelayRequest(payload: Uint8Array): RelayRequest | undefined {
   const [size = 0] = payload
   if (size === 0 || size > 128 || payload.length < size + 3) return undefined
   const target = Buffer.from(payload.subarray(1, 1 + size)).toString('utf8')
@@ -66,9 +66,9 @@ function readTargets(targets: KnockRelayOptions['targets']): Map<string, RelayTa
   )
 }
 
-type Rate = { perSecond: number; burst: number }
+type KnockRate = { perSecond: number; burst: number }
 
-function rateOf(rate: Rate, name: string): Rate {
+function rateOf(rate: KnockRate, name: string): KnockRate {
   const { perSecond, burst } = optionsOf(rate, name)
   // What is no number compares as false with everything, and would be no limit at all.
   if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name}: perSecond must be above 0 and burst at least 1`)
@@ -107,8 +107,8 @@ export function knockRelay(options: KnockRelayOptions): Handler {
   const { resolve = async (host: string) => (await lookup(host)).address } = options
   const known = readTargets(targets)
   integerOf(maxReplyMs, 0, 10_000, 'maxReplyMs')
-  const bySession = createPatience(rateOf(rates.session ?? { perSecond: 1, burst: 5 }, 'rates.session'))
-  const byTarget = createPatience(rateOf(rates.target ?? { perSecond: 5, burst: 20 }, 'rates.target'))
+  const bySession = createRateLimit(rateOf(rates.session ?? { perSecond: 1, burst: 5 }, 'rates.session'))
+  const byTarget = createRateLimit(rateOf(rates.target ?? { perSecond: 5, burst: 20 }, 'rates.target'))
   const find = createLookup(resolve)
 
   /** The address a datagram may go to; a name is judged by what it stands for now, and that very address is used. */
@@ -118,7 +118,7 @@ export function knockRelay(options: KnockRelayOptions): Handler {
   }
 
   return async ({ session, payload, signal }) => {
-    const asked = readAsked(payload)
+    const asked = parseRelayRequest(payload)
     if (!asked || !isKnockSize(asked.datagram.length)) return refusal('invalid_payload')
     const target = known.get(asked.target)
     if (!target) return refusal('unknown_target')

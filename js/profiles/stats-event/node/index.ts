@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
-import { createDeviceKey, type DeviceKey, importDeviceKey } from '../keys.ts'
+import { createDeviceKey, importDeviceKey, type StatsDeviceKey } from '../keys.ts'
 
 function isMissing(error: unknown): boolean {
   return (error as { code?: unknown }).code === 'ENOENT'
@@ -51,7 +51,7 @@ async function readKey(path: string): Promise<string | undefined> {
  * const { key, text } = await deviceKeyFile()
  * ```
  */
-export async function deviceKeyFile(options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> {
+export async function deviceKeyFile(options: { path?: string } = {}): Promise<{ key: StatsDeviceKey; text: string }> {
   const { path = join(homedir(), '.statscode', 'device.key') } = optionsOf(options, 'deviceKeyFile')
   if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path must be a non-empty string')
   let text: string | undefined

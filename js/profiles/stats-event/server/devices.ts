@@ -6,7 +6,7 @@ import { emptyUser } from './history.ts'
 import type { DeviceRecord, EnrolOutcome, StatsRecords } from './types.ts'
 
 /** An offer to bind a device, with what proves it: the key itself, or the exchange session that stands for it. */
-export type Offer = {
+export type DeviceOffer = {
   userId: string
   deviceId: string
   proof: { keyText: string; lowestMode: EventMode } | { sessionId: string }
@@ -21,11 +21,11 @@ function higher(one: EventMode, other: EventMode): EventMode {
 }
 
 // Whoever has the key has the device; a session or a first sync has only named it.
-function isTaken({ device }: StatsRecords, { userId, proof }: Offer): boolean {
+function isTaken({ device }: StatsRecords, { userId, proof }: DeviceOffer): boolean {
   return device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
 }
 
-function deviceOf({ device }: StatsRecords, { userId, deviceId, proof }: Offer): DeviceRecord {
+function deviceOf({ device }: StatsRecords, { userId, deviceId, proof }: DeviceOffer): DeviceRecord {
   const own = device?.userId === userId ? device : undefined
   if (!('keyText' in proof)) {
     return { deviceId, userId, lowestMode: 'compatible', ...own, sessionId: proof.sessionId }
@@ -36,7 +36,10 @@ function deviceOf({ device }: StatsRecords, { userId, deviceId, proof }: Offer):
 }
 
 /** bindDevice is the change of the store that takes an offer, or leaves everything as it was and says why. */
-export function bindDevice(records: StatsRecords, offer: Offer): Partial<StatsRecords> & { result: EnrolOutcome } {
+export function bindDevice(
+  records: StatsRecords,
+  offer: DeviceOffer
+): Partial<StatsRecords> & { result: EnrolOutcome } {
   const { user } = records
   const { userId, deviceId, verifiedMs = -1, nowMs } = offer
   if (isTaken(records, offer)) return { result: 'device_of_another_user' }

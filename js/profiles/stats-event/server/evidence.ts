@@ -3,17 +3,17 @@
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { isJsonObject, type JsonObject } from '../../common/canonical-json.ts'
-import { type DeviceKey, importDeviceKey } from '../keys.ts'
-import { eventOf } from '../messages.ts'
-import type { EventMode, Verdict } from '../types.ts'
+import { importDeviceKey, type StatsDeviceKey } from '../keys.ts'
+import { cleanEvent } from '../messages.ts'
+import type { EventMode, StatsVerdict } from '../types.ts'
 import { verifyClean } from '../verify.ts'
 import type { DeviceRecord, StatsReason } from './types.ts'
 
 /** An event that was accepted; whether what it says in `data` was signed. */
-export type Accepted = { event: JsonObject; isDataSigned: boolean }
+export type AcceptedEvent = { event: JsonObject; isDataSigned: boolean }
 
-export type Evidence = {
-  accepted: Accepted[]
+export type SyncEvidence = {
+  accepted: AcceptedEvent[]
   reasons: StatsReason[]
   /** Whether there are events, and every one of them is signed. */
   isSigned: boolean
@@ -31,11 +31,11 @@ function hasInner({ data }: JsonObject): boolean {
  */
 async function verifyAtLeast(
   event: JsonObject,
-  key: DeviceKey,
+  key: StatsDeviceKey,
   lowest: EventMode
-): Promise<Verdict & { mode?: EventMode }> {
+): Promise<StatsVerdict & { mode?: EventMode }> {
   const modes: EventMode[] = hasInner(event) ? ['covered'] : ['strict', 'compatible']
-  let verdict: Verdict = { ok: false, reason: 'signature_mismatch' }
+  let verdict: StatsVerdict = { ok: false, reason: 'signature_mismatch' }
   for (const mode of modes.filter((name) => rank[name] >= rank[lowest])) {
     verdict = await verifyClean(event, key, mode)
     if (verdict.ok) return { ok: true, mode }
@@ -43,19 +43,19 @@ async function verifyAtLeast(
   return verdict
 }
 
-function clean(event: JsonObject): JsonObject | undefined {
+function tryCleanEvent(event: JsonObject): JsonObject | undefined {
   try {
-    return eventOf(event)
+    return cleanEvent(event)
   } catch (error) {
     if (isCountersignError(error)) return undefined
     throw error
   }
 }
 
-type Judge = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
+type EventCheck = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
 
 /** By the session: its signature covers the whole body. By the key: each event by itself. */
-async function judgeOf(device: DeviceRecord, sessionId: string | undefined): Promise<Judge | undefined> {
+async function eventCheckOf(device: DeviceRecord, sessionId: string | undefined): Promise<EventCheck | undefined> {
   if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
   if (device.keyText === undefined) return undefined
   const key = await importDeviceKey(device.keyText)
@@ -69,19 +69,19 @@ async function judgeOf(device: DeviceRecord, sessionId: string | undefined): Pro
  * Judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
  * either nothing can be verified: the events are left out of account.
  */
-export async function evidenceOf(
+export async function checkEvents(
   events: readonly JsonObject[],
   deviceId: string,
   device: DeviceRecord | undefined,
   sessionId: string | undefined
-): Promise<Evidence> {
+): Promise<SyncEvidence> {
   if (events.length === 0) return { accepted: [], reasons: ['unsigned'], isSigned: false }
-  const judge = device && (await judgeOf(device, sessionId))
+  const judge = device && (await eventCheckOf(device, sessionId))
   if (!judge) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
   const reasons = new Set<StatsReason>()
-  const accepted: Accepted[] = []
+  const accepted: AcceptedEvent[] = []
   for (const given of events) {
-    const event = clean(given)
+    const event = tryCleanEvent(given)
     if (!event) reasons.add('malformed')
     else if (event.deviceId !== deviceId) reasons.add('device_mismatch')
     else {

@@ -5,8 +5,8 @@
 import type { JsonObject } from '../../common/canonical-json.ts'
 import { detectAnomalies } from '../anomalies.ts'
 import type { StatsLimits } from '../limits.ts'
-import type { Accepted } from './evidence.ts'
-import { interactionOf, sessionOf, type ToldSession } from './read.ts'
+import type { AcceptedEvent } from './evidence.ts'
+import { type ClaimedSession, interactionOf, sessionOf } from './read.ts'
 import type { Claim, SeenInteraction, SeenSession, StatsReason, UserRecord } from './types.ts'
 
 const MAX_SESSIONS = 5000
@@ -31,11 +31,11 @@ export function emptyUser(userId: string, deviceId: string, nowMs: number): User
 }
 
 /** What one sync brought, beside the record it leaves. */
-export type Merged = {
+export type MergedSync = {
   user: UserRecord
   reasons: StatsReason[]
   /** Sessions of this sync that are signed in full, the counted ones again too: what the totals are held against. */
-  sent: ToldSession[]
+  sent: ClaimedSession[]
   /** Different sessions and interactions among the accepted events. */
   sentSessions: number
   sentInteractions: number
@@ -43,14 +43,14 @@ export type Merged = {
   isDiscontinuous: boolean
 }
 
-type Counting = {
+type HistoryCounts = {
   sessions: Map<string, SeenSession>
   interactions: Map<string, SeenInteraction>
   reasons: Set<StatsReason>
 }
 
 // An open session may be closed by a later event; beyond that the first word stands.
-function countSession({ sessions, reasons }: Counting, session: SeenSession): boolean {
+function countSession({ sessions, reasons }: HistoryCounts, session: SeenSession): boolean {
   const [id, startMs, endMs] = session
   const known = sessions.get(id)
   if (known) {
@@ -95,18 +95,18 @@ function timeOf(event: JsonObject): number {
 /** Adds the accepted events and the claim of a sync to what is known; anomalous events are told and left out. */
 export function mergeSync(
   before: UserRecord,
-  accepted: readonly Accepted[],
+  accepted: readonly AcceptedEvent[],
   claim: Claim,
   deviceId: string,
   limits: StatsLimits
-): Merged {
+): MergedSync {
   const nowMs = claim.atMs
-  const counting: Counting = {
+  const counting: HistoryCounts = {
     sessions: new Map(before.sessions.map((seen) => [seen[0], seen])),
     interactions: new Map(before.interactions.map((seen) => [seen[0], seen])),
     reasons: new Set()
   }
-  const sent = new Map<string, ToldSession>()
+  const sent = new Map<string, ClaimedSession>()
   const [sentSessions, sentInteractions] = [new Set<string>(), new Set<string>()]
   let [newestMs, isDiscontinuous] = [before.newestMs, false]
   for (const { event, isDataSigned } of accepted) {

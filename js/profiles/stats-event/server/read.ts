@@ -12,7 +12,7 @@ const MAX_EVENTS = 1000
 export const ROUNDING_MS = 1000
 
 /** A sync whose members have the right shapes; nothing of it is verified. The outer signature is not even read. */
-export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] }
+export type ParsedSync = { totals: Totals; deviceId: string; events: JsonObject[] }
 
 function textOf(body: Uint8Array | string): string {
   return typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
@@ -37,7 +37,7 @@ function isCount(value: unknown): value is number {
 }
 
 /** Reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
-export function readSync(body: Uint8Array | string): ReadSync | undefined {
+export function parseSync(body: Uint8Array | string): ParsedSync | undefined {
   const given = parseObject(body)
   if (!given) return undefined
   const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
@@ -58,7 +58,7 @@ function idOf(value: unknown): string | undefined {
 }
 
 /** A session as its event tells it; `durationMs` is what it claims, `seen` what its times say. */
-export type ToldSession = {
+export type ClaimedSession = {
   seen: SeenSession
   durationMs: number
   /** Whether it ends before it starts, or its times and its duration differ. */
@@ -66,7 +66,7 @@ export type ToldSession = {
 }
 
 /** Reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
-export function sessionOf(event: JsonObject, deviceId: string): ToldSession | undefined {
+export function sessionOf(event: JsonObject, deviceId: string): ClaimedSession | undefined {
   const data = isJsonObject(event.data) ? event.data : {}
   const startMs = numberOf(data.start_time) ?? numberOf(event.timestamp)
   const id = idOf(data.id) ?? idOf(event.nonce)

@@ -4,11 +4,11 @@
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument } from '../../../core/args.ts'
 import type { StatsLimits } from '../limits.ts'
-import { type Phase, phaseRules } from '../phases.ts'
+import { phaseRules, type StatsPhase } from '../phases.ts'
 import { askDistribution } from './distribution.ts'
-import { type Evidence, evidenceOf } from './evidence.ts'
+import { checkEvents, type SyncEvidence } from './evidence.ts'
 import { emptyUser, mergeSync } from './history.ts'
-import { type ReadSync, readSync } from './read.ts'
+import { type ParsedSync, parseSync } from './read.ts'
 import { brokenRules } from './rules.ts'
 import { isRankedBy, trustOf, warningsOf } from './trust.ts'
 import type {
@@ -25,17 +25,20 @@ import type {
 /** How often a sync is verified again because the device's record changed meanwhile. */
 const TRIES = 3
 
-export type Receiver = {
+export type SyncReceiver = {
   store: StatsStore
-  phase: Phase
+  phase: StatsPhase
   limits: StatsLimits
   distribution: DistributionHook | undefined
 }
-type Sender = { userId: string; sessionId: string | undefined; nowMs: number }
+type SyncSender = { userId: string; sessionId: string | undefined; nowMs: number }
 
 /** What the step of the store came to: it was refused, it has to be verified again, or it counts. */
-type Step = { refusal: readonly StatsReason[] } | { isOutdated: true } | { user: UserRecord; reasons: StatsReason[] }
-type Change = Partial<StatsRecords> & { result: Step }
+type SyncStep =
+  | { refusal: readonly StatsReason[] }
+  | { isOutdated: true }
+  | { user: UserRecord; reasons: StatsReason[] }
+type SyncChange = Partial<StatsRecords> & { result: SyncStep }
 
 /** Changes the record of a user who has one. */
 export function changeUser(
@@ -70,14 +73,14 @@ function isSameDevice(one: DeviceRecord | undefined, other: DeviceRecord | undef
 
 /** The change of the store: made of what it holds now, which may be more than when the events were verified. */
 function takeSync(
-  { phase, limits }: Receiver,
-  { userId, nowMs }: Sender,
-  { totals, deviceId }: ReadSync,
-  evidence: Evidence,
+  { phase, limits }: SyncReceiver,
+  { userId, nowMs }: SyncSender,
+  { totals, deviceId }: ParsedSync,
+  evidence: SyncEvidence,
   verifiedWith: DeviceRecord | undefined
 ) {
   const claim: Claim = { ...totals, atMs: nowMs }
-  return (records: StatsRecords): Change => {
+  return (records: StatsRecords): SyncChange => {
     const problem = deviceProblem(userId, deviceId, records)
     if (problem) return { result: { refusal: [problem] } }
     if (!isSameDevice(records.device, verifiedWith)) return { result: { isOutdated: true } }
@@ -91,17 +94,21 @@ function takeSync(
 }
 
 /** Takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
-export async function receiveSync(receiver: Receiver, sender: Sender, body: Uint8Array | string): Promise<SyncOutcome> {
+export async function receiveSync(
+  receiver: SyncReceiver,
+  sender: SyncSender,
+  body: Uint8Array | string
+): Promise<SyncOutcome> {
   if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
-  const read = readSync(body)
+  const read = parseSync(body)
   if (!read) return refuse(400, ['malformed'])
   const { deviceId, events, totals } = read
   for (let tries = 0; tries < TRIES; tries++) {
     const device = await store.device(deviceId)
-    const evidence = await evidenceOf(events, deviceId, device, sessionId)
-    const step: Step = await store.update(userId, deviceId, takeSync(receiver, sender, read, evidence, device))
+    const evidence = await checkEvents(events, deviceId, device, sessionId)
+    const step: SyncStep = await store.update(userId, deviceId, takeSync(receiver, sender, read, evidence, device))
     if ('isOutdated' in step) continue
     if ('refusal' in step) return refuse(403, step.refusal)
     const unusual = await askDistribution(distribution, step.user, { ...totals, atMs: nowMs })

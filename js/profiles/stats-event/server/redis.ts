@@ -47,8 +47,8 @@ end
 return 1
 `)
 
-type Change<Result> = (records: StatsRecords) => Partial<StatsRecords> & { result: Result }
-type Read<Kept> = { version: string; record: Kept | undefined }
+type StatsChange<Result> = (records: StatsRecords) => Partial<StatsRecords> & { result: Result }
+type VersionedRecord<Kept> = { version: string; record: Kept | undefined }
 
 /** Lets work for one name wait for the work before it: one process does not compete with itself. */
 function createTurns() {
@@ -99,12 +99,12 @@ export async function redisStatsStore(options: RedisStatsOptions): Promise<Stats
   const userKey = (userId: string): string => `${prefix}stats-user:${userId}`
   const deviceKey = (deviceId: string): string => `${prefix}stats-device:${deviceId}`
 
-  const read = async <Kept>(key: string): Promise<Read<Kept>> => {
+  const read = async <Kept>(key: string): Promise<VersionedRecord<Kept>> => {
     const [version, record] = (await connection.ask(['HMGET', key, 'version', 'record'])) as (string | null)[]
     return { version: version ?? '0', record: record ? JSON.parse(record) : undefined }
   }
 
-  const swap = async <Result>(keys: [string, string], change: Change<Result>): Promise<Result> => {
+  const swap = async <Result>(keys: [string, string], change: StatsChange<Result>): Promise<Result> => {
     for (let tries = 0; tries < TRIES; tries++) {
       const [user, device] = await Promise.all([read<UserRecord>(keys[0]), read<DeviceRecord>(keys[1])])
       const next = change({ user: user.record, device: device.record })

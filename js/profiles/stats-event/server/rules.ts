@@ -2,7 +2,7 @@
 // What is implausible about everything counted for a user: a table of rules over the merged history.
 
 import type { StatsLimits } from '../limits.ts'
-import { type Merged, WEEK_MS } from './history.ts'
+import { type MergedSync, WEEK_MS } from './history.ts'
 import { ROUNDING_MS } from './read.ts'
 import type { Claim, SeenSession, StatsReason, UserRecord } from './types.ts'
 
@@ -16,11 +16,11 @@ const MISSING_SHARE = 0.5
 const HANDFUL = 10
 
 /** Everything a rule looks at. */
-export type Look = {
+export type RuleInput = {
   limits: StatsLimits
   claim: Claim
   before: UserRecord
-  merged: Merged
+  merged: MergedSync
   /** What is judged: counted sessions and interactions that begin after the last review, in order. */
   sessions: readonly SeenSession[]
   interactionsMs: readonly number[]
@@ -72,7 +72,7 @@ function hasOverlap(sessions: readonly SeenSession[]): boolean {
 }
 
 /** Growth against every claim kept: a week's worth within a week, and as much for each further one. */
-function isSpike({ claim, before, limits }: Look): boolean {
+function isSpike({ claim, before, limits }: RuleInput): boolean {
   // A review accepts what was claimed until then, and makes it what is measured from.
   const known = before.claims.filter(({ atMs }) => atMs > before.reviewedMs)
   return [...known, ...(before.latest ? [before.latest] : [])].some(({ atMs, totalHours }) => {
@@ -81,7 +81,7 @@ function isSpike({ claim, before, limits }: Look): boolean {
   })
 }
 
-function isLess({ claim, before: { latest } }: Look): boolean {
+function isLess({ claim, before: { latest } }: RuleInput): boolean {
   return (
     latest !== undefined &&
     (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
@@ -94,7 +94,7 @@ function isLess({ claim, before: { latest } }: Look): boolean {
  * Totals against what is signed. Only the last hundred sessions are sent and anomalous ones are left out, so more may be
  * claimed than is shown: but no less, not with most of it missing, and no more hours than the missing ones can have had.
  */
-function isMismatch({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: Look): boolean {
+function isMismatch({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: RuleInput): boolean {
   if (claim.totalSessions < sentSessions || claim.totalInteractions < sentInteractions) return true
   const expected = Math.min(claim.totalSessions, limits.sentSessions)
   if (sentSessions > 0 && expected > HANDFUL && sentSessions < expected * MISSING_SHARE) return true
@@ -106,7 +106,7 @@ function isMismatch({ claim, merged: { sent, sentSessions, sentInteractions }, l
   return claim.totalHours < shownHours - ROUNDING_HOURS || claim.totalHours > possibleHours + ROUNDING_HOURS
 }
 
-const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }[] = [
+const rules: readonly { reason: StatsReason; isBroken: (look: RuleInput) => boolean }[] = [
   { reason: 'hours_per_day', isBroken: ({ sessions, limits }) => mostWithin(sessions, DAY_MS) > limits.dayMs },
   {
     reason: 'sessions_per_hour',
@@ -134,9 +134,9 @@ const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }
 ]
 
 /** Lists what is implausible, in the order of the table. */
-export function brokenRules(before: UserRecord, merged: Merged, claim: Claim, limits: StatsLimits): StatsReason[] {
+export function brokenRules(before: UserRecord, merged: MergedSync, claim: Claim, limits: StatsLimits): StatsReason[] {
   const { user } = merged
-  const look: Look = {
+  const look: RuleInput = {
     limits,
     claim,
     before,

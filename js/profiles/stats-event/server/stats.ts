@@ -5,10 +5,10 @@ import { badArgument, optionsOf } from '../../../core/args.ts'
 import { functionOf, partOf } from '../../../server/support/checks.ts'
 import { importDeviceKey } from '../keys.ts'
 import { type StatsLimits, statsLimits } from '../limits.ts'
-import { type Phase, phaseOf } from '../phases.ts'
+import { phaseOf, type StatsPhase } from '../phases.ts'
 import { modeOf } from '../sign.ts'
 import type { EventMode } from '../types.ts'
-import { bindDevice, type Offer } from './devices.ts'
+import { bindDevice, type DeviceOffer } from './devices.ts'
 import { changeUser, receiveSync } from './receive.ts'
 import type { EnrolOutcome, Standing, StatsOptions, SyncOutcome, SyncRequest } from './types.ts'
 
@@ -69,10 +69,10 @@ export function createStats(options: StatsOptions): Stats {
   partOf(store, ['update', 'user', 'device', 'close'], 'createStats: pass a store; memoryStatsStore makes one')
   functionOf(distribution, 'createStats: distribution')
   functionOf(now, 'createStats: now')
-  const phase: Phase = phaseOf(wanted)
+  const phase: StatsPhase = phaseOf(wanted)
   const limits = limitsOf(given)
 
-  const enrolDevice = (offer: Omit<Offer, 'nowMs'>): Promise<EnrolOutcome> =>
+  const enrolDevice = (offer: Omit<DeviceOffer, 'nowMs'>): Promise<EnrolOutcome> =>
     store.update(offer.userId, offer.deviceId, (records) => bindDevice(records, { ...offer, nowMs: now() }))
 
   return {

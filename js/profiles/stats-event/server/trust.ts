@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What each reason costs, as data.
 
-import { type Phase, type PhaseRule, phaseRules } from '../phases.ts'
+import { phaseRules, type StatsPhase, type StatsPhaseRule } from '../phases.ts'
 import type { TrustLevel } from '../types.ts'
 import type { StatsReason } from './types.ts'
 
@@ -23,12 +23,12 @@ export function trustOf(reasons: readonly string[]): TrustLevel {
 }
 
 /** Tells whether a user with these reasons stands on the leaderboard in a phase. */
-export function isRankedBy(phase: Phase, reasons: readonly string[]): boolean {
-  const rule: PhaseRule = phaseRules[phase]
+export function isRankedBy(phase: StatsPhase, reasons: readonly string[]): boolean {
+  const rule: StatsPhaseRule = phaseRules[phase]
   return reasons.every((reason) => rule.ranks && unsigned.has(reason))
 }
 
 /** Lists what a sender is told: in a phase that does not warn, nothing about missing signatures. */
-export function warningsOf(phase: Phase, reasons: readonly string[]): string[] {
+export function warningsOf(phase: StatsPhase, reasons: readonly string[]): string[] {
   return reasons.filter((reason) => phaseRules[phase].warns || !unsigned.has(reason))
 }

@@ -3,7 +3,7 @@
 
 import type { Anomaly } from '../anomalies.ts'
 import type { StatsLimits } from '../limits.ts'
-import type { Phase } from '../phases.ts'
+import type { StatsPhase } from '../phases.ts'
 import type { Totals } from '../sync.ts'
 import type { EventMode, TrustLevel } from '../types.ts'
 
@@ -117,7 +117,7 @@ export type DistributionHook = (distribution: Distribution) => readonly string[]
 export type StatsOptions = {
   store: StatsStore
   /** 1 takes unsigned statistics, 2 warns (the default), 3 ranks signed ones only, 4 takes signed ones only. */
-  phase?: Phase
+  phase?: StatsPhase
   limits?: Partial<StatsLimits>
   distribution?: DistributionHook
   /** Unix milliseconds. */
