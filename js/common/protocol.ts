@@ -10,5 +10,11 @@ export const FRAME_TYPE = 'application/vnd.countersign.v1'
 /** The content type of server-sent events. */
 export const EVENT_STREAM_TYPE = 'text/event-stream'
 
+/** A minute, in milliseconds. */
+export const MINUTE_MS = 60_000
+
+/** An hour, in milliseconds. */
+export const HOUR_MS = 60 * MINUTE_MS
+
 /** A day, in milliseconds. */
-export const DAY_MS = 86_400_000
+export const DAY_MS = 24 * HOUR_MS

@@ -17,6 +17,20 @@ export function decodeText(bytes: Uint8Array): string {
   return strict.decode(bytes)
 }
 
+/** Decodes UTF-8 exactly. Returns undefined when the bytes are malformed. */
+export function tryDecodeText(bytes: Uint8Array): string | undefined {
+  try {
+    return decodeText(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Decodes UTF-8 as `fs.readFile` does: malformed bytes become U+FFFD, and a byte order mark stays. */
+export function decodeLenientText(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+}
+
 /** Encodes a value as JSON in UTF-8. */
 export function encodeJson(value: unknown): Bytes {
   return encodeText(JSON.stringify(value))

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The strict mode: the device session signs the action as an exchange request. User, type, time and server are bound, no secret
-// is shared, and the server cannot have made it itself. And the secret of the compatible mode, issued in a signed answer.
+// The strict mode: the device session signs the action as a request of the exchange. The signature binds user, type,
+// time and server. No secret is shared, so the server cannot have made the proof itself. This file also fetches the
+// secret of the compatible mode, which the server issues in a signed answer.
 
 import { CountersignError } from '../../common/errors.ts'
+import { parseJson } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { importSecret, isKeyId, messageOf, type NewAction, type SecretKey } from './create.ts'
 import { OUTER } from './message.ts'
 
-/** The message type of the strict mode, unless the server names another. */
+/** The message type of the strict mode. The server may use another. */
 export const ACTION_TYPE = 'score.update'
-/** Asks for the session's secret of the compatible mode. */
+/** The message type that asks for the session's secret of the compatible mode. */
 export const SECRET_TYPE = 'cs.action_secret'
 
-/** What this profile needs of a client of the exchange. */
+/** The part of a `Client` that this profile uses. */
 export type ActionClient = {
   readonly clock: { now(): number }
   request(
@@ -35,11 +37,13 @@ function strictText(client: ActionClient, fields: NewAction): string {
 }
 
 /**
- * Signs an action by the device session and does not send it: `frame` is a request of the exchange, `text`
- * its payload. Its time is the server's, as the client knows it. It rejects as proofMessage throws and as client.sign does.
+ * Signs an action by the device session, without sending it. `frame` is a request of the exchange, `text` its
+ * payload. The time is the server's, as the client estimates it.
+ * Rejects as proofMessage throws, and as client.sign does.
  *
  * @example
- * const { frame, requestId } = await createActionProof(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
+ * const action = { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }
+ * const { frame, requestId } = await createActionProof(client, action)
  * const answer = await client.open(await carry(frame), { requestId })
  */
 export async function createActionProof(
@@ -52,14 +56,14 @@ export async function createActionProof(
   return { text, ...(await client.sign(type, text)) }
 }
 
-/** What became of an action that was sent. */
+/** The server's verified answer to an action. */
 export type ActionAnswer = { status: string; points?: number; retryAfterMs?: number; [member: string]: unknown }
 
-/** Reads the body of an answer; a body that is no object is one without members. */
+/** Parses the body of an answer. A body that is not an object counts as an object without members. */
 export function readAnswer(resultCode: string, payload: Uint8Array): ActionAnswer {
   let body: unknown
   try {
-    body = JSON.parse(new TextDecoder().decode(payload))
+    body = parseJson(payload)
   } catch {
     body = undefined
   }
@@ -70,11 +74,13 @@ export function readAnswer(resultCode: string, payload: Uint8Array): ActionAnswe
 }
 
 /**
- * Sends an action in the strict mode and gives the server's verified answer: `status` is `ok` with `points`, or
- * `malformed`, `stale`, `replayed`, `implausible`, `rate_limited` with `retryAfterMs`. It rejects as client.request does.
+ * Sends an action in the strict mode and resolves to the server's verified answer. `status` is `ok` with `points`, or
+ * `malformed`, `stale`, `replayed`, `implausible`, or `rate_limited` with `retryAfterMs`.
+ * Rejects as proofMessage throws, and as client.request does.
  *
  * @example
- * const { status, points } = await submitAction(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
+ * const action = { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }
+ * const { status, points } = await submitAction(client, action)
  */
 export async function submitAction(
   client: ActionClient,
@@ -87,8 +93,9 @@ export async function submitAction(
 }
 
 /**
- * fetchSecret has the server issue this session's secret for the compatible mode. It resolves to a key that cannot be read
- * back; fetch a new one every day, or when a proof is refused for its signature. It rejects as client.request does.
+ * Asks the server for this session's secret of the compatible mode. Resolves to a key that scripts cannot read. Fetch
+ * a new one once a day, and when the server refuses a proof for its signature.
+ * Rejects with ERR_UNKNOWN_RESULT or ERR_BAD_JSON when the answer holds no secret, and as client.request does.
  *
  * @example
  * const secret = await fetchSecret(client)

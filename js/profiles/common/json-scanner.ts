@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A tokeniser that says where in a JSON text each member lies, so that what was signed can be cut out of the very bytes that
-// came. It takes one spelling of the grammar (RFC 8259) and refuses what two readers could read as two things: a name twice in
-// one object, a lone surrogate, a number beyond a double, nesting without end. No recursion.
+// A tokeniser that finds the position of each member in a JSON text, so that the signed part can be cut out of the
+// bytes that arrived. It accepts strict RFC 8259 and refuses a text that two parsers may read differently: a name
+// twice in one object, a lone surrogate, a number beyond a double, endless nesting. It does not recurse.
 
 import { CountersignError } from '../../common/errors.ts'
 import { MAX_DEPTH } from './canonical-json.ts'
 
-/** Where a value lies in the text; `members` and `items` of the outermost objects and arrays only. */
+/** The position of a value in the text. Only values of the outermost levels have `members` or `items`. */
 export type RawValue = { start: number; end: number; members?: Map<string, RawMember>; items?: RawValue[] }
 export type RawMember = RawValue & {
-  /** Where the member's name begins, with its quote. */
+  /** The position of the opening quote of the member's name. */
   nameStart: number
 }
 
@@ -22,7 +22,7 @@ const BACKSLASH = 0x5c
 const NUMBER = /-?(?:0|[1-9][0-9]{0,400})(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,4})?(?![0-9.eE+-])/y
 const WORDS: readonly string[] = ['true', 'false', 'null']
 
-/** One open array or object; `names` are those of an object so far. */
+/** An array or object that is not closed yet. `names` are the names of an object so far. */
 type OpenContainer = { value: RawValue; names: Set<string> | undefined }
 
 class Scanner {
@@ -41,7 +41,7 @@ class Scanner {
     return this.peek() === ''
   }
 
-  /** The next character that is no white space. */
+  /** Skips white space and returns the next character. */
   peek(): string {
     for (;;) {
       const char = this.#text.charAt(this.#offset)
@@ -56,7 +56,7 @@ class Scanner {
     return true
   }
 
-  /** Takes a string and gives what it says. */
+  /** Takes a string and returns its value. */
   string(): string {
     if (this.peek() !== '"') throw badJson('a string')
     const start = this.#offset++
@@ -71,7 +71,7 @@ class Scanner {
     return value
   }
 
-  /** Takes anything but an array or an object. */
+  /** Takes a string, a number or a word. */
   scalar(): void {
     if (this.peek() === '"') {
       this.string()
@@ -95,15 +95,15 @@ function parse(text: string): string {
 }
 
 /**
- * Finds the members and items of the outermost `levels` objects and arrays of a text that is one JSON value and nothing else; throws
- * ERR_BAD_JSON.
+ * Finds the members and items of the outermost `levels` objects and arrays. The text must be exactly one JSON value.
+ * @throws ERR_BAD_JSON when it is not.
  */
 export function scanJson(text: string, levels: number): RawValue {
   const scanner = new Scanner(text)
   const open: OpenContainer[] = []
   let done: RawValue | undefined
 
-  /** Begins a value; one that is whole at once is given back. */
+  /** Begins a value. Returns it when it is already complete. */
   const begin = (value: RawValue): RawValue | undefined => {
     const isObject = scanner.take('{')
     if (!isObject && !scanner.take('[')) {
@@ -126,7 +126,7 @@ export function scanJson(text: string, levels: number): RawValue {
     return value
   }
 
-  /** Takes a member's name and makes room for its value. */
+  /** Takes a member's name, or nothing in an array, and registers the value that follows. */
   const member = ({ value, names }: OpenContainer): RawValue => {
     scanner.peek()
     const nameStart = scanner.offset

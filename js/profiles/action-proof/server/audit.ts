@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An audit log whose every line names the hash of the one before: a line that was changed, left out or put in shows. Whoever can
-// write the whole file can write a new chain; keep its head elsewhere from time to time.
+// An audit log in which every line holds the hash of the line before. A changed, missing or inserted line breaks the
+// chain. A person who can write the whole file can write a new chain, so keep a copy of the head elsewhere.
 
 import { createHash } from 'node:crypto'
 import { optionsOf } from '../../../core/args.ts'
@@ -21,7 +21,8 @@ export type AuditLog = {
 }
 
 /**
- * Makes lines `{"hash","previous","record"}` and gives each to `write`; `head` goes on where an earlier log ended.
+ * Creates an audit log that passes each line, `{"hash","previous","record"}`, to `write`. Pass `head` to continue an
+ * earlier log.
  *
  * @example
  * ```ts
@@ -45,7 +46,7 @@ export function createAuditLog(options: { write: (line: string) => void; head?: 
   }
 }
 
-/** Follows the lines of a log; gives its head, or the number (from 1) of the first line that does not follow. */
+/** Verifies the chain of a log's lines. Returns its head, or the number (from 1) of the first line that breaks it. */
 export function verifyAuditLog(
   lines: Iterable<string>,
   head: string = START

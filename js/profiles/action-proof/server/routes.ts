@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The routes of a gateway: both are signed requests, so the user is the session's.
+// Routes of a gateway. Both are signed requests, so the user is the session's.
 
 import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
@@ -25,13 +25,15 @@ function coded({ body }: ProofOutcome): HandlerResult {
 }
 
 /**
- * Makes the routes of a gateway: `score.update`, the strict mode, whose payload is `{"action_proof":{…}}` without a
- * signature of its own; and `POST /api/score/update`, which takes the body of the compatible mode inside a signed request of the
+ * Creates the routes of a gateway. `score.update` is the strict mode: its payload is `{"action_proof":{…}}` without a
+ * signature of its own. `POST /api/score/update` takes a body of the compatible mode inside a signed request of the
  * header binding.
+ * @throws ERR_INVALID_ARGUMENT when `proofs` is not the result of actionProofs.
  *
  * @example
  * ```ts
- * const gateway = createGateway({ ...shared, actionSecret: secretHandler(secrets), routes: { ...routes, ...actionRoutes(proofs) } })
+ * const actionSecret = secretHandler(secrets)
+ * const gateway = createGateway({ ...shared, actionSecret, routes: { ...routes, ...actionRoutes(proofs) } })
  * ```
  */
 export function actionRoutes(proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } {
