@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What a piece of data is, and what it says. Nothing here is verified, and the output says so.
+// Detects the kind of some data and shows its content. Nothing here is verified, and the output says so.
 
 import { createHash } from 'node:crypto'
+import { tryDecodeText } from '../common/text.ts'
 import type { Bytes, Core } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { loadKnockCore } from '../profiles/knock/core.ts'
-import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
+import { CliError, hexOf, printable, spellings } from './input.ts'
 
-/** A thing that was recognised: its kind, and what it says as rows of name and value. */
+/** A recognised input: its kind, and its content as rows of name and value. */
 export type Inspection = {
   kind:
     | 'frame'
@@ -19,9 +20,9 @@ export type Inspection = {
     | 'knock packet'
     | 'knock datagram'
   rows: [name: string, value: string][]
-  /** The bytes it was read from. */
+  /** The bytes that were parsed. */
   bytes: Bytes
-  /** What it says, for whoever verifies it. */
+  /** The parsed content, for verification. */
   value: unknown
 }
 
@@ -35,7 +36,7 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-// A JSON message may say anything in place of a number, such as what moves a terminal's cursor.
+// A JSON message may have any text in place of a number, such as one that moves a terminal's cursor.
 function timeRow(name: string, ms: unknown): [string, string] {
   const date = orUndefined(() => new Date(ms as number).toISOString())
   return [name, date && typeof ms === 'number' ? `${ms} (${date})` : printable(String(ms))]
@@ -51,7 +52,7 @@ function rowsOf(fields: object): [string, string][] {
 }
 
 function payloadRows(payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] {
-  const text = textOf(payload)
+  const text = tryDecodeText(payload)
   const shown = text === undefined ? hexOf(payload) : printable(text.length > 400 ? `${text.slice(0, 400)}…` : text)
   const made = createHash('sha256').update(payload).digest()
   const fits =
@@ -87,7 +88,7 @@ function isObject(value: unknown): value is object {
 }
 
 const json: Recognizer = (_core, bytes) => {
-  const text = textOf(bytes)
+  const text = tryDecodeText(bytes)
   const value = text === undefined ? undefined : orUndefined(() => JSON.parse(text) as unknown)
   if (!isObject(value)) return undefined
   const has = (...names: string[]): boolean => names.every((name) => Object.hasOwn(value, name))
@@ -115,7 +116,10 @@ const knock: Recognizer = async (_core, bytes) => {
 
 const RECOGNIZERS: readonly Recognizer[] = [frame, signingInput, json, knock]
 
-/** Finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
+/**
+ * Detects the kind of an input. It decodes hex and base64 first.
+ * Rejects with a CliError for an unknown kind.
+ */
 export async function inspect(bytes: Bytes): Promise<Inspection> {
   const core = await loadCore()
   for (const spelling of spellings(bytes)) {
@@ -127,7 +131,7 @@ export async function inspect(bytes: Bytes): Promise<Inspection> {
   throw new CliError('the input is not a frame, signing input, JSON message, event, proof or knock packet')
 }
 
-/** Writes what was found as lines. */
+/** Writes an inspection as lines. */
 export function show({ kind, rows }: Inspection): string {
   const width = rows.reduce((most, [name]) => Math.max(most, name.length), 0)
   return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')

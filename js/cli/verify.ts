@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Verification of what `inspect` finds, with the key that its kind asks for.
+// Verifies an inspected input with the key that its kind needs.
 
 import { readFile } from 'node:fs/promises'
 import { decodeBase64 } from '../common/base64.ts'
+import { tryDecodeText } from '../common/text.ts'
 import type { FrameParts, SigningFields } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { importSecret } from '../profiles/action-proof/create.ts'
@@ -12,10 +13,10 @@ import { importKnockKey } from '../profiles/knock/keys.ts'
 import { verifyKnock } from '../profiles/knock/packet.ts'
 import { importDeviceKey } from '../profiles/stats-event/keys.ts'
 import { verifyEvent } from '../profiles/stats-event/verify.ts'
-import { CliError, textOf } from './input.ts'
+import { CliError } from './input.ts'
 import type { Inspection } from './inspect.ts'
 
-/** The keys a person may hand in; each is asked for by one kind. */
+/** The keys of the command line. Each kind of input needs one of them. */
 export type CliKeys = {
   'public-key'?: string | undefined
   'device-key'?: string | undefined
@@ -27,9 +28,9 @@ export type CliKeys = {
 
 export type CliVerdict = { ok: boolean; reason?: string }
 
-function needed(keys: CliKeys, name: keyof CliKeys, what: string): string {
+function needed(keys: CliKeys, name: keyof CliKeys, input: string): string {
   const value = keys[name]
-  if (value === undefined) throw new CliError(`to verify ${what}, pass --${name}`)
+  if (value === undefined) throw new CliError(`to verify ${input}, pass --${name}`)
   return value
 }
 
@@ -62,7 +63,7 @@ async function verifyFrame({ value }: Inspection, keys: CliKeys): Promise<CliVer
 
 function isOneReading(bytes: Uint8Array): boolean {
   try {
-    scanJson(textOf(bytes) ?? '', 0)
+    scanJson(tryDecodeText(bytes) ?? '', 0)
     return true
   } catch {
     return false
@@ -74,7 +75,7 @@ const verifiers: { readonly [Kind in Inspection['kind']]?: (found: Inspection, k
     frame: verifyFrame,
     async 'stats event'({ bytes, value }, keys) {
       const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
-      // A name that stands twice means one thing here and another to the next reader.
+      // Two parsers may read a text with a duplicate name differently.
       if (!isOneReading(bytes)) return { ok: false, reason: 'malformed' }
       const mode = (keys.mode ?? 'strict') as 'strict'
       return verifyEvent(value as never, key, { mode })
@@ -96,7 +97,10 @@ const verifiers: { readonly [Kind in Inspection['kind']]?: (found: Inspection, k
     }
   }
 
-/** Judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
+/**
+ * Verifies an inspected input by the key of its kind.
+ * Rejects with a CliError when that key is missing, or when the kind cannot be verified alone.
+ */
 export async function verify(found: Inspection, keys: CliKeys): Promise<CliVerdict> {
   const run = verifiers[found.kind]
   if (!run) throw new CliError(`countersign cannot verify a ${found.kind} by itself`)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Two byte strings that should have been one: what was done to the second on its way. Each cause is tried on the whole; the
-// first that turns one into the other is the answer.
+// Finds the change that turned one byte string into another on its way. It tries each known cause on the whole string
+// and returns the first that fits.
 
-/** What was done, in one word, and what to do about it. */
+import { encodeText, tryDecodeText } from '../common/text.ts'
+
+/** A cause: its name, and advice. */
 export type Cause = { name: CauseName; text: string }
 
 export type CauseName =
@@ -52,17 +54,6 @@ export const causes: { readonly [Name in CauseName]: string } = {
   cut_off: 'the end is missing',
   longer: 'extra bytes follow',
   key_text: 'the key was read in another way'
-}
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Reads bytes as UTF-8; undefined where they are none. */
-export function textOf(bytes: Uint8Array): string | undefined {
-  try {
-    return decoder.decode(bytes)
-  } catch {
-    return undefined
-  }
 }
 
 function parsed(text: string): { value: unknown } | undefined {
@@ -117,7 +108,7 @@ function noEscapedSlash(text: string): string {
   return inStrings(text, (part) => part.replaceAll('\\/', '/'))
 }
 
-/** What makes two JSON texts of one value differ, the least first. */
+/** Differences between two JSON texts of one value, the smallest first. */
 const JSON_CAUSES: readonly (readonly [CauseName, (text: string) => string])[] = [
   ['white_space', noSpace],
   ['float_spelling', plainNumbers],
@@ -125,7 +116,7 @@ const JSON_CAUSES: readonly (readonly [CauseName, (text: string) => string])[] =
   ['escaped_slash', noEscapedSlash]
 ]
 
-/** Beyond this a JSON text is compared as bytes: its values are walked by recursion. */
+/** A deeper JSON text is compared as bytes, because its values are walked by recursion. */
 const MAX_DEPTH = 1000
 
 function isDeep(text: string): boolean {
@@ -165,7 +156,7 @@ function decodedTarget(text: string): string | undefined {
 }
 
 function latin1Twice(text: string): string {
-  return Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('')
+  return Array.from(encodeText(text), (byte) => String.fromCharCode(byte)).join('')
 }
 
 function isSeconds(one: string, other: string): boolean {
@@ -175,7 +166,7 @@ function isSeconds(one: string, other: string): boolean {
   return small < 1e11 && Math.floor(large / 1000) === small
 }
 
-/** Tests of two texts, in their order; each holds either way round. */
+/** Tests of two texts, in order. Each is symmetric. */
 const TEXT_CAUSES: readonly (readonly [CauseName, (one: string, other: string) => boolean])[] = [
   ['bom', (one, other) => one.replace(/^\ufeff/, '') === other.replace(/^\ufeff/, '')],
   ['crlf', (one, other) => one.replaceAll('\r\n', '\n') === other.replaceAll('\r\n', '\n')],
@@ -197,9 +188,9 @@ function startsWith(bytes: Uint8Array, front: Uint8Array): boolean {
   return front.length < bytes.length && front.every((byte, at) => bytes[at] === byte)
 }
 
-/** Finds what made `other` of `one`; undefined where nothing known did. */
+/** Finds the cause that turned `one` into `other`. Returns undefined when no known cause fits. */
 export function causeOf(one: Uint8Array, other: Uint8Array): Cause | undefined {
-  const [left, right] = [textOf(one), textOf(other)]
+  const [left, right] = [tryDecodeText(one), tryDecodeText(other)]
   const named = (name: CauseName): Cause => ({ name, text: causes[name] })
   if (left !== undefined && right !== undefined) {
     for (const [name, isCause] of TEXT_CAUSES) if (isCause(left, right)) return named(name)

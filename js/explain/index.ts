@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Why two messages that should be one are not: the first field and the first byte in which they differ, and the likely cause.
-// For developers at their own desk; a server never tells an outsider as much.
+// Explains why two messages differ: the first field and the first byte that differ, and the likely cause. It is for
+// developers at their own machine. A server must not send this to clients.
 
 import { isCountersignError } from '../common/errors.ts'
+import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike, Core } from '../common/types.ts'
 import { copyOf, optionsOf } from '../core/args.ts'
 import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
@@ -10,27 +11,25 @@ import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
 export { type Cause, type CauseName, causes } from './causes.ts'
 export { explainKey, keyReadings } from './keys.ts'
 
-/** One part of a message by its name. */
+/** A named part of a message. */
 export type Part = { name: string; bytes: Bytes }
 
-/** What a comparison found. */
+/** The result of a comparison. */
 export type Explanation = {
   isSame: boolean
-  /** The first part that differs: a field, `payload`, or `bytes` for what has no fields. */
+  /** The first part that differs: a field, `payload`, or `bytes` for a message without fields. */
   part?: string
   /** The first byte that differs, counted from 0 within the part. */
   offset?: number
-  /** The two parts, whole. */
+  /** Both parts as a whole. */
   left?: Bytes
   right?: Bytes
   cause?: Cause
 }
 
-const encoder = new TextEncoder()
-
 function partOf([name, value]: [string, unknown]): Part[] {
   if (value instanceof Uint8Array) return [{ name, bytes: new Uint8Array(value) }]
-  if (typeof value === 'string' || typeof value === 'number') return [{ name, bytes: encoder.encode(String(value)) }]
+  if (typeof value === 'string' || typeof value === 'number') return [{ name, bytes: encodeText(String(value)) }]
   return []
 }
 
@@ -45,7 +44,10 @@ function orUndefined<T>(read: () => T): T | undefined {
   }
 }
 
-/** Takes a frame or a signing input apart; anything else is one part, `bytes`. */
+/**
+ * Splits a frame or a signing input into parts. Anything else is one part, `bytes`.
+ * @throws ERR_INVALID_ARGUMENT when the message is not bytes.
+ */
 export function partsOf(core: ExplainCore, message: BytesLike): Part[] {
   const bytes = copyOf(message, 'message')
   const frame = orUndefined(() => core.parseFrame(bytes))
@@ -56,9 +58,9 @@ export function partsOf(core: ExplainCore, message: BytesLike): Part[] {
     : [{ name: 'signingInput', bytes: frame?.signingInput as Bytes }]
   if (!frame) return fields
   const { keyId, signature, payload } = frame
-  // The payload before its hash: where both differ, the payload is the reason.
+  // The payload comes before its hash: when both differ, the payload is the reason.
   const rest: Part[] = [
-    { name: 'keyId', bytes: encoder.encode(keyId) },
+    { name: 'keyId', bytes: encodeText(keyId) },
     { name: 'payload', bytes: payload },
     { name: 'signature', bytes: signature }
   ]
@@ -75,8 +77,9 @@ function firstDifference(one: Uint8Array, other: Uint8Array): number {
 const CAUSE_OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
 
 /**
- * Compares two messages: frames, signing inputs, or any bytes. `left` is what was signed, `right` what arrived. It
- * throws ERR_INVALID_ARGUMENT for what are no bytes.
+ * Compares two messages: frames, signing inputs, or any bytes. `left` is the message that was signed, `right` the one
+ * that arrived.
+ * @throws ERR_INVALID_ARGUMENT when an argument is not bytes.
  *
  * @example
  * const core = await loadCore()

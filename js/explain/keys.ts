@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT
-// A MAC that does not fit: whether another reading of the same key text would have made it.
+// Explains a wrong MAC: finds whether another reading of the same key text gives it.
 
+import { encodeText } from '../common/text.ts'
 import type { Cause } from './causes.ts'
 import { causes } from './causes.ts'
-
-const encoder = new TextEncoder()
 
 function hexBytes(text: string): Uint8Array | undefined {
   return /^(?:[0-9a-fA-F]{2})+$/.test(text)
@@ -21,15 +20,15 @@ function base64Bytes(text: string): Uint8Array | undefined {
   }
 }
 
-/** Readings of a key's text, each with what it is called. */
+/** Returns the possible readings of a key's text, each with its name. */
 export function keyReadings(text: string): readonly (readonly [string, Uint8Array])[] {
   const trimmed = text.trim()
   const all: readonly (readonly [string, Uint8Array | undefined])[] = [
-    ['the text itself', encoder.encode(text)],
-    ['the text without white space around it', encoder.encode(trimmed)],
-    ['the text with a new line after it', encoder.encode(`${trimmed}\n`)],
-    ['the text in lower case', encoder.encode(trimmed.toLowerCase())],
-    ['the text in upper case', encoder.encode(trimmed.toUpperCase())],
+    ['the text itself', encodeText(text)],
+    ['the text without white space around it', encodeText(trimmed)],
+    ['the text with a new line after it', encodeText(`${trimmed}\n`)],
+    ['the text in lower case', encodeText(trimmed.toLowerCase())],
+    ['the text in upper case', encodeText(trimmed.toUpperCase())],
     ['the bytes that its hexadecimal encodes', hexBytes(trimmed)],
     ['the bytes that its base64 encodes', base64Bytes(trimmed)]
   ]
@@ -37,8 +36,8 @@ export function keyReadings(text: string): readonly (readonly [string, Uint8Arra
 }
 
 /**
- * Finds the reading of a key's text under which `hmac` gives the tag; undefined where none does, and where the text
- * itself does.
+ * Finds the reading of a key's text under which `hmac` gives the tag. Resolves to undefined when no reading does, and
+ * when the text itself does.
  */
 export async function explainKey(
   text: string,

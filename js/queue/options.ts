@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The options of a queue, read once and checked.
+// The options of a queue.
 
 import { type FillRandom, fillRandom, type Schedule, schedule, wallNow } from '../common/platform.ts'
+import { DAY_MS, HOUR_MS } from '../common/protocol.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'
 import type { IntentQueueOptions, IntentStore } from './types.ts'
 
 const MIB = 2 ** 20
-const HOUR_MS = 3600 * 1000
 
-/** A queue's options, checked and completed. */
+/** A queue's checked options, with defaults filled in. */
 export type QueueSettings = {
   readonly store: IntentStore
   readonly name: string
@@ -40,7 +40,10 @@ function nameOf(value: unknown): string {
   throw badArgument('name must be 1 to 64 characters of [A-Za-z0-9._-]')
 }
 
-/** Checks the options of intentQueue; throws usage errors. */
+/**
+ * Checks the options of intentQueue.
+ * @throws a usage error for an invalid option.
+ */
 export function readQueueOptions(options: IntentQueueOptions): QueueSettings {
   const { store, name = 'countersign', owner, capacity = 1000, maxBytes = 8 * MIB } = optionsOf(options, 'options')
   const { expiresMs = 12 * HOUR_MS, now = wallNow, schedule: timers = schedule } = options
@@ -50,7 +53,7 @@ export function readQueueOptions(options: IntentQueueOptions): QueueSettings {
     owner: owner === undefined ? undefined : textOf(owner, 'owner'),
     capacity: integerOf(capacity, 1, 1_000_000, 'capacity'),
     maxBytes: integerOf(maxBytes, 0, 1024 * MIB, 'maxBytes'),
-    expiresMs: integerOf(expiresMs, 1, 366 * 24 * HOUR_MS, 'expiresMs'),
+    expiresMs: integerOf(expiresMs, 1, 366 * DAY_MS, 'expiresMs'),
     now: functionOf(now, 'now'),
     schedule: functionOf(timers, 'schedule'),
     fill: fillRandom

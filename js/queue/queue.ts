@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The queue as an application sees it: it adds, cancels, looks, and hears how each intent ended, in whatever tab.
+// The queue as the application sees it. Events report the end of each intent, also of one that another tab sent.
 
 import { bytesOfPayload, checkType, idempotencyKeyOf } from '../client/call-options.ts'
 import type { Reply } from '../client/client.ts'
@@ -18,7 +18,7 @@ type PendingIntent = { resolve(reply: Reply): void; reject(error: unknown): void
 
 const anyType = { allowTypes: () => true }
 
-/** A queue of intents over one client; `intentQueue` makes it. */
+/** A queue of intents over one client. `intentQueue` creates it. */
 export class IntentQueue {
   readonly #settings: QueueSettings
   readonly #client: QueueClient
@@ -27,11 +27,11 @@ export class IntentQueue {
   readonly #listeners: Listeners<QueueEvents>
   readonly #random: Randomness
   readonly #waiting = new Map<number, PendingIntent>()
-  readonly #sought = new Set<number>()
+  readonly #missing = new Set<number>()
   readonly #stops: (() => void)[] = []
   #owner: string | null
   #isClosed = false
-  /** The other tabs are not told anything any more. */
+  /** Whether this tab has left the channel of the tabs. */
   #hasLeft = false
 
   /** @internal */
@@ -55,7 +55,7 @@ export class IntentQueue {
     this.#stops.push(
       client.on('state', () => this.#stateChanged()),
       this.#tabs.listen('intents', ({ intent, word }) =>
-        this.#heard(intent as Intent | undefined, word as OutcomeMessage)
+        this.#receive(intent as Intent | undefined, word as OutcomeMessage)
       )
     )
     globalThis.addEventListener?.('online', look)
@@ -63,29 +63,31 @@ export class IntentQueue {
     this.#sender.wake()
   }
 
-  /** Says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
+  /** The state of the queue in this tab. Another tab may be sending while this one is `waiting` or `idle`. */
   get state(): QueueState {
     return this.#sender.state
   }
 
-  /** size is the number of this owner's intents as last read; `list` reads them anew. */
+  /** The number of this owner's intents when they were last read. `list` reads them again. */
   get size(): number {
     return this.#sender.intents?.length ?? 0
   }
 
-  /** failure is why the queue waits, where a try has failed. */
+  /** The error of the failed try for which the queue waits. */
   get failure(): unknown {
     return this.#sender.failure
   }
 
-  /** Registers a listener for `settled` or `change` and gives the function that removes it. */
+  /** Registers a listener for `settled` or `change`. Returns the function that removes it. */
   on<Name extends keyof QueueEvents>(event: Name, listener: (event: QueueEvents[Name]) => void): () => void {
     return this.#listeners.add(event, listener)
   }
 
   /**
-   * Keeps an intent and resolves when it is on disk; it is sent in its turn, now or when the network is back. It rejects
-   * with usage errors, ERR_QUEUE_FULL, ERR_NO_SESSION (no owner was told and there is no session) and storage errors.
+   * Stores an intent, and resolves when it is on disk. The intent is sent in its turn, now or when the network is
+   * back.
+   * Rejects with a usage error, ERR_QUEUE_FULL, ERR_NO_SESSION (without an owner and without a session), or a storage
+   * error.
    *
    * @example
    * const { settled } = await queue.add('order.place', JSON.stringify(order))
@@ -106,11 +108,11 @@ export class IntentQueue {
     }
     const id = await this.#keep(draft)
     const settled = new Promise<Reply>((resolve, reject) => {
-      // Closed while it was written: it is the next visit's, and nobody here will hear of it.
+      // The queue was closed during the write. The next visit sends the intent; this one does not see its end.
       if (this.#hasLeft) reject(new CountersignError('ERR_CLOSED'))
       else this.#waiting.set(id, { resolve, reject })
     })
-    // Whoever does not ask how it ended is told by the event alone.
+    // An application that ignores `settled` gets the event alone.
     settled.catch(() => {})
     this.#post({})
     this.#sender.wake()
@@ -124,8 +126,8 @@ export class IntentQueue {
   }
 
   /**
-   * Takes an intent out that was never sent, and says whether it did: false is too late, it may have taken effect.
-   * What is cancelled rejects with ERR_ABORTED.
+   * Removes an intent that was never sent; its `settled` rejects with ERR_ABORTED. Resolves to false when it is too
+   * late: the intent may have taken effect.
    */
   async cancel(id: number): Promise<boolean> {
     const { store, name } = this.#settings
@@ -140,12 +142,12 @@ export class IntentQueue {
     return intent !== undefined
   }
 
-  /** Ends a pause after a failure, as the network's return does. */
+  /** Ends a pause after a failure, as the return of the network does. */
   retry(): void {
     this.#sender.wake(true)
   }
 
-  /** Stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
+  /** Stops sending in this tab, and resolves when a try under way has ended. Intents stay for the next visit. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const stop of this.#stops) stop()
@@ -172,10 +174,10 @@ export class IntentQueue {
 
   #settled(intent: Intent, outcome: IntentOutcome): void {
     this.#post({ intent, word: messageOfOutcome(outcome) })
-    this.#tell(intent, outcome)
+    this.#report(intent, outcome)
   }
 
-  #tell(intent: Intent, outcome: IntentOutcome): void {
+  #report(intent: Intent, outcome: IntentOutcome): void {
     const waiting = this.#waiting.get(intent.id)
     this.#waiting.delete(intent.id)
     if ('reply' in outcome) waiting?.resolve(outcome.reply)
@@ -183,9 +185,9 @@ export class IntentQueue {
     this.#listeners.tell('settled', { intent, ...outcome } as QueueEvents['settled'])
   }
 
-  // Another tab has queued something, or says how something ended.
-  #heard(intent: Intent | undefined, word: OutcomeMessage): void {
-    if (intent && intent.owner === this.#owner) this.#tell(intent, outcomeOfMessage(word))
+  // Another tab has queued an intent, or reports the end of one.
+  #receive(intent: Intent | undefined, message: OutcomeMessage): void {
+    if (intent && intent.owner === this.#owner) this.#report(intent, outcomeOfMessage(message))
     this.#sender.wake()
   }
 
@@ -197,25 +199,25 @@ export class IntentQueue {
   #changed(): void {
     const { state, failure } = this
     this.#listeners.tell('change', { state, size: this.size, failure })
-    if (this.#waiting.size > 0 && this.#sender.intents) this.#seek(this.#sender.intents)
+    if (this.#waiting.size > 0 && this.#sender.intents) this.#findMissing(this.#sender.intents)
   }
 
-  // An intent that is gone without a word: the tab that sent it has ended in between.
-  #seek(intents: readonly Intent[]): void {
+  // An intent that is gone without a report: the tab that sent it has ended in between.
+  #findMissing(intents: readonly Intent[]): void {
     const there = new Set(intents.map(({ id }) => id))
     for (const [id, waiting] of this.#waiting) {
-      if (there.has(id) || this.#sought.has(id)) continue
-      this.#sought.add(id)
+      if (there.has(id) || this.#missing.has(id)) continue
+      this.#missing.add(id)
       const missed = (): void => {
-        this.#sought.delete(id)
-        // Where the store cannot say, the sender asks it until it can, and the intent is sought again.
-        this.#miss(id, waiting).catch(() => this.#sender.wake())
+        this.#missing.delete(id)
+        // When the store cannot answer, the sender asks again until it can. Then the intent is looked for once more.
+        this.#rejectMissing(id, waiting).catch(() => this.#sender.wake())
       }
       this.#settings.schedule(missed, REPORT_WAIT_MS)
     }
   }
 
-  async #miss(id: number, waiting: PendingIntent): Promise<void> {
+  async #rejectMissing(id: number, waiting: PendingIntent): Promise<void> {
     const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
     if (!isGone || !this.#waiting.delete(id)) return
     waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab sent the intent' }))

@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MIT
-// Sends the intents of one owner, the oldest first and one at a time, in one tab at a time: whoever holds the owner's lock.
+// Sends the intents of one owner, the oldest first and one at a time. Only the tab that holds the owner's lock sends.
 
 import { CountersignError } from '../common/errors.ts'
 import { monotonicNow, type Schedule } from '../common/platform.ts'
 import { type IntentOutcome, isFinal, pauseAfter } from './outcome.ts'
 import type { Intent, IntentStore, QueueClient, QueueState } from './types.ts'
 
-/** What a sender works with and tells. */
+/** The parts that a sender works with. */
 export type IntentSenderParts = {
   client: QueueClient
   store: IntentStore
   name: string
   owner(): string | null
-  /** Whether the client's session is the one that may send for this owner. */
+  /** Returns whether the client's session may send for this owner. */
   isOwners(): boolean
   now(): number
   schedule: Schedule
   fraction(): number
-  /** An intent has ended; it is taken out of the store next. */
+  /** Reports the end of an intent, before the store removes it. */
   settled(intent: Intent, outcome: IntentOutcome): void
-  /** The store was read, or the state is another. */
+  /** Reports a new reading of the store, or a new state. */
   changed(): void
 }
 
-const SOON_MS = 1000
+/** How long another tab's report may take after its intent is gone, in milliseconds. */
+export const REPORT_WAIT_MS = 1000
 const LATEST_MS = 30_000
 
 function isOffline(): boolean {
@@ -33,7 +34,9 @@ function isOffline(): boolean {
 export class IntentSender {
   readonly #parts: IntentSenderParts
   readonly #stop = new AbortController()
-  /** Told, and still in the store: to be taken out, never to be sent again by this tab. */
+  /**
+   * Intents whose end is reported and that are still in the store. This tab removes them and never sends them again.
+   */
   readonly #ended = new Set<number>()
   readonly #failures = new Map<number, unknown>()
   #running: Promise<void> | undefined
@@ -43,14 +46,14 @@ export class IntentSender {
   #notBeforeMs = 0
   state: QueueState = 'idle'
   failure: unknown
-  /** This owner's intents as last read, in order; undefined before the first reading. */
+  /** This owner's intents as last read, in order. Undefined before the first reading. */
   intents: readonly Intent[] | undefined
 
   constructor(parts: IntentSenderParts) {
     this.#parts = parts
   }
 
-  /** look has the store read and what is there sent; `isSoon` ends a pause after a failure too. */
+  /** Reads the store and sends its intents. `isSoon` also ends a pause after a failure. */
   wake(isSoon = false): void {
     if (this.#isClosed) return
     if (isSoon) this.#notBeforeMs = 0
@@ -58,17 +61,17 @@ export class IntentSender {
     this.#isWanted = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
-      // Somebody may have looked while it was ending.
+      // Another call may have come while this run ended.
       if (this.#isWanted) this.wake()
     })
   }
 
-  /** Ends a try that is under way; its intent stays. */
+  /** Ends a try that is under way. Its intent stays. */
   async close(): Promise<void> {
     this.#isWanted = false
     this.#stop.abort(new CountersignError('ERR_CLOSED'))
     this.#endPause?.()
-    // Another tab may hold the lock for long; nothing is left to do here once it lets go.
+    // Another tab may hold the lock for long. This one has nothing left to do when it gets the lock.
     if (this.state === 'sending') await this.#running
   }
 
@@ -77,7 +80,7 @@ export class IntentSender {
     while (this.#isWanted && !this.#isClosed) {
       this.#isWanted = false
       try {
-        // Of its own for each owner: one whose session is gone must not hold up another.
+        // Each owner has a lock of its own: an owner whose session is gone must not block another.
         await store.lock(`${name}/${owner() ?? ''}`, () => this.#drain())
       } catch (error) {
         await this.#fail(error)
@@ -99,15 +102,16 @@ export class IntentSender {
     }
   }
 
-  // What is over is told and taken out first, wherever in the queue it stands; so is what was told and could not be taken out.
+  // Expired intents are reported and removed first, wherever they stand in the queue. So are reported ones that could
+  // not be removed before.
   async #read(): Promise<readonly Intent[]> {
     const { store, name, owner, now } = this.#parts
     const [all, mine, nowMs] = [await store.list(name), owner(), now()]
     const gone = new Set<number>()
     for (const intent of all) {
-      const isTold = this.#ended.has(intent.id)
-      if (intent.expiresMs > nowMs && !isTold) continue
-      if (!isTold && intent.owner === mine) this.#end(intent, { error: this.#expiry(intent) })
+      const isReported = this.#ended.has(intent.id)
+      if (intent.expiresMs > nowMs && !isReported) continue
+      if (!isReported && intent.owner === mine) this.#end(intent, { error: this.#expiry(intent) })
       await this.#remove(intent)
       gone.add(intent.id)
     }
@@ -147,7 +151,7 @@ export class IntentSender {
     await this.#remove(head)
   }
 
-  // From here on it may have taken effect. A cancelled intent is not there any more, and the two exclude each other.
+  // From here on the intent may have taken effect. The lock excludes a cancellation at the same time.
   #mark(head: Intent): Promise<boolean> {
     const { store, name } = this.#parts
     return store.lock(name, async () => {
@@ -179,7 +183,7 @@ export class IntentSender {
     await this.#pause()
   }
 
-  // Until somebody looks, the pause is over or an intent is, and at least twice a minute.
+  // Waits for a wake-up, the end of the pause or the expiry of an intent, and at most 30 s.
   async #pause(): Promise<void> {
     if (this.#isClosed) return
     const { schedule, now } = this.#parts
@@ -203,6 +207,3 @@ export class IntentSender {
     this.#parts.changed()
   }
 }
-
-/** How long the word of another tab may take once its intent is gone. */
-export const REPORT_WAIT_MS = SOON_MS

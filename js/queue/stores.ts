@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Where intents are kept: IndexedDB in a page, memory in Node and in tests.
+// The stores of intents: IndexedDB in a page, memory in Node and in tests.
 
 import { createQueues, Database, type IndexedDbStoreOptions, withWebLock } from '../client/keys/indexed-db.ts'
 import type { Intent, IntentStore } from './types.ts'
@@ -11,8 +11,9 @@ function intentOf({ name: _, ...intent }: StoredIntent & { id: number }): Intent
 }
 
 /**
- * Keeps intents in a database of their own, on disk before a promise resolves. Its calls reject with
- * ERR_STORAGE_MISSING, _BLOCKED, _FULL or _FAILED. Payloads lie readable in the browser's profile.
+ * Creates a store in a database of its own. A write is on disk before its promise resolves. Payloads lie readable in
+ * the browser's profile.
+ * Its calls reject with ERR_STORAGE_MISSING, ERR_STORAGE_BLOCKED, ERR_STORAGE_FULL or ERR_STORAGE_FAILED.
  *
  * @example
  * const queue = intentQueue(client, { store: indexedDbIntents() })
@@ -39,20 +40,20 @@ export function indexedDbIntents(options: IndexedDbStoreOptions = {}): IntentSto
 }
 
 /**
- * Keeps intents for as long as the program runs: for Node and for tests.
+ * Creates a store that keeps intents until the program ends: for Node and for tests.
  *
  * @example
  * const queue = intentQueue(client, { store: memoryIntents() })
  */
 export function memoryIntents(): IntentStore {
   const intents = new Map<number, StoredIntent>()
-  let last = 0
+  let lastId = 0
   return {
     list: async (name) => [...intents].flatMap(([id, kept]) => (kept.name === name ? [intentOf({ ...kept, id })] : [])),
     async add(name, intent) {
-      last += 1
-      intents.set(last, { ...intent, name })
-      return last
+      lastId += 1
+      intents.set(lastId, { ...intent, name })
+      return lastId
     },
     async put(name, { id, ...intent }) {
       if (intents.has(id)) intents.set(id, { ...intent, name })

@@ -1,23 +1,23 @@
 // SPDX-License-Identifier: MIT
-// What may go wrong between a client and its gateway.
+// The faults between a client and its gateway.
 
 import type { Bytes } from '../common/types.ts'
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import type { InsecureRandom } from './random.ts'
 
-/** A request or an answer on its way, as whoever sits on the network may change it. */
+/** A request or an answer on its way, as an attacker on the network may change it. */
 export type TestMessage = {
-  /** Whose link it passes. */
+  /** The name of the link. */
   readonly client: string
   readonly way: 'up' | 'down'
   /**
-   * The message type that the request names, unverified: `demo.echo`, `GET /api/orders`; a path where it names none; `event`
-   * for an item of a stream.
+   * The message type that the request names, unverified: `demo.echo`, `GET /api/orders`. A path when it names none;
+   * `event` for an item of a stream.
    */
   readonly type: string
   headers: Record<string, string>
   body: Bytes
-  /** Of an answer. */
+  /** The status of an answer. */
   status?: number
 }
 
@@ -25,31 +25,34 @@ export type TestMessage = {
 export type ProxyAnswer = 401 | 403 | 502 | 'captive-portal'
 
 /**
- * One direction. Chances are from 0 to 1. On a stream of events, those of `down` hold for each item: a loss breaks the
- * stream, a cut silences it for good, a reordered item comes behind the next one.
+ * The faults of one direction. Chances are from 0 to 1. On a stream of events, those of `down` apply to each item: a
+ * loss breaks the stream, a cut silences it for good, a reordered item comes after the next one.
  */
 export type WayFaults = {
-  /** How long a message takes, in milliseconds: always, or anything from the first to the second. */
+  /** How long a message takes, in milliseconds: a fixed time, or a random time in a range. */
   delayMs?: number | readonly [least: number, most: number]
-  /** The connection breaks and the message with it; the client's fetch fails. */
+  /** The chance that the connection breaks and the message is lost. The client's fetch fails. */
   loss?: number
-  /** Nothing gets through and nobody hears of it: the client waits. */
+  /** Drops every message without an error: the client waits. */
   cut?: boolean
-  /** One item of a stream is missing from it. */
+  /** The chance that one item is missing from a stream. */
   swallow?: number
-  /** The message comes a second time; of an answer that is no stream nobody sees that. */
+  /** The chance that the message comes twice. For an answer that is no stream, this has no effect. */
   duplicate?: number
-  /** The message is held back for up to half a second more, so that later ones overtake it. */
+  /** The chance that the message is held back for up to 500 ms more, so that later ones overtake it. */
   reorder?: number
-  /** Changes a message in place, or gives another one. */
+  /** Changes a message in place, or returns another one. */
   tamper?: (message: TestMessage) => TestMessage | undefined
 }
 
-/** What goes wrong on one client's link. */
+/** The faults of one client's link. */
 export type LinkFaults = {
   up?: WayFaults
   down?: WayFaults
-  /** A proxy answers in the gateway's place, with one of `answers`; `passesOn` where the request got through all the same. */
+  /**
+   * A proxy that answers in the gateway's place with one of `answers`. With `passesOn` the request still reaches the
+   * gateway.
+   */
   proxy?: { chance?: number; answers?: readonly ProxyAnswer[]; passesOn?: boolean }
 }
 
@@ -82,7 +85,10 @@ function checkWay(way: WayFaults, name: string): void {
   if (tamper !== undefined && typeof tamper !== 'function') throw badArgument(`${name}.tamper must be a function`)
 }
 
-/** Throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for faults that cannot be meant. */
+/**
+ * Checks faults.
+ * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME when a fault is unknown or out of range.
+ */
 export function checkFaults(faults: LinkFaults): LinkFaults {
   const { up, down, proxy } = optionsOf(faults, 'faults')
   const known = new Set(['up', 'down', 'proxy'])
@@ -97,7 +103,7 @@ export function checkFaults(faults: LinkFaults): LinkFaults {
   return faults
 }
 
-/** Lays the members of one over those of the other. */
+/** Merges two sets of faults. The members of `over` win. */
 export function mergeFaults(base: LinkFaults, over: LinkFaults): LinkFaults {
   return {
     up: { ...base.up, ...over.up },
@@ -108,7 +114,7 @@ export function mergeFaults(base: LinkFaults, over: LinkFaults): LinkFaults {
 
 const OVERTAKEN_MS = 500
 
-/** Draws how long one message takes. */
+/** Draws how long one message takes, in milliseconds. */
 export function delayOf({ delayMs = 0, reorder = 0 }: WayFaults, random: InsecureRandom): number {
   const takesMs = typeof delayMs === 'number' ? delayMs : random.between(delayMs[0], delayMs[1])
   return reorder > 0 && random.chance(reorder) ? takesMs + random.between(0, OVERTAKEN_MS) : takesMs
@@ -122,7 +128,8 @@ const pages = {
 }
 
 /**
- * Makes what a proxy says in place of the gateway: 401, 403, 502, or the page of a captive portal with status 200.
+ * Creates the answer of a proxy in place of the gateway: 401, 403, 502, or the page of a captive portal with status
+ * 200.
  */
 export function proxyAnswer(kind: ProxyAnswer): Response {
   const page = pages[kind]
@@ -133,7 +140,7 @@ export function proxyAnswer(kind: ProxyAnswer): Response {
   })
 }
 
-/** Gives the proxy's answer where one stands in the way. */
+/** Draws whether a proxy answers, and returns its answer. */
 export function drawProxy({ proxy = {} }: LinkFaults, random: InsecureRandom): Response | undefined {
   const { chance = 0, answers = PROXY_ANSWERS } = proxy
   return chance > 0 && random.chance(chance) ? proxyAnswer(random.pick(answers)) : undefined

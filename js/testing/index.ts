@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// For an application's tests, in Node: time, randomness, a gateway and a network in memory. Nothing here is for production.
+// For an application's tests, in Node: time, randomness, a gateway and a network in memory. Do not use it in
+// production.
 
 export { TestClock, type TestClockOptions } from './clock.ts'
 export type { LinkFaults, ProxyAnswer, TestMessage, WayFaults } from './faults.ts'

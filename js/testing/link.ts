@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One client's way to the gateway: fetch on one side, the network on the other, and everything that goes wrong in between.
+// One client's link to the gateway. It takes the client's fetch calls and applies the faults.
 
+import { EVENT_STREAM_TYPE } from '../common/protocol.ts'
 import type { Bytes, Core } from '../common/types.ts'
 import { badArgument, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
@@ -26,24 +27,24 @@ export type TestExchange = {
   readonly type: string
 }
 
-/** What a link needs of its network. */
+/** The part of a network that a link uses. */
 export type LinkHost = {
   readonly time: TestTime
   readonly core: Core
   begin(method: string, url: URL, type: string): TestExchange
   hand(request: Request, remoteAddress: string): Promise<Response>
-  note(exchange: TestExchange, what: Passage, message: TestMessage): void
+  note(exchange: TestExchange, passage: Passage, message: TestMessage): void
 }
 
 type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
 
-// What fetch does when a connection breaks.
+// The error of fetch for a broken connection.
 function broken(): TypeError {
   return new TypeError('fetch failed', { cause: new Error('the connection broke') })
 }
 
 function isStream({ headers, body }: Response): boolean {
-  return body !== null && headers.get('content-type') === 'text/event-stream'
+  return body !== null && headers.get('content-type') === EVENT_STREAM_TYPE
 }
 
 async function bodyOf(response: Response): Promise<Bytes> {
@@ -54,9 +55,9 @@ function responseOf({ status = 200, headers, body }: TestMessage): Response {
   return new Response(body.length === 0 ? null : body, { status, headers })
 }
 
-/** TestLink is one client's way to the gateway; `fetch` is what connect takes. */
+/** One client's link to the gateway. Pass its `fetch` to connect. */
 export class TestLink {
-  /** Whose it is, in the log. */
+  /** The link's name in the log. */
   readonly name: string
   readonly clock: TestClock
   readonly #network: LinkHost
@@ -74,13 +75,17 @@ export class TestLink {
     this.#address = address
   }
 
-  /** Puts these faults in place of the earlier ones; throws ERR_INVALID_ARGUMENT for what is none. */
+  /**
+   * Replaces the faults.
+   * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid faults.
+   */
   set(faults: LinkFaults): void {
     this.#faults = checkFaults(faults)
   }
 
   /**
-   * Lays faults over the others for the next exchange, or the next `times`, whose message type `isMeant` says yes to.
+   * Adds faults for the next exchange, or the next `times`, whose message type passes `isMeant`.
+   * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid arguments.
    *
    * @example
    * ```ts
@@ -94,7 +99,7 @@ export class TestLink {
     this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
   }
 
-  /** Parts the client from the gateway, in one direction or both, until heal. */
+  /** Disconnects the client from the gateway, in one direction or both, until heal. */
   cut(way: 'up' | 'down' | 'both' = 'both'): void {
     if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
     const { up, down } = this.#faults
@@ -119,7 +124,7 @@ export class TestLink {
     return mergeFaults(this.#faults, shot.faults)
   }
 
-  /** Sends a request over this link; it takes what the client passes and fails as the platform's fetch does. */
+  /** Sends a request over this link. It takes the client's arguments, and fails as the platform's fetch does. */
   fetch = async (input: string, init: RequestInit): Promise<Response> => {
     const { signal } = init
     signal?.throwIfAborted()
@@ -199,7 +204,7 @@ export class TestLink {
           this.#log(exchange, 'delivered', changed)
           return changed.body
         },
-        lost: (what, item) => this.#log(exchange, what, itemOf(item)),
+        lost: (passage, item) => this.#log(exchange, passage, itemOf(item)),
         broken
       },
       signal
@@ -223,7 +228,7 @@ export class TestLink {
     const { loss = 0, tamper } = faults
     const isLost = loss > 0 && this.#random.chance(loss)
     await this.#wait(delayOf(faults, this.#random), message.way === 'down')
-    // A partition holds for what is on its way already.
+    // A cut also stops messages that are already on their way.
     if (faults.cut || this.#faults[message.way]?.cut) {
       this.#log(exchange, 'cut', message)
       return new Promise(() => {})
@@ -238,14 +243,14 @@ export class TestLink {
     return changed
   }
 
-  // What takes no time takes no timer either: a test without delays need not move time at all.
+  // A delay of 0 ms needs no timer: a test without delays need not move time at all.
   #wait(ms: number, isForDevice = false): Promise<void> | undefined {
     const owner = isForDevice ? this.clock : undefined
     if (ms === 0 && owner?.wakesMs === undefined) return undefined
     return new Promise((resolve) => this.#network.time.add(resolve, ms, owner, 'arrival'))
   }
 
-  #log(exchange: TestExchange, what: Passage, message: TestMessage): void {
-    this.#network.note(exchange, what, message)
+  #log(exchange: TestExchange, passage: Passage, message: TestMessage): void {
+    this.#network.note(exchange, passage, message)
   }
 }

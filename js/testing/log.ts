@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT
-// What passed over a test network, in the order in which it did.
+// The log of a test network, in order.
 
 import { createHash } from 'node:crypto'
+import { FRAME_TYPE } from '../common/protocol.ts'
+import { parseJson } from '../common/text.ts'
 import type { Core } from '../common/types.ts'
 import type { TestMessage } from './faults.ts'
 
-/** What became of a message at one point of its way. */
+/** A step in the passage of a message. */
 export type Passage = 'sent' | 'arrived' | 'answered' | 'delivered' | 'lost' | 'cut' | 'changed' | 'proxy' | 'repeated'
 
-/** One line of a network's log. */
+/** One entry of a network's log. */
 export type LogEntry = Readonly<Pick<TestMessage, 'client' | 'type' | 'body' | 'headers' | 'status'>> & {
   /** Milliseconds since the start of the test's time. */
   readonly atMs: number
-  /** The number of the exchange: of a request and its answer. */
+  /** The number of the exchange, which a request and its answer share. */
   readonly exchange: number
   readonly what: Passage
-  /** As it was sent. */
+  /** The method and the target of the request. */
   readonly method: string
   readonly target: string
 }
 
-const FRAME = 'application/vnd.countersign.v1'
-
-/** Reads which message a request carries, without checking any of it. */
+/** Parses the message type of a request, without checking the request. */
 export function typeOf(
   core: Core,
   method: string,
@@ -32,14 +32,14 @@ export function typeOf(
   const { headers, body } = message
   if (headers.countersign !== undefined) return `${method} ${target}`
   try {
-    if (headers['content-type'] === FRAME) {
+    if (headers['content-type'] === FRAME_TYPE) {
       const fields = core.parseSigningInput(core.parseFrame(body).signingInput)
       if (fields.kind === 'request') return fields.messageType
     }
-    const type: unknown = JSON.parse(new TextDecoder().decode(body))?.messageType
+    const type = (parseJson(body) as { messageType?: unknown } | null)?.messageType
     if (typeof type === 'string') return type
   } catch {
-    // Nothing that names itself.
+    // A body that names no type.
   }
   return target
 }
@@ -48,7 +48,7 @@ function digest(body: Uint8Array): string {
   return createHash('sha256').update(body).digest('base64url').slice(0, 8)
 }
 
-/** Writes an entry as a line of a transcript. */
+/** Formats an entry as a line of a transcript. */
 export function lineOf({ atMs, client, exchange, what, type, status, body, headers }: LogEntry): string {
   const envelope = headers.countersign === undefined ? '' : ` ${digest(Buffer.from(headers.countersign))}`
   const code = status === undefined ? '' : ` ${status}`

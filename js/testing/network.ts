@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The network of a test: its links, its log, and the gateway behind it.
 
 import { CountersignError } from '../common/errors.ts'
 import type { Core } from '../common/types.ts'
@@ -10,15 +11,15 @@ import { type LogEntry, lineOf, type Passage } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import type { TestTime } from './time.ts'
 
-/** What a network leads to. */
+/** The handler at the end of a network, such as a gateway's `handle`. */
 export type NetworkHandler = (request: Request, from: { remoteAddress: string }) => Promise<Response>
 
-/** Joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
+/** Connects clients with a gateway in memory. It logs the messages, and can replay a logged request. */
 export class TestNetwork {
   readonly time: TestTime
   /** @internal */
   readonly core: Core
-  /** Everything that passed, in its order. */
+  /** All messages, in order. */
   readonly log: LogEntry[] = []
   readonly #random: InsecureRandom
   readonly #links = new Map<string, TestLink>()
@@ -33,7 +34,10 @@ export class TestNetwork {
     this.#handle = options.handle
   }
 
-  /** Makes a client's link; throws ERR_INVALID_ARGUMENT where the name is taken. */
+  /**
+   * Creates a client's link.
+   * @throws ERR_INVALID_ARGUMENT when the name is empty or taken.
+   */
   link(name: string, clock: TestClock): TestLink {
     if (typeof name !== 'string' || name === '') throw badArgument('a link must have a name')
     if (this.#links.has(name)) throw badArgument(`a link with the name ${name} exists already`)
@@ -43,13 +47,19 @@ export class TestNetwork {
     return link
   }
 
-  /** lead has the network lead to another gateway from now on. */
+  /**
+   * Connects the network to another gateway from now on.
+   * @throws ERR_INVALID_ARGUMENT when the handler is not a function.
+   */
   lead(handle: NetworkHandler): void {
     if (typeof handle !== 'function') throw badArgument('lead: pass a function of a Request')
     this.#handle = handle
   }
 
-  /** Sends a request of the log once more, as whoever captured it would; gives the gateway's answer. */
+  /**
+   * Sends a logged request again, as an attacker who captured it would. Resolves to the gateway's answer.
+   * Rejects with ERR_INVALID_ARGUMENT when the entry is not a request.
+   */
   async replay(entry: LogEntry): Promise<Response> {
     const { method, target, headers, body } = optionsOf(entry, 'entry')
     if (entry.status !== undefined)
@@ -63,7 +73,7 @@ export class TestNetwork {
     return this.hand(request, '203.0.113.66')
   }
 
-  /** Gives the log as lines: the same seed and the same test give the same lines. */
+  /** Returns the log as lines. The same seed and the same test give the same lines. */
   transcript(): string[] {
     return this.log.map(lineOf)
   }
@@ -80,7 +90,7 @@ export class TestNetwork {
   }
 
   /** @internal */
-  note({ number, method, url }: TestExchange, what: Passage, message: TestMessage): void {
+  note({ number, method, url }: TestExchange, passage: Passage, message: TestMessage): void {
     const { client, type, headers, body, status } = message
     const atMs = this.time.nowMs - this.time.startMs
     this.log.push(
@@ -88,7 +98,7 @@ export class TestNetwork {
         atMs,
         client,
         exchange: number,
-        what,
+        what: passage,
         type,
         method,
         target: url.pathname + url.search,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// StatsCode's signed events: the client's side and the verifier (docs/profiles/stats-event.md says what they do not protect).
+// StatsCode's signed events: the client's side and the verifier (docs/profiles/stats-event.md lists what they do not
+// protect).
 
 export { canonicalJson } from '../common/canonical-json.ts'
 export { type Anomaly, detectAnomalies } from './anomalies.ts'

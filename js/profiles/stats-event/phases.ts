@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// How a server moves from unsigned statistics to signed ones, in four phases.
+// The four phases in which a server moves from unsigned to signed statistics.
 
 import { badArgument } from '../../core/args.ts'
 
 export type StatsPhase = 1 | 2 | 3 | 4
 
-/** What becomes of a sync whose events are not signed, or not validly. */
+/** The treatment of a sync whose events are unsigned or wrongly signed. */
 export type StatsPhaseRule = {
-  /** Whether it is taken at all. */
+  /** Whether the server accepts it. */
   readonly accepts: boolean
-  /** Whether its sender is told so. */
+  /** Whether the answer warns its sender. */
   readonly warns: boolean
-  /** Whether it may stand on the leaderboard. */
+  /** Whether it can rank on the leaderboard. */
   readonly ranks: boolean
 }
 
-/** The phases: 1 takes both, 2 warns, 3 ranks signed ones only, 4 takes signed ones only. */
+/** Phase 1 accepts both, 2 warns, 3 ranks only signed statistics, 4 accepts only signed ones. */
 export const phaseRules: { readonly [Name in StatsPhase]: StatsPhaseRule } = Object.freeze({
   1: Object.freeze({ accepts: true, warns: false, ranks: true }),
   2: Object.freeze({ accepts: true, warns: true, ranks: true }),
@@ -23,7 +23,10 @@ export const phaseRules: { readonly [Name in StatsPhase]: StatsPhaseRule } = Obj
   4: Object.freeze({ accepts: false, warns: true, ranks: false })
 })
 
-/** Checks a phase, or throws ERR_INVALID_ARGUMENT. */
+/**
+ * Checks a phase.
+ * @throws ERR_INVALID_ARGUMENT when it is not 1, 2, 3 or 4.
+ */
 export function phaseOf(phase: unknown): StatsPhase {
   if (phase === 1 || phase === 2 || phase === 3 || phase === 4) return phase
   throw badArgument('phase must be 1, 2, 3 or 4')

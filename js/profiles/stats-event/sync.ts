@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What a client sends to POST /api/stats/sync, and what it reads of the answer.
+// The body that a client sends to POST /api/stats/sync, and the answer to it.
 
 import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, optionsOf, timeOf } from '../../core/args.ts'
 import { cleanJson, isJsonObject, type JsonObject } from '../common/canonical-json.ts'
 import { encodeHex } from '../common/hex.ts'
@@ -12,10 +13,8 @@ import type { EventLike, TrustLevel } from './types.ts'
 
 export type Totals = { totalHours: number; totalSessions: number; totalInteractions: number }
 
-/** The body, its members in the order StatsCode sends them. */
+/** The body, with its members in StatsCode's order. */
 export type SyncBody = Totals & { deviceId: string; signedEvents: JsonObject[]; signature: string }
-
-const encoder = new TextEncoder()
 
 function numberOf(value: unknown, name: string): number {
   if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`)
@@ -28,9 +27,9 @@ export function roundHours(hours: number): number {
 }
 
 /**
- * Makes the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent:
- * anybody can make it and nobody can check it. It is here for servers that look for it, and evidence of nothing. It rejects
- * with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
+ * Creates the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent. So
+ * any sender can make it and no server can check it. It exists for servers that expect it, and proves nothing.
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
  *
  * @example
  * ```ts
@@ -55,17 +54,17 @@ export async function syncBody(
     deviceId
   }
   const message = JSON.stringify({ ...claimed, timestamp: timeOf(timestampMs, 'timestampMs') })
-  const key = await importMacKey(encoder.encode(deviceId))
-  const signature = encodeHex(await key.tag(encoder.encode(message)))
+  const key = await importMacKey(encodeText(deviceId))
+  const signature = encodeHex(await key.tag(encodeText(message)))
   return { ...claimed, signedEvents: events as JsonObject[], signature }
 }
 
-/** Picks what StatsCode sends: of the last hundred events those without an anomaly. */
+/** Selects the events that StatsCode sends: of the last hundred those without an anomaly. */
 export function eventsToSync<Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] {
   return events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
 }
 
-/** A server's answer; what it left out is `false`, empty or absent. */
+/** A server's answer. A missing member is `false`, empty or absent. */
 export type SyncAnswer = { success: boolean; verified: boolean; trustLevel?: TrustLevel; warnings: string[] }
 
 function isTrustLevel(value: unknown): value is TrustLevel {
@@ -73,8 +72,9 @@ function isTrustLevel(value: unknown): value is TrustLevel {
 }
 
 /**
- * Reads the answer of a sync, an object or its text. Missing and unknown values are tolerated and never taken
- * for trust; it throws ERR_BAD_JSON where there is no object at all.
+ * Parses the answer of a sync, an object or its text. It tolerates missing and unknown values, and never takes them
+ * for trust.
+ * @throws ERR_BAD_JSON when the answer is not an object.
  *
  * @example
  * ```ts
@@ -90,11 +90,11 @@ export function readSyncAnswer(answer: unknown): SyncAnswer {
   }
   if (!isJsonObject(given)) throw new CountersignError('ERR_BAD_JSON', { detail: 'the answer is not an object' })
   const { success, verified, trustLevel, warnings } = given
-  const told: unknown[] = Array.isArray(warnings) ? warnings : []
+  const list: unknown[] = Array.isArray(warnings) ? warnings : []
   return {
     success: success === true,
     verified: verified === true,
     ...(isTrustLevel(trustLevel) ? { trustLevel } : {}),
-    warnings: told.filter((warning): warning is string => typeof warning === 'string')
+    warnings: list.filter((warning): warning is string => typeof warning === 'string')
   }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Verifying events. Each mode is one definite check; none falls back to another.
+// Verifies events. Each mode is one definite check and never falls back to another.
 
 import { isCountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { optionsOf } from '../../core/args.ts'
 import { isJsonObject, type JsonObject } from '../common/canonical-json.ts'
 import { decodeTag } from '../common/hex.ts'
@@ -10,14 +11,13 @@ import { cleanEvent, writeCompatible, writeStrict } from './messages.ts'
 import { modeOf } from './sign.ts'
 import type { EventLike, EventMode, StatsVerdict, VerifyReason } from './types.ts'
 
-const encoder = new TextEncoder()
 function refuse(reason: VerifyReason): StatsVerdict {
   return { ok: false, reason }
 }
 
 async function isCompatible(event: JsonObject, key: StatsDeviceKey): Promise<boolean> {
   const tag = decodeTag(event.signature)
-  return tag !== undefined && key.isTag('compatible', encoder.encode(writeCompatible(event)), tag)
+  return tag !== undefined && key.isTag('compatible', encodeText(writeCompatible(event)), tag)
 }
 
 async function isStrict(event: JsonObject, key: StatsDeviceKey, signature: unknown): Promise<boolean> {
@@ -31,7 +31,7 @@ function innerOf({ data }: JsonObject): unknown {
 
 const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: StatsDeviceKey) => Promise<boolean> } = {
   compatible: isCompatible,
-  // The strict message leaves `data.strict_signature` out, so a strict event that has one has a part nobody signed.
+  // The strict message leaves `data.strict_signature` out. A strict event with that member has an unsigned part.
   strict: async (event, key) => innerOf(event) === undefined && isStrict(event, key, event.signature),
   covered: async (event, key) => {
     const verdicts = await Promise.all([isCompatible(event, key), isStrict(event, key, innerOf(event))])
@@ -39,7 +39,7 @@ const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: StatsDevi
   }
 }
 
-/** verifyClean is verifyEvent for a clean event and checked arguments. */
+/** Does verifyEvent's work for a clean event and checked arguments. */
 export async function verifyClean(event: JsonObject, key: StatsDeviceKey, mode: EventMode): Promise<StatsVerdict> {
   if (mode !== 'compatible') {
     if (!key.isStrong) return refuse('weak_key')
@@ -49,9 +49,9 @@ export async function verifyClean(event: JsonObject, key: StatsDeviceKey, mode: 
 }
 
 /**
- * Tells whether an event carries the signature of a device in one mode, `strict` by default, compared in
- * constant time. `compatible` says nothing about the members of `data`. A refusal is a verdict with a reason; it rejects
- * with ERR_INVALID_ARGUMENT only for a key or a mode that is none.
+ * Verifies a device's signature of an event in one mode, in constant time. Default of `mode`: `strict`. `compatible`
+ * does not cover the members of `data`. A refused event resolves to a verdict with a reason.
+ * Rejects with ERR_INVALID_ARGUMENT only for an invalid key or mode.
  *
  * @example
  * ```ts

@@ -276,8 +276,10 @@ export type ActionProofs = {
  *
  * @example
  * ```ts
- * const proofs = actionProofs({ actions: { puzzle_complete: { points: 100 } }, nonces: replay, counters: codes, secrets })
- * const { status, body } = await proofs.handle({ body: rawBody, userId, sessionId, keyId: request.headers['action-key'] })
+ * const actions = { puzzle_complete: { points: 100 } }
+ * const proofs = actionProofs({ actions, nonces: replay, counters: codes, secrets })
+ * const keyId = request.headers['action-key']
+ * const { status, body } = await proofs.handle({ body: rawBody, userId, sessionId, keyId })
  * ```
  */
 export function actionProofs(options: ActionProofsOptions): ActionProofs {

@@ -212,7 +212,8 @@ function replyPayload(actionId: number, isDone: boolean, text: string): Bytes {
  * Rejects with ERR_BAD_RSA_KEY, usage errors, or the system's error when it cannot listen.
  *
  * @example
- * const listener = await createKnockListener({ privateKeyPem, users: { 7: { key, actions: [1] } }, onKnock: openTheDoor })
+ * const users = { 7: { key, actions: [1] } }
+ * const listener = await createKnockListener({ privateKeyPem, users, onKnock: openTheDoor })
  */
 export async function createKnockListener(options: KnockListenerOptions): Promise<KnockListener> {
   const settings = readOptions(options)

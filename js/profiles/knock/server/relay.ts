@@ -108,7 +108,8 @@ function createLookup(resolve: (host: string) => Promise<string>) {
  *
  * @example
  * ```ts
- * const routes = { 'knock.relay': knockRelay({ targets: { 'front-door': { host: 'door.example.com', port: 50000 } } }) }
+ * const targets = { 'front-door': { host: 'door.example.com', port: 50000 } }
+ * const routes = { 'knock.relay': knockRelay({ targets }) }
  * ```
  */
 export function knockRelay(options: KnockRelayOptions): Handler {

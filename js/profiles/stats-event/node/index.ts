@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The device key of a program: a file only its user can read.
+// The device key of a program: a file that only its user can read.
 
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
@@ -16,7 +16,8 @@ function isThere(error: unknown): boolean {
   return (error as { code?: unknown }).code === 'EEXIST'
 }
 
-// Written whole under another name, then linked: who reads it sees all of it, and of two programs that start at once one wins.
+// Write a draft as a whole, then link it. A reader never sees a part of it, and of two programs that start at once
+// one wins.
 async function writeOnce(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomBytes(8).toString('hex')}`
   const file = await open(draft, 'wx', 0o600)
@@ -42,9 +43,10 @@ async function readKey(path: string): Promise<string | undefined> {
 }
 
 /**
- * Reads the device key of this user, `~/.statscode/device.key` by default, or makes it: mode 0600, whole or not
- * at all. Deleting the file starts a new device. It rejects with ERR_STORAGE_FAILED where the file cannot be read or made,
- * and with ERR_INVALID_ARGUMENT where it is blank: it is never overwritten.
+ * Reads this user's device key, or creates it with mode 0600. The file is written as a whole and never overwritten.
+ * Deleting it starts a new device. Default of `path`: `~/.statscode/device.key`.
+ * Rejects with ERR_STORAGE_FAILED when the file cannot be read or created, and with ERR_INVALID_ARGUMENT when it is
+ * blank.
  *
  * @example
  * ```ts

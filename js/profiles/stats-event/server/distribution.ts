@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Asking an application's own judge of distributions, so that nothing it does can end a sync.
+// Calls the application's distribution hook. No failure of the hook ends a sync.
 
 import type { Claim, Distribution, DistributionHook, UserRecord } from './types.ts'
 
@@ -15,7 +15,10 @@ function distributionOf({ userId, deviceId, sessions, interactions }: UserRecord
   }
 }
 
-/** Gives the words of a hook; `distribution_failed`, which asks for a review, where it throws or gives none. */
+/**
+ * Resolves to the words of a hook. A hook that throws or returns something else gives `distribution_failed`, which
+ * asks for a review.
+ */
 export async function askDistribution(
   hook: DistributionHook | undefined,
   user: UserRecord,

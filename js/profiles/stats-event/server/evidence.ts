@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What of a sync is signed, by whom, and how much of it the signature covers.
+// Checks which events of a sync are signed, and how much of them the signatures cover.
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { isJsonObject, type JsonObject } from '../../common/canonical-json.ts'
@@ -9,13 +9,13 @@ import type { EventMode, StatsVerdict } from '../types.ts'
 import { verifyClean } from '../verify.ts'
 import type { DeviceRecord, StatsReason } from './types.ts'
 
-/** An event that was accepted; whether what it says in `data` was signed. */
+/** An accepted event, and whether its `data` was signed. */
 export type AcceptedEvent = { event: JsonObject; isDataSigned: boolean }
 
 export type SyncEvidence = {
   accepted: AcceptedEvent[]
   reasons: StatsReason[]
-  /** Whether there are events, and every one of them is signed. */
+  /** Whether there are events and every one of them is signed. */
   isSigned: boolean
 }
 
@@ -26,8 +26,9 @@ function hasInner({ data }: JsonObject): boolean {
 }
 
 /**
- * The mode an event is judged in: covered where it has an inner signature, which then has to be right; else strict; else,
- * where the device's record allows it, compatible. What the record does not allow is a mismatch, whatever else verifies.
+ * Verifies an event in the mode that it is made for. An event with an inner signature must verify as covered; any
+ * other as strict, or as compatible when the device's record allows that. A mode below the record's lowest is a
+ * mismatch, even if the signature is right.
  */
 async function verifyAtLeast(
   event: JsonObject,
@@ -54,7 +55,7 @@ function tryCleanEvent(event: JsonObject): JsonObject | undefined {
 
 type EventCheck = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
 
-/** By the session: its signature covers the whole body. By the key: each event by itself. */
+/** A session's signature covers the whole body. A device key verifies each event by itself. */
 async function eventCheckOf(device: DeviceRecord, sessionId: string | undefined): Promise<EventCheck | undefined> {
   if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
   if (device.keyText === undefined) return undefined
@@ -66,8 +67,8 @@ async function eventCheckOf(device: DeviceRecord, sessionId: string | undefined)
 }
 
 /**
- * Judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
- * either nothing can be verified: the events are left out of account.
+ * Checks the events of a sync by the device's enrolled key, or by the exchange session that stands for it. Without
+ * either, no event can be verified, and none counts.
  */
 export async function checkEvents(
   events: readonly JsonObject[],
@@ -76,8 +77,8 @@ export async function checkEvents(
   sessionId: string | undefined
 ): Promise<SyncEvidence> {
   if (events.length === 0) return { accepted: [], reasons: ['unsigned'], isSigned: false }
-  const judge = device && (await eventCheckOf(device, sessionId))
-  if (!judge) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
+  const checkEvent = device && (await eventCheckOf(device, sessionId))
+  if (!checkEvent) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
   const reasons = new Set<StatsReason>()
   const accepted: AcceptedEvent[] = []
   for (const given of events) {
@@ -85,7 +86,7 @@ export async function checkEvents(
     if (!event) reasons.add('malformed')
     else if (event.deviceId !== deviceId) reasons.add('device_mismatch')
     else {
-      const { reason, isDataSigned } = await judge(event)
+      const { reason, isDataSigned } = await checkEvent(event)
       if (reason) reasons.add(reason)
       else accepted.push({ event, isDataSigned })
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Statistics in LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the folder, and
-// durable. Enrolled keys lie in it as they are: it is as secret as they.
+// Statistics in LMDB (npm package `lmdb`, an optional peer): durable, and shared by all processes of the machine that
+// open the folder. The store holds enrolled keys in plain text, so keep it as secret as they are.
 
 import { open, type RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
@@ -16,8 +16,8 @@ function openRoot(path: string): RootDatabase {
 }
 
 /**
- * Opens (and makes) a folder with users and devices. It throws ERR_STORAGE_FAILED where the folder cannot be
- * used.
+ * Opens a folder with users and devices, or creates it.
+ * @throws ERR_STORAGE_FAILED when the folder cannot be used, and ERR_INVALID_ARGUMENT for a missing path.
  *
  * @example
  * ```ts
@@ -31,12 +31,12 @@ export function lmdbStatsStore(options: { path: string }): StatsStore {
   const users = root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' })
   const devices = root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })
   let closing: Promise<void> | undefined
-  const opened = (): void => {
+  const checkOpen = (): void => {
     if (closing) throw new CountersignError('ERR_CLOSED')
   }
   return {
     async update(userId, deviceId, change) {
-      opened()
+      checkOpen()
       return root.transaction(() => {
         const { user, device, result } = change({ user: users.get(userId), device: devices.get(deviceId) })
         if (user) users.put(userId, user)
@@ -45,12 +45,12 @@ export function lmdbStatsStore(options: { path: string }): StatsStore {
       })
     },
     async user(userId) {
-      opened()
+      checkOpen()
       root.resetReadTxn()
       return users.get(userId)
     },
     async device(deviceId) {
-      opened()
+      checkOpen()
       root.resetReadTxn()
       return devices.get(deviceId)
     },

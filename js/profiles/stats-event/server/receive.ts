@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One sync from its bytes to its answer: read, verify, merge and judge in one step of the store, ask the application, note.
+// Handles one sync: parse, verify, merge and check in one step of the store, call the hook, store the verdict.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument } from '../../../core/args.ts'
@@ -22,7 +22,7 @@ import type {
   UserRecord
 } from './types.ts'
 
-/** How often a sync is verified again because the device's record changed meanwhile. */
+/** How often a sync is verified again when the device's record changed meanwhile. */
 const TRIES = 3
 
 export type SyncReceiver = {
@@ -33,14 +33,14 @@ export type SyncReceiver = {
 }
 type SyncSender = { userId: string; sessionId: string | undefined; nowMs: number }
 
-/** What the step of the store came to: it was refused, it has to be verified again, or it counts. */
+/** The result of the store's step: refused, to be verified again, or counted. */
 type SyncStep =
   | { refusal: readonly StatsReason[] }
   | { isOutdated: true }
   | { user: UserRecord; reasons: StatsReason[] }
 type SyncChange = Partial<StatsRecords> & { result: SyncStep }
 
-/** Changes the record of a user who has one. */
+/** Changes the record of a known user. */
 export function changeUser(
   store: StatsStore,
   { userId, deviceId }: { userId: string; deviceId: string },
@@ -56,7 +56,7 @@ function refuse(status: 400 | 403, reasons: readonly string[]): SyncOutcome {
   }
 }
 
-/** Why the device of a sync is not this user's to speak for; undefined where it is. */
+/** Returns why this user may not send for the device; undefined when the user may. */
 function deviceProblem(userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined {
   if (device && device.userId !== userId) return 'device_of_another_user'
   return user && user.deviceId !== deviceId ? 'device_changed' : undefined
@@ -71,7 +71,9 @@ function isSameDevice(one: DeviceRecord | undefined, other: DeviceRecord | undef
   )
 }
 
-/** The change of the store: made of what it holds now, which may be more than when the events were verified. */
+/**
+ * Creates the store's change. It uses the store's present records, which may be newer than those of the verification.
+ */
 function takeSync(
   { phase, limits }: SyncReceiver,
   { userId, nowMs }: SyncSender,
@@ -93,7 +95,10 @@ function takeSync(
   }
 }
 
-/** Takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
+/**
+ * Handles one sync.
+ * Rejects with ERR_UNAVAILABLE when the device's record changes again and again, and as the store does.
+ */
 export async function receiveSync(
   receiver: SyncReceiver,
   sender: SyncSender,
@@ -102,13 +107,13 @@ export async function receiveSync(
   if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
-  const read = parseSync(body)
-  if (!read) return refuse(400, ['malformed'])
-  const { deviceId, events, totals } = read
+  const sync = parseSync(body)
+  if (!sync) return refuse(400, ['malformed'])
+  const { deviceId, events, totals } = sync
   for (let tries = 0; tries < TRIES; tries++) {
     const device = await store.device(deviceId)
     const evidence = await checkEvents(events, deviceId, device, sessionId)
-    const step: SyncStep = await store.update(userId, deviceId, takeSync(receiver, sender, read, evidence, device))
+    const step: SyncStep = await store.update(userId, deviceId, takeSync(receiver, sender, sync, evidence, device))
     if ('isOutdated' in step) continue
     if ('refusal' in step) return refuse(403, step.refusal)
     const unusual = await askDistribution(distribution, step.user, { ...totals, atMs: nowMs })

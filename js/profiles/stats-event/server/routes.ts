@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The routes of a gateway: both are signed requests of the header binding, so the user is the session's and the body is covered.
+// The routes of a gateway. Both are signed requests of the header binding, so the user is the session's and the
+// signature covers the body.
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { partOf } from '../../../server/support/checks.ts'
@@ -24,9 +25,11 @@ const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
 }
 
 /**
- * Makes the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and gives its answer. `POST
- * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for one, and
- * answers `{outcome}`; a session that was enrolled after the present device was bound counts as a verification of the user.
+ * Creates the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and returns its answer. `POST
+ * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for
+ * one. It answers `{outcome}`. A session that was enrolled after the present device was bound counts as a
+ * verification of the user.
+ * @throws ERR_INVALID_ARGUMENT when `stats` is not the result of createStats.
  *
  * @example
  * ```ts
