@@ -5,6 +5,7 @@ import { isAlgorithm, ladder } from '../common/algorithms.ts'
 import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import * as platform from '../common/platform.ts'
+import { MIB } from '../common/protocol.ts'
 import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from '../common/types.ts'
 import { badArgument, copyOf, finiteOf, integerOf, labelOf, optionsOf, textOf, timeOf } from '../core/args.ts'
 import type { WasmSource } from '../core/load.ts'
@@ -69,7 +70,6 @@ export type ConnectOptions = {
 export type ServerKey = { id: string; publicKey: Bytes; notBefore?: number; notAfter?: number }
 
 const MAX_TIMER_MS = 2 ** 31 - 1
-const MIB = 2 ** 20
 const MAX_KEYS = 64
 
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/

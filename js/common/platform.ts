@@ -29,3 +29,8 @@ export const schedule: Schedule = (run, afterMs) => {
   const timer = startTimer(run, afterMs)
   return () => stopTimer(timer)
 }
+
+/** Returns whether the browser says that it is offline. */
+export function isOffline(): boolean {
+  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
+}

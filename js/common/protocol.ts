@@ -10,6 +10,12 @@ export const FRAME_TYPE = 'application/vnd.countersign.v1'
 /** The content type of server-sent events. */
 export const EVENT_STREAM_TYPE = 'text/event-stream'
 
+/** The content type of JSON. */
+export const JSON_TYPE = 'application/json'
+
+/** 1 MiB, in bytes. */
+export const MIB = 2 ** 20
+
 /** A minute, in milliseconds. */
 export const MINUTE_MS = 60_000
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Text and JSON as bytes.
 
+import { CountersignError } from './errors.ts'
 import type { Bytes } from './types.ts'
 
 const encoder = new TextEncoder()
@@ -39,4 +40,9 @@ export function encodeJson(value: unknown): Bytes {
 /** Parses JSON in UTF-8; malformed bytes become U+FFFD. @throws SyntaxError when the text is no JSON. */
 export function parseJson(bytes: Uint8Array): unknown {
   return JSON.parse(lenient.decode(bytes))
+}
+
+/** Returns ERR_BAD_JSON with a detail. */
+export function badJson(detail: string): CountersignError {
+  return new CountersignError('ERR_BAD_JSON', { detail })
 }

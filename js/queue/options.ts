@@ -2,12 +2,10 @@
 // The options of a queue.
 
 import { type FillRandom, fillRandom, type Schedule, schedule, wallNow } from '../common/platform.ts'
-import { DAY_MS, HOUR_MS } from '../common/protocol.ts'
+import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'
 import type { IntentQueueOptions, IntentStore } from './types.ts'
-
-const MIB = 2 ** 20
 
 /** A queue's checked options, with defaults filled in. */
 export type QueueSettings = {

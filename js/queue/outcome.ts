@@ -46,12 +46,3 @@ export function outcomeOfMessage(message: OutcomeMessage): IntentOutcome {
   const { code, resultCode, stage } = message
   return { error: new CountersignError(code, { resultCode, stage }) }
 }
-
-const FIRST_BOUND_MS = 1000
-const LAST_BOUND_MS = 30_000
-
-/** Returns the milliseconds to wait after so many failed tries, with full jitter. `fraction` is from 0 to 1. */
-export function pauseAfter(tries: number, error: unknown, fraction: number): number {
-  const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** Math.min(tries - 1, 10))
-  return ((error as CountersignError).retryAfterMs ?? 0) + fraction * bound
-}

@@ -2,7 +2,6 @@
 // The queue as the application sees it. Events report the end of each intent, also of one that another tab sent.
 
 import { bytesOfPayload, checkType, idempotencyKeyOf } from '../client/call-options.ts'
-import type { Reply } from '../client/client.ts'
 import { Listeners } from '../client/listeners.ts'
 import { Randomness } from '../client/random.ts'
 import { openTabs, type Tabs } from '../client/tabs.ts'
@@ -11,10 +10,9 @@ import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core/args.ts'
 import type { QueueSettings } from './options.ts'
 import { type IntentOutcome, messageOfOutcome, type OutcomeMessage, outcomeOfMessage } from './outcome.ts'
-import { IntentSender, REPORT_WAIT_MS } from './sender.ts'
+import { PendingIntents } from './pending-intents.ts'
+import { IntentSender } from './sender.ts'
 import type { AddOptions, Intent, QueueClient, Queued, QueueEvents, QueueState } from './types.ts'
-
-type PendingIntent = { resolve(reply: Reply): void; reject(error: unknown): void }
 
 const anyType = { allowTypes: () => true }
 
@@ -26,8 +24,7 @@ export class IntentQueue {
   readonly #tabs: Tabs
   readonly #listeners: Listeners<QueueEvents>
   readonly #random: Randomness
-  readonly #waiting = new Map<number, PendingIntent>()
-  readonly #missing = new Set<number>()
+  readonly #pending: PendingIntents
   readonly #stops: (() => void)[] = []
   #owner: string | null
   #isClosed = false
@@ -51,15 +48,20 @@ export class IntentQueue {
       settled: (intent, outcome) => this.#settled(intent, outcome),
       changed: () => this.#changed()
     })
-    const look = (): void => this.#sender.wake(true)
+    this.#pending = new PendingIntents({
+      schedule,
+      list: () => this.list(),
+      wake: () => this.#sender.wake()
+    })
+    const wake = (): void => this.#sender.wake(true)
     this.#stops.push(
       client.on('state', () => this.#stateChanged()),
       this.#tabs.listen('intents', ({ intent, word }) =>
         this.#receive(intent as Intent | undefined, word as OutcomeMessage)
       )
     )
-    globalThis.addEventListener?.('online', look)
-    this.#stops.push(() => globalThis.removeEventListener?.('online', look))
+    globalThis.addEventListener?.('online', wake)
+    this.#stops.push(() => globalThis.removeEventListener?.('online', wake))
     this.#sender.wake()
   }
 
@@ -107,11 +109,8 @@ export class IntentQueue {
       ...{ owner, createdMs, expiresMs: until, isSent: false }
     }
     const id = await this.#keep(draft)
-    const settled = new Promise<Reply>((resolve, reject) => {
-      // The queue was closed during the write. The next visit sends the intent; this one does not see its end.
-      if (this.#hasLeft) reject(new CountersignError('ERR_CLOSED'))
-      else this.#waiting.set(id, { resolve, reject })
-    })
+    // The queue was closed during the write. The next visit sends the intent; this one does not see its end.
+    const settled = this.#hasLeft ? Promise.reject(new CountersignError('ERR_CLOSED')) : this.#pending.add(id)
     // An application that ignores `settled` gets the event alone.
     settled.catch(() => {})
     this.#post({})
@@ -154,8 +153,7 @@ export class IntentQueue {
     await this.#sender.close()
     this.#hasLeft = true
     this.#tabs.close()
-    for (const { reject } of this.#waiting.values()) reject(new CountersignError('ERR_CLOSED'))
-    this.#waiting.clear()
+    this.#pending.close()
   }
 
   #keep(draft: Omit<Intent, 'id'>): Promise<number> {
@@ -178,10 +176,7 @@ export class IntentQueue {
   }
 
   #report(intent: Intent, outcome: IntentOutcome): void {
-    const waiting = this.#waiting.get(intent.id)
-    this.#waiting.delete(intent.id)
-    if ('reply' in outcome) waiting?.resolve(outcome.reply)
-    else waiting?.reject(outcome.error)
+    this.#pending.settle(intent.id, outcome)
     this.#listeners.tell('settled', { intent, ...outcome } as QueueEvents['settled'])
   }
 
@@ -199,27 +194,6 @@ export class IntentQueue {
   #changed(): void {
     const { state, failure } = this
     this.#listeners.tell('change', { state, size: this.size, failure })
-    if (this.#waiting.size > 0 && this.#sender.intents) this.#findMissing(this.#sender.intents)
-  }
-
-  // An intent that is gone without a report: the tab that sent it has ended in between.
-  #findMissing(intents: readonly Intent[]): void {
-    const there = new Set(intents.map(({ id }) => id))
-    for (const [id, waiting] of this.#waiting) {
-      if (there.has(id) || this.#missing.has(id)) continue
-      this.#missing.add(id)
-      const missed = (): void => {
-        this.#missing.delete(id)
-        // When the store cannot answer, the sender asks again until it can. Then the intent is looked for once more.
-        this.#rejectMissing(id, waiting).catch(() => this.#sender.wake())
-      }
-      this.#settings.schedule(missed, REPORT_WAIT_MS)
-    }
-  }
-
-  async #rejectMissing(id: number, waiting: PendingIntent): Promise<void> {
-    const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
-    if (!isGone || !this.#waiting.delete(id)) return
-    waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab sent the intent' }))
+    if (this.#sender.intents) this.#pending.findMissing(this.#sender.intents)
   }
 }

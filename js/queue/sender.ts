@@ -2,62 +2,47 @@
 // Sends the intents of one owner, the oldest first and one at a time. Only the tab that holds the owner's lock sends.
 
 import { CountersignError } from '../common/errors.ts'
-import { monotonicNow, type Schedule } from '../common/platform.ts'
-import { type IntentOutcome, isFinal, pauseAfter } from './outcome.ts'
-import type { Intent, IntentStore, QueueClient, QueueState } from './types.ts'
+import { isOffline, type Schedule } from '../common/platform.ts'
+import { IntentList, type IntentListParts } from './intent-list.ts'
+import { type IntentOutcome, isFinal } from './outcome.ts'
+import { RetryPause } from './retry-pause.ts'
+import type { Intent, QueueClient, QueueState } from './types.ts'
 
 /** The parts that a sender works with. */
-export type IntentSenderParts = {
+export type IntentSenderParts = IntentListParts & {
   client: QueueClient
-  store: IntentStore
-  name: string
-  owner(): string | null
   /** Returns whether the client's session may send for this owner. */
   isOwners(): boolean
-  now(): number
   schedule: Schedule
   fraction(): number
-  /** Reports the end of an intent, before the store removes it. */
-  settled(intent: Intent, outcome: IntentOutcome): void
-  /** Reports a new reading of the store, or a new state. */
-  changed(): void
-}
-
-/** How long another tab's report may take after its intent is gone, in milliseconds. */
-export const REPORT_WAIT_MS = 1000
-const LATEST_MS = 30_000
-
-function isOffline(): boolean {
-  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
 }
 
 export class IntentSender {
   readonly #parts: IntentSenderParts
+  readonly #list: IntentList
+  readonly #pause: RetryPause
   readonly #stop = new AbortController()
-  /**
-   * Intents whose end is reported and that are still in the store. This tab removes them and never sends them again.
-   */
-  readonly #ended = new Set<number>()
-  readonly #failures = new Map<number, unknown>()
   #running: Promise<void> | undefined
   #isWanted = false
-  #endPause: (() => void) | undefined
-  #tries = 0
-  #notBeforeMs = 0
   state: QueueState = 'idle'
   failure: unknown
-  /** This owner's intents as last read, in order. Undefined before the first reading. */
-  intents: readonly Intent[] | undefined
 
   constructor(parts: IntentSenderParts) {
     this.#parts = parts
+    this.#list = new IntentList(parts)
+    this.#pause = new RetryPause(parts.schedule, parts.fraction)
+  }
+
+  /** This owner's intents as last read, in order. Undefined before the first reading. */
+  get intents(): readonly Intent[] | undefined {
+    return this.#list.intents
   }
 
   /** Reads the store and sends its intents. `isSoon` also ends a pause after a failure. */
   wake(isSoon = false): void {
     if (this.#isClosed) return
-    if (isSoon) this.#notBeforeMs = 0
-    this.#endPause?.()
+    if (isSoon) this.#pause.skip()
+    this.#pause.end()
     this.#isWanted = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
@@ -70,7 +55,7 @@ export class IntentSender {
   async close(): Promise<void> {
     this.#isWanted = false
     this.#stop.abort(new CountersignError('ERR_CLOSED'))
-    this.#endPause?.()
+    this.#pause.end()
     // Another tab may hold the lock for long. This one has nothing left to do when it gets the lock.
     if (this.state === 'sending') await this.#running
   }
@@ -95,43 +80,21 @@ export class IntentSender {
 
   async #drain(): Promise<void> {
     while (!this.#isClosed) {
-      const [head] = await this.#read()
+      const [head] = await this.#list.read()
       if (!head) return this.#setState('idle')
       if (this.#maySend()) await this.#send(head)
-      else await this.#pause()
+      else await this.#wait()
     }
-  }
-
-  // Expired intents are reported and removed first, wherever they stand in the queue. So are reported ones that could
-  // not be removed before.
-  async #read(): Promise<readonly Intent[]> {
-    const { store, name, owner, now } = this.#parts
-    const [all, mine, nowMs] = [await store.list(name), owner(), now()]
-    const gone = new Set<number>()
-    for (const intent of all) {
-      const isReported = this.#ended.has(intent.id)
-      if (intent.expiresMs > nowMs && !isReported) continue
-      if (!isReported && intent.owner === mine) this.#end(intent, { error: this.#expiry(intent) })
-      await this.#remove(intent)
-      gone.add(intent.id)
-    }
-    this.intents = all.filter(({ id, owner: whose }) => whose === mine && !gone.has(id))
-    return this.intents
-  }
-
-  #expiry({ id, isSent }: Intent): CountersignError {
-    const sent = isSent ? { cause: this.#failures.get(id) ?? new CountersignError('ERR_OUTCOME_UNKNOWN') } : {}
-    return new CountersignError('ERR_INTENT_EXPIRED', sent)
   }
 
   #maySend(): boolean {
     const { client, isOwners } = this.#parts
-    return client.state === 'ready' && isOwners() && !isOffline() && monotonicNow() >= this.#notBeforeMs
+    return client.state === 'ready' && isOwners() && !isOffline() && this.#pause.isOver
   }
 
   async #send(head: Intent): Promise<void> {
     const { client } = this.#parts
-    if (!(await this.#mark(head))) return
+    if (!(await this.#list.markSent(head))) return
     this.#setState('sending')
     let outcome: IntentOutcome
     try {
@@ -140,65 +103,27 @@ export class IntentSender {
     } catch (error) {
       if (this.#isClosed) return
       if (!isFinal(error)) {
-        this.#failures.set(head.id, error)
+        this.#list.fail(head, error)
         return this.#fail(error)
       }
       outcome = { error }
     }
-    this.#tries = 0
+    this.#pause.reset()
     this.failure = undefined
-    this.#end({ ...head, isSent: true }, outcome)
-    await this.#remove(head)
-  }
-
-  // From here on the intent may have taken effect. The lock excludes a cancellation at the same time.
-  #mark(head: Intent): Promise<boolean> {
-    const { store, name } = this.#parts
-    return store.lock(name, async () => {
-      const isThere = (await store.list(name)).some(({ id }) => id === head.id)
-      if (isThere && !head.isSent) await store.put(name, { ...head, isSent: true })
-      return isThere
-    })
-  }
-
-  #end(intent: Intent, outcome: IntentOutcome): void {
-    this.#ended.add(intent.id)
-    this.#failures.delete(intent.id)
-    this.#parts.settled(intent, outcome)
-  }
-
-  async #remove({ id }: Intent): Promise<void> {
-    const { store, name } = this.#parts
-    await store.delete(name, id)
-    this.#ended.delete(id)
-    this.intents = this.intents?.filter((intent) => intent.id !== id)
-    this.#parts.changed()
+    await this.#list.end(head, outcome)
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { fraction } = this.#parts
     this.failure = error
-    this.#tries += 1
-    this.#notBeforeMs = monotonicNow() + pauseAfter(this.#tries, error, fraction())
-    await this.#pause()
+    this.#pause.fail(error)
+    await this.#wait()
   }
 
-  // Waits for a wake-up, the end of the pause or the expiry of an intent, and at most 30 s.
-  async #pause(): Promise<void> {
+  async #wait(): Promise<void> {
     if (this.#isClosed) return
-    const { schedule, now } = this.#parts
     this.#setState('waiting')
-    const leftMs = this.#notBeforeMs - monotonicNow()
-    const ends = (this.intents ?? []).map(({ expiresMs }) => expiresMs - now())
-    const waitMs = Math.max(1, Math.min(leftMs > 0 ? leftMs : LATEST_MS, LATEST_MS, ...ends))
-    await new Promise<void>((resolve) => {
-      const cancel = schedule(resolve, Math.ceil(waitMs))
-      this.#endPause = () => {
-        cancel()
-        resolve()
-      }
-    })
-    this.#endPause = undefined
+    const { now } = this.#parts
+    await this.#pause.wait((this.intents ?? []).map(({ expiresMs }) => expiresMs - now()))
   }
 
   #setState(state: QueueState): void {

@@ -104,11 +104,63 @@ export function checkFaults(faults: LinkFaults): LinkFaults {
 }
 
 /** Merges two sets of faults. The members of `over` win. */
-export function mergeFaults(base: LinkFaults, over: LinkFaults): LinkFaults {
+function mergeFaults(base: LinkFaults, over: LinkFaults): LinkFaults {
   return {
     up: { ...base.up, ...over.up },
     down: { ...base.down, ...over.down },
     proxy: { ...base.proxy, ...over.proxy }
+  }
+}
+
+type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
+
+/** The faults of a link: lasting ones, and one-shots over them. */
+export class FaultPlan {
+  readonly #once: OneShot[] = []
+  #faults: LinkFaults = {}
+
+  /** Replaces the lasting faults. */
+  set(faults: LinkFaults): void {
+    this.#faults = checkFaults(faults)
+  }
+
+  /** Adds faults for the next exchanges whose message type passes `isMeant`. */
+  once(faults: LinkFaults, options: { times?: number; isMeant?: (type: string) => boolean }): void {
+    const { times = 1, isMeant = () => true } = optionsOf(options, 'options')
+    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times must be a positive whole number')
+    if (typeof isMeant !== 'function') throw badArgument('isMeant must be a function')
+    this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
+  }
+
+  /** Adds a cut in one direction or both to the lasting faults. */
+  cut(way: 'up' | 'down' | 'both'): void {
+    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
+    const { up, down } = this.#faults
+    this.#faults = {
+      ...this.#faults,
+      up: { ...up, cut: way !== 'down' || up?.cut === true },
+      down: { ...down, cut: way !== 'up' || down?.cut === true }
+    }
+  }
+
+  /** Ends a cut. */
+  heal(): void {
+    const { up, down } = this.#faults
+    this.#faults = { ...this.#faults, up: { ...up, cut: false }, down: { ...down, cut: false } }
+  }
+
+  /** Returns whether the lasting faults cut this direction. */
+  isCut(way: 'up' | 'down'): boolean {
+    return this.#faults[way]?.cut === true
+  }
+
+  /** Returns the faults of the next message of a type, and uses up a one-shot. */
+  take(type: string): LinkFaults {
+    const shot = this.#once.find(({ isMeant }) => isMeant(type))
+    if (!shot) return this.#faults
+    shot.left -= 1
+    if (shot.left === 0) this.#once.splice(this.#once.indexOf(shot), 1)
+    return mergeFaults(this.#faults, shot.faults)
   }
 }
 

@@ -3,17 +3,8 @@
 
 import { EVENT_STREAM_TYPE } from '../common/protocol.ts'
 import type { Bytes, Core } from '../common/types.ts'
-import { badArgument, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
-import {
-  checkFaults,
-  delayOf,
-  drawProxy,
-  type LinkFaults,
-  mergeFaults,
-  type TestMessage,
-  type WayFaults
-} from './faults.ts'
+import { delayOf, drawProxy, FaultPlan, type LinkFaults, type TestMessage, type WayFaults } from './faults.ts'
 import { type Passage, typeOf } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import { carryStream } from './stream.ts'
@@ -35,8 +26,6 @@ export type LinkHost = {
   hand(request: Request, remoteAddress: string): Promise<Response>
   note(exchange: TestExchange, passage: Passage, message: TestMessage): void
 }
-
-type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
 
 // The error of fetch for a broken connection.
 function broken(): TypeError {
@@ -63,8 +52,7 @@ export class TestLink {
   readonly #network: LinkHost
   readonly #random: InsecureRandom
   readonly #address: string
-  readonly #once: OneShot[] = []
-  #faults: LinkFaults = {}
+  readonly #faults = new FaultPlan()
 
   /** @internal */
   constructor(network: LinkHost, name: string, clock: TestClock, random: InsecureRandom, address: string) {
@@ -80,7 +68,7 @@ export class TestLink {
    * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid faults.
    */
   set(faults: LinkFaults): void {
-    this.#faults = checkFaults(faults)
+    this.#faults.set(faults)
   }
 
   /**
@@ -93,35 +81,17 @@ export class TestLink {
    * ```
    */
   once(faults: LinkFaults, options: { times?: number; isMeant?: (type: string) => boolean } = {}): void {
-    const { times = 1, isMeant = () => true } = optionsOf(options, 'options')
-    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times must be a positive whole number')
-    if (typeof isMeant !== 'function') throw badArgument('isMeant must be a function')
-    this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
+    this.#faults.once(faults, options)
   }
 
   /** Disconnects the client from the gateway, in one direction or both, until heal. */
   cut(way: 'up' | 'down' | 'both' = 'both'): void {
-    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
-    const { up, down } = this.#faults
-    this.#faults = {
-      ...this.#faults,
-      up: { ...up, cut: way !== 'down' || up?.cut === true },
-      down: { ...down, cut: way !== 'up' || down?.cut === true }
-    }
+    this.#faults.cut(way)
   }
 
   /** Ends what cut began. */
   heal(): void {
-    const { up, down } = this.#faults
-    this.#faults = { ...this.#faults, up: { ...up, cut: false }, down: { ...down, cut: false } }
-  }
-
-  #take(type: string): LinkFaults {
-    const shot = this.#once.find(({ isMeant }) => isMeant(type))
-    if (!shot) return this.#faults
-    shot.left -= 1
-    if (shot.left === 0) this.#once.splice(this.#once.indexOf(shot), 1)
-    return mergeFaults(this.#faults, shot.faults)
+    this.#faults.heal()
   }
 
   /** Sends a request over this link. It takes the client's arguments, and fails as the platform's fetch does. */
@@ -147,7 +117,7 @@ export class TestLink {
     const headers = Object.fromEntries(request.headers)
     const type = typeOf(this.#network.core, method, url.pathname + url.search, { headers, body })
     const exchange = this.#network.begin(method, url, type)
-    const faults = this.#take(type)
+    const faults = this.#faults.take(type)
     const sent: TestMessage = { client: this.name, way: 'up', type, headers, body }
     this.#log(exchange, 'sent', sent)
     const proxied = drawProxy(faults, this.#random)
@@ -195,7 +165,7 @@ export class TestLink {
       response.body as ReadableStream<Uint8Array>,
       {
         random: this.#random,
-        faults: () => this.#take('event').down ?? {},
+        faults: () => this.#faults.take('event').down ?? {},
         wait: (ms) => this.#wait(ms, true),
         pass: (item, { tamper }) => {
           const message = itemOf(item)
@@ -229,7 +199,7 @@ export class TestLink {
     const isLost = loss > 0 && this.#random.chance(loss)
     await this.#wait(delayOf(faults, this.#random), message.way === 'down')
     // A cut also stops messages that are already on their way.
-    if (faults.cut || this.#faults[message.way]?.cut) {
+    if (faults.cut || this.#faults.isCut(message.way)) {
       this.#log(exchange, 'cut', message)
       return new Promise(() => {})
     }

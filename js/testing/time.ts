@@ -6,7 +6,7 @@ import { CountersignError } from '../common/errors.ts'
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import { TestClock, type TestClockOptions } from './clock.ts'
 
-type Timer = {
+type TestTimer = {
   readonly run: () => void
   dueMs: number
   readonly order: number
@@ -31,6 +31,19 @@ const TURNS = 3
 // Loading the core or creating a platform key can take longer than a few turns, in real milliseconds.
 const STUCK_MS = 3000
 
+function stuck(): CountersignError {
+  return new CountersignError('ERR_TIMEOUT', { detail: 'the test still waits, but no timer or message is left' })
+}
+
+/** Returns the timer that is due first; of two at one time the older one. */
+function firstDue(timers: readonly TestTimer[]): TestTimer | undefined {
+  let first: TestTimer | undefined
+  for (const timer of timers) {
+    if (!first || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.order < first.order)) first = timer
+  }
+  return first
+}
+
 /**
  * The course of time in a test. It stands still until `advance` or `run` moves it, and fires due timers in order.
  * Promises settle in between, so the same test always runs the same way.
@@ -38,7 +51,7 @@ const STUCK_MS = 3000
 export class TestTime {
   readonly startMs: number
   readonly #patienceMs: number
-  readonly #timers: Timer[] = []
+  readonly #timers: TestTimer[] = []
   readonly #busy = new Set<Promise<unknown>>()
   #nowMs: number
   #order = 0
@@ -74,7 +87,7 @@ export class TestTime {
   schedule = (run: () => void, afterMs: number): (() => void) => this.add(run, afterMs, undefined, 'arrival')
 
   /** @internal */
-  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: Timer['kind']): () => void {
+  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: TestTimer['kind']): () => void {
     if (typeof run !== 'function') throw badArgument('run must be a function')
     const dueMs = this.#nowMs + Math.max(0, finiteOf(afterMs, 'afterMs'))
     const timer = { run, dueMs: Math.max(dueMs, owner?.wakesMs ?? dueMs), order: this.#order++, owner, kind }
@@ -145,11 +158,7 @@ export class TestTime {
           idleMs = 0
           continue
         }
-        if (idleMs >= STUCK_MS) {
-          throw new CountersignError('ERR_TIMEOUT', {
-            detail: 'the test still waits, but no timer or message is left'
-          })
-        }
+        if (idleMs >= STUCK_MS) throw stuck()
         idleMs += 5
         await realWait(5)
       }
@@ -158,10 +167,7 @@ export class TestTime {
   }
 
   async #fireNext(untilMs: number): Promise<boolean> {
-    let next: Timer | undefined
-    for (const timer of this.#timers) {
-      if (!next || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.order < next.order)) next = timer
-    }
+    const next = firstDue(this.#timers)
     if (!next || next.dueMs > untilMs) return false
     this.#nowMs = Math.max(this.#nowMs, next.dueMs)
     this.#remove(next)
@@ -180,7 +186,7 @@ export class TestTime {
     }
   }
 
-  #remove(timer: Timer): void {
+  #remove(timer: TestTimer): void {
     const at = this.#timers.indexOf(timer)
     if (at >= 0) this.#timers.splice(at, 1)
   }

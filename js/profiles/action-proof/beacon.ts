@@ -5,7 +5,7 @@
 import { encodeText } from '../../common/text.ts'
 import type { Core } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../common/hex.ts'
+import { encodeHex } from '../common/bytes.ts'
 import { bodyOf, messageOf, type NewAction, type ProofOptions } from './create.ts'
 
 /**

@@ -4,9 +4,8 @@
 import type { FillRandom } from '../../common/platform.ts'
 import { encodeText } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../common/hex.ts'
+import { encodeHex, randomHex } from '../common/bytes.ts'
 import { importMacKey, type MacKey } from '../common/hmac.ts'
-import { randomHex } from '../common/random.ts'
 import { OUTER, proofMessage, SIGNATURE } from './message.ts'
 import type { ActionFields, ActionProof } from './types.ts'
 

@@ -3,7 +3,7 @@
 // bytes that arrived. It accepts strict RFC 8259 and refuses a text that two parsers may read differently: a name
 // twice in one object, a lone surrogate, a number beyond a double, endless nesting. It does not recurse.
 
-import { CountersignError } from '../../common/errors.ts'
+import { badJson } from '../../common/text.ts'
 import { MAX_DEPTH } from './canonical-json.ts'
 
 /** The position of a value in the text. Only values of the outermost levels have `members` or `items`. */
@@ -11,10 +11,6 @@ export type RawValue = { start: number; end: number; members?: Map<string, RawMe
 export type RawMember = RawValue & {
   /** The position of the opening quote of the member's name. */
   nameStart: number
-}
-
-function badJson(detail: string): CountersignError {
-  return new CountersignError('ERR_BAD_JSON', { detail })
 }
 
 const QUOTE = 0x22

@@ -5,7 +5,7 @@ import { decodeBase64 } from '../../common/base64.ts'
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
-import { decodeHex } from '../common/hex.ts'
+import { decodeHex } from '../common/bytes.ts'
 import { importMacKey, type MacKey } from '../common/hmac.ts'
 
 const KEY_BYTES = 32

@@ -6,7 +6,7 @@ import { CountersignError } from '../../common/errors.ts'
 import { encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
-import { randomBytes } from '../common/random.ts'
+import { randomBytes } from '../common/bytes.ts'
 import { randomBytesOf } from './core.ts'
 
 /** The part of a `Client` that the relay uses. */

@@ -7,9 +7,8 @@ import type { FillRandom } from '../../common/platform.ts'
 import { decodeLenientText, encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../common/hex.ts'
+import { encodeHex, randomHex } from '../common/bytes.ts'
 import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../common/hmac.ts'
-import { randomHex } from '../common/random.ts'
 
 const KEY_BYTES = 32
 

@@ -193,8 +193,8 @@ export const suite = (test, assert) => {
       [{ '\udc00': 1 }, 'has a lone surrogate in its name'],
       [cyclic, 'event.data.a[0].again contains itself'],
       [JSON.parse(`${'['.repeat(5000)}${']'.repeat(5000)}`), 'nested more than 64 levels deep'],
-      [undefined, 'event.data is nothing'],
-      [() => 1, 'event.data is nothing'],
+      [undefined, 'event.data has no JSON form'],
+      [() => 1, 'event.data has no JSON form'],
       [
         {
           get a() {

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Routes of a gateway. Both are signed requests, so the user is the session's.
 
+import { JSON_TYPE } from '../../../common/protocol.ts'
 import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import { ACTION_TYPE } from '../strict.ts'
 import type { ActionProofs } from './proofs.ts'
 import type { ProofOutcome } from './types.ts'
-
-const JSON_TYPE = 'application/json'
 
 function plain({ status, body }: ProofOutcome): HandlerResult {
   return {

@@ -8,7 +8,7 @@ import { DAY_MS } from '../../../common/protocol.ts'
 import type { BytesLike } from '../../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf } from '../../../core/args.ts'
 import type { Handler } from '../../../server/types.ts'
-import { encodeHex } from '../../common/hex.ts'
+import { encodeHex } from '../../common/bytes.ts'
 import { importSecret, type SecretKey } from '../create.ts'
 import type { ActionSecrets } from './types.ts'
 

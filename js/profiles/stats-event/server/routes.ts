@@ -3,6 +3,7 @@
 // signature covers the body.
 
 import { isCountersignError } from '../../../common/errors.ts'
+import { JSON_TYPE } from '../../../common/protocol.ts'
 import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import type { EventMode } from '../types.ts'
@@ -13,7 +14,7 @@ import type { EnrolOutcome } from './types.ts'
 function json(status: number, value: unknown): HandlerResult {
   return {
     status,
-    contentType: 'application/json',
+    contentType: JSON_TYPE,
     payload: JSON.stringify(value)
   }
 }
