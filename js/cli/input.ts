@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
-// What a person hands to the command: a file, standard input, or the text itself, in whatever spelling it was copied.
+// The input of the command: a file, standard input, or the text itself, in any encoding in which it was copied.
 
 import { createReadStream } from 'node:fs'
 import { CountersignError } from '../common/errors.ts'
+import { encodeText, tryDecodeText } from '../common/text.ts'
 import type { Bytes } from '../common/types.ts'
 
-/** CliError is a mistake of the person at the command line; its message is the one line they read. */
+/** A mistake of the person at the command line. Its message is the one line that they read. */
 export class CliError extends Error {
   override name = 'CliError'
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Far more than any message has; a device without end must not fill the memory. */
+/** Far more than any message has. An endless device must not fill the memory. */
 const MAX_INPUT = 64 * 1024 * 1024
 
-const readAll = async (source: AsyncIterable<unknown>): Promise<Bytes> => {
+async function readAll(source: AsyncIterable<unknown>): Promise<Bytes> {
   const chunks: Buffer[] = []
   let size = 0
   for await (const chunk of source) {
@@ -26,8 +25,12 @@ const readAll = async (source: AsyncIterable<unknown>): Promise<Bytes> => {
   return new Uint8Array(Buffer.concat(chunks))
 }
 
-/** readSource reads `-` as standard input, `@FILE` or the name of a file there is as a file, and anything else as the text it is. */
-export const readSource = async (argument: string): Promise<Bytes> => {
+/**
+ * Reads `-` as standard input, and `@FILE` or the name of an existing file as that file. Any other argument is the
+ * text itself.
+ * Rejects with a CliError when a file cannot be read.
+ */
+export async function readSource(argument: string): Promise<Bytes> {
   if (argument === '-') return readAll(process.stdin)
   const path = argument.startsWith('@') ? argument.slice(1) : argument
   try {
@@ -38,22 +41,16 @@ export const readSource = async (argument: string): Promise<Bytes> => {
     const isNoFile =
       code === 'ENOENT' || code === 'ENAMETOOLONG' || code === 'ENOTDIR' || code === 'ERR_INVALID_ARG_VALUE'
     if (!isNoFile || argument.startsWith('@')) throw new CliError(`cannot read ${path} (${code})`)
-    return new TextEncoder().encode(argument)
+    return encodeText(argument)
   }
 }
 
-/** textOf reads bytes as text, or undefined. */
-export const textOf = (bytes: Uint8Array): string | undefined => {
-  try {
-    return decoder.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
-/** spellings gives the bytes that an input may stand for: as they are, and decoded from an event's line, hex or base64. */
-export const spellings = (bytes: Bytes): Bytes[] => {
-  const text = textOf(bytes)
+/**
+ * Returns the byte strings that an input may mean: itself, and its content decoded from an event's line, hex or
+ * base64.
+ */
+export function spellings(bytes: Bytes): Bytes[] {
+  const text = tryDecodeText(bytes)
     ?.trim()
     .replace(/^(?:data|countersign):\s*/i, '')
   if (text === undefined || text === '') return [bytes]
@@ -65,18 +62,19 @@ export const spellings = (bytes: Bytes): Bytes[] => {
   return all
 }
 
-/** printable shows text with everything outside printable ASCII escaped. */
-export const printable = (text: string): string =>
-  text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+/** Escapes everything outside printable ASCII. */
+export function printable(text: string): string {
+  return text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
 
-/** hexOf writes bytes in hex, long ones cut. */
-export const hexOf = (bytes: Uint8Array, most = 64): string => {
+/** Writes bytes in hex. Long ones are cut after `most` bytes. */
+export function hexOf(bytes: Uint8Array, most = 64): string {
   const hex = Buffer.from(bytes.subarray(0, most)).toString('hex')
   return bytes.length > most ? `${hex}… (${bytes.length} bytes)` : hex
 }
 
-/** lineOf says what went wrong in one line. */
-export const lineOf = (error: unknown): string => {
+/** Describes an error in one line. */
+export function lineOf(error: unknown): string {
   if (error instanceof CliError) return error.message
   if (error instanceof CountersignError) return `${error.code}: ${error.message}`
   return String((error as Error | undefined)?.message ?? error)

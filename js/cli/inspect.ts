@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What a piece of data is, and what it says. Nothing here is verified, and the output says so.
+// Detects the kind of some data and shows its content. Nothing here is verified, and the output says so.
 
 import { createHash } from 'node:crypto'
+import { tryDecodeText } from '../common/text.ts'
 import type { Bytes, Core } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { loadKnockCore } from '../profiles/knock/core.ts'
-import { CliError, hexOf, printable, spellings, textOf } from './input.ts'
+import { CliError, hexOf, printable, spellings } from './input.ts'
 
-/** A thing that was recognised: its kind, and what it says as rows of name and value. */
-export type Found = {
+/** A recognised input: its kind, and its content as rows of name and value. */
+export type Inspection = {
   kind:
     | 'frame'
     | 'signing input'
@@ -19,15 +20,15 @@ export type Found = {
     | 'knock packet'
     | 'knock datagram'
   rows: [name: string, value: string][]
-  /** The bytes it was read from. */
+  /** The bytes that were parsed. */
   bytes: Bytes
-  /** What it says, for whoever verifies it. */
+  /** The parsed content, for verification. */
   value: unknown
 }
 
-type Try = (core: Core, bytes: Bytes) => Found | undefined | Promise<Found | undefined>
+type Recognizer = (core: Core, bytes: Bytes) => Inspection | undefined | Promise<Inspection | undefined>
 
-const orUndefined = <T>(read: () => T): T | undefined => {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch {
@@ -35,22 +36,23 @@ const orUndefined = <T>(read: () => T): T | undefined => {
   }
 }
 
-// A JSON message may say anything in place of a number, such as what moves a terminal's cursor.
-const timeRow = (name: string, ms: unknown): [string, string] => {
+// A JSON message may have any text in place of a number, such as one that moves a terminal's cursor.
+function timeRow(name: string, ms: unknown): [string, string] {
   const date = orUndefined(() => new Date(ms as number).toISOString())
   return [name, date && typeof ms === 'number' ? `${ms} (${date})` : printable(String(ms))]
 }
 
-const rowsOf = (fields: object): [string, string][] =>
-  Object.entries(fields).map(([given, value]) => {
+function rowsOf(fields: object): [string, string][] {
+  return Object.entries(fields).map(([given, value]) => {
     const name = printable(given)
     if (value instanceof Uint8Array) return [name, hexOf(value)]
     if (given === 'timestampMs') return timeRow(name, value)
     return [name, printable(typeof value === 'object' ? JSON.stringify(value) : String(value))]
   })
+}
 
-const payloadRows = (payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] => {
-  const text = textOf(payload)
+function payloadRows(payload: Uint8Array, hash: Uint8Array | undefined): [string, string][] {
+  const text = tryDecodeText(payload)
   const shown = text === undefined ? hexOf(payload) : printable(text.length > 400 ? `${text.slice(0, 400)}…` : text)
   const made = createHash('sha256').update(payload).digest()
   const fits =
@@ -61,7 +63,7 @@ const payloadRows = (payload: Uint8Array, hash: Uint8Array | undefined): [string
   ]
 }
 
-const frame: Try = (core, bytes) => {
+const frame: Recognizer = (core, bytes) => {
   const parts = orUndefined(() => core.parseFrame(bytes))
   const fields = parts && orUndefined(() => core.parseSigningInput(parts.signingInput))
   if (!parts || !fields) return undefined
@@ -76,20 +78,21 @@ const frame: Try = (core, bytes) => {
   return { kind: 'frame', rows, bytes, value: { parts, fields } }
 }
 
-const signingInput: Try = (core, bytes) => {
+const signingInput: Recognizer = (core, bytes) => {
   const fields = orUndefined(() => core.parseSigningInput(bytes))
   return fields && { kind: 'signing input', rows: rowsOf(fields), bytes, value: fields }
 }
 
-const isObject = (value: unknown): value is object =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
 
-const json: Try = (_core, bytes) => {
-  const text = textOf(bytes)
+const json: Recognizer = (_core, bytes) => {
+  const text = tryDecodeText(bytes)
   const value = text === undefined ? undefined : orUndefined(() => JSON.parse(text) as unknown)
   if (!isObject(value)) return undefined
   const has = (...names: string[]): boolean => names.every((name) => Object.hasOwn(value, name))
-  const found = (kind: Found['kind'], of: object = value): Found => ({ kind, rows: rowsOf(of), bytes, value })
+  const found = (kind: Inspection['kind'], of: object = value): Inspection => ({ kind, rows: rowsOf(of), bytes, value })
   const { action_proof: proof } = value as { action_proof?: unknown }
   if (isObject(proof)) return found('action proof', proof)
   if (has('type', 'deviceId', 'nonce')) return found('stats event')
@@ -98,7 +101,7 @@ const json: Try = (_core, bytes) => {
   return undefined
 }
 
-const knock: Try = async (_core, bytes) => {
+const knock: Recognizer = async (_core, bytes) => {
   const looksSo = bytes.length === 245 || (bytes.length >= 47 && bytes.length <= 600)
   if (!looksSo) return undefined
   const core = await loadKnockCore()
@@ -111,13 +114,16 @@ const knock: Try = async (_core, bytes) => {
   return { kind: 'knock packet', rows, bytes, value: packet }
 }
 
-const TRIES: readonly Try[] = [frame, signingInput, json, knock]
+const RECOGNIZERS: readonly Recognizer[] = [frame, signingInput, json, knock]
 
-/** inspect finds out what bytes are, decoded from hex or base64 where they are that; throws a CliError for what is nothing known. */
-export const inspect = async (bytes: Bytes): Promise<Found> => {
+/**
+ * Detects the kind of an input. It decodes hex and base64 first.
+ * Rejects with a CliError for an unknown kind.
+ */
+export async function inspect(bytes: Bytes): Promise<Inspection> {
   const core = await loadCore()
   for (const spelling of spellings(bytes)) {
-    for (const attempt of TRIES) {
+    for (const attempt of RECOGNIZERS) {
       const found = await attempt(core, spelling)
       if (found) return found
     }
@@ -125,8 +131,8 @@ export const inspect = async (bytes: Bytes): Promise<Found> => {
   throw new CliError('the input is not a frame, signing input, JSON message, event, proof or knock packet')
 }
 
-/** show writes what was found as lines. */
-export const show = ({ kind, rows }: Found): string => {
+/** Writes an inspection as lines. */
+export function show({ kind, rows }: Inspection): string {
   const width = rows.reduce((most, [name]) => Math.max(most, name.length), 0)
   return [`${kind} (not verified)`, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`), ''].join('\n')
 }

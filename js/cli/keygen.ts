@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// New keys: of a server, of a StatsCode device, of a knock, of action secrets. Files are made once, 0600, never written over.
+// Creates keys of a server, a StatsCode device, a knock or action secrets. A key file has mode 0600 and is never
+// overwritten.
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -16,7 +17,7 @@ const contents: { readonly [Kind in Exclude<KeyKind, 'server'>]: () => string | 
   action: () => randomBytes(32)
 }
 
-const writeNew = async (path: string, content: string | Buffer): Promise<void> => {
+async function writeNew(path: string, content: string | Buffer): Promise<void> {
   let file: Awaited<ReturnType<typeof open>>
   try {
     file = await open(path, 'wx', 0o600)
@@ -34,8 +35,11 @@ const writeNew = async (path: string, content: string | Buffer): Promise<void> =
   }
 }
 
-/** keygen makes a key file and gives the lines that say what is public about it. */
-export const keygen = async (kind: string, path: string): Promise<string> => {
+/**
+ * Creates a key file. Resolves to lines about its public part.
+ * Rejects with a CliError when the file exists or cannot be written.
+ */
+export async function keygen(kind: string, path: string): Promise<string> {
   if (kind === 'server') {
     if (existsSync(path)) throw new CliError(`${path} exists; keygen never overwrites a key`)
     const { keyId, publicKey } = await serverKeyFile(path)

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
-// The command `countersign`: look at messages, verify them, explain why two differ, make keys, knock.
+// The command `countersign`: inspects and verifies messages, explains why two differ, creates keys, sends knocks.
 
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { refusalOf } from '../client/transport/refusals.ts'
+import { tryDecodeText } from '../common/text.ts'
 import { loadCore } from '../core/index.ts'
 import { explain, explainKey } from '../explain/index.ts'
 import { errorTable } from '../generated/errors.ts'
@@ -12,7 +13,7 @@ import { importKnockKey } from '../profiles/knock/keys.ts'
 import { sendKnock } from '../profiles/knock/node/send.ts'
 import { randomChallenge } from '../profiles/knock/relay.ts'
 import type { KnockVersion } from '../profiles/knock/types.ts'
-import { CliError, hexOf, lineOf, printable, readSource, spellings, textOf } from './input.ts'
+import { CliError, hexOf, lineOf, printable, readSource, spellings } from './input.ts'
 import { inspect, show } from './inspect.ts'
 import { keygen } from './keygen.ts'
 import { verify } from './verify.ts'
@@ -31,42 +32,44 @@ countersign knock --host HOST --port PORT --user ID --action ID --key FILE --ser
 INPUT is a file, - for standard input, or the text itself; hex, base64 and lines of an event stream are decoded.
 `
 
-const parse = <const Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) => {
+function parse<const Options extends NonNullable<ParseArgsConfig['options']>>(args: string[], options: Options) {
   try {
     return parseArgs({ args, options, allowPositionals: true })
   } catch (error) {
-    // Node goes on about positional arguments; what is wrong is its first sentence.
+    // Node adds advice about positional arguments. Its first sentence names the mistake.
     throw new CliError(`${(error as Error).message.split('. ', 1)[0]}; see countersign --help`)
   }
 }
 
 const text = { type: 'string' } as const
 
-const one = (positionals: string[], what: string): string => {
+function onlyInput(positionals: string[], command: string): string {
   const [first] = positionals
   if (first === undefined || positionals.length > 1)
-    throw new CliError(`${what} needs one INPUT; see countersign --help`)
+    throw new CliError(`${command} needs one INPUT; see countersign --help`)
   return first
 }
 
 type Command = (args: string[]) => Promise<number>
 
-const write = (value: string): void => void process.stdout.write(value)
+function write(value: string): void {
+  process.stdout.write(value)
+}
 
-/** A name that was meant for a file and is none is taken as a message: then the mistake is the name. */
-const inspectSource = async (input: string) => {
+/** Inspects an input. A mistyped file name counts as the message itself, so the error then mentions the name. */
+async function inspectSource(input: string) {
   const bytes = await readSource(input)
   try {
     return await inspect(bytes)
   } catch (error) {
-    if (!(error instanceof CliError) || input === '-' || textOf(bytes) !== input) throw error
+    if (!(error instanceof CliError) || input === '-' || tryDecodeText(bytes) !== input) throw error
     throw new CliError(`${error.message}, and no file has this name`)
   }
 }
 
 const runInspect: Command = async (args) => {
   const { positionals } = parse(args, {})
-  write(show(await inspectSource(one(positionals, 'inspect'))))
+  write(show(await inspectSource(onlyInput(positionals, 'inspect'))))
   return 0
 }
 
@@ -74,19 +77,19 @@ const KEY_OPTIONS = { 'public-key': text, 'device-key': text, secret: text, 'kno
 
 const runVerify: Command = async (args) => {
   const { positionals, values } = parse(args, KEY_OPTIONS)
-  const found = await inspectSource(one(positionals, 'verify'))
+  const found = await inspectSource(onlyInput(positionals, 'verify'))
   const { ok, reason } = await verify(found, values)
   write(ok ? `${found.kind}: verified\n` : `${found.kind}: REFUSED${reason === undefined ? '' : `, ${reason}`}\n`)
   return ok ? 0 : 1
 }
 
-const around = (bytes: Uint8Array, offset: number): string => {
+function around(bytes: Uint8Array, offset: number): string {
   const part = bytes.subarray(Math.max(0, offset - 16), offset + 16)
-  const shown = textOf(part)
+  const shown = tryDecodeText(part)
   return `${hexOf(part)}${shown === undefined ? '' : `  ${printable(shown)}`}`
 }
 
-const explainTag = async (message: string, secretFile: string, tag: string): Promise<number> => {
+async function explainTag(message: string, secretFile: string, tag: string): Promise<number> {
   const core = await loadCore()
   const bytes = await readSource(message)
   const secret = new TextDecoder().decode(
@@ -100,8 +103,8 @@ const explainTag = async (message: string, secretFile: string, tag: string): Pro
   return cause ? 0 : 1
 }
 
-/** Says what a code means; false for what is none. */
-const explainCode = (code: string): boolean => {
+/** Explains an error code or a result code. Returns false when the code is unknown. */
+function explainCode(code: string): boolean {
   const name = code.startsWith('cs.') ? refusalOf(code, new Uint8Array(0)).code : code
   if (!Object.hasOwn(errorTable, name)) return false
   const [, , stage, retry, message] = errorTable[name as keyof typeof errorTable]
@@ -117,7 +120,7 @@ const explainCode = (code: string): boolean => {
 const runExplain: Command = async (args) => {
   const { positionals, values } = parse(args, { secret: text, tag: text })
   if (values.secret !== undefined && values.tag !== undefined) {
-    return explainTag(one(positionals, 'explain --secret --tag'), values.secret, values.tag)
+    return explainTag(onlyInput(positionals, 'explain --secret --tag'), values.secret, values.tag)
   }
   const [left, right] = positionals
   if (left !== undefined && right === undefined && explainCode(left)) return 0
@@ -128,14 +131,14 @@ const runExplain: Command = async (args) => {
   const [signed, received] = (await Promise.all([left, right].map(readSource))).map(
     (bytes) => spellings(bytes).find(isFrame) ?? bytes
   ) as [Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>]
-  const { isSame, part, offset = 0, cause, left: one_, right: other } = explain(core, signed, received)
+  const { isSame, part, offset = 0, cause, left: signedPart, right: receivedPart } = explain(core, signed, received)
   if (isSame) {
     write('the same\n')
     return 0
   }
-  write(
-    `differs in ${part}, byte ${offset}\n  signed    ${around(one_ as Uint8Array, offset)}\n  received  ${around(other as Uint8Array, offset)}\n`
-  )
+  write(`differs in ${part}, byte ${offset}\n`)
+  write(`  signed    ${around(signedPart as Uint8Array, offset)}\n`)
+  write(`  received  ${around(receivedPart as Uint8Array, offset)}\n`)
   write(cause ? `likely cause: ${cause.name}: ${cause.text}\n` : 'no known cause: other bytes\n')
   return 1
 }
@@ -149,7 +152,7 @@ const runKeygen: Command = async (args) => {
   return 0
 }
 
-const numberOf = (value: string | undefined, name: string): number => {
+function numberOf(value: string | undefined, name: string): number {
   if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} must be a number`)
   return Number(value)
 }
@@ -199,7 +202,7 @@ const commands: { readonly [name: string]: Command } = {
   knock: runKnock
 }
 
-const main = async ([name, ...args]: string[]): Promise<number> => {
+async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === 'help' || [name, ...args].some((word) => word === '--help' || word === '-h')) {
     write(USAGE)
     return name === undefined ? 2 : 0
@@ -209,7 +212,8 @@ const main = async ([name, ...args]: string[]): Promise<number> => {
   return command(args)
 }
 
-// Whoever reads the output may have read enough: `countersign inspect FILE | head -1`.
+// The reader of a pipe may close it early: `countersign inspect FILE
+// head -1`.
 process.stdout.on('error', () => process.exit())
 
 main(process.argv.slice(2)).then(

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Verification of what `inspect` finds, with the key that its kind asks for.
+// Verifies an inspected input with the key that its kind needs.
 
 import { readFile } from 'node:fs/promises'
 import { decodeBase64 } from '../common/base64.ts'
+import { tryDecodeText } from '../common/text.ts'
 import type { FrameParts, SigningFields } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { importSecret } from '../profiles/action-proof/create.ts'
@@ -12,11 +13,11 @@ import { importKnockKey } from '../profiles/knock/keys.ts'
 import { verifyKnock } from '../profiles/knock/packet.ts'
 import { importDeviceKey } from '../profiles/stats-event/keys.ts'
 import { verifyEvent } from '../profiles/stats-event/verify.ts'
-import { CliError, textOf } from './input.ts'
-import type { Found } from './inspect.ts'
+import { CliError } from './input.ts'
+import type { Inspection } from './inspect.ts'
 
-/** The keys a person may hand in; each is asked for by one kind. */
-export type Keys = {
+/** The keys of the command line. Each kind of input needs one of them. */
+export type CliKeys = {
   'public-key'?: string | undefined
   'device-key'?: string | undefined
   secret?: string | undefined
@@ -25,15 +26,15 @@ export type Keys = {
   now?: string | undefined
 }
 
-export type Verdict = { ok: boolean; reason?: string }
+export type CliVerdict = { ok: boolean; reason?: string }
 
-const needed = (keys: Keys, name: keyof Keys, what: string): string => {
+function needed(keys: CliKeys, name: keyof CliKeys, input: string): string {
   const value = keys[name]
-  if (value === undefined) throw new CliError(`to verify ${what}, pass --${name}`)
+  if (value === undefined) throw new CliError(`to verify ${input}, pass --${name}`)
   return value
 }
 
-const fileOf = async (path: string): Promise<Uint8Array> => {
+async function fileOf(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path)
   } catch (error) {
@@ -41,14 +42,14 @@ const fileOf = async (path: string): Promise<Uint8Array> => {
   }
 }
 
-const nowOf = ({ now }: Keys): number => {
+function nowOf({ now }: CliKeys): number {
   if (now === undefined) return Date.now()
   const ms = Number(now)
   if (!Number.isSafeInteger(ms) || ms < 0) throw new CliError('--now must be a time in Unix milliseconds')
   return ms
 }
 
-const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
+async function verifyFrame({ value }: Inspection, keys: CliKeys): Promise<CliVerdict> {
   const { parts, fields } = value as { parts: FrameParts; fields: SigningFields }
   const publicKey = decodeBase64(needed(keys, 'public-key', 'a frame'))
   if (publicKey?.length !== 32) throw new CliError('--public-key must be the standard base64 of a 32-byte Ed25519 key')
@@ -60,43 +61,47 @@ const verifyFrame = async ({ value }: Found, keys: Keys): Promise<Verdict> => {
   return { ok: true }
 }
 
-const isOneReading = (bytes: Uint8Array): boolean => {
+function isOneReading(bytes: Uint8Array): boolean {
   try {
-    scanJson(textOf(bytes) ?? '', 0)
+    scanJson(tryDecodeText(bytes) ?? '', 0)
     return true
   } catch {
     return false
   }
 }
 
-const verifiers: { readonly [Kind in Found['kind']]?: (found: Found, keys: Keys) => Promise<Verdict> } = {
-  frame: verifyFrame,
-  async 'stats event'({ bytes, value }, keys) {
-    const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
-    // A name that stands twice means one thing here and another to the next reader.
-    if (!isOneReading(bytes)) return { ok: false, reason: 'malformed' }
-    const mode = (keys.mode ?? 'strict') as 'strict'
-    return verifyEvent(value as never, key, { mode })
-  },
-  async 'action proof'({ bytes }, keys) {
-    const text = new TextDecoder().decode(await fileOf(needed(keys, 'secret', 'an action proof')))
-    const secret = await importSecret(text.replace(/\r?\n$/, ''))
-    const { ok, ...rest } = await verifyProof(bytes, {
-      secret,
-      nowMs: nowOf(keys),
-      mode: (keys.mode ?? 'slices') as 'slices'
-    })
-    return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
-  },
-  async 'knock packet'({ bytes }, keys) {
-    const key = await importKnockKey(await fileOf(needed(keys, 'knock-key', 'a knock packet')))
-    const { ok, ...rest } = await verifyKnock(bytes, key, { nowSeconds: Math.floor(nowOf(keys) / 1000) })
-    return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
+const verifiers: { readonly [Kind in Inspection['kind']]?: (found: Inspection, keys: CliKeys) => Promise<CliVerdict> } =
+  {
+    frame: verifyFrame,
+    async 'stats event'({ bytes, value }, keys) {
+      const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
+      // Two parsers may read a text with a duplicate name differently.
+      if (!isOneReading(bytes)) return { ok: false, reason: 'malformed' }
+      const mode = (keys.mode ?? 'strict') as 'strict'
+      return verifyEvent(value as never, key, { mode })
+    },
+    async 'action proof'({ bytes }, keys) {
+      const text = new TextDecoder().decode(await fileOf(needed(keys, 'secret', 'an action proof')))
+      const secret = await importSecret(text.replace(/\r?\n$/, ''))
+      const { ok, ...rest } = await verifyProof(bytes, {
+        secret,
+        nowMs: nowOf(keys),
+        mode: (keys.mode ?? 'slices') as 'slices'
+      })
+      return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
+    },
+    async 'knock packet'({ bytes }, keys) {
+      const key = await importKnockKey(await fileOf(needed(keys, 'knock-key', 'a knock packet')))
+      const { ok, ...rest } = await verifyKnock(bytes, key, { nowSeconds: Math.floor(nowOf(keys) / 1000) })
+      return { ok, ...('reason' in rest ? { reason: rest.reason } : {}) }
+    }
   }
-}
 
-/** verify judges a thing by the key of its kind; throws a CliError where that key is missing or the kind has no verdict. */
-export const verify = async (found: Found, keys: Keys): Promise<Verdict> => {
+/**
+ * Verifies an inspected input by the key of its kind.
+ * Rejects with a CliError when that key is missing, or when the kind cannot be verified alone.
+ */
+export async function verify(found: Inspection, keys: CliKeys): Promise<CliVerdict> {
   const run = verifiers[found.kind]
   if (!run) throw new CliError(`countersign cannot verify a ${found.kind} by itself`)
   return run(found, keys)

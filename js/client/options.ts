@@ -6,6 +6,7 @@ import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
 import * as platform from '../common/platform.ts'
+import { MIB } from '../common/protocol.ts'
 import type { Algorithm, Bytes, KeyStore, TrustedServerKey } from '../common/types.ts'
 import {
   badArgument,
@@ -81,7 +82,6 @@ export type ConnectOptions = {
 
 export type ServerKey = { id: string; publicKey: Bytes; notBefore?: number; notAfter?: number }
 
-const MIB = 2 ** 20
 const MAX_KEYS = 64
 
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/

@@ -10,8 +10,17 @@ export const FRAME_TYPE = 'application/vnd.countersign.v1'
 /** The content type of server-sent events. */
 export const EVENT_STREAM_TYPE = 'text/event-stream'
 
+/** The content type of JSON. */
+export const JSON_TYPE = 'application/json'
+
+/** 1 MiB, in bytes. */
+export const MIB = 2 ** 20
+
+/** A minute, in milliseconds. */
+export const MINUTE_MS = 60_000
+
 /** An hour, in milliseconds. */
-export const HOUR_MS = 3_600_000
+export const HOUR_MS = 60 * MINUTE_MS
 
 /** A day, in milliseconds. */
-export const DAY_MS = 86_400_000
+export const DAY_MS = 24 * HOUR_MS

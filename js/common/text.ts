@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Text and JSON as bytes.
 
+import { CountersignError } from './errors.ts'
 import type { Bytes } from './types.ts'
 
 const encoder = new TextEncoder()
@@ -17,6 +18,20 @@ export function decodeText(bytes: Uint8Array): string {
   return strict.decode(bytes)
 }
 
+/** Decodes UTF-8 exactly. Returns undefined when the bytes are malformed. */
+export function tryDecodeText(bytes: Uint8Array): string | undefined {
+  try {
+    return decodeText(bytes)
+  } catch {
+    return undefined
+  }
+}
+
+/** Decodes UTF-8 as `fs.readFile` does: malformed bytes become U+FFFD, and a byte order mark stays. */
+export function decodeLenientText(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
+}
+
 /** Encodes a value as JSON in UTF-8. */
 export function encodeJson(value: unknown): Bytes {
   return encodeText(JSON.stringify(value))
@@ -25,4 +40,9 @@ export function encodeJson(value: unknown): Bytes {
 /** Parses JSON in UTF-8; malformed bytes become U+FFFD. @throws SyntaxError when the text is no JSON. */
 export function parseJson(bytes: Uint8Array): unknown {
   return JSON.parse(lenient.decode(bytes))
+}
+
+/** Returns ERR_BAD_JSON with a detail. */
+export function badJson(detail: string): CountersignError {
+  return new CountersignError('ERR_BAD_JSON', { detail })
 }

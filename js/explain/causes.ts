@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Two byte strings that should have been one: what was done to the second on its way. Each cause is tried on the whole; the
-// first that turns one into the other is the answer.
+// Finds the change that turned one byte string into another on its way. It tries each known cause on the whole string
+// and returns the first that fits.
 
-/** What was done, in one word, and what to do about it. */
+import { encodeText, tryDecodeText } from '../common/text.ts'
+
+/** A cause: its name, and advice. */
 export type Cause = { name: CauseName; text: string }
 
 export type CauseName =
@@ -54,18 +56,7 @@ export const causes: { readonly [Name in CauseName]: string } = {
   key_text: 'the key was read in another way'
 }
 
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** textOf reads bytes as UTF-8; undefined where they are none. */
-export const textOf = (bytes: Uint8Array): string | undefined => {
-  try {
-    return decoder.decode(bytes)
-  } catch {
-    return undefined
-  }
-}
-
-const parsed = (text: string): { value: unknown } | undefined => {
+function parsed(text: string): { value: unknown } | undefined {
   try {
     return { value: JSON.parse(text) }
   } catch {
@@ -73,21 +64,22 @@ const parsed = (text: string): { value: unknown } | undefined => {
   }
 }
 
-const sorted = (value: unknown): unknown => {
+function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted)
   if (typeof value !== 'object' || value === null) return value
   const entries = Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1))
   return entries.map(([name, member]) => [name, sorted(member)])
 }
 
-const isSameValue = (one: unknown, other: unknown): boolean =>
-  JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
+function isSameValue(one: unknown, other: unknown): boolean {
+  return JSON.stringify(sorted(one)) === JSON.stringify(sorted(other))
+}
 
 const STRING = /"[^"\\]*(?:\\.[^"\\]*)*"/g
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g
 
 /** Applies a change outside of strings. */
-const outside = (text: string, change: (part: string) => string): string => {
+function outside(text: string, change: (part: string) => string): string {
   let at = 0
   let result = ''
   for (const match of text.matchAll(STRING)) {
@@ -97,18 +89,26 @@ const outside = (text: string, change: (part: string) => string): string => {
   return result + change(text.slice(at))
 }
 
-const inStrings = (text: string, change: (part: string) => string): string => text.replace(STRING, change)
+function inStrings(text: string, change: (part: string) => string): string {
+  return text.replace(STRING, change)
+}
 
-const noSpace = (text: string): string => outside(text, (part) => part.replace(/\s+/g, ''))
-const plainNumbers = (text: string): string =>
-  outside(text, (part) => part.replace(NUMBER, (digits) => String(Number(digits))))
-const unescaped = (text: string): string =>
-  inStrings(text, (part) =>
+function noSpace(text: string): string {
+  return outside(text, (part) => part.replace(/\s+/g, ''))
+}
+function plainNumbers(text: string): string {
+  return outside(text, (part) => part.replace(NUMBER, (digits) => String(Number(digits))))
+}
+function unescaped(text: string): string {
+  return inStrings(text, (part) =>
     part.replace(/\\u([0-9a-fA-F]{4})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
   )
-const noEscapedSlash = (text: string): string => inStrings(text, (part) => part.replaceAll('\\/', '/'))
+}
+function noEscapedSlash(text: string): string {
+  return inStrings(text, (part) => part.replaceAll('\\/', '/'))
+}
 
-/** What makes two JSON texts of one value differ, the least first. */
+/** Differences between two JSON texts of one value, the smallest first. */
 const JSON_CAUSES: readonly (readonly [CauseName, (text: string) => string])[] = [
   ['white_space', noSpace],
   ['float_spelling', plainNumbers],
@@ -116,10 +116,10 @@ const JSON_CAUSES: readonly (readonly [CauseName, (text: string) => string])[] =
   ['escaped_slash', noEscapedSlash]
 ]
 
-/** Beyond this a JSON text is compared as bytes: its values are walked by recursion. */
+/** A deeper JSON text is compared as bytes, because its values are walked by recursion. */
 const MAX_DEPTH = 1000
 
-const isDeep = (text: string): boolean => {
+function isDeep(text: string): boolean {
   let depth = 0
   for (const [bracket] of text.replace(STRING, '').matchAll(/[[\]{}]/g)) {
     depth += bracket === '[' || bracket === '{' ? 1 : -1
@@ -128,7 +128,7 @@ const isDeep = (text: string): boolean => {
   return false
 }
 
-const jsonCause = (one: string, other: string): CauseName | undefined => {
+function jsonCause(one: string, other: string): CauseName | undefined {
   if (isDeep(one) || isDeep(other)) return undefined
   const [left, right] = [parsed(one), parsed(other)]
   if (!left || !right || !isSameValue(left.value, right.value)) return undefined
@@ -137,11 +137,17 @@ const jsonCause = (one: string, other: string): CauseName | undefined => {
   return 're_serialised'
 }
 
-const base64Bytes = (text: string): string => text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '')
-const isBase64 = (text: string): boolean => /^[A-Za-z0-9+/_-]{4,}={0,2}$/.test(text)
-const isHex = (text: string): boolean => /^[0-9a-fA-F]{8,}$/.test(text)
+function base64Bytes(text: string): string {
+  return text.replaceAll('-', '+').replaceAll('_', '/').replace(/=+$/, '')
+}
+function isBase64(text: string): boolean {
+  return /^[A-Za-z0-9+/_-]{4,}={0,2}$/.test(text)
+}
+function isHex(text: string): boolean {
+  return /^[0-9a-fA-F]{8,}$/.test(text)
+}
 
-const decodedTarget = (text: string): string | undefined => {
+function decodedTarget(text: string): string | undefined {
   try {
     return decodeURIComponent(text.replaceAll('+', '%20'))
   } catch {
@@ -149,17 +155,18 @@ const decodedTarget = (text: string): string | undefined => {
   }
 }
 
-const latin1Twice = (text: string): string =>
-  Array.from(new TextEncoder().encode(text), (byte) => String.fromCharCode(byte)).join('')
+function latin1Twice(text: string): string {
+  return Array.from(encodeText(text), (byte) => String.fromCharCode(byte)).join('')
+}
 
-const isSeconds = (one: string, other: string): boolean => {
+function isSeconds(one: string, other: string): boolean {
   const digits = /^\d{9,16}$/
   if (!digits.test(one) || !digits.test(other)) return false
   const [small, large] = [Number(one), Number(other)].sort((a, b) => a - b) as [number, number]
   return small < 1e11 && Math.floor(large / 1000) === small
 }
 
-/** Tests of two texts, in their order; each holds either way round. */
+/** Tests of two texts, in order. Each is symmetric. */
 const TEXT_CAUSES: readonly (readonly [CauseName, (one: string, other: string) => boolean])[] = [
   ['bom', (one, other) => one.replace(/^\ufeff/, '') === other.replace(/^\ufeff/, '')],
   ['crlf', (one, other) => one.replaceAll('\r\n', '\n') === other.replaceAll('\r\n', '\n')],
@@ -177,12 +184,13 @@ const TEXT_CAUSES: readonly (readonly [CauseName, (one: string, other: string) =
   ]
 ]
 
-const startsWith = (bytes: Uint8Array, front: Uint8Array): boolean =>
-  front.length < bytes.length && front.every((byte, at) => bytes[at] === byte)
+function startsWith(bytes: Uint8Array, front: Uint8Array): boolean {
+  return front.length < bytes.length && front.every((byte, at) => bytes[at] === byte)
+}
 
-/** causeOf finds what made `other` of `one`; undefined where nothing known did. */
-export const causeOf = (one: Uint8Array, other: Uint8Array): Cause | undefined => {
-  const [left, right] = [textOf(one), textOf(other)]
+/** Finds the cause that turned `one` into `other`. Returns undefined when no known cause fits. */
+export function causeOf(one: Uint8Array, other: Uint8Array): Cause | undefined {
+  const [left, right] = [tryDecodeText(one), tryDecodeText(other)]
   const named = (name: CauseName): Cause => ({ name, text: causes[name] })
   if (left !== undefined && right !== undefined) {
     for (const [name, isCause] of TEXT_CAUSES) if (isCause(left, right)) return named(name)

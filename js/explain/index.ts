@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Why two messages that should be one are not: the first field and the first byte in which they differ, and the likely cause.
-// For developers at their own desk; a server never tells an outsider as much.
+// Explains why two messages differ: the first field and the first byte that differ, and the likely cause. It is for
+// developers at their own machine. A server must not send this to clients.
 
 import { isCountersignError } from '../common/errors.ts'
+import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike, Core } from '../common/types.ts'
 import { copyOf, optionsOf } from '../core/args.ts'
 import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
@@ -10,33 +11,31 @@ import { type Cause, type CauseName, causeOf, causes } from './causes.ts'
 export { type Cause, type CauseName, causes } from './causes.ts'
 export { explainKey, keyReadings } from './keys.ts'
 
-/** One part of a message by its name. */
+/** A named part of a message. */
 export type Part = { name: string; bytes: Bytes }
 
-/** What a comparison found. */
+/** The result of a comparison. */
 export type Explanation = {
   isSame: boolean
-  /** The first part that differs: a field, `payload`, or `bytes` for what has no fields. */
+  /** The first part that differs: a field, `payload`, or `bytes` for a message without fields. */
   part?: string
   /** The first byte that differs, counted from 0 within the part. */
   offset?: number
-  /** The two parts, whole. */
+  /** Both parts as a whole. */
   left?: Bytes
   right?: Bytes
   cause?: Cause
 }
 
-const encoder = new TextEncoder()
-
-const partOf = ([name, value]: [string, unknown]): Part[] => {
+function partOf([name, value]: [string, unknown]): Part[] {
   if (value instanceof Uint8Array) return [{ name, bytes: new Uint8Array(value) }]
-  if (typeof value === 'string' || typeof value === 'number') return [{ name, bytes: encoder.encode(String(value)) }]
+  if (typeof value === 'string' || typeof value === 'number') return [{ name, bytes: encodeText(String(value)) }]
   return []
 }
 
-type Reader = Pick<Core, 'parseFrame' | 'parseSigningInput'>
+type ExplainCore = Pick<Core, 'parseFrame' | 'parseSigningInput'>
 
-const orUndefined = <T>(read: () => T): T | undefined => {
+function orUndefined<T>(read: () => T): T | undefined {
   try {
     return read()
   } catch (error) {
@@ -45,8 +44,11 @@ const orUndefined = <T>(read: () => T): T | undefined => {
   }
 }
 
-/** partsOf takes a frame or a signing input apart; anything else is one part, `bytes`. */
-export const partsOf = (core: Reader, message: BytesLike): Part[] => {
+/**
+ * Splits a frame or a signing input into parts. Anything else is one part, `bytes`.
+ * @throws ERR_INVALID_ARGUMENT when the message is not bytes.
+ */
+export function partsOf(core: ExplainCore, message: BytesLike): Part[] {
   const bytes = copyOf(message, 'message')
   const frame = orUndefined(() => core.parseFrame(bytes))
   const input = orUndefined(() => core.parseSigningInput(frame?.signingInput ?? bytes))
@@ -56,9 +58,9 @@ export const partsOf = (core: Reader, message: BytesLike): Part[] => {
     : [{ name: 'signingInput', bytes: frame?.signingInput as Bytes }]
   if (!frame) return fields
   const { keyId, signature, payload } = frame
-  // The payload before its hash: where both differ, the payload is the reason.
+  // The payload comes before its hash: when both differ, the payload is the reason.
   const rest: Part[] = [
-    { name: 'keyId', bytes: encoder.encode(keyId) },
+    { name: 'keyId', bytes: encodeText(keyId) },
     { name: 'payload', bytes: payload },
     { name: 'signature', bytes: signature }
   ]
@@ -66,23 +68,24 @@ export const partsOf = (core: Reader, message: BytesLike): Part[] => {
   return [...fields.filter((part) => !isHash(part)), ...rest.slice(0, 2), ...fields.filter(isHash), ...rest.slice(2)]
 }
 
-const firstDifference = (one: Uint8Array, other: Uint8Array): number => {
+function firstDifference(one: Uint8Array, other: Uint8Array): number {
   const length = Math.min(one.length, other.length)
   for (let at = 0; at < length; at++) if (one[at] !== other[at]) return at
   return length
 }
 
-const OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
+const CAUSE_OF_FIELD: { readonly [part: string]: CauseName } = { label: 'wrong_label', kind: 'wrong_kind' }
 
 /**
- * explain compares two messages: frames, signing inputs, or any bytes. `left` is what was signed, `right` what arrived. It
- * throws ERR_INVALID_ARGUMENT for what are no bytes.
+ * Compares two messages: frames, signing inputs, or any bytes. `left` is the message that was signed, `right` the one
+ * that arrived.
+ * @throws ERR_INVALID_ARGUMENT when an argument is not bytes.
  *
  * @example
  * const core = await loadCore()
  * const { part, offset, cause } = explain(core, signedBody, receivedBody)
  */
-export const explain = (core: Reader, left: BytesLike, right: BytesLike): Explanation => {
+export function explain(core: ExplainCore, left: BytesLike, right: BytesLike): Explanation {
   optionsOf(core, 'core')
   const [ones, others] = [partsOf(core, left), partsOf(core, right)]
   const shared = ones.map(({ name }) => name).join() === others.map(({ name }) => name).join()
@@ -97,7 +100,7 @@ export const explain = (core: Reader, left: BytesLike, right: BytesLike): Explan
   for (const [one, other] of pairs) {
     const offset = firstDifference(one.bytes, other.bytes)
     if (offset === one.bytes.length && offset === other.bytes.length) continue
-    const name = OF_FIELD[one.name]
+    const name = CAUSE_OF_FIELD[one.name]
     const cause = name ? { name, text: causes[name] } : causeOf(one.bytes, other.bytes)
     return { isSame: false, part: one.name, offset, left: one.bytes, right: other.bytes, ...(cause ? { cause } : {}) }
   }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A MAC that does not fit: whether another reading of the same key text would have made it.
+// Explains a wrong MAC: finds whether another reading of the same key text gives it.
 
+import { encodeText } from '../common/text.ts'
 import type { Cause } from './causes.ts'
 import { causes } from './causes.ts'
 
-const encoder = new TextEncoder()
-
-const hexBytes = (text: string): Uint8Array | undefined =>
-  /^(?:[0-9a-fA-F]{2})+$/.test(text)
+function hexBytes(text: string): Uint8Array | undefined {
+  return /^(?:[0-9a-fA-F]{2})+$/.test(text)
     ? Uint8Array.from({ length: text.length / 2 }, (_, at) => Number.parseInt(text.slice(2 * at, 2 * at + 2), 16))
     : undefined
+}
 
-const base64Bytes = (text: string): Uint8Array | undefined => {
+function base64Bytes(text: string): Uint8Array | undefined {
   try {
     const plain = atob(text.replaceAll('-', '+').replaceAll('_', '/'))
     return Uint8Array.from(plain, (char) => char.charCodeAt(0))
@@ -20,15 +20,15 @@ const base64Bytes = (text: string): Uint8Array | undefined => {
   }
 }
 
-/** Readings of a key's text, each with what it is called. */
-export const keyReadings = (text: string): readonly (readonly [string, Uint8Array])[] => {
+/** Returns the possible readings of a key's text, each with its name. */
+export function keyReadings(text: string): readonly (readonly [string, Uint8Array])[] {
   const trimmed = text.trim()
   const all: readonly (readonly [string, Uint8Array | undefined])[] = [
-    ['the text itself', encoder.encode(text)],
-    ['the text without white space around it', encoder.encode(trimmed)],
-    ['the text with a new line after it', encoder.encode(`${trimmed}\n`)],
-    ['the text in lower case', encoder.encode(trimmed.toLowerCase())],
-    ['the text in upper case', encoder.encode(trimmed.toUpperCase())],
+    ['the text itself', encodeText(text)],
+    ['the text without white space around it', encodeText(trimmed)],
+    ['the text with a new line after it', encodeText(`${trimmed}\n`)],
+    ['the text in lower case', encodeText(trimmed.toLowerCase())],
+    ['the text in upper case', encodeText(trimmed.toUpperCase())],
     ['the bytes that its hexadecimal encodes', hexBytes(trimmed)],
     ['the bytes that its base64 encodes', base64Bytes(trimmed)]
   ]
@@ -36,14 +36,14 @@ export const keyReadings = (text: string): readonly (readonly [string, Uint8Arra
 }
 
 /**
- * explainKey finds the reading of a key's text under which `hmac` gives the tag; undefined where none does, and where the text
- * itself does.
+ * Finds the reading of a key's text under which `hmac` gives the tag. Resolves to undefined when no reading does, and
+ * when the text itself does.
  */
-export const explainKey = async (
+export async function explainKey(
   text: string,
   tag: Uint8Array,
   hmac: (key: Uint8Array) => Uint8Array | Promise<Uint8Array>
-): Promise<Cause | undefined> => {
+): Promise<Cause | undefined> {
   for (const [name, key] of keyReadings(text)) {
     const made = await hmac(key)
     if (made.length !== tag.length || !made.every((byte, at) => byte === tag[at])) continue

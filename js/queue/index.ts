@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// countersign/queue: what cannot be sent now is kept as an intent, unsigned, and signed when it is sent (R133, R134).
+// countersign/queue keeps an intent that cannot be sent now, unsigned, and signs it when it is sent (R133, R134).
 
 import { badArgument, optionsOf } from '../core/args.ts'
 import { readQueueOptions } from './options.ts'
@@ -22,17 +22,18 @@ export type {
 } from './types.ts'
 
 /**
- * intentQueue makes the queue of a client's intents and begins to send what an earlier visit has left. An intent is kept
- * unsigned, in order, and signed each time it is sent; it is removed after a verified answer, a signed refusal, or when its
- * time is over. The gateway has to wrap its handlers with `idempotent`: a copy that is sent after a crash then changes
- * nothing. It throws usage errors.
+ * Creates the queue of a client's intents, and begins to send the intents of an earlier visit. An intent is stored
+ * unsigned, in order, and signed each time it is sent. The queue removes it after a verified answer, after a signed
+ * refusal, or when it expires. The gateway must wrap its handlers with `idempotent`: then a copy that is sent after a
+ * crash changes nothing.
+ * @throws a usage error, such as ERR_INVALID_ARGUMENT, for invalid arguments.
  *
  * @example
  * const queue = intentQueue(client, { owner: userId })
  * queue.on('settled', ({ intent, reply, error }) => show(intent, reply ?? error))
  * await queue.add('order.place', JSON.stringify(order))
  */
-export const intentQueue = (client: QueueClient, options: IntentQueueOptions = {}): IntentQueue => {
+export function intentQueue(client: QueueClient, options: IntentQueueOptions = {}): IntentQueue {
   const { request, on } = optionsOf(client, 'client')
   if (typeof request !== 'function' || typeof on !== 'function')
     throw badArgument('client must be a Client; connect makes one')

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
-// The options of a queue, read once and checked.
+// The options of a queue.
 
 import { schedule } from '../client/call-options.ts'
-import type { Schedule } from '../common/platform.ts'
-import { type FillRandom, fillRandom, wallNow } from '../common/platform.ts'
+import { type FillRandom, fillRandom, type Schedule, wallNow } from '../common/platform.ts'
+import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'
 import type { IntentQueueOptions, IntentStore } from './types.ts'
 
-const MIB = 2 ** 20
-const HOUR_MS = 3600 * 1000
-
-/** A queue's options, checked and completed. */
+/** A queue's checked options, with defaults filled in. */
 export type QueueSettings = {
   readonly store: IntentStore
   readonly name: string
@@ -26,24 +23,27 @@ export type QueueSettings = {
 
 const METHODS = ['list', 'add', 'put', 'delete', 'lock'] as const
 
-const storeOf = (value: IntentStore): IntentStore => {
+function storeOf(value: IntentStore): IntentStore {
   for (const name of METHODS)
     if (typeof optionsOf(value, 'store')[name] !== 'function') throw badArgument(`store.${name} must be a function`)
   return value
 }
 
-const functionOf = <T>(value: T, name: string): T => {
+function functionOf<T>(value: T, name: string): T {
   if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
-const nameOf = (value: unknown): string => {
+function nameOf(value: unknown): string {
   if (typeof value === 'string' && /^[A-Za-z0-9._-]{1,64}$/.test(value)) return value
   throw badArgument('name must be 1 to 64 characters of [A-Za-z0-9._-]')
 }
 
-/** readQueueOptions checks the options of intentQueue; throws usage errors. */
-export const readQueueOptions = (options: IntentQueueOptions): QueueSettings => {
+/**
+ * Checks the options of intentQueue.
+ * @throws a usage error for an invalid option.
+ */
+export function readQueueOptions(options: IntentQueueOptions): QueueSettings {
   const { store, name = 'countersign', owner, capacity = 1000, maxBytes = 8 * MIB } = optionsOf(options, 'options')
   const { expiresMs = 12 * HOUR_MS, now = wallNow, schedule: timers = schedule } = options
   return Object.freeze({
@@ -52,7 +52,7 @@ export const readQueueOptions = (options: IntentQueueOptions): QueueSettings => 
     owner: owner === undefined ? undefined : textOf(owner, 'owner'),
     capacity: integerOf(capacity, 1, 1_000_000, 'capacity'),
     maxBytes: integerOf(maxBytes, 0, 1024 * MIB, 'maxBytes'),
-    expiresMs: integerOf(expiresMs, 1, 366 * 24 * HOUR_MS, 'expiresMs'),
+    expiresMs: integerOf(expiresMs, 1, 366 * DAY_MS, 'expiresMs'),
     now: functionOf(now, 'now'),
     schedule: functionOf(timers, 'schedule'),
     fill: fillRandom

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// What became of an intent: which failures end it, which only make it wait, and how tabs tell each other.
+// The end of an intent: which failures end it, which make it wait, and how one tab reports it to the others.
 
 import type { Reply } from '../client/client.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 import type { Stage } from '../common/types.ts'
 
-/** An intent's end before it is told. */
-export type Outcome = { readonly reply: Reply } | { readonly error: unknown }
+/** The end of an intent: an answer or an error. */
+export type IntentOutcome = { readonly reply: Reply } | { readonly error: unknown }
 
-// Signed words that another time, another session or another try may change. cs.replayed says that somebody sent a copy of
-// this very try: the next one is told what became of it.
+// Signed refusals that may change with time, with another session or with another try. cs.replayed means that a copy
+// of this try was sent; the next try gets the answer.
 const PASSING: ReadonlySet<unknown> = new Set([
   'cs.unavailable',
   'cs.rate_limited',
@@ -20,36 +20,29 @@ const PASSING: ReadonlySet<unknown> = new Set([
 ])
 
 /**
- * isFinal tells whether a failed try ends its intent: by the server's signed word, or by a mistake that no repetition mends.
- * Whatever is not signed, and a client that has no session just now, leaves it in the queue.
+ * Returns whether a failed try ends its intent: the server's signed refusal does, and so does a mistake that no
+ * repetition fixes. An unsigned failure or a missing session leaves the intent in the queue.
  */
-export const isFinal = (error: unknown): boolean => {
+export function isFinal(error: unknown): boolean {
   if (!isCountersignError(error)) return true
   const { category, code, resultCode } = error
   if (category === 'usage') return code !== 'ERR_NO_SESSION' && code !== 'ERR_CLOSED'
   return resultCode !== undefined && !PASSING.has(resultCode)
 }
 
-/** An outcome as it travels between tabs; errors do not survive that as they are. */
-export type Word = { reply: Reply } | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
+/** An outcome as tabs send it to each other. An error object does not survive structured cloning. */
+export type OutcomeMessage =
+  | { reply: Reply }
+  | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
 
-export const wordOf = (outcome: Outcome): Word => {
+export function messageOfOutcome(outcome: IntentOutcome): OutcomeMessage {
   if ('reply' in outcome) return outcome
   const { code = 'ERR_INTERNAL', resultCode, stage } = outcome.error as Partial<CountersignError>
   return { code, resultCode, stage }
 }
 
-export const outcomeOf = (word: Word): Outcome => {
-  if ('reply' in word) return word
-  const { code, resultCode, stage } = word
+export function outcomeOfMessage(message: OutcomeMessage): IntentOutcome {
+  if ('reply' in message) return message
+  const { code, resultCode, stage } = message
   return { error: new CountersignError(code, { resultCode, stage }) }
-}
-
-const FIRST_BOUND_MS = 1000
-const LAST_BOUND_MS = 30_000
-
-/** pauseAfter gives how long to wait after so many failed tries, with full jitter; `fraction` is from 0 to 1. */
-export const pauseAfter = (tries: number, error: unknown, fraction: number): number => {
-  const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** Math.min(tries - 1, 10))
-  return ((error as CountersignError).retryAfterMs ?? 0) + fraction * bound
 }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The queue as an application sees it: it adds, cancels, looks, and hears how each intent ended, in whatever tab.
+// The queue as the application sees it. Events report the end of each intent, also of one that another tab sent.
 
 import { bytesOfPayload, checkType, idempotencyKeyOf } from '../client/call-options.ts'
-import type { Reply } from '../client/client.ts'
 import { Listeners } from '../client/listeners.ts'
 import { Randomness } from '../client/random.ts'
 import { openTabs, type Tabs } from '../client/tabs.ts'
@@ -10,28 +9,26 @@ import { CountersignError } from '../common/errors.ts'
 import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core/args.ts'
 import type { QueueSettings } from './options.ts'
-import { type Outcome, outcomeOf, type Word, wordOf } from './outcome.ts'
-import { Sender, WORD_MS } from './sender.ts'
+import { type IntentOutcome, messageOfOutcome, type OutcomeMessage, outcomeOfMessage } from './outcome.ts'
+import { PendingIntents } from './pending-intents.ts'
+import { IntentSender } from './sender.ts'
 import type { AddOptions, Intent, QueueClient, Queued, QueueEvents, QueueState } from './types.ts'
-
-type Waiting = { resolve(reply: Reply): void; reject(error: unknown): void }
 
 const anyType = { allowTypes: () => true }
 
-/** A queue of intents over one client; `intentQueue` makes it. */
+/** A queue of intents over one client. `intentQueue` creates it. */
 export class IntentQueue {
   readonly #settings: QueueSettings
   readonly #client: QueueClient
-  readonly #sender: Sender
+  readonly #sender: IntentSender
   readonly #tabs: Tabs
   readonly #listeners: Listeners<QueueEvents>
   readonly #random: Randomness
-  readonly #waiting = new Map<number, Waiting>()
-  readonly #sought = new Set<number>()
+  readonly #pending: PendingIntents
   readonly #stops: (() => void)[] = []
   #owner: string | null
   #isClosed = false
-  /** The other tabs are not told anything any more. */
+  /** Whether this tab has left the channel of the tabs. */
   #hasLeft = false
 
   /** @internal */
@@ -43,7 +40,7 @@ export class IntentQueue {
     this.#listeners = new Listeners<QueueEvents>(['settled', 'change'], undefined)
     this.#tabs = openTabs(`intents/${settings.name}`)
     const { store, name, now, schedule } = settings
-    this.#sender = new Sender({
+    this.#sender = new IntentSender({
       ...{ client, store, name, now, schedule },
       owner: () => this.#owner,
       isOwners: () => settings.owner !== undefined || client.sessionId === this.#owner,
@@ -51,39 +48,48 @@ export class IntentQueue {
       settled: (intent, outcome) => this.#settled(intent, outcome),
       changed: () => this.#changed()
     })
-    const look = (): void => this.#sender.look(true)
+    this.#pending = new PendingIntents({
+      schedule,
+      list: () => this.list(),
+      wake: () => this.#sender.wake()
+    })
+    const wake = (): void => this.#sender.wake(true)
     this.#stops.push(
       client.on('state', () => this.#stateChanged()),
-      this.#tabs.listen('intents', ({ intent, word }) => this.#heard(intent as Intent | undefined, word as Word))
+      this.#tabs.listen('intents', ({ intent, word }) =>
+        this.#receive(intent as Intent | undefined, word as OutcomeMessage)
+      )
     )
-    globalThis.addEventListener?.('online', look)
-    this.#stops.push(() => globalThis.removeEventListener?.('online', look))
-    this.#sender.look()
+    globalThis.addEventListener?.('online', wake)
+    this.#stops.push(() => globalThis.removeEventListener?.('online', wake))
+    this.#sender.wake()
   }
 
-  /** state says what the queue does in this tab: another tab may be sending while this one is `waiting` or `idle`. */
+  /** The state of the queue in this tab. Another tab may be sending while this one is `waiting` or `idle`. */
   get state(): QueueState {
     return this.#sender.state
   }
 
-  /** size is the number of this owner's intents as last read; `list` reads them anew. */
+  /** The number of this owner's intents when they were last read. `list` reads them again. */
   get size(): number {
     return this.#sender.intents?.length ?? 0
   }
 
-  /** failure is why the queue waits, where a try has failed. */
+  /** The error of the failed try for which the queue waits. */
   get failure(): unknown {
     return this.#sender.failure
   }
 
-  /** on registers a listener for `settled` or `change` and gives the function that removes it. */
+  /** Registers a listener for `settled` or `change`. Returns the function that removes it. */
   on<Name extends keyof QueueEvents>(event: Name, listener: (event: QueueEvents[Name]) => void): () => void {
     return this.#listeners.add(event, listener)
   }
 
   /**
-   * add keeps an intent and resolves when it is on disk; it is sent in its turn, now or when the network is back. It rejects
-   * with usage errors, ERR_QUEUE_FULL, ERR_NO_SESSION (no owner was told and there is no session) and storage errors.
+   * Stores an intent, and resolves when it is on disk. The intent is sent in its turn, now or when the network is
+   * back.
+   * Rejects with a usage error, ERR_QUEUE_FULL, ERR_NO_SESSION (without an owner and without a session), or a storage
+   * error.
    *
    * @example
    * const { settled } = await queue.add('order.place', JSON.stringify(order))
@@ -103,27 +109,24 @@ export class IntentQueue {
       ...{ owner, createdMs, expiresMs: until, isSent: false }
     }
     const id = await this.#keep(draft)
-    const settled = new Promise<Reply>((resolve, reject) => {
-      // Closed while it was written: it is the next visit's, and nobody here will hear of it.
-      if (this.#hasLeft) reject(new CountersignError('ERR_CLOSED'))
-      else this.#waiting.set(id, { resolve, reject })
-    })
-    // Whoever does not ask how it ended is told by the event alone.
+    // The queue was closed during the write. The next visit sends the intent; this one does not see its end.
+    const settled = this.#hasLeft ? Promise.reject(new CountersignError('ERR_CLOSED')) : this.#pending.add(id)
+    // An application that ignores `settled` gets the event alone.
     settled.catch(() => {})
     this.#post({})
-    this.#sender.look()
+    this.#sender.wake()
     return { intent: { ...draft, id }, settled }
   }
 
-  /** list reads this owner's intents, in order. */
+  /** Reads this owner's intents, in order. */
   async list(): Promise<readonly Intent[]> {
     const { store, name } = this.#settings
     return (await store.list(name)).filter(({ owner }) => owner === this.#owner)
   }
 
   /**
-   * cancel takes an intent out that was never sent, and says whether it did: false is too late, it may have taken effect.
-   * What is cancelled rejects with ERR_ABORTED.
+   * Removes an intent that was never sent; its `settled` rejects with ERR_ABORTED. Resolves to false when it is too
+   * late: the intent may have taken effect.
    */
   async cancel(id: number): Promise<boolean> {
     const { store, name } = this.#settings
@@ -134,24 +137,23 @@ export class IntentQueue {
       return found
     })
     if (intent) this.#settled(intent, { error: new CountersignError('ERR_ABORTED') })
-    this.#sender.look()
+    this.#sender.wake()
     return intent !== undefined
   }
 
-  /** retry ends a pause after a failure, as the network's return does. */
+  /** Ends a pause after a failure, as the return of the network does. */
   retry(): void {
-    this.#sender.look(true)
+    this.#sender.wake(true)
   }
 
-  /** close stops sending in this tab and resolves when a try under way has ended; intents stay for the next visit. */
+  /** Stops sending in this tab, and resolves when a try under way has ended. Intents stay for the next visit. */
   async close(): Promise<void> {
     this.#isClosed = true
     for (const stop of this.#stops) stop()
     await this.#sender.close()
     this.#hasLeft = true
     this.#tabs.close()
-    for (const { reject } of this.#waiting.values()) reject(new CountersignError('ERR_CLOSED'))
-    this.#waiting.clear()
+    this.#pending.close()
   }
 
   #keep(draft: Omit<Intent, 'id'>): Promise<number> {
@@ -164,58 +166,34 @@ export class IntentQueue {
     })
   }
 
-  #post(message: { intent?: Intent; word?: Word }): void {
+  #post(message: { intent?: Intent; word?: OutcomeMessage }): void {
     if (!this.#hasLeft) this.#tabs.post({ about: 'intents', ...message })
   }
 
-  #settled(intent: Intent, outcome: Outcome): void {
-    this.#post({ intent, word: wordOf(outcome) })
-    this.#tell(intent, outcome)
+  #settled(intent: Intent, outcome: IntentOutcome): void {
+    this.#post({ intent, word: messageOfOutcome(outcome) })
+    this.#report(intent, outcome)
   }
 
-  #tell(intent: Intent, outcome: Outcome): void {
-    const waiting = this.#waiting.get(intent.id)
-    this.#waiting.delete(intent.id)
-    if ('reply' in outcome) waiting?.resolve(outcome.reply)
-    else waiting?.reject(outcome.error)
+  #report(intent: Intent, outcome: IntentOutcome): void {
+    this.#pending.settle(intent.id, outcome)
     this.#listeners.tell('settled', { intent, ...outcome } as QueueEvents['settled'])
   }
 
-  // Another tab has queued something, or says how something ended.
-  #heard(intent: Intent | undefined, word: Word): void {
-    if (intent && intent.owner === this.#owner) this.#tell(intent, outcomeOf(word))
-    this.#sender.look()
+  // Another tab has queued an intent, or reports the end of one.
+  #receive(intent: Intent | undefined, message: OutcomeMessage): void {
+    if (intent && intent.owner === this.#owner) this.#report(intent, outcomeOfMessage(message))
+    this.#sender.wake()
   }
 
   #stateChanged(): void {
     this.#owner ??= this.#client.sessionId
-    this.#sender.look(true)
+    this.#sender.wake(true)
   }
 
   #changed(): void {
     const { state, failure } = this
     this.#listeners.tell('change', { state, size: this.size, failure })
-    if (this.#waiting.size > 0 && this.#sender.intents) this.#seek(this.#sender.intents)
-  }
-
-  // An intent that is gone without a word: the tab that sent it has ended in between.
-  #seek(intents: readonly Intent[]): void {
-    const there = new Set(intents.map(({ id }) => id))
-    for (const [id, waiting] of this.#waiting) {
-      if (there.has(id) || this.#sought.has(id)) continue
-      this.#sought.add(id)
-      const missed = (): void => {
-        this.#sought.delete(id)
-        // Where the store cannot say, the sender asks it until it can, and the intent is sought again.
-        this.#miss(id, waiting).catch(() => this.#sender.look())
-      }
-      this.#settings.schedule(missed, WORD_MS)
-    }
-  }
-
-  async #miss(id: number, waiting: Waiting): Promise<void> {
-    const isGone = this.#waiting.get(id) === waiting && !(await this.list()).some((intent) => intent.id === id)
-    if (!isGone || !this.#waiting.delete(id)) return
-    waiting.reject(new CountersignError('ERR_OUTCOME_UNKNOWN', { detail: 'another tab sent the intent' }))
+    if (this.#sender.intents) this.#pending.findMissing(this.#sender.intents)
   }
 }

@@ -1,73 +1,62 @@
 // SPDX-License-Identifier: MIT
-// Sends the intents of one owner, the oldest first and one at a time, in one tab at a time: whoever holds the owner's lock.
+// Sends the intents of one owner, the oldest first and one at a time. Only the tab that holds the owner's lock sends.
 
 import { CountersignError } from '../common/errors.ts'
-import type { Schedule } from '../common/platform.ts'
-import { monotonicNow } from '../common/platform.ts'
-import { isFinal, type Outcome, pauseAfter } from './outcome.ts'
-import type { Intent, IntentStore, QueueClient, QueueState } from './types.ts'
+import { isOffline, type Schedule } from '../common/platform.ts'
+import { IntentList, type IntentListParts } from './intent-list.ts'
+import { type IntentOutcome, isFinal } from './outcome.ts'
+import { RetryPause } from './retry-pause.ts'
+import type { Intent, QueueClient, QueueState } from './types.ts'
 
-/** What a sender works with and tells. */
-export type SenderParts = {
+/** The parts that a sender works with. */
+export type IntentSenderParts = IntentListParts & {
   client: QueueClient
-  store: IntentStore
-  name: string
-  owner(): string | null
-  /** Whether the client's session is the one that may send for this owner. */
+  /** Returns whether the client's session may send for this owner. */
   isOwners(): boolean
-  now(): number
   schedule: Schedule
   fraction(): number
-  /** An intent has ended; it is taken out of the store next. */
-  settled(intent: Intent, outcome: Outcome): void
-  /** The store was read, or the state is another. */
-  changed(): void
 }
 
-const SOON_MS = 1000
-const LATEST_MS = 30_000
-
-const isOffline = (): boolean => (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
-
-export class Sender {
-  readonly #parts: SenderParts
+export class IntentSender {
+  readonly #parts: IntentSenderParts
+  readonly #list: IntentList
+  readonly #pause: RetryPause
   readonly #stop = new AbortController()
-  /** Told, and still in the store: to be taken out, never to be sent again by this tab. */
-  readonly #ended = new Set<number>()
-  readonly #failures = new Map<number, unknown>()
   #running: Promise<void> | undefined
   #isWanted = false
-  #wake: (() => void) | undefined
-  #tries = 0
-  #notBeforeMs = 0
   state: QueueState = 'idle'
   failure: unknown
-  /** This owner's intents as last read, in order; undefined before the first reading. */
-  intents: readonly Intent[] | undefined
 
-  constructor(parts: SenderParts) {
+  constructor(parts: IntentSenderParts) {
     this.#parts = parts
+    this.#list = new IntentList(parts)
+    this.#pause = new RetryPause(parts.schedule, parts.fraction)
   }
 
-  /** look has the store read and what is there sent; `isSoon` ends a pause after a failure too. */
-  look(isSoon = false): void {
+  /** This owner's intents as last read, in order. Undefined before the first reading. */
+  get intents(): readonly Intent[] | undefined {
+    return this.#list.intents
+  }
+
+  /** Reads the store and sends its intents. `isSoon` also ends a pause after a failure. */
+  wake(isSoon = false): void {
     if (this.#isClosed) return
-    if (isSoon) this.#notBeforeMs = 0
-    this.#wake?.()
+    if (isSoon) this.#pause.skip()
+    this.#pause.end()
     this.#isWanted = true
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined
-      // Somebody may have looked while it was ending.
-      if (this.#isWanted) this.look()
+      // Another call may have come while this run ended.
+      if (this.#isWanted) this.wake()
     })
   }
 
-  /** close ends a try that is under way; its intent stays. */
+  /** Ends a try that is under way. Its intent stays. */
   async close(): Promise<void> {
     this.#isWanted = false
     this.#stop.abort(new CountersignError('ERR_CLOSED'))
-    this.#wake?.()
-    // Another tab may hold the lock for long; nothing is left to do here once it lets go.
+    this.#pause.end()
+    // Another tab may hold the lock for long. This one has nothing left to do when it gets the lock.
     if (this.state === 'sending') await this.#running
   }
 
@@ -76,7 +65,7 @@ export class Sender {
     while (this.#isWanted && !this.#isClosed) {
       this.#isWanted = false
       try {
-        // Of its own for each owner: one whose session is gone must not hold up another.
+        // Each owner has a lock of its own: an owner whose session is gone must not block another.
         await store.lock(`${name}/${owner() ?? ''}`, () => this.#drain())
       } catch (error) {
         await this.#fail(error)
@@ -91,117 +80,55 @@ export class Sender {
 
   async #drain(): Promise<void> {
     while (!this.#isClosed) {
-      const [head] = await this.#read()
-      if (!head) return this.#become('idle')
+      const [head] = await this.#list.read()
+      if (!head) return this.#setState('idle')
       if (this.#maySend()) await this.#send(head)
-      else await this.#pause()
+      else await this.#wait()
     }
-  }
-
-  // What is over is told and taken out first, wherever in the queue it stands; so is what was told and could not be taken out.
-  async #read(): Promise<readonly Intent[]> {
-    const { store, name, owner, now } = this.#parts
-    const [all, mine, nowMs] = [await store.list(name), owner(), now()]
-    const gone = new Set<number>()
-    for (const intent of all) {
-      const isTold = this.#ended.has(intent.id)
-      if (intent.expiresMs > nowMs && !isTold) continue
-      if (!isTold && intent.owner === mine) this.#end(intent, { error: this.#expiry(intent) })
-      await this.#remove(intent)
-      gone.add(intent.id)
-    }
-    this.intents = all.filter(({ id, owner: whose }) => whose === mine && !gone.has(id))
-    return this.intents
-  }
-
-  #expiry({ id, isSent }: Intent): CountersignError {
-    const sent = isSent ? { cause: this.#failures.get(id) ?? new CountersignError('ERR_OUTCOME_UNKNOWN') } : {}
-    return new CountersignError('ERR_INTENT_EXPIRED', sent)
   }
 
   #maySend(): boolean {
     const { client, isOwners } = this.#parts
-    return client.state === 'ready' && isOwners() && !isOffline() && monotonicNow() >= this.#notBeforeMs
+    return client.state === 'ready' && isOwners() && !isOffline() && this.#pause.isOver
   }
 
   async #send(head: Intent): Promise<void> {
     const { client } = this.#parts
-    if (!(await this.#mark(head))) return
-    this.#become('sending')
-    let outcome: Outcome
+    if (!(await this.#list.markSent(head))) return
+    this.#setState('sending')
+    let outcome: IntentOutcome
     try {
       const { type, payload, key } = head
       outcome = { reply: await client.request(type, payload, { idempotencyKey: key, signal: this.#stop.signal }) }
     } catch (error) {
       if (this.#isClosed) return
       if (!isFinal(error)) {
-        this.#failures.set(head.id, error)
+        this.#list.fail(head, error)
         return this.#fail(error)
       }
       outcome = { error }
     }
-    this.#tries = 0
+    this.#pause.reset()
     this.failure = undefined
-    this.#end({ ...head, isSent: true }, outcome)
-    await this.#remove(head)
-  }
-
-  // From here on it may have taken effect. A cancelled intent is not there any more, and the two exclude each other.
-  #mark(head: Intent): Promise<boolean> {
-    const { store, name } = this.#parts
-    return store.lock(name, async () => {
-      const isThere = (await store.list(name)).some(({ id }) => id === head.id)
-      if (isThere && !head.isSent) await store.put(name, { ...head, isSent: true })
-      return isThere
-    })
-  }
-
-  #end(intent: Intent, outcome: Outcome): void {
-    this.#ended.add(intent.id)
-    this.#failures.delete(intent.id)
-    this.#parts.settled(intent, outcome)
-  }
-
-  async #remove({ id }: Intent): Promise<void> {
-    const { store, name } = this.#parts
-    await store.delete(name, id)
-    this.#ended.delete(id)
-    this.intents = this.intents?.filter((intent) => intent.id !== id)
-    this.#parts.changed()
+    await this.#list.end(head, outcome)
   }
 
   async #fail(error: unknown): Promise<void> {
-    const { fraction } = this.#parts
     this.failure = error
-    this.#tries += 1
-    this.#notBeforeMs = monotonicNow() + pauseAfter(this.#tries, error, fraction())
-    await this.#pause()
+    this.#pause.fail(error)
+    await this.#wait()
   }
 
-  // Until somebody looks, the pause is over or an intent is, and at least twice a minute.
-  async #pause(): Promise<void> {
+  async #wait(): Promise<void> {
     if (this.#isClosed) return
-    const { schedule, now } = this.#parts
-    this.#become('waiting')
-    const leftMs = this.#notBeforeMs - monotonicNow()
-    const ends = (this.intents ?? []).map(({ expiresMs }) => expiresMs - now())
-    const waitMs = Math.max(1, Math.min(leftMs > 0 ? leftMs : LATEST_MS, LATEST_MS, ...ends))
-    await new Promise<void>((resolve) => {
-      const cancel = schedule(resolve, Math.ceil(waitMs))
-      this.#wake = () => {
-        cancel()
-        resolve()
-      }
-    })
-    this.#wake = undefined
+    this.#setState('waiting')
+    const { now } = this.#parts
+    await this.#pause.wait((this.intents ?? []).map(({ expiresMs }) => expiresMs - now()))
   }
 
-  #become(state: QueueState): void {
+  #setState(state: QueueState): void {
     this.state = state
     if (state === 'idle') this.failure = undefined
     this.#parts.changed()
   }
 }
-
-/** How long the word of another tab may take once its intent is gone. */
-export const WORD_MS = SOON_MS

@@ -1,31 +1,34 @@
 // SPDX-License-Identifier: MIT
-// Where intents are kept: IndexedDB in a page, memory in Node and in tests.
+// The stores of intents: IndexedDB in a page, memory in Node and in tests.
 
 import { createQueues, Database, type IndexedDbStoreOptions, withWebLock } from '../client/keys/key-store.ts'
 import type { Intent, IntentStore } from './types.ts'
 
-type Kept = Omit<Intent, 'id'> & { name: string }
+type StoredIntent = Omit<Intent, 'id'> & { name: string }
 
-const intentOf = ({ name: _, ...intent }: Kept & { id: number }): Intent => intent
+function intentOf({ name: _, ...intent }: StoredIntent & { id: number }): Intent {
+  return intent
+}
 
 /**
- * indexedDbIntents keeps intents in a database of their own, on disk before a promise resolves. Its calls reject with
- * ERR_STORAGE_MISSING, _BLOCKED, _FULL or _FAILED. Payloads lie readable in the browser's profile.
+ * Creates a store in a database of its own. A write is on disk before its promise resolves. Payloads lie readable in
+ * the browser's profile.
+ * Its calls reject with ERR_STORAGE_MISSING, ERR_STORAGE_BLOCKED, ERR_STORAGE_FULL or ERR_STORAGE_FAILED.
  *
  * @example
  * const queue = intentQueue(client, { store: indexedDbIntents() })
  */
-export const indexedDbIntents = (options: IndexedDbStoreOptions = {}): IntentStore => {
+export function indexedDbIntents(options: IndexedDbStoreOptions = {}): IntentStore {
   const make = { keyPath: 'id', autoIncrement: true }
   const database = new Database({ ...options }, { database: 'countersign-intents', table: 'intents', make })
   const queue = createQueues()
   return {
     async list(name) {
-      const all = await database.run<(Kept & { id: number })[]>('readonly', (table) => table.getAll())
+      const all = await database.run<(StoredIntent & { id: number })[]>('readonly', (table) => table.getAll())
       return all.filter((kept) => kept.name === name).map(intentOf)
     },
     add: async (name, intent) =>
-      Number(await database.run('readwrite', (table) => table.add({ ...intent, name } satisfies Kept))),
+      Number(await database.run('readwrite', (table) => table.add({ ...intent, name } satisfies StoredIntent))),
     async put(name, intent) {
       await database.run('readwrite', (table) => table.put({ ...intent, name }))
     },
@@ -37,20 +40,20 @@ export const indexedDbIntents = (options: IndexedDbStoreOptions = {}): IntentSto
 }
 
 /**
- * memoryIntents keeps intents for as long as the program runs: for Node and for tests.
+ * Creates a store that keeps intents until the program ends: for Node and for tests.
  *
  * @example
  * const queue = intentQueue(client, { store: memoryIntents() })
  */
-export const memoryIntents = (): IntentStore => {
-  const intents = new Map<number, Kept>()
-  let last = 0
+export function memoryIntents(): IntentStore {
+  const intents = new Map<number, StoredIntent>()
+  let lastId = 0
   return {
     list: async (name) => [...intents].flatMap(([id, kept]) => (kept.name === name ? [intentOf({ ...kept, id })] : [])),
     async add(name, intent) {
-      last += 1
-      intents.set(last, { ...intent, name })
-      return last
+      lastId += 1
+      intents.set(lastId, { ...intent, name })
+      return lastId
     },
     async put(name, { id, ...intent }) {
       if (intents.has(id)) intents.set(id, { ...intent, name })

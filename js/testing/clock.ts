@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+// The clocks of one device, which run by the time of the test and may be wrong.
+
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 
-/** The course of time that a clock shows. */
-export type Course = {
+/** The course of time behind a clock. */
+export type TestCourse = {
   readonly nowMs: number
   /** @internal */
   add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: 'own' | 'arrival'): () => void
@@ -12,20 +14,20 @@ export type Course = {
 }
 
 export type TestClockOptions = {
-  /** How far the wall clock is ahead of the true time at the start, in milliseconds; 0 unless told. */
+  /** How far the wall clock is ahead of the true time at the start. Default: 0 ms. */
   skewMs?: number
-  /** How much faster than true time both clocks run, in parts per million; 0 unless told. */
+  /** How much faster than true time both clocks run, in parts per million. Default: 0. */
   driftPpm?: number
 }
 
 const MAX_DRIFT_PPM = 1e6
 
 /**
- * TestClock is one device's two clocks, wall and monotonic: `now`, `monotonicNow` and `schedule` plug into connect, `now`
- * alone into a gateway. A test sets the wall clock, makes both drift, and sends the device to sleep.
+ * The wall clock and the monotonic clock of one device. Pass `now`, `monotonicNow` and `schedule` to connect, or
+ * `now` alone to a gateway. A test sets the wall clock, makes both clocks drift, and sends the device to sleep.
  */
 export class TestClock {
-  readonly #time: Course
+  readonly #time: TestCourse
   #rate = 1
   #atMs: number
   #wallMs: number
@@ -33,7 +35,7 @@ export class TestClock {
   #asleep: { fromMs: number; untilMs: number; standsStill: boolean } | undefined
 
   /** @internal */
-  constructor(time: Course, options: TestClockOptions) {
+  constructor(time: TestCourse, options: TestClockOptions) {
     const { skewMs = 0, driftPpm = 0 } = optionsOf(options, 'options')
     this.#time = time
     this.#atMs = time.nowMs
@@ -41,19 +43,19 @@ export class TestClock {
     this.driftPpm = driftPpm
   }
 
-  /** The wall clock, in whole Unix milliseconds. */
+  /** Returns the wall clock's time, in whole Unix milliseconds. */
   now = (): number => {
     this.#catchUp()
     return Math.floor(this.#wallMs)
   }
 
-  /** The clock that never steps, in milliseconds from an origin of its own. */
+  /** Returns the monotonic clock's time, in milliseconds from an origin of its own. It never steps. */
   monotonicNow = (): number => {
     this.#catchUp()
     return this.#monotonicMs
   }
 
-  /** schedule runs `run` once, `afterMs` by this monotonic clock later; the function it returns cancels that. */
+  /** Runs `run` once, after `afterMs` of this monotonic clock. Returns the function that cancels it. */
   schedule = (run: () => void, afterMs: number): (() => void) =>
     this.#time.add(run, finiteOf(afterMs, 'afterMs') / this.#rate, this, 'own')
 
@@ -68,27 +70,28 @@ export class TestClock {
     this.#rate = 1 + ppm * 1e-6
   }
 
-  /** @internal When a device that sleeps wakes; undefined while it is awake. */
+  /** @internal The time at which a sleeping device wakes, in Unix milliseconds. Undefined while it is awake. */
   get wakesMs(): number | undefined {
     const { untilMs = Number.NEGATIVE_INFINITY } = this.#asleep ?? {}
     return untilMs > this.#time.nowMs ? untilMs : undefined
   }
 
-  /** setWall sets the wall clock to a time in Unix milliseconds; the monotonic one does not notice. */
+  /** Sets the wall clock to a time in Unix milliseconds. The monotonic clock does not change. */
   setWall(ms: number): void {
     this.#catchUp()
     this.#wallMs = finiteOf(ms, 'ms')
   }
 
-  /** step moves the wall clock by `byMs`, either way; the monotonic one does not notice. */
+  /** Moves the wall clock by `byMs`, forwards or backwards. The monotonic clock does not change. */
   step(byMs: number): void {
     this.#catchUp()
     this.#wallMs += finiteOf(byMs, 'byMs')
   }
 
   /**
-   * sleep lets `ms` of true time pass while the device sleeps: its timers and what is sent to it wait until it wakes. The wall
-   * clock runs on; the monotonic one stands still, as on most systems, unless `monotonic` is `runs`. It rejects as advance does.
+   * Lets `ms` of true time pass while the device sleeps. Its timers, and all that is sent to it, wait until it wakes.
+   * The wall clock runs on. The monotonic clock stands still, as on most systems, unless `monotonic` is `runs`.
+   * Rejects with ERR_INVALID_ARGUMENT when the device already sleeps, and as advance does.
    */
   async sleep(ms: number, options: { monotonic?: 'stands' | 'runs' } = {}): Promise<void> {
     const { monotonic = 'stands' } = optionsOf(options, 'options')

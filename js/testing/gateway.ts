@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The real gateway over stores in memory, with keys made from a seed and devices enrolled without a mail.
+// The real gateway over stores in memory, with keys from a seed. Devices are enrolled without a mail.
 
+import { randomUUID } from 'node:crypto'
 import { memoryStore } from '../client/keys/key-store.ts'
 import { encodeBase64 } from '../common/base64.ts'
 import type { KeyStore, TrustedServerKey } from '../common/types.ts'
@@ -12,45 +13,48 @@ import type { EventStore, Gateway, GatewayOptions, ReplayStore, SessionStore } f
 import type { TestClock } from './clock.ts'
 import { type InsecureRandom, insecureKey } from './random.ts'
 
-/** What createGateway takes, without what a test world brings itself; given, its stores take the place of those in memory. */
+/**
+ * The options of createGateway, without those that a test world sets itself. Stores given here replace those in
+ * memory.
+ */
 export type TestGatewayOptions = Partial<Omit<GatewayOptions, 'now' | 'schedule' | 'signer' | 'enrollment'>>
 
-/** A device that has been enrolled: its session, and the store that a client opens it from. */
+/** An enrolled device: its session, and the store from which a client opens it. */
 export type TestDevice = {
   readonly sessionId: string
   readonly userId: string
   readonly store: KeyStore
-  /** What connect needs to find it in its store; its own, so that two devices of a test are not two tabs of one browser. */
+  /**
+   * The namespace of its record, to pass to connect. Each device has one of its own, so two devices are not two tabs
+   * of one browser.
+   */
   readonly namespace: string
 }
 
-/** A gateway of a test, with the stores behind it. */
+/** The gateway of a test, with its stores. */
 export type TestGateway = {
   readonly gateway: Gateway
   readonly label: string
   readonly sessions: SessionStore
   readonly replay: ReplayStore
   readonly events: EventStore
-  /** What clients trust. */
+  /** The server keys that clients trust. */
   readonly serverKeys: readonly TrustedServerKey[]
-  /** The mails with codes that enrolment has sent, the latest last. */
+  /** The mails with codes that the enrolment has sent, the latest last. */
   readonly mails: readonly Mail[]
-  /** enrol registers a new device of a user at once, without a mail. */
+  /** Registers a new device of a user at once, without a mail. */
   enrol(userId: string): Promise<TestDevice>
-  /** @internal A namespace that no other device has. */
+  /** @internal Returns a namespace that no other device has. */
   namespace(): string
-  /** sibling makes another gateway over the same stores, with a clock of its own, as on another machine. */
+  /** Creates another gateway over the same stores, with a clock of its own, as on another machine. */
   sibling(clock: TestClock): Gateway
   close(): Promise<void>
 }
 
 const CAPACITY = 16_384
 
-// Tabs find each other by the name of their record, across all worlds of a process.
-let places = 0
-
-// Streams are named at random by their store; a test names them by its seed.
-const seededStreams = (store: EventStore, random: InsecureRandom): EventStore => {
+// A store names its streams at random. In a test the names come from the seed.
+function seededStreams(store: EventStore, random: InsecureRandom): EventStore {
   const names = new Map<string, string>()
   const nameOf = (stream: string): string => {
     const name = names.get(stream) ?? random.id()
@@ -72,16 +76,15 @@ const seededStreams = (store: EventStore, random: InsecureRandom): EventStore =>
   }
 }
 
-/** createTestGateway makes a gateway that goes by `clock`; throws as createGateway does. */
-export const createTestGateway = (
-  clock: TestClock,
-  random: InsecureRandom,
-  options: TestGatewayOptions
-): TestGateway => {
+/**
+ * Creates a gateway that uses `clock`.
+ * @throws as createGateway does.
+ */
+export function createTestGateway(clock: TestClock, random: InsecureRandom, options: TestGatewayOptions): TestGateway {
   const {
     label = 'test',
     sessions = memorySessionStore(),
-    // A session of a test may send as much as it likes.
+    // A test must not run into the limits of a session.
     replay = memoryReplayStore({ capacity: CAPACITY, sessionQuota: CAPACITY }),
     events = seededStreams(memoryEventStore(), random.fork('streams')),
     routes = { 'demo.echo': ({ payload }) => ({ payload }) }
@@ -95,8 +98,8 @@ export const createTestGateway = (
   const gateway = createGateway({ ...shared, now, schedule: clock.schedule })
   const siblings: Gateway[] = []
   const devices = random.fork('devices')
-  places += 1
-  const place = places
+  // Tabs find each other by the namespace of their record, across all worlds of a process.
+  const worldId = randomUUID()
   return {
     gateway,
     label,
@@ -105,7 +108,7 @@ export const createTestGateway = (
     events,
     serverKeys: [{ id: signer.keyId, publicKey: encodeBase64(key.publicKey) }],
     mails,
-    namespace: () => `${place}.${devices.id()}`,
+    namespace: () => `${worldId}.${devices.id()}`,
     async enrol(userId) {
       const deviceKey = insecureKey(devices)
       const sessionId = devices.id()
@@ -114,7 +117,7 @@ export const createTestGateway = (
       const nowMs = now()
       await sessions.create({ ...common, id: sessionId, userId, status: 'active', createdMs: nowMs, lastSeenMs: nowMs })
       const store = memoryStore()
-      // As an enrolment leaves it: the configured server keys are fresh.
+      // The state after an enrolment: the configured server keys are fresh.
       const serverKeys = { askedMs: nowMs }
       const namespace = this.namespace()
       await store.put(`${label}/${namespace}`, {

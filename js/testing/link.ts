@@ -1,58 +1,58 @@
 // SPDX-License-Identifier: MIT
-// One client's way to the gateway: fetch on one side, the network on the other, and everything that goes wrong in between.
+// One client's link to the gateway. It takes the client's fetch calls and applies the faults.
 
+import { EVENT_STREAM_TYPE } from '../common/protocol.ts'
 import type { Bytes, Core } from '../common/types.ts'
-import { badArgument, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
-import {
-  checkFaults,
-  delayOf,
-  drawProxy,
-  type LinkFaults,
-  type Message,
-  mergeFaults,
-  type WayFaults
-} from './faults.ts'
+import { delayOf, drawProxy, FaultPlan, type LinkFaults, type TestMessage, type WayFaults } from './faults.ts'
 import { type Passage, typeOf } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import { carryStream } from './stream.ts'
 import type { TestTime } from './time.ts'
 
 /** A request and its answer. */
-export type Exchange = { readonly number: number; readonly method: string; readonly url: URL; readonly type: string }
+export type TestExchange = {
+  readonly number: number
+  readonly method: string
+  readonly url: URL
+  readonly type: string
+}
 
-/** What a link needs of its network. */
+/** The part of a network that a link uses. */
 export type LinkHost = {
   readonly time: TestTime
   readonly core: Core
-  begin(method: string, url: URL, type: string): Exchange
+  begin(method: string, url: URL, type: string): TestExchange
   hand(request: Request, remoteAddress: string): Promise<Response>
-  note(exchange: Exchange, what: Passage, message: Message): void
+  note(exchange: TestExchange, passage: Passage, message: TestMessage): void
 }
 
-type OneShot = { faults: LinkFaults; isMeant: (type: string) => boolean; left: number }
+// The error of fetch for a broken connection.
+function broken(): TypeError {
+  return new TypeError('fetch failed', { cause: new Error('the connection broke') })
+}
 
-// What fetch does when a connection breaks.
-const broken = (): TypeError => new TypeError('fetch failed', { cause: new Error('the connection broke') })
+function isStream({ headers, body }: Response): boolean {
+  return body !== null && headers.get('content-type') === EVENT_STREAM_TYPE
+}
 
-const isStream = ({ headers, body }: Response): boolean =>
-  body !== null && headers.get('content-type') === 'text/event-stream'
+async function bodyOf(response: Response): Promise<Bytes> {
+  return new Uint8Array(await response.arrayBuffer())
+}
 
-const bodyOf = async (response: Response): Promise<Bytes> => new Uint8Array(await response.arrayBuffer())
+function responseOf({ status = 200, headers, body }: TestMessage): Response {
+  return new Response(body.length === 0 ? null : body, { status, headers })
+}
 
-const responseOf = ({ status = 200, headers, body }: Message): Response =>
-  new Response(body.length === 0 ? null : body, { status, headers })
-
-/** TestLink is one client's way to the gateway; `fetch` is what connect takes. */
+/** One client's link to the gateway. Pass its `fetch` to connect. */
 export class TestLink {
-  /** Whose it is, in the log. */
+  /** The link's name in the log. */
   readonly name: string
   readonly clock: TestClock
   readonly #network: LinkHost
   readonly #random: InsecureRandom
   readonly #address: string
-  readonly #once: OneShot[] = []
-  #faults: LinkFaults = {}
+  readonly #faults = new FaultPlan()
 
   /** @internal */
   constructor(network: LinkHost, name: string, clock: TestClock, random: InsecureRandom, address: string) {
@@ -63,13 +63,17 @@ export class TestLink {
     this.#address = address
   }
 
-  /** set puts these faults in place of the earlier ones; throws ERR_INVALID_ARGUMENT for what is none. */
+  /**
+   * Replaces the faults.
+   * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid faults.
+   */
   set(faults: LinkFaults): void {
-    this.#faults = checkFaults(faults)
+    this.#faults.set(faults)
   }
 
   /**
-   * once lays faults over the others for the next exchange, or the next `times`, whose message type `isMeant` says yes to.
+   * Adds faults for the next exchange, or the next `times`, whose message type passes `isMeant`.
+   * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid arguments.
    *
    * @example
    * ```ts
@@ -77,38 +81,20 @@ export class TestLink {
    * ```
    */
   once(faults: LinkFaults, options: { times?: number; isMeant?: (type: string) => boolean } = {}): void {
-    const { times = 1, isMeant = () => true } = optionsOf(options, 'options')
-    if (!Number.isSafeInteger(times) || times < 1) throw badArgument('times must be a positive whole number')
-    if (typeof isMeant !== 'function') throw badArgument('isMeant must be a function')
-    this.#once.push({ faults: checkFaults(faults), isMeant, left: times })
+    this.#faults.once(faults, options)
   }
 
-  /** cut parts the client from the gateway, in one direction or both, until heal. */
+  /** Disconnects the client from the gateway, in one direction or both, until heal. */
   cut(way: 'up' | 'down' | 'both' = 'both'): void {
-    if (!['up', 'down', 'both'].includes(way)) throw badArgument('cut must be up, down or both')
-    const { up, down } = this.#faults
-    this.#faults = {
-      ...this.#faults,
-      up: { ...up, cut: way !== 'down' || up?.cut === true },
-      down: { ...down, cut: way !== 'up' || down?.cut === true }
-    }
+    this.#faults.cut(way)
   }
 
-  /** heal ends what cut began. */
+  /** Ends what cut began. */
   heal(): void {
-    const { up, down } = this.#faults
-    this.#faults = { ...this.#faults, up: { ...up, cut: false }, down: { ...down, cut: false } }
+    this.#faults.heal()
   }
 
-  #take(type: string): LinkFaults {
-    const shot = this.#once.find(({ isMeant }) => isMeant(type))
-    if (!shot) return this.#faults
-    shot.left -= 1
-    if (shot.left === 0) this.#once.splice(this.#once.indexOf(shot), 1)
-    return mergeFaults(this.#faults, shot.faults)
-  }
-
-  /** fetch sends a request over this link; it takes what the client passes and fails as the platform's fetch does. */
+  /** Sends a request over this link. It takes the client's arguments, and fails as the platform's fetch does. */
   fetch = async (input: string, init: RequestInit): Promise<Response> => {
     const { signal } = init
     signal?.throwIfAborted()
@@ -131,8 +117,8 @@ export class TestLink {
     const headers = Object.fromEntries(request.headers)
     const type = typeOf(this.#network.core, method, url.pathname + url.search, { headers, body })
     const exchange = this.#network.begin(method, url, type)
-    const faults = this.#take(type)
-    const sent: Message = { client: this.name, way: 'up', type, headers, body }
+    const faults = this.#faults.take(type)
+    const sent: TestMessage = { client: this.name, way: 'up', type, headers, body }
     this.#log(exchange, 'sent', sent)
     const proxied = drawProxy(faults, this.#random)
     if (!proxied || faults.proxy?.passesOn) {
@@ -149,7 +135,7 @@ export class TestLink {
     return responseOf(page)
   }
 
-  async #deliver(exchange: Exchange, message: Message, { up = {} }: LinkFaults): Promise<Response> {
+  async #deliver(exchange: TestExchange, message: TestMessage, { up = {} }: LinkFaults): Promise<Response> {
     if (up.duplicate && this.#random.chance(up.duplicate)) {
       this.#network.time.schedule(
         () => {
@@ -163,16 +149,23 @@ export class TestLink {
     return this.#hand(exchange, message)
   }
 
-  #follow(exchange: Exchange, response: Response, signal: AbortSignal | null | undefined): Response {
+  #follow(exchange: TestExchange, response: Response, signal: AbortSignal | null | undefined): Response {
     const headers = Object.fromEntries(response.headers)
     const { status } = response
-    const itemOf = (body: Bytes): Message => ({ client: this.name, way: 'down', type: 'event', status, headers, body })
+    const itemOf = (body: Bytes): TestMessage => ({
+      client: this.name,
+      way: 'down',
+      type: 'event',
+      status,
+      headers,
+      body
+    })
     this.#log(exchange, 'answered', { ...itemOf(new Uint8Array(0)), type: exchange.type })
     const body = carryStream(
       response.body as ReadableStream<Uint8Array>,
       {
         random: this.#random,
-        faults: () => this.#take('event').down ?? {},
+        faults: () => this.#faults.take('event').down ?? {},
         wait: (ms) => this.#wait(ms, true),
         pass: (item, { tamper }) => {
           const message = itemOf(item)
@@ -181,7 +174,7 @@ export class TestLink {
           this.#log(exchange, 'delivered', changed)
           return changed.body
         },
-        lost: (what, item) => this.#log(exchange, what, itemOf(item)),
+        lost: (passage, item) => this.#log(exchange, passage, itemOf(item)),
         broken
       },
       signal
@@ -189,24 +182,24 @@ export class TestLink {
     return new Response(body, { status, headers })
   }
 
-  #hand({ method, url }: Exchange, { headers, body }: Message): Promise<Response> {
+  #hand({ method, url }: TestExchange, { headers, body }: TestMessage): Promise<Response> {
     const hasBody = method !== 'GET' && method !== 'HEAD'
     const request = new Request(url, { method, headers, ...(hasBody && body.length > 0 ? { body } : {}) })
     return this.#network.hand(request, this.#address)
   }
 
-  async #messageOf({ type }: Exchange, response: Response): Promise<Message> {
+  async #messageOf({ type }: TestExchange, response: Response): Promise<TestMessage> {
     const { status } = response
     const headers = Object.fromEntries(response.headers)
     return { client: this.name, way: 'down', type, status, headers, body: await bodyOf(response) }
   }
 
-  async #carry(exchange: Exchange, message: Message, faults: WayFaults): Promise<Message> {
+  async #carry(exchange: TestExchange, message: TestMessage, faults: WayFaults): Promise<TestMessage> {
     const { loss = 0, tamper } = faults
     const isLost = loss > 0 && this.#random.chance(loss)
     await this.#wait(delayOf(faults, this.#random), message.way === 'down')
-    // A partition holds for what is on its way already.
-    if (faults.cut || this.#faults[message.way]?.cut) {
+    // A cut also stops messages that are already on their way.
+    if (faults.cut || this.#faults.isCut(message.way)) {
       this.#log(exchange, 'cut', message)
       return new Promise(() => {})
     }
@@ -220,14 +213,14 @@ export class TestLink {
     return changed
   }
 
-  // What takes no time takes no timer either: a test without delays need not move time at all.
+  // A delay of 0 ms needs no timer: a test without delays need not move time at all.
   #wait(ms: number, isForDevice = false): Promise<void> | undefined {
     const owner = isForDevice ? this.clock : undefined
     if (ms === 0 && owner?.wakesMs === undefined) return undefined
     return new Promise((resolve) => this.#network.time.add(resolve, ms, owner, 'arrival'))
   }
 
-  #log(exchange: Exchange, what: Passage, message: Message): void {
-    this.#network.note(exchange, what, message)
+  #log(exchange: TestExchange, passage: Passage, message: TestMessage): void {
+    this.#network.note(exchange, passage, message)
   }
 }

@@ -1,39 +1,43 @@
 // SPDX-License-Identifier: MIT
+// The network of a test: its links, its log, and the gateway behind it.
 
 import { CountersignError } from '../common/errors.ts'
 import type { Core } from '../common/types.ts'
 import { badArgument, copyOf, optionsOf } from '../core/args.ts'
 import type { TestClock } from './clock.ts'
-import type { Message } from './faults.ts'
-import { type Exchange, TestLink } from './link.ts'
+import type { TestMessage } from './faults.ts'
+import { type TestExchange, TestLink } from './link.ts'
 import { type LogEntry, lineOf, type Passage } from './log.ts'
 import type { InsecureRandom } from './random.ts'
 import type { TestTime } from './time.ts'
 
-/** What a network leads to. */
-export type Handle = (request: Request, from: { remoteAddress: string }) => Promise<Response>
+/** The handler at the end of a network, such as a gateway's `handle`. */
+export type NetworkHandler = (request: Request, from: { remoteAddress: string }) => Promise<Response>
 
-/** TestNetwork joins clients with a gateway in memory, logs what passes, and can send what it logged once more. */
+/** Connects clients with a gateway in memory. It logs the messages, and can replay a logged request. */
 export class TestNetwork {
   readonly time: TestTime
   /** @internal */
   readonly core: Core
-  /** Everything that passed, in its order. */
+  /** All messages, in order. */
   readonly log: LogEntry[] = []
   readonly #random: InsecureRandom
   readonly #links = new Map<string, TestLink>()
-  #handle: Handle
+  #handle: NetworkHandler
   #exchanges = 0
 
   /** @internal */
-  constructor(options: { time: TestTime; core: Core; random: InsecureRandom; handle: Handle }) {
+  constructor(options: { time: TestTime; core: Core; random: InsecureRandom; handle: NetworkHandler }) {
     this.time = options.time
     this.core = options.core
     this.#random = options.random
     this.#handle = options.handle
   }
 
-  /** link makes a client's link; throws ERR_INVALID_ARGUMENT where the name is taken. */
+  /**
+   * Creates a client's link.
+   * @throws ERR_INVALID_ARGUMENT when the name is empty or taken.
+   */
   link(name: string, clock: TestClock): TestLink {
     if (typeof name !== 'string' || name === '') throw badArgument('a link must have a name')
     if (this.#links.has(name)) throw badArgument(`a link with the name ${name} exists already`)
@@ -43,13 +47,19 @@ export class TestNetwork {
     return link
   }
 
-  /** lead has the network lead to another gateway from now on. */
-  lead(handle: Handle): void {
+  /**
+   * Connects the network to another gateway from now on.
+   * @throws ERR_INVALID_ARGUMENT when the handler is not a function.
+   */
+  lead(handle: NetworkHandler): void {
     if (typeof handle !== 'function') throw badArgument('lead: pass a function of a Request')
     this.#handle = handle
   }
 
-  /** replay sends a request of the log once more, as whoever captured it would; gives the gateway's answer. */
+  /**
+   * Sends a logged request again, as an attacker who captured it would. Resolves to the gateway's answer.
+   * Rejects with ERR_INVALID_ARGUMENT when the entry is not a request.
+   */
   async replay(entry: LogEntry): Promise<Response> {
     const { method, target, headers, body } = optionsOf(entry, 'entry')
     if (entry.status !== undefined)
@@ -63,13 +73,13 @@ export class TestNetwork {
     return this.hand(request, '203.0.113.66')
   }
 
-  /** transcript gives the log as lines: the same seed and the same test give the same lines. */
+  /** Returns the log as lines. The same seed and the same test give the same lines. */
   transcript(): string[] {
     return this.log.map(lineOf)
   }
 
   /** @internal */
-  begin(method: string, url: URL, type: string): Exchange {
+  begin(method: string, url: URL, type: string): TestExchange {
     this.#exchanges += 1
     return { number: this.#exchanges, method, url, type }
   }
@@ -80,7 +90,7 @@ export class TestNetwork {
   }
 
   /** @internal */
-  note({ number, method, url }: Exchange, what: Passage, message: Message): void {
+  note({ number, method, url }: TestExchange, passage: Passage, message: TestMessage): void {
     const { client, type, headers, body, status } = message
     const atMs = this.time.nowMs - this.time.startMs
     this.log.push(
@@ -88,7 +98,7 @@ export class TestNetwork {
         atMs,
         client,
         exchange: number,
-        what,
+        what: passage,
         type,
         method,
         target: url.pathname + url.search,

@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Randomness that a test can repeat. Whoever knows the seed knows every id and key made with it.
+// Repeatable randomness for tests. Anyone who knows the seed knows every id and key made with it.
 
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto'
 import type { Bytes } from '../common/types.ts'
 import { badArgument } from '../core/args.ts'
 
-/** What a seed may be. */
+/** The seed of a generator. */
 export type Seed = number | string
 
-const wordsOf = (seed: string): Uint32Array => {
+function wordsOf(seed: string): Uint32Array {
   const hash = createHash('sha256').update(seed).digest()
   return new Uint32Array(hash.buffer.slice(hash.byteOffset, hash.byteOffset + 16))
 }
 
-/**
- * InsecureRandom gives the same numbers for the same seed, for tests and for nothing else: it is predictable on purpose.
- */
+/** A generator that returns the same numbers for the same seed. Use it only in tests: it is predictable on purpose. */
 export class InsecureRandom {
   readonly #seed: string
   readonly #state: Uint32Array
@@ -41,57 +39,63 @@ export class InsecureRandom {
     return result
   }
 
-  /** fraction gives a number from 0 to 1, 1 excluded. */
+  /** Returns a number from 0 to 1, 1 excluded. */
   fraction(): number {
     return this.#next() / 2 ** 32
   }
 
-  /** between gives a number from `least` to `most`. */
+  /** Returns a number from `least` to `most`. */
   between(least: number, most: number): number {
     return least + (most - least) * this.fraction()
   }
 
-  /** chance is true with the given probability. */
+  /** Returns true with the given probability. */
   chance(probability: number): boolean {
     return this.fraction() < probability
   }
 
-  /** pick gives one of the items; throws ERR_INVALID_ARGUMENT where there is none. */
+  /**
+   * Returns one of the items.
+   * @throws ERR_INVALID_ARGUMENT for an empty list.
+   */
   pick<T>(items: readonly T[]): T {
     if (items.length === 0) throw badArgument('pick: the list is empty')
     return items[Math.floor(this.fraction() * items.length)] as T
   }
 
-  /** fill fills a buffer and gives it back: what connect takes as `random`. */
+  /** Fills a buffer and returns it. Pass it to connect as `random`. */
   fill = (buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> => {
     for (let at = 0; at < buffer.length; at++) buffer[at] = this.#next() >>> 24
     return buffer
   }
 
-  /** bytes gives that many bytes. */
+  /** Returns that many bytes. */
   bytes(length: number): Bytes {
     return this.fill(new Uint8Array(length))
   }
 
-  /** id gives 128 bits as 22 base64url characters. */
+  /** Returns 128 bits as 22 base64url characters. */
   id(): string {
     return Buffer.from(this.bytes(16)).toString('base64url')
   }
 
-  /** fork gives a generator of its own for a purpose: drawing from one leaves the others' numbers as they were. */
+  /** Returns an independent generator for a purpose. Drawing from one does not change the others' numbers. */
   fork(purpose: string): InsecureRandom {
     return new InsecureRandom(`${this.#seed}/${purpose}`)
   }
 }
 
-/** refuseProduction throws ERR_INVALID_ARGUMENT where NODE_ENV says that this is no test. */
-const refuseProduction = (): void => {
+/**
+ * Refuses to run in production.
+ * @throws ERR_INVALID_ARGUMENT when NODE_ENV is `production`.
+ */
+function refuseProduction(): void {
   if (process.env.NODE_ENV === 'production') throw badArgument('countersign/testing is not for production')
 }
 
 /**
- * insecureRandom makes repeatable randomness from a seed, for tests alone; throws ERR_INVALID_ARGUMENT for a seed that is
- * neither a number nor a text, and where NODE_ENV is `production`.
+ * Creates repeatable randomness from a seed, only for tests.
+ * @throws ERR_INVALID_ARGUMENT when the seed is neither a number nor a text, and when NODE_ENV is `production`.
  *
  * @example
  * ```ts
@@ -99,20 +103,20 @@ const refuseProduction = (): void => {
  * const client = await connect({ ...options, random: random.fill })
  * ```
  */
-export const insecureRandom = (seed: Seed): InsecureRandom => {
+export function insecureRandom(seed: Seed): InsecureRandom {
   refuseProduction()
   if (typeof seed !== 'string' && !Number.isFinite(seed)) throw badArgument('seed must be a number or a string')
   return new InsecureRandom(String(seed))
 }
 
-// PKCS #8 of an Ed25519 key, up to its 32 bytes.
+// The PKCS #8 form of an Ed25519 key, up to its 32 bytes.
 const PKCS8 = Buffer.from('302e020100300506032b657004220420', 'hex')
 
-/** An Ed25519 key made from a seed: its signatures are the same in every run. */
+/** An Ed25519 key from a seed. Its signatures are the same in every run. */
 export type InsecureKey = { readonly publicKey: Bytes; sign(bytes: Uint8Array): Bytes }
 
-/** insecureKey makes an Ed25519 key from repeatable randomness. */
-export const insecureKey = (random: InsecureRandom): InsecureKey => {
+/** Creates an Ed25519 key from repeatable randomness. */
+export function insecureKey(random: InsecureRandom): InsecureKey {
   const key = createPrivateKey({ key: Buffer.concat([PKCS8, random.bytes(32)]), format: 'der', type: 'pkcs8' })
   const der = createPublicKey(key).export({ format: 'der', type: 'spki' })
   return {

@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: MIT
-// A body that goes on, on its way to a client: each piece of it an item that may be late, lost, repeated, changed or overtaken.
+// The body of a stream on its way to a client. Each item may be late, lost, repeated, changed or reordered.
 
 import type { Bytes } from '../common/types.ts'
 import { delayOf, type WayFaults } from './faults.ts'
 import type { InsecureRandom } from './random.ts'
 
-/** What a stream needs of its link. */
+/** The part of a link that a stream uses. */
 export type StreamHost = {
   readonly random: InsecureRandom
-  /** The faults for the next item. */
+  /** Returns the faults for the next item. */
   faults(): WayFaults
-  /** Resolves when something that takes `ms` gets to the device; nothing where it is there at once. */
+  /** Resolves when an item that takes `ms` reaches the device. Returns undefined when it arrives at once. */
   wait(ms: number): Promise<void> | undefined
-  /** Passes an item through `tamper` and into the log. */
+  /** Passes an item through `tamper`, and logs it. */
   pass(item: Bytes, faults: WayFaults): Bytes
-  lost(what: 'lost' | 'cut', item: Bytes): void
+  lost(passage: 'lost' | 'cut', item: Bytes): void
   broken(): Error
 }
 
-/** carryStream passes a body on to a client, item by item and in order unless its faults say otherwise. */
-export const carryStream = (
+/** Passes a body to a client, item by item, in order unless the faults say otherwise. */
+export function carryStream(
   source: ReadableStream<Uint8Array>,
   host: StreamHost,
   signal: AbortSignal | null | undefined
-): ReadableStream<Uint8Array> => {
+): ReadableStream<Uint8Array> {
   const reader = source.getReader()
   let isOver = false
   let leave = (): void => {}
@@ -53,14 +53,14 @@ export const carryStream = (
   return new ReadableStream<Uint8Array>({ start, cancel: over })
 }
 
-/** Resolves to whether the source came to its end; to false where nothing arrives any more. */
-const pump = async (
+/** Resolves to whether the source ended; to false when no more items arrive. */
+async function pump(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   host: StreamHost,
   controller: ReadableStreamDefaultController<Uint8Array>,
   isOver: () => boolean,
   fail: (reason: unknown) => void
-): Promise<boolean> => {
+): Promise<boolean> {
   const { random } = host
   const chance = (probability = 0): boolean => probability > 0 && random.chance(probability)
   // Items keep their order, however long each of them takes.

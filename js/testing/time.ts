@@ -1,41 +1,57 @@
 // SPDX-License-Identifier: MIT
-// Time that only a test moves: one course of it for all, and clocks that show it wrongly, each in its own way.
+// Time that only a test moves. One course of time drives several clocks, each with its own errors.
 
 import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promises'
 import { CountersignError } from '../common/errors.ts'
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import { TestClock, type TestClockOptions } from './clock.ts'
 
-type Timer = {
+type TestTimer = {
   readonly run: () => void
   dueMs: number
   readonly order: number
   readonly owner: TestClock | undefined
-  /** Counted by its device's monotonic clock, or something that arrives from outside. */
+  /** `own`: counted by the device's monotonic clock. `arrival`: a message from outside. */
   readonly kind: 'own' | 'arrival'
 }
 
 export type TestTimeOptions = {
-  /** What time it is at the start, in Unix milliseconds; 2026-06-01 unless told. */
+  /** The time at the start, in Unix milliseconds. Default: 2026-06-01. */
   startMs?: number
-  /** How long to wait, in real milliseconds, for handlers that work in real time (files, databases); 0 unless told. */
+  /**
+   * How long to wait for handlers that work in real time, such as files and databases, in real milliseconds. Default:
+   * 0 ms.
+   */
   patienceMs?: number
 }
 
 const START_MS = Date.UTC(2026, 5, 1)
-// Everything here goes on by promises alone; some of the platform's streams take a turn of the event loop in between.
+// All work here goes on by promises. Some of the platform's streams take a turn of the event loop in between.
 const TURNS = 3
-// A core being loaded or a key of the platform is slower than any of that.
+// Loading the core or creating a platform key can take longer than a few turns, in real milliseconds.
 const STUCK_MS = 3000
 
+function stuck(): CountersignError {
+  return new CountersignError('ERR_TIMEOUT', { detail: 'the test still waits, but no timer or message is left' })
+}
+
+/** Returns the timer that is due first; of two at one time the older one. */
+function firstDue(timers: readonly TestTimer[]): TestTimer | undefined {
+  let first: TestTimer | undefined
+  for (const timer of timers) {
+    if (!first || timer.dueMs < first.dueMs || (timer.dueMs === first.dueMs && timer.order < first.order)) first = timer
+  }
+  return first
+}
+
 /**
- * TestTime is the course of time in a test: it stands still until `advance` or `run` moves it, and fires what is due in order.
- * Promises settle in between, so that the same test always runs the same way.
+ * The course of time in a test. It stands still until `advance` or `run` moves it, and fires due timers in order.
+ * Promises settle in between, so the same test always runs the same way.
  */
 export class TestTime {
   readonly startMs: number
   readonly #patienceMs: number
-  readonly #timers: Timer[] = []
+  readonly #timers: TestTimer[] = []
   readonly #busy = new Set<Promise<unknown>>()
   #nowMs: number
   #order = 0
@@ -49,26 +65,29 @@ export class TestTime {
     this.#nowMs = this.startMs
   }
 
-  /** The true time, in Unix milliseconds; a fraction of one counts. */
+  /** The true time, in Unix milliseconds, with fractions. */
   get nowMs(): number {
     return this.#nowMs
   }
 
-  /** How many timers wait. */
+  /** The number of waiting timers. */
   get pending(): number {
     return this.#timers.length
   }
 
-  /** createClock makes a clock of this time: right unless told. */
+  /**
+   * Creates a clock of this time. Default: a correct one.
+   * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid options.
+   */
   createClock(options: TestClockOptions = {}): TestClock {
     return new TestClock(this, options)
   }
 
-  /** schedule runs `run` once, `afterMs` of true time later; the function it returns cancels that. */
+  /** Runs `run` once, after `afterMs` of true time. Returns the function that cancels it. */
   schedule = (run: () => void, afterMs: number): (() => void) => this.add(run, afterMs, undefined, 'arrival')
 
   /** @internal */
-  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: Timer['kind']): () => void {
+  add(run: () => void, afterMs: number, owner: TestClock | undefined, kind: TestTimer['kind']): () => void {
     if (typeof run !== 'function') throw badArgument('run must be a function')
     const dueMs = this.#nowMs + Math.max(0, finiteOf(afterMs, 'afterMs'))
     const timer = { run, dueMs: Math.max(dueMs, owner?.wakesMs ?? dueMs), order: this.#order++, owner, kind }
@@ -76,7 +95,10 @@ export class TestTime {
     return () => this.#remove(timer)
   }
 
-  /** @internal postpone lets a device sleep through its timers: its own count on or stand still, what arrives waits. */
+  /**
+   * @internal Delays a sleeping device's timers: those of a clock that stands still by the whole sleep, the others
+   * until it wakes.
+   */
   postpone(owner: TestClock, ms: number, standsStill: boolean): void {
     const wakesMs = this.#nowMs + ms
     for (const timer of this.#timers) {
@@ -85,7 +107,7 @@ export class TestTime {
     }
   }
 
-  /** @internal watch has settle() wait for real work, as far as `patienceMs` goes. */
+  /** @internal Makes settle() wait for real work, for at most `patienceMs`. */
   watch<T>(work: Promise<T>): Promise<T> {
     const forget = (): void => void this.#busy.delete(done)
     const done: Promise<void> = work.then(forget, forget)
@@ -93,7 +115,7 @@ export class TestTime {
     return work
   }
 
-  /** settle lets everything happen that needs no time to pass. */
+  /** Lets all work finish that needs no time to pass. */
   async settle(): Promise<void> {
     for (let turns = 0; turns < TURNS; turns++) await turn()
     if (this.#patienceMs === 0 || this.#busy.size === 0) return
@@ -102,8 +124,9 @@ export class TestTime {
   }
 
   /**
-   * advance moves time on by `ms`, and fires in order what falls due on the way. It rejects with ERR_INVALID_ARGUMENT where
-   * time is being moved already, with ERR_INVALID_TIME for a negative `ms`, and with what a timer throws.
+   * Moves time on by `ms`, and fires due timers in order.
+   * Rejects with ERR_INVALID_ARGUMENT when time is already moving, with ERR_INVALID_TIME for a negative `ms`, and
+   * with the error that a timer throws.
    */
   async advance(ms: number): Promise<void> {
     if (finiteOf(ms, 'ms') < 0) throw badArgument('time cannot go back', 'ERR_INVALID_TIME')
@@ -117,8 +140,8 @@ export class TestTime {
   }
 
   /**
-   * run moves time on until the promise settles, and settles as it does. It rejects with ERR_TIMEOUT where nothing is left
-   * to happen and the promise is still pending.
+   * Moves time on until the promise settles, and settles as it does.
+   * Rejects with ERR_TIMEOUT when the promise is still pending and nothing is left to happen.
    */
   async run<T>(promise: Promise<T>): Promise<T> {
     let isDone = false
@@ -135,11 +158,7 @@ export class TestTime {
           idleMs = 0
           continue
         }
-        if (idleMs >= STUCK_MS) {
-          throw new CountersignError('ERR_TIMEOUT', {
-            detail: 'the test still waits, but no timer or message is left'
-          })
-        }
+        if (idleMs >= STUCK_MS) throw stuck()
         idleMs += 5
         await realWait(5)
       }
@@ -148,10 +167,7 @@ export class TestTime {
   }
 
   async #fireNext(untilMs: number): Promise<boolean> {
-    let next: Timer | undefined
-    for (const timer of this.#timers) {
-      if (!next || timer.dueMs < next.dueMs || (timer.dueMs === next.dueMs && timer.order < next.order)) next = timer
-    }
+    const next = firstDue(this.#timers)
     if (!next || next.dueMs > untilMs) return false
     this.#nowMs = Math.max(this.#nowMs, next.dueMs)
     this.#remove(next)
@@ -170,14 +186,15 @@ export class TestTime {
     }
   }
 
-  #remove(timer: Timer): void {
+  #remove(timer: TestTimer): void {
     const at = this.#timers.indexOf(timer)
     if (at >= 0) this.#timers.splice(at, 1)
   }
 }
 
 /**
- * createTestTime makes a course of time of its own; createTestWorld does so for a whole world.
+ * Creates a course of time. createTestWorld does so for a whole world.
+ * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid options.
  *
  * @example
  * ```ts
@@ -186,4 +203,6 @@ export class TestTime {
  * const client = await connect({ ...options, now, monotonicNow, schedule })
  * ```
  */
-export const createTestTime = (options: TestTimeOptions = {}): TestTime => new TestTime(options)
+export function createTestTime(options: TestTimeOptions = {}): TestTime {
+  return new TestTime(options)
+}

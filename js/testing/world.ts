@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A whole world in memory: time, randomness, a gateway, a network, and the clients on it.
+// A world in memory: time, randomness, a gateway, a network and its clients.
 
 import { type Client, connect } from '../client/client.ts'
 import { memoryStore } from '../client/keys/key-store.ts'
@@ -15,44 +15,44 @@ import { TestNetwork } from './network.ts'
 import { type InsecureRandom, insecureRandom, type Seed } from './random.ts'
 import { createTestTime, type TestTime, type TestTimeOptions } from './time.ts'
 
-/** Options of createTestWorld; those of createGateway go to its gateway. */
+/** The options of createTestWorld. Those of createGateway go to its gateway. */
 export type TestWorldOptions = TestGatewayOptions &
   TestTimeOptions & {
-    /** What makes two worlds the same; 1 unless told. */
+    /** Two worlds with the same seed run the same way. Default: 1. */
     seed?: Seed
-    /** How wrong the gateway's clock is. */
+    /** The errors of the gateway's clock. */
     server?: TestClockOptions
   }
 
-/** Options of a world's client; those of connect go to it. */
+/** The options of a world's client. Those of connect go to it. */
 export type TestClientOptions = TestClockOptions &
   Partial<ConnectOptions> & {
-    /** The client's name in the log; client-1, client-2 and so on unless told. */
+    /** The client's name in the log. Default: client-1, client-2 and so on. */
     name?: string
-    /** Whose session it is; the client's name at example.com unless told. */
+    /** The user of its session. Default: the client's name at example.com. */
     userId?: string
-    /** What goes wrong on its link from the start. */
+    /** The faults of its link from the start. */
     faults?: LinkFaults
-    /** A device that was enrolled before: the client is another visit of it. False: the client enrols itself. */
+    /** A device that was enrolled before; the client is another visit of it. False: the client enrols itself. */
     device?: TestDevice | false
     /** The clock of an earlier visit of the device. */
     clock?: TestClock
   }
 
-/** A client of a world with everything around it. */
+/** A client of a world, with its surroundings. */
 export type TestClient = {
   readonly client: Client
   /** The device's clocks. */
   readonly clock: TestClock
-  /** Its way to the gateway. */
+  /** Its link to the gateway. */
   readonly link: TestLink
-  /** Its session and store, for another visit; undefined where it enrols itself. */
+  /** Its session and store, for another visit. Undefined when it enrols itself. */
   readonly device: TestDevice | undefined
 }
 
 const ORIGIN = 'https://gateway.test'
 
-/** TestWorld is what createTestWorld makes. */
+/** A test world; createTestWorld creates one. */
 export class TestWorld {
   readonly time: TestTime
   readonly random: InsecureRandom
@@ -73,7 +73,10 @@ export class TestWorld {
     this.serverClock = parts.serverClock
   }
 
-  /** connect makes a client on a device, a clock and a link of its own; rejects as connect does, with ERR_CLOSED after close. */
+  /**
+   * Creates a client with a device, a clock and a link of its own.
+   * Rejects as connect does, and with ERR_CLOSED after close.
+   */
   async connect(options: TestClientOptions = {}): Promise<TestClient> {
     const {
       name = `client-${this.#clients.length + 1}`,
@@ -107,17 +110,17 @@ export class TestWorld {
     return { client, clock, link, device }
   }
 
-  /** advance moves time on by `ms`, as TestTime.advance does. */
+  /** Moves time on by `ms`, as TestTime.advance does. */
   advance(ms: number): Promise<void> {
     return this.time.advance(ms)
   }
 
-  /** run moves time on until the promise settles, as TestTime.run does. */
+  /** Moves time on until the promise settles, as TestTime.run does. */
   run<T>(promise: Promise<T>): Promise<T> {
     return this.time.run(promise)
   }
 
-  /** close ends its clients, its gateway and its stores. */
+  /** Closes its clients, its gateway and its stores. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -127,9 +130,10 @@ export class TestWorld {
 }
 
 /**
- * createTestWorld makes a gateway, a network and a course of time in memory, on which an application's tests run the same way
- * every time: `world.connect()` gives clients, `world.run(promise)` lets time pass. Node only, and not for production: it
- * rejects with ERR_INVALID_ARGUMENT where NODE_ENV says so, and for options that createGateway refuses.
+ * Creates a gateway, a network and a course of time in memory. An application's tests run on it the same way every
+ * time. `world.connect()` creates clients, and `world.run(promise)` lets time pass. Node only, and not for
+ * production.
+ * Rejects with ERR_INVALID_ARGUMENT when NODE_ENV is `production`, and for options that createGateway refuses.
  *
  * @example
  * ```ts
@@ -143,7 +147,7 @@ export class TestWorld {
  * await world.close()
  * ```
  */
-export const createTestWorld = async (options: TestWorldOptions = {}): Promise<TestWorld> => {
+export async function createTestWorld(options: TestWorldOptions = {}): Promise<TestWorld> {
   const { seed = 1, startMs, patienceMs, server: clockOptions, ...gatewayOptions } = optionsOf(options, 'options')
   if ('now' in gatewayOptions) throw badArgument('do not pass now; the world has its own serverClock')
   const random = insecureRandom(seed)
@@ -152,7 +156,7 @@ export const createTestWorld = async (options: TestWorldOptions = {}): Promise<T
     ...(patienceMs === undefined ? {} : { patienceMs })
   })
   const serverClock = time.createClock(clockOptions)
-  // What the client loads when it needs it takes real time then, which no test can repeat.
+  // Lazy parts of the client load in real time, which no test can repeat. So load them now.
   const [core] = await Promise.all([
     loadCore(),
     import('../client/trust/delivered-keys.ts'),

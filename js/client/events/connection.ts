@@ -2,6 +2,7 @@
 // The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { isOffline } from '../../common/platform.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
 import type { EventHub } from './event-hub.ts'
@@ -18,8 +19,6 @@ const isSigned = (error: unknown, code: string): boolean => isCountersignError(e
 // A request that reached the gateway without what makes it a stream: something in between has changed it.
 const isChangedRequest = (error: unknown): boolean =>
   isCountersignError(error) && error.resultCode === 'invalid_payload'
-
-const isOffline = (): boolean => (globalThis as { navigator?: Navigator }).navigator?.onLine === false
 
 /** What a connection came to. */
 type ConnectionOutcome = {

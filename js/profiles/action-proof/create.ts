@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The client's side: the session's secret as a key that cannot be read back, and proofs under it.
+// The client's side: the session's secret as a key that scripts cannot read, and the proofs made with it.
 
-import { CountersignError } from '../../common/errors.ts'
-import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
+import type { FillRandom } from '../../common/platform.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../common/hex.ts'
+import { encodeHex, randomHex } from '../common/bytes.ts'
 import { importMacKey, type MacKey } from '../common/hmac.ts'
 import { OUTER, proofMessage, SIGNATURE } from './message.ts'
 import type { ActionFields, ActionProof } from './types.ts'
 
-const encoder = new TextEncoder()
 const NONCE_BYTES = 16
 
-/** A session's secret: an HMAC-SHA256 key that cannot be read back. */
+/** A session's secret: an HMAC-SHA256 key that scripts cannot read. */
 export class SecretKey {
-  /** Names the secret while two are good; absent where there is one. */
+  /** Names the secret while two secrets are valid. Absent when there is only one. */
   readonly id: string | undefined
   readonly #mac: MacKey
 
@@ -26,7 +25,7 @@ export class SecretKey {
 
   /** @internal */
   async sign(text: string): Promise<string> {
-    return encodeHex(await this.#mac.tag(encoder.encode(text)))
+    return encodeHex(await this.#mac.tag(encodeText(text)))
   }
 
   /** @internal */
@@ -35,72 +34,81 @@ export class SecretKey {
   }
 }
 
-/** secretKeyOf checks an argument that has to be a secret, or throws ERR_INVALID_ARGUMENT. */
-export const secretKeyOf = (value: unknown): SecretKey => {
+/**
+ * Checks that an argument is a secret.
+ * @throws ERR_INVALID_ARGUMENT when it is not.
+ */
+export function secretKeyOf(value: unknown): SecretKey {
   if (!(value instanceof SecretKey)) throw badArgument('secret must be the result of importSecret')
   return value
 }
 
-/** isKeyId tells whether a text may name a secret. */
-export const isKeyId = (value: unknown): value is string =>
-  typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)
+/** Returns whether a value can name a secret. */
+export function isKeyId(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(value)
+}
 
 /**
- * importSecret makes a key of a session's secret, the text itself as UTF-8 and not what its digits stand for. `id` names it
- * where the server changes secrets. It rejects with ERR_INVALID_ARGUMENT for an empty text.
+ * Imports a session's secret. The key is the UTF-8 of the text itself, not the bytes that its digits encode. `id`
+ * names the secret when the server changes secrets.
+ * Rejects with ERR_INVALID_ARGUMENT when the text is empty or has a lone surrogate.
  *
  * @example
  * const secret = await importSecret(await fetchActionSecret(client))
  */
-export const importSecret = async (text: string, options: { id?: string } = {}): Promise<SecretKey> => {
+export async function importSecret(text: string, options: { id?: string } = {}): Promise<SecretKey> {
   const { id } = optionsOf(options, 'options')
   if (typeof text !== 'string' || text === '') throw badArgument('the secret must be a non-empty string')
   if (/\p{Cs}/u.test(text)) throw badArgument('the secret has a lone surrogate')
   if (id !== undefined && !isKeyId(id)) throw badArgument('id must be 1 to 64 characters of [A-Za-z0-9_-]')
-  return new SecretKey(await importMacKey(encoder.encode(text)), id)
+  return new SecretKey(await importMacKey(encodeText(text)), id)
 }
 
-/** randomNonce makes 128 random bits in hex. */
-export const randomNonce = (random: FillRandom = fillRandom): string => {
-  if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
-  return encodeHex(random(new Uint8Array(NONCE_BYTES)))
+/** Returns 128 random bits as hexadecimal digits. */
+export function randomNonce(random?: FillRandom): string {
+  return randomHex(NONCE_BYTES, random)
 }
 
-/** A proof to make: the nonce is random and the time the device's own unless told. */
+/** An action to sign. Default: a random nonce, and the time of the device. */
 export type NewAction = Omit<ActionFields, 'timestamp' | 'nonce'> & Partial<Pick<ActionFields, 'timestamp' | 'nonce'>>
 
 export type ProofOptions = {
-  /** Gives the server's time, such as `client.clock`; asked when the proof is made, so make it when you send it. */
+  /**
+   * Gives the server's time, such as `client.clock`. It is read when the proof is made, so make a proof just before
+   * you send it.
+   */
   clock?: { now(): number }
   random?: FillRandom
 }
 
-/** messageOf writes the message of an action, its time and nonce filled in. */
-export const messageOf = (fields: NewAction, options: ProofOptions): string => {
+/** Returns the message of an action, with time and nonce filled in. */
+export function messageOf(fields: NewAction, options: ProofOptions): string {
   const { clock, random } = optionsOf(options, 'options')
   const given = optionsOf(fields, 'fields')
   const { timestamp = Math.floor(clock ? clock.now() : Date.now()), nonce = randomNonce(random) } = given
   return proofMessage({ ...given, timestamp, nonce })
 }
 
-/** bodyOf adds the signature to a message: the bytes to send. */
-export const bodyOf = (message: string, signature: string): string =>
-  `{"${OUTER}":${message.slice(0, -1)},"${SIGNATURE}":"${signature}"}}`
+/** Returns the body to send: the message with its signature. */
+export function bodyOf(message: string, signature: string): string {
+  return `{"${OUTER}":${message.slice(0, -1)},"${SIGNATURE}":"${signature}"}}`
+}
 
 /**
- * createProof signs an action. `text` is the body to send, as it is: whoever parses it and writes it again makes other bytes.
- * The time in it is checked within 30 s, so make a proof when it is sent and not when it is queued. It rejects as proofMessage
- * throws.
+ * Signs an action. Send `text` as it is: parsing and serialising it again changes its bytes. The server accepts a
+ * proof for 30 s, so make it when you send it, not when you queue it.
+ * Rejects with ERR_INVALID_ARGUMENT as proofMessage throws.
  *
  * @example
- * const { text } = await createProof(secret, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }, { clock: client.clock })
+ * const action = { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }
+ * const { text } = await createProof(secret, action, { clock: client.clock })
  * await fetch('/api/score/update', { method: 'POST', headers: { 'content-type': 'application/json' }, body: text })
  */
-export const createProof = async (
+export async function createProof(
   secret: SecretKey,
   fields: NewAction,
   options: ProofOptions = {}
-): Promise<{ text: string; proof: ActionProof }> => {
+): Promise<{ text: string; proof: ActionProof }> {
   const key = secretKeyOf(secret)
   const message = messageOf(fields, options)
   const text = bodyOf(message, await key.sign(message))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// ADR-005 action proofs: made, verified, and in the strict mode signed by the device session (docs/profiles/action-proof.md).
+// Action proofs of ADR-005: creation, verification, and a strict mode in which the device session signs
+// (docs/profiles/action-proof.md).
 
 export { BATCH, createBatch, MAX_BATCH } from './batch.ts'
 export { createProofNow } from './beacon.ts'

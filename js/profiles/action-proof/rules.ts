@@ -1,48 +1,45 @@
 // SPDX-License-Identifier: MIT
-// The rules as data: the same table for the client, which asks before it sends, and for the server, which decides.
+// The rate rules as data. The client asks this table before it sends; the server decides by the same table.
 
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
 
 /** At most `limit` actions within any `windowMs`. */
 export type ActionWindow = { limit: number; windowMs: number }
 
 export type ActionRules = {
-  /** Over all actions of a user. */
+  /** Limits over all actions of a user. */
   all: readonly ActionWindow[]
-  /** Over the actions of one type, beside those. */
+  /** Further limits over the actions of one type. */
   perType: { readonly [actionType: string]: readonly ActionWindow[] }
 }
 
-const MINUTE = 60_000
-const HOUR = 60 * MINUTE
-const DAY = 24 * HOUR
-
-/** The documents' own: 10 a minute, 100 an hour, 500 a day, 3 s apart, and their types'. */
+/** The rules of ADR-005: 3 s between actions, 10 a minute, 100 an hour, 500 a day, and limits for each type. */
 export const actionRules: ActionRules = Object.freeze({
   all: [
     { limit: 1, windowMs: 3000 },
-    { limit: 10, windowMs: MINUTE },
-    { limit: 100, windowMs: HOUR },
-    { limit: 500, windowMs: DAY }
+    { limit: 10, windowMs: MINUTE_MS },
+    { limit: 100, windowMs: HOUR_MS },
+    { limit: 500, windowMs: DAY_MS }
   ],
   perType: {
     puzzle_complete: [
-      { limit: 5, windowMs: MINUTE },
-      { limit: 50, windowMs: HOUR }
+      { limit: 5, windowMs: MINUTE_MS },
+      { limit: 50, windowMs: HOUR_MS }
     ],
     game_finish: [
-      { limit: 3, windowMs: MINUTE },
-      { limit: 30, windowMs: HOUR }
+      { limit: 3, windowMs: MINUTE_MS },
+      { limit: 30, windowMs: HOUR_MS }
     ],
     challenge_complete: [
-      { limit: 2, windowMs: MINUTE },
-      { limit: 20, windowMs: HOUR }
+      { limit: 2, windowMs: MINUTE_MS },
+      { limit: 20, windowMs: HOUR_MS }
     ]
   }
 })
 
-/** windowsOf gives the windows an action counts in, each with a name of its own. */
-export const windowsOf = (rules: ActionRules, actionType: string): readonly (ActionWindow & { name: string })[] => {
+/** Returns the windows in which an action counts, each with a unique name. */
+export function windowsOf(rules: ActionRules, actionType: string): readonly (ActionWindow & { name: string })[] {
   const own = Object.hasOwn(rules.perType, actionType) ? (rules.perType[actionType] as readonly ActionWindow[]) : []
   return [
     ...rules.all.map((window) => ({ ...window, name: `all/${window.windowMs}` })),
@@ -50,13 +47,16 @@ export const windowsOf = (rules: ActionRules, actionType: string): readonly (Act
   ]
 }
 
-/** rulesOf checks rules, or throws ERR_INVALID_ARGUMENT. */
-export const rulesOf = (rules: ActionRules): ActionRules => {
+/**
+ * Checks rules.
+ * @throws ERR_INVALID_ARGUMENT when a limit or a window is out of range.
+ */
+export function rulesOf(rules: ActionRules): ActionRules {
   const { all, perType } = optionsOf(rules, 'rules')
   const check = (windows: readonly ActionWindow[], name: string): void => {
     for (const { limit, windowMs } of windows) {
       integerOf(limit, 1, 1_000_000, `${name}: limit`)
-      integerOf(windowMs, 1, 31 * DAY, `${name}: windowMs`)
+      integerOf(windowMs, 1, 31 * DAY_MS, `${name}: windowMs`)
     }
   }
   check(all, 'rules.all')
@@ -64,25 +64,29 @@ export const rulesOf = (rules: ActionRules): ActionRules => {
   return rules
 }
 
-/** An actions' limiter of one client. */
+/** Limits the actions of one client. */
 export type ActionLimiter = {
-  /** Milliseconds until an action of this type may be sent; 0 where it may be now. Takes nothing. */
+  /** Returns the milliseconds until an action of this type may be sent; 0 when it may be sent now. Counts nothing. */
   waitMs(actionType: string): number
-  /** Counts an action that is being sent. */
+  /** Counts an action that is about to be sent. */
   note(actionType: string): void
-  /** The server has said how long to wait. */
+  /** Takes the wait that the server asked for. */
   follow(retryAfterMs: number | undefined): void
 }
 
 /**
- * createLimiter keeps a client within the rules before the server has to, and within what the server last said
- * (`retry_after`). It decides nothing: the server's count is the one that counts.
+ * Creates a limiter that keeps a client within the rules, and within the server's last `retry_after`. It only avoids
+ * useless requests: the server counts for itself and decides.
+ * @throws ERR_INVALID_ARGUMENT when the rules are invalid.
  *
  * @example
  * const limiter = createLimiter()
- * if (limiter.waitMs('puzzle_complete') === 0) { limiter.note('puzzle_complete'); limiter.follow((await submitAction(client, fields)).retryAfterMs) }
+ * if (limiter.waitMs('puzzle_complete') === 0) {
+ *   limiter.note('puzzle_complete')
+ *   limiter.follow((await submitAction(client, fields)).retryAfterMs)
+ * }
  */
-export const createLimiter = (options: { rules?: ActionRules; monotonicNow?: () => number } = {}): ActionLimiter => {
+export function createLimiter(options: { rules?: ActionRules; monotonicNow?: () => number } = {}): ActionLimiter {
   const { rules = actionRules, monotonicNow = () => performance.now() } = optionsOf(options, 'options')
   rulesOf(rules)
   const sent = new Map<string, number[]>()

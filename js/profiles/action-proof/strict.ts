@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The strict mode: the device session signs the action as an exchange request. User, type, time and server are bound, no secret
-// is shared, and the server cannot have made it itself. And the secret of the compatible mode, issued in a signed answer.
+// The strict mode: the device session signs the action as a request of the exchange. The signature binds user, type,
+// time and server. No secret is shared, so the server cannot have made the proof itself. This file also fetches the
+// secret of the compatible mode, which the server issues in a signed answer.
 
 import { CountersignError } from '../../common/errors.ts'
+import { parseJson } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { importSecret, isKeyId, messageOf, type NewAction, type SecretKey } from './create.ts'
 import { OUTER } from './message.ts'
 
-/** The message type of the strict mode, unless the server names another. */
+/** The message type of the strict mode. The server may use another. */
 export const ACTION_TYPE = 'score.update'
-/** Asks for the session's secret of the compatible mode. */
+/** The message type that asks for the session's secret of the compatible mode. */
 export const SECRET_TYPE = 'cs.action_secret'
 
-/** What this profile needs of a client of the exchange. */
+/** The part of a `Client` that this profile uses. */
 export type ActionClient = {
   readonly clock: { now(): number }
   request(
@@ -24,41 +26,44 @@ export type ActionClient = {
   sign(type: string, payload?: BytesLike | string): Promise<{ frame: Bytes; requestId: string }>
 }
 
-const clientOf = (client: ActionClient): ActionClient => {
+function clientOf(client: ActionClient): ActionClient {
   if (typeof client?.request !== 'function' || typeof client.sign !== 'function')
     throw badArgument('client must be a Client')
   return client
 }
 
-const strictText = (client: ActionClient, fields: NewAction): string =>
-  `{"${OUTER}":${messageOf(fields, { clock: client.clock })}}`
+function strictText(client: ActionClient, fields: NewAction): string {
+  return `{"${OUTER}":${messageOf(fields, { clock: client.clock })}}`
+}
 
 /**
- * createActionProof signs an action by the device session and does not send it: `frame` is a request of the exchange, `text`
- * its payload. Its time is the server's, as the client knows it. It rejects as proofMessage throws and as client.sign does.
+ * Signs an action by the device session, without sending it. `frame` is a request of the exchange, `text` its
+ * payload. The time is the server's, as the client estimates it.
+ * Rejects as proofMessage throws, and as client.sign does.
  *
  * @example
- * const { frame, requestId } = await createActionProof(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
+ * const action = { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }
+ * const { frame, requestId } = await createActionProof(client, action)
  * const answer = await client.open(await carry(frame), { requestId })
  */
-export const createActionProof = async (
+export async function createActionProof(
   client: ActionClient,
   fields: NewAction,
   options: { type?: string } = {}
-): Promise<{ text: string; frame: Bytes; requestId: string }> => {
+): Promise<{ text: string; frame: Bytes; requestId: string }> {
   const { type = ACTION_TYPE } = optionsOf(options, 'options')
   const text = strictText(clientOf(client), fields)
   return { text, ...(await client.sign(type, text)) }
 }
 
-/** What became of an action that was sent. */
+/** The server's verified answer to an action. */
 export type ActionAnswer = { status: string; points?: number; retryAfterMs?: number; [member: string]: unknown }
 
-/** readAnswer reads the body of an answer; a body that is no object is one without members. */
-export const readAnswer = (resultCode: string, payload: Uint8Array): ActionAnswer => {
+/** Parses the body of an answer. A body that is not an object counts as an object without members. */
+export function readAnswer(resultCode: string, payload: Uint8Array): ActionAnswer {
   let body: unknown
   try {
-    body = JSON.parse(new TextDecoder().decode(payload))
+    body = parseJson(payload)
   } catch {
     body = undefined
   }
@@ -69,30 +74,33 @@ export const readAnswer = (resultCode: string, payload: Uint8Array): ActionAnswe
 }
 
 /**
- * submitAction sends an action in the strict mode and gives the server's verified answer: `status` is `ok` with `points`, or
- * `malformed`, `stale`, `replayed`, `implausible`, `rate_limited` with `retryAfterMs`. It rejects as client.request does.
+ * Sends an action in the strict mode and resolves to the server's verified answer. `status` is `ok` with `points`, or
+ * `malformed`, `stale`, `replayed`, `implausible`, or `rate_limited` with `retryAfterMs`.
+ * Rejects as proofMessage throws, and as client.request does.
  *
  * @example
- * const { status, points } = await submitAction(client, { actionType: 'puzzle_complete', actionData, expectedPoints: 100 })
+ * const action = { actionType: 'puzzle_complete', actionData, expectedPoints: 100 }
+ * const { status, points } = await submitAction(client, action)
  */
-export const submitAction = async (
+export async function submitAction(
   client: ActionClient,
   fields: NewAction,
   options: { type?: string; idempotencyKey?: string; signal?: AbortSignal } = {}
-): Promise<ActionAnswer> => {
+): Promise<ActionAnswer> {
   const { type = ACTION_TYPE, ...rest } = optionsOf(options, 'options')
   const { resultCode, payload } = await clientOf(client).request(type, strictText(client, fields), rest)
   return readAnswer(resultCode, payload)
 }
 
 /**
- * fetchSecret has the server issue this session's secret for the compatible mode. It resolves to a key that cannot be read
- * back; fetch a new one every day, or when a proof is refused for its signature. It rejects as client.request does.
+ * Asks the server for this session's secret of the compatible mode. Resolves to a key that scripts cannot read. Fetch
+ * a new one once a day, and when the server refuses a proof for its signature.
+ * Rejects with ERR_UNKNOWN_RESULT or ERR_BAD_JSON when the answer holds no secret, and as client.request does.
  *
  * @example
  * const secret = await fetchSecret(client)
  */
-export const fetchSecret = async (client: ActionClient): Promise<SecretKey> => {
+export async function fetchSecret(client: ActionClient): Promise<SecretKey> {
   const { resultCode, payload } = await clientOf(client).request(SECRET_TYPE)
   if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
   const { secret, key_id: id } = readAnswer(resultCode, payload)

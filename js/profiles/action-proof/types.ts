@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The shapes of the profile. Types only.
+// The types of the profile.
 
 import type { Json } from '../common/canonical-json.ts'
 
-/** What a player did. */
+/** The action of a player. */
 export type ActionFields = {
   /** 1 to 128 characters, such as `puzzle_complete`. */
   actionType: string
-  /** When: Unix milliseconds, a Date, or `YYYY-MM-DDTHH:MM:SS[.fff]Z`. */
+  /** Unix milliseconds, a Date, or `YYYY-MM-DDTHH:MM:SS[.fff]Z`. */
   timestamp: number | Date | string
-  /** Anything JSON can say. */
+  /** Any JSON value. */
   actionData: unknown
-  /** What the client thinks it is worth; the server computes the points and compares. */
+  /** The points that the client expects. The server computes the points itself and compares. */
   expectedPoints: number
-  /** 8 to 128 of `!` to `~`, used once. */
+  /** 8 to 128 characters from `!` to `~`, used once. */
   nonce: string
 }
 
@@ -27,7 +27,7 @@ export type ActionProof = {
   client_signature: string
 }
 
-/** What the verified bytes say. */
+/** The content of a verified proof. */
 export type VerifiedAction = {
   actionType: string
   timestamp: string
@@ -35,11 +35,11 @@ export type VerifiedAction = {
   actionData: Json
   expectedPoints: number
   nonce: string
-  /** Of `action_data.action_id`, where it is a text: the same over all tries of one action. */
+  /** `action_data.action_id`, when it is a text. It stays the same over all tries of one action. */
   actionId?: string
 }
 
-/** Why a proof is refused: its form, its age, its signature. */
+/** The failed check of a refused proof: form, age or signature. */
 export type ProofReason = 'malformed' | 'stale' | 'signature'
 
 export type ProofVerdict = { ok: true; proof: VerifiedAction } | { ok: false; reason: ProofReason }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Verification over the bytes that came, never over a second writing of them.
+// Verifies a proof over the bytes that arrived, never over JSON that was serialised again.
 
 import { isCountersignError } from '../../common/errors.ts'
+import { DAY_MS } from '../../common/protocol.ts'
+import { encodeText, tryDecodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf, timeOf } from '../../core/args.ts'
+import { decodeTag } from '../common/bytes.ts'
 import { isJsonObject } from '../common/canonical-json.ts'
-import { decodeTag } from '../common/hex.ts'
 import { type RawMember, type RawValue, scanJson } from '../common/json-scanner.ts'
 import { type SecretKey, secretKeyOf } from './create.ts'
 import { isActionType, isNonce, MEMBERS, OUTER, SIGNATURE, timeOfTimestamp } from './message.ts'
@@ -14,36 +16,34 @@ import type { ProofVerdict, VerifiedAction } from './types.ts'
 export const MAX_AGE_MS = 30_000
 export const SKEW_MS = 5_000
 
-/** How the signed text is found in the body: its members in the fixed order, or the proof with the signature cut out. */
+/**
+ * Selects the signed text of a body: the members in their fixed order (`slices`), or the proof without its signature
+ * (`excise`).
+ */
 export type VerifyMode = 'slices' | 'excise'
 
-/** A proof taken apart: what it says, and the bytes its signature is of. Nothing of it has been verified. */
-export type OpenedProof = { action: VerifiedAction; message: Bytes; tag: Bytes }
+/** A parsed proof: its content, and the bytes that its signature covers. Nothing in it is verified. */
+export type ParsedProof = { action: VerifiedAction; message: Bytes; tag: Bytes }
 
-const encoder = new TextEncoder()
-
-const textOf = (body: BytesLike | string): string | undefined => {
+function textOf(body: BytesLike | string): string | undefined {
   if (typeof body === 'string') return body
-  try {
-    // A byte order mark is left to the grammar, which refuses it.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(copyOf(body, 'rawBody'))
-  } catch (error) {
-    if (isCountersignError(error)) throw error
-    return undefined
-  }
+  // The decoder keeps a byte order mark, and the JSON grammar refuses it.
+  return tryDecodeText(copyOf(body, 'rawBody'))
 }
 
-const sliceOf = (text: string, { start, end }: RawValue): string => text.slice(start, end)
+function sliceOf(text: string, { start, end }: RawValue): string {
+  return text.slice(start, end)
+}
 
-/** Cuts the signature and one comma out of the proof. */
-const excise = (text: string, proof: RawValue, { nameStart, end }: RawMember): string => {
+/** Removes the signature and one comma from the text of a proof. */
+function excise(text: string, proof: RawValue, { nameStart, end }: RawMember): string {
   const before = text.slice(proof.start, nameStart)
   const after = text.slice(end, proof.end)
   const follows = /^\s*,/.exec(after)
   return follows ? before + after.slice(follows[0].length) : before.replace(/,\s*$/, '') + after
 }
 
-const actionOf = (text: string, members: ReadonlyMap<string, RawMember>): VerifiedAction | undefined => {
+function actionOf(text: string, members: ReadonlyMap<string, RawMember>): VerifiedAction | undefined {
   const [actionType, timestamp, actionData, expectedPoints, nonce] = MEMBERS.map((name) =>
     JSON.parse(sliceOf(text, members.get(name) as RawMember))
   )
@@ -62,8 +62,10 @@ const actionOf = (text: string, members: ReadonlyMap<string, RawMember>): Verifi
   }
 }
 
-/** openProof takes one proof of a body apart; undefined where it is malformed: duplicate, unknown or missing members first of all. */
-export const openProof = (text: string, proof: RawValue, mode: VerifyMode): OpenedProof | undefined => {
+/**
+ * Parses one proof of a body. Returns undefined when it is malformed, also for duplicate, unknown or missing members.
+ */
+export function parseProof(text: string, proof: RawValue, mode: VerifyMode): ParsedProof | undefined {
   const { members } = proof
   if (!members || members.size !== MEMBERS.length + 1 || ![...MEMBERS, SIGNATURE].every((name) => members.has(name))) {
     return undefined
@@ -71,37 +73,38 @@ export const openProof = (text: string, proof: RawValue, mode: VerifyMode): Open
   const signature = members.get(SIGNATURE) as RawMember
   const tag = decodeTag(JSON.parse(sliceOf(text, signature)))
   const action = actionOf(text, members)
-  // A signature in another spelling is a wrong one, and the proof is well-formed all the same.
+  // A text that is no tag is a wrong signature. Only a value that is no text makes the proof malformed.
   if (!action || typeof JSON.parse(sliceOf(text, signature)) !== 'string') return undefined
   const message =
     mode === 'excise'
       ? excise(text, proof, signature)
       : `{${MEMBERS.map((name) => `"${name}":${sliceOf(text, members.get(name) as RawMember)}`).join(',')}}`
-  return { action, message: encoder.encode(message), tag: tag ?? new Uint8Array(0) }
+  return { action, message: encodeText(message), tag: tag ?? new Uint8Array(0) }
 }
 
-/** openUnsigned takes a proof of the strict mode apart: the five members and no signature, which the exchange request carries. */
-export const openUnsigned = (text: string, { members }: RawValue): OpenedProof | undefined => {
+/** Parses a proof of the strict mode: five members without a signature, because the exchange request carries it. */
+export function parseUnsignedProof(text: string, { members }: RawValue): ParsedProof | undefined {
   if (!members || members.size !== MEMBERS.length || !MEMBERS.every((name) => members.has(name))) return undefined
   const action = actionOf(text, members)
   return action && { action, message: new Uint8Array(0), tag: new Uint8Array(0) }
 }
 
-/** isFresh tells whether a proof's age is `-skew` or more and less than `maxAge`. */
-export const isFresh = (timestampMs: number, nowMs: number, maxAgeMs: number, skewMs: number): boolean => {
+/** Returns whether the age of a proof is at least `-skewMs` and less than `maxAgeMs`. */
+export function isFresh(timestampMs: number, nowMs: number, maxAgeMs: number, skewMs: number): boolean {
   const ageMs = nowMs - timestampMs
   return ageMs >= -skewMs && ageMs < maxAgeMs
 }
 
-/** isSigned tells whether one of the secrets made the signature. */
-export const isSigned = async ({ message, tag }: OpenedProof, secret: SecretKey): Promise<boolean> =>
-  tag.length === 32 && (await secret.isTag(message, tag as Bytes))
+/** Returns whether this secret made the signature. */
+export async function isSigned({ message, tag }: ParsedProof, secret: SecretKey): Promise<boolean> {
+  return tag.length === 32 && (await secret.isTag(message, tag as Bytes))
+}
 
-/** scanBody finds the members of a body; undefined where it is no JSON object. */
-export const scanBody = (
+/** Finds the members of a body. Returns undefined when the body is not a JSON object. */
+export function scanBody(
   rawBody: BytesLike | string,
   levels: number
-): { text: string; members: ReadonlyMap<string, RawMember> } | undefined => {
+): { text: string; members: ReadonlyMap<string, RawMember> } | undefined {
   const text = textOf(rawBody)
   if (text === undefined) return undefined
   try {
@@ -115,37 +118,38 @@ export const scanBody = (
 
 export type VerifyOptions = {
   secret: SecretKey
-  /** Unix milliseconds. */
+  /** The present time, in Unix milliseconds. */
   nowMs: number
-  /** 30000 unless told. */
+  /** The age from which a proof is stale. Default: 30000 ms. */
   maxAgeMs?: number
-  /** How far a proof may be dated ahead; 5000 unless told. */
+  /** How far in the future a proof's time may lie. Default: 5000 ms. */
   skewMs?: number
-  /** `slices` unless told. */
+  /** Default: `slices`. */
   mode?: VerifyMode
 }
 
 /**
- * verifyProof checks the body of a request: form, age, signature (in constant time), in this order. It gives what the verified
- * bytes say, or the first reason against them. That the nonce is new, that the action is possible and what it is worth is for
- * the server: `countersign/action-proof/server` does it.
+ * Verifies the body of a request: form, age, then signature, compared in constant time. Resolves to the content of
+ * the proof, or to the first failed check. It does not check whether the nonce is new or the action possible, nor
+ * what the action is worth: `countersign/action-proof/server` does.
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for invalid options.
  *
  * @example
  * const verdict = await verifyProof(rawBody, { secret, nowMs: Date.now() })
  */
-export const verifyProof = async (rawBody: BytesLike | string, options: VerifyOptions): Promise<ProofVerdict> => {
+export async function verifyProof(rawBody: BytesLike | string, options: VerifyOptions): Promise<ProofVerdict> {
   const { secret, nowMs, maxAgeMs = MAX_AGE_MS, skewMs = SKEW_MS, mode = 'slices' } = optionsOf(options, 'options')
   const key = secretKeyOf(secret)
   timeOf(nowMs, 'nowMs')
-  integerOf(maxAgeMs, 1, 86_400_000, 'maxAgeMs')
-  integerOf(skewMs, 0, 86_400_000, 'skewMs')
-  // Any other word would be a wish that is not granted, and nobody told.
+  integerOf(maxAgeMs, 1, DAY_MS, 'maxAgeMs')
+  integerOf(skewMs, 0, DAY_MS, 'skewMs')
+  // Refuse a misspelled mode: the caller would believe that it took effect.
   if (mode !== 'slices' && mode !== 'excise') throw badArgument("mode must be 'slices' or 'excise'")
   const body = scanBody(rawBody, 2)
   const raw = body?.members.get(OUTER)
-  const opened = body && raw && openProof(body.text, raw, mode)
-  if (!opened) return { ok: false, reason: 'malformed' }
-  if (!isFresh(opened.action.timestampMs, nowMs, maxAgeMs, skewMs)) return { ok: false, reason: 'stale' }
-  if (!(await isSigned(opened, key))) return { ok: false, reason: 'signature' }
-  return { ok: true, proof: opened.action }
+  const parsed = body && raw && parseProof(body.text, raw, mode)
+  if (!parsed) return { ok: false, reason: 'malformed' }
+  if (!isFresh(parsed.action.timestampMs, nowMs, maxAgeMs, skewMs)) return { ok: false, reason: 'stale' }
+  if (!(await isSigned(parsed, key))) return { ok: false, reason: 'signature' }
+  return { ok: true, proof: parsed.action }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// AES-256-GCM for the profiles, one message a key. The functions are taken once, at load.
+// AES-256-GCM for the profiles; each key encrypts one message. The WebCrypto functions are bound at load, so that
+// later changes to `crypto.subtle` have no effect.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
@@ -9,25 +10,22 @@ const importKey = subtle?.importKey.bind(subtle)
 const encrypt = subtle?.encrypt.bind(subtle)
 const decrypt = subtle?.decrypt.bind(subtle)
 
-const run = async (use: 'encrypt' | 'decrypt', key: Bytes, nonce: Bytes, additionalData: Bytes, data: Bytes) => {
+async function runAesGcm(use: 'encrypt' | 'decrypt', key: Bytes, nonce: Bytes, additionalData: Bytes, data: Bytes) {
   if (!subtle) throw new CountersignError('ERR_NO_CRYPTO')
   const imported = await importKey('raw', key, 'AES-GCM', false, [use])
-  const how = { name: 'AES-GCM', iv: nonce, additionalData, tagLength: 128 }
-  return new Uint8Array(await (use === 'encrypt' ? encrypt : decrypt)(how, imported, data))
+  const algorithm = { name: 'AES-GCM', iv: nonce, additionalData, tagLength: 128 }
+  return new Uint8Array(await (use === 'encrypt' ? encrypt : decrypt)(algorithm, imported, data))
 }
 
-/** sealAesGcm gives the ciphertext with its 16-byte seal behind it. */
-export const sealAesGcm = (key: Bytes, nonce: Bytes, additionalData: Bytes, plain: Bytes): Promise<Bytes> =>
-  run('encrypt', key, nonce, additionalData, plain)
+/** Encrypts. Returns the ciphertext, followed by its 16-byte authentication tag. */
+export function sealAesGcm(key: Bytes, nonce: Bytes, additionalData: Bytes, plain: Bytes): Promise<Bytes> {
+  return runAesGcm('encrypt', key, nonce, additionalData, plain)
+}
 
-/** openAesGcm gives what was sealed; undefined where the seal does not fit. */
-export const openAesGcm = (
-  key: Bytes,
-  nonce: Bytes,
-  additionalData: Bytes,
-  sealed: Bytes
-): Promise<Bytes | undefined> =>
-  run('decrypt', key, nonce, additionalData, sealed).catch((error) => {
+/** Decrypts. Returns undefined when the authentication tag is wrong. */
+export function openAesGcm(key: Bytes, nonce: Bytes, additionalData: Bytes, sealed: Bytes): Promise<Bytes | undefined> {
+  return runAesGcm('decrypt', key, nonce, additionalData, sealed).catch((error) => {
     if (error instanceof CountersignError) throw error
     return undefined
   })
+}

@@ -1,45 +1,50 @@
 // SPDX-License-Identifier: MIT
-// JSON that means one thing: what a caller hands in becomes what JSON.parse(JSON.stringify(value)) gives, read once, and
-// what JSON would change or lose on the way is refused by the path where it stands. Canonical JSON is RFC 8785.
+// JSON with one meaning. A caller's value becomes the result of JSON.parse(JSON.stringify(value)), read once. A value
+// that JSON would change or drop is refused, with its path. Canonical JSON is RFC 8785.
 
 import { isCountersignError } from '../../common/errors.ts'
 import { badArgument } from '../../core/args.ts'
 
-/** What JSON can say. */
+/** A JSON value. */
 export type Json = null | boolean | number | string | Json[] | JsonObject
 export type JsonObject = { [name: string]: Json }
 
-/** Levels of arrays and objects in what is signed; the native part has the same limit. */
+/** The deepest nesting of arrays and objects in a signed value. The native part has the same limit. */
 export const MAX_DEPTH = 64
 
 const { isArray } = Array
-const hasLoneSurrogate = (text: string): boolean => /\p{Cs}/u.test(text)
+function hasLoneSurrogate(text: string): boolean {
+  return /\p{Cs}/u.test(text)
+}
 
-/** isJsonObject tells objects from arrays and null. */
-export const isJsonObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !isArray(value)
+/** Returns whether a value is an object: neither an array nor null. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !isArray(value)
+}
 
-const stepOf = (holder: unknown, key: string): string => {
+function stepOf(holder: unknown, key: string): string {
   if (isArray(holder)) return `[${key}]`
   return /^[A-Za-z_$][\w$]*$/.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
 }
 
-// A raw JSON text (JSON.rawJSON, in newer engines) would come back as a number of another value.
-const isRaw = (value: object): boolean => {
+// JSON.rawJSON of newer engines writes text as it is: it would come back as another number.
+function isRaw(value: object): boolean {
   const test: unknown = Reflect.get(JSON, 'isRawJSON')
   return typeof test === 'function' && test(value) === true
 }
 
-/** Why an entry is not JSON that comes back as it went; undefined where it is. */
-const problemOf = (entry: unknown): string | undefined => {
+/** Returns why JSON would change an entry; undefined when it would not. */
+function problemOf(entry: unknown): string | undefined {
   if (typeof entry === 'bigint') return 'is a BigInt; write it as a number or a text'
   if (typeof entry === 'number' && !Number.isFinite(entry)) return 'is NaN or infinite'
   if (typeof entry === 'string' && hasLoneSurrogate(entry)) return 'has a lone surrogate'
   return undefined
 }
 
-/** A replacer for JSON.stringify that sees each entry once, with the path to it, and throws at what is refused. */
-const createWatch = (name: string) => {
+/**
+ * Creates a replacer for JSON.stringify that visits each entry once, knows its path, and throws for a refused entry.
+ */
+function createReplacer(name: string) {
   const trail: { holder: unknown; path: string }[] = []
   return function watch(this: unknown, key: string, given: unknown): unknown {
     while (trail.length > 0 && trail.at(-1)?.holder !== this) trail.pop()
@@ -58,13 +63,14 @@ const createWatch = (name: string) => {
 }
 
 /**
- * cleanJson gives a fresh copy of a value as JSON has it; throws ERR_INVALID_ARGUMENT, naming the path, for `__proto__`,
- * BigInt, NaN, infinities, lone surrogates, cycles, nesting beyond 64 levels and what cannot be read.
+ * Returns a fresh copy of a value in its JSON form.
+ * @throws ERR_INVALID_ARGUMENT, with the path, for `__proto__`, BigInt, NaN, infinities, lone surrogates, cycles,
+ * nesting deeper than 64 levels, and values that cannot be read.
  */
-export const cleanJson = (value: unknown, name: string): Json => {
+export function cleanJson(value: unknown, name: string): Json {
   let text: string | undefined
   try {
-    text = JSON.stringify(value, createWatch(name))
+    text = JSON.stringify(value, createReplacer(name))
   } catch (cause) {
     throw isCountersignError(cause) ? cause : badArgument(`${name} cannot be read as JSON`)
   }
@@ -72,8 +78,11 @@ export const cleanJson = (value: unknown, name: string): Json => {
   return JSON.parse(text)
 }
 
-/** writeCanonical writes a clean value as RFC 8785 says: names sorted by UTF-16 unit, numbers and texts as ECMAScript has them. */
-export const writeCanonical = (value: Json): string => {
+/**
+ * Serialises a clean value by RFC 8785: names sorted by UTF-16 code unit, numbers and strings as ECMAScript writes
+ * them.
+ */
+export function writeCanonical(value: Json): string {
   if (isArray(value)) return `[${value.map(writeCanonical).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value)
   const members = Object.keys(value)
@@ -83,11 +92,14 @@ export const writeCanonical = (value: Json): string => {
 }
 
 /**
- * canonicalJson writes a value as canonical JSON (RFC 8785); throws as it would for an event.
+ * Serialises a value as canonical JSON (RFC 8785).
+ * @throws ERR_INVALID_ARGUMENT, with the path, when JSON would change or drop a part of the value.
  *
  * @example
  * ```ts
  * canonicalJson({ b: 1e21, a: [] }) // '{"a":[],"b":1e+21}'
  * ```
  */
-export const canonicalJson = (value: unknown): string => writeCanonical(cleanJson(value, 'value'))
+export function canonicalJson(value: unknown): string {
+  return writeCanonical(cleanJson(value, 'value'))
+}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// HMAC-SHA256 for the profiles: the one file under js/profiles that names crypto.subtle. Keys are made with
-// `extractable: false`; the CryptoKey is reachable from no public property, and is handed out only
-// to be stored. The functions are taken once, at load.
+// HMAC-SHA256 for the profiles: the one file under js/profiles, beside aes-gcm.ts, that names crypto.subtle. Keys are
+// not extractable. No public property gives the CryptoKey; `cryptoKey()` hands it out for storage only. The WebCrypto
+// functions are bound at load.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
@@ -15,11 +15,11 @@ const subtleVerify = subtle?.verify.bind(subtle)
 const HMAC = { name: 'HMAC', hash: 'SHA-256' }
 const USES: KeyUsage[] = ['sign', 'verify']
 
-const needCrypto = (): void => {
+function needCrypto(): void {
   if (!subtle) throw new CountersignError('ERR_NO_CRYPTO')
 }
 
-/** One HMAC-SHA256 key that cannot be read back. */
+/** An HMAC-SHA256 key that scripts cannot read. */
 export class MacKey {
   readonly #key: CryptoKey
 
@@ -27,24 +27,24 @@ export class MacKey {
     this.#key = key
   }
 
-  /** tag makes the 32-byte tag of a message. */
+  /** Returns the 32-byte tag of a message. */
   async tag(message: Bytes): Promise<Bytes> {
     return new Uint8Array(await subtleSign('HMAC', this.#key, message))
   }
 
-  /** cryptoKey gives the platform's key, for a store that keeps it as it is; the one place where it leaves this object. */
+  /** Returns the platform's key, for a store of structured clones. The key leaves this object nowhere else. */
   cryptoKey(): CryptoKey {
     return this.#key
   }
 
-  /** isTag compares in constant time, which is the platform's; a tag that is not exactly 32 bytes is none. */
+  /** Compares a tag, in the platform's constant time. A tag of another length than 32 bytes is wrong. */
   isTag(message: Bytes, tag: Bytes): Promise<boolean> {
     return subtleVerify('HMAC', this.#key, tag, message)
   }
 }
 
-/** macKeyOf takes a key that a store gave back; undefined for anything but an HMAC-SHA256 key that cannot be exported. */
-export const macKeyOf = (value: unknown): MacKey | undefined => {
+/** Wraps a key from a store. Returns undefined for anything but a non-extractable HMAC-SHA256 key. */
+export function macKeyOf(value: unknown): MacKey | undefined {
   if (Object.prototype.toString.call(value) !== '[object CryptoKey]') return undefined
   const key = value as CryptoKey
   const { name, hash } = key.algorithm as HmacKeyAlgorithm
@@ -52,19 +52,22 @@ export const macKeyOf = (value: unknown): MacKey | undefined => {
   return isMacKey && !key.extractable && USES.every((use) => key.usages.includes(use)) ? new MacKey(key) : undefined
 }
 
-/** importMacKey makes a key of the bytes as they are; rejects with ERR_NO_CRYPTO where there is no WebCrypto. */
-export const importMacKey = async (bytes: Bytes): Promise<MacKey> => {
+/**
+ * Imports the bytes as a key.
+ * Rejects with ERR_NO_CRYPTO when WebCrypto is missing.
+ */
+export async function importMacKey(bytes: Bytes): Promise<MacKey> {
   needCrypto()
   return new MacKey(await importKey('raw', bytes, HMAC, false, USES))
 }
 
 /**
- * deriveMacKey derives a 32-byte key by HKDF-SHA256 with an empty salt, so that one secret serves several purposes that
- * say nothing about each other; rejects with ERR_NO_CRYPTO where there is no WebCrypto.
+ * Derives a 32-byte key by HKDF-SHA256 with an empty salt. Keys of different `info` reveal nothing about each other.
+ * Rejects with ERR_NO_CRYPTO when WebCrypto is missing.
  */
-export const deriveMacKey = async (secret: Bytes, info: Bytes): Promise<MacKey> => {
+export async function deriveMacKey(secret: Bytes, info: Bytes): Promise<MacKey> {
   needCrypto()
   const base = await importKey('raw', secret, 'HKDF', false, ['deriveKey'])
-  const how = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info }
-  return new MacKey(await deriveKey(how, base, { ...HMAC, length: 256 }, false, USES))
+  const algorithm = { name: 'HKDF', hash: 'SHA-256', salt: new Uint8Array(0), info }
+  return new MacKey(await deriveKey(algorithm, base, { ...HMAC, length: 256 }, false, USES))
 }

@@ -1,115 +1,113 @@
 // SPDX-License-Identifier: MIT
-// A tokeniser that says where in a JSON text each member lies, so that what was signed can be cut out of the very bytes that
-// came. It takes one spelling of the grammar (RFC 8259) and refuses what two readers could read as two things: a name twice in
-// one object, a lone surrogate, a number beyond a double, nesting without end. No recursion.
+// A tokeniser that finds the position of each member in a JSON text, so that the signed part can be cut out of the
+// bytes that arrived. It accepts strict RFC 8259 and refuses a text that two parsers may read differently: a name
+// twice in one object, a lone surrogate, a number beyond a double, endless nesting. It does not recurse.
 
-import { CountersignError } from '../../common/errors.ts'
+import { badJson } from '../../common/text.ts'
 import { MAX_DEPTH } from './canonical-json.ts'
 
-/** Where a value lies in the text; `members` and `items` of the outermost objects and arrays only. */
+/** The position of a value in the text. Only values of the outermost levels have `members` or `items`. */
 export type RawValue = { start: number; end: number; members?: Map<string, RawMember>; items?: RawValue[] }
 export type RawMember = RawValue & {
-  /** Where the member's name begins, with its quote. */
+  /** The position of the opening quote of the member's name. */
   nameStart: number
 }
-
-const bad = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
 const NUMBER = /-?(?:0|[1-9][0-9]{0,400})(?:\.[0-9]{1,400})?(?:[eE][+-]?[0-9]{1,4})?(?![0-9.eE+-])/y
 const WORDS: readonly string[] = ['true', 'false', 'null']
 
-/** One open array or object; `names` are those of an object so far. */
-type Open = { value: RawValue; names: Set<string> | undefined }
+/** An array or object that is not closed yet. `names` are the names of an object so far. */
+type OpenContainer = { value: RawValue; names: Set<string> | undefined }
 
 class Scanner {
   readonly #text: string
-  #at = 0
+  #offset = 0
 
   constructor(text: string) {
     this.#text = text
   }
 
-  get at(): number {
-    return this.#at
+  get offset(): number {
+    return this.#offset
   }
 
   get isDone(): boolean {
     return this.peek() === ''
   }
 
-  /** The next character that is no white space. */
+  /** Skips white space and returns the next character. */
   peek(): string {
     for (;;) {
-      const char = this.#text.charAt(this.#at)
+      const char = this.#text.charAt(this.#offset)
       if (char !== ' ' && char !== '\n' && char !== '\r' && char !== '\t') return char
-      this.#at++
+      this.#offset++
     }
   }
 
   take(char: string): boolean {
     if (this.peek() !== char) return false
-    this.#at++
+    this.#offset++
     return true
   }
 
-  /** string takes a string and gives what it says. */
+  /** Takes a string and returns its value. */
   string(): string {
-    if (this.peek() !== '"') throw bad('a string')
-    const start = this.#at++
+    if (this.peek() !== '"') throw badJson('a string')
+    const start = this.#offset++
     for (;;) {
-      const code = this.#text.charCodeAt(this.#at++)
-      if (Number.isNaN(code) || code < 0x20) throw bad('a string that does not end')
-      if (code === BACKSLASH) this.#at++
+      const code = this.#text.charCodeAt(this.#offset++)
+      if (Number.isNaN(code) || code < 0x20) throw badJson('a string that does not end')
+      if (code === BACKSLASH) this.#offset++
       else if (code === QUOTE) break
     }
-    const value: string = parse(this.#text.slice(start, this.#at))
-    if (/\p{Cs}/u.test(value)) throw bad('a lone surrogate')
+    const value: string = parse(this.#text.slice(start, this.#offset))
+    if (/\p{Cs}/u.test(value)) throw badJson('a lone surrogate')
     return value
   }
 
-  /** scalar takes anything but an array or an object. */
+  /** Takes a string, a number or a word. */
   scalar(): void {
     if (this.peek() === '"') {
       this.string()
       return
     }
-    NUMBER.lastIndex = this.#at
+    NUMBER.lastIndex = this.#offset
     const [digits] = NUMBER.exec(this.#text) ?? []
-    const word = digits ?? WORDS.find((name) => this.#text.startsWith(name, this.#at))
-    if (word === undefined) throw bad('a value')
-    if (digits !== undefined && !Number.isFinite(Number(digits))) throw bad('a number that no double holds')
-    this.#at += word.length
+    const word = digits ?? WORDS.find((name) => this.#text.startsWith(name, this.#offset))
+    if (word === undefined) throw badJson('a value')
+    if (digits !== undefined && !Number.isFinite(Number(digits))) throw badJson('a number that no double holds')
+    this.#offset += word.length
   }
 }
 
-const parse = (text: string): string => {
+function parse(text: string): string {
   try {
     return JSON.parse(text)
   } catch {
-    throw bad('a string')
+    throw badJson('a string')
   }
 }
 
 /**
- * scanJson finds the members and items of the outermost `levels` objects and arrays of a text that is one JSON value and nothing else; throws
- * ERR_BAD_JSON.
+ * Finds the members and items of the outermost `levels` objects and arrays. The text must be exactly one JSON value.
+ * @throws ERR_BAD_JSON when it is not.
  */
-export const scanJson = (text: string, levels: number): RawValue => {
+export function scanJson(text: string, levels: number): RawValue {
   const scanner = new Scanner(text)
-  const open: Open[] = []
+  const open: OpenContainer[] = []
   let done: RawValue | undefined
 
-  /** Begins a value; one that is whole at once is given back. */
+  /** Begins a value. Returns it when it is already complete. */
   const begin = (value: RawValue): RawValue | undefined => {
     const isObject = scanner.take('{')
     if (!isObject && !scanner.take('[')) {
       scanner.scalar()
-      value.end = scanner.at
+      value.end = scanner.offset
       return value
     }
-    if (open.length >= MAX_DEPTH) throw bad(`nested more than ${MAX_DEPTH} levels deep`)
+    if (open.length >= MAX_DEPTH) throw badJson(`nested more than ${MAX_DEPTH} levels deep`)
     if (open.length < levels) {
       if (isObject) value.members = new Map()
       else value.items = []
@@ -119,39 +117,39 @@ export const scanJson = (text: string, levels: number): RawValue => {
   }
 
   const close = (): RawValue => {
-    const { value } = open.pop() as Open
-    value.end = scanner.at
+    const { value } = open.pop() as OpenContainer
+    value.end = scanner.offset
     return value
   }
 
-  /** Takes a member's name and makes room for its value. */
-  const member = ({ value, names }: Open): RawValue => {
+  /** Takes a member's name, or nothing in an array, and registers the value that follows. */
+  const member = ({ value, names }: OpenContainer): RawValue => {
     scanner.peek()
-    const nameStart = scanner.at
+    const nameStart = scanner.offset
     if (!names) {
       const item: RawValue = { start: nameStart, end: 0 }
       value.items?.push(item)
       return item
     }
     const name = scanner.string()
-    if (names.has(name)) throw bad('a name stands twice in one object')
+    if (names.has(name)) throw badJson('a name stands twice in one object')
     names.add(name)
-    if (!scanner.take(':')) throw bad('a colon')
+    if (!scanner.take(':')) throw badJson('a colon')
     scanner.peek()
-    const made: RawMember = { nameStart, start: scanner.at, end: 0 }
+    const made: RawMember = { nameStart, start: scanner.offset, end: 0 }
     value.members?.set(name, made)
     return made
   }
 
   scanner.peek()
-  done = begin({ start: scanner.at, end: 0 })
+  done = begin({ start: scanner.offset, end: 0 })
   while (open.length > 0) {
-    const top = open.at(-1) as Open
+    const top = open.at(-1) as OpenContainer
     if (done === undefined) done = begin(member(top))
     else if (scanner.take(',')) done = begin(member(top))
     else if (scanner.take(top.names ? '}' : ']')) done = close()
-    else throw bad('a comma or an end is missing')
+    else throw badJson('a comma or an end is missing')
   }
-  if (!done || !scanner.isDone) throw bad('something follows the value')
+  if (!done || !scanner.isDone) throw badJson('something follows the value')
   return done
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The C++ half of the profile (wasm/knock_bindings.cpp): the packets' bytes and RSA. Loaded at first use, apart from the core.
+// The C++ half of the profile (wasm/knock_bindings.cpp): packet bytes and RSA. It is loaded at first use, apart from
+// the core.
 
 import { knockSource } from '#knock-source'
 import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, copyOf, integerOf, lengthOf, optionsOf, sizedBytesOf } from '../../core/args.ts'
 import { loadWasm, type WasmSource } from '../../core/load.ts'
@@ -15,37 +17,43 @@ const MAX_PAYLOAD_V2 = 191
 const MAX_PACKET = 1024
 const MAX_DER = 8192
 
-type Call = (...numbers: number[]) => number
-type Calls = { readonly [name: string]: Call }
+type KnockCall = (...numbers: number[]) => number
+type KnockCalls = { readonly [name: string]: KnockCall }
 
-/** Fields as the core takes them: version, timestamp, user, action, challenge; and the payload. */
-export type ReadFields = { numbers: [number, number, number, number, number]; payload: Bytes; version: KnockVersion }
+/** Checked fields: version, timestamp, user, action and challenge as the core takes them, and the payload. */
+export type CheckedFields = { numbers: [number, number, number, number, number]; payload: Bytes; version: KnockVersion }
 
-const encoder = new TextEncoder()
-
-const payloadOf = (given: KnockFields['payload']): Bytes => {
+function payloadOf(given: KnockFields['payload']): Bytes {
   if (given === undefined) return new Uint8Array(0)
   if (typeof given !== 'string') return copyOf(given, 'payload')
   if (/\p{Cs}/u.test(given)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
-  return encoder.encode(given)
+  return encodeText(given)
 }
 
-/** readVersion checks a packet's version. */
-export const readVersion = (given: unknown): KnockVersion => integerOf(given, 1, 4, 'version') as KnockVersion
+/**
+ * Checks a packet's version.
+ * @throws ERR_INVALID_ARGUMENT when it is not 1, 2, 3 or 4.
+ */
+export function checkVersion(given: unknown): KnockVersion {
+  return integerOf(given, 1, 4, 'version') as KnockVersion
+}
 
-/** readFields checks fields, each read once; throws ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_PAYLOAD_TOO_LARGE. */
-export const readFields = (fields: KnockFields): ReadFields => {
+/**
+ * Checks fields, and reads each of them once.
+ * @throws ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_PAYLOAD_TOO_LARGE.
+ */
+export function checkFields(fields: KnockFields): CheckedFields {
   const { version = 1, timestamp, userId, actionId, challenge, payload } = optionsOf(fields, 'fields')
-  const read = readVersion(version)
+  const checked = checkVersion(version)
   const bytes = payloadOf(payload)
-  // The daemon's own client cuts a longer one in silence.
-  if (bytes.length > (read === 2 ? MAX_PAYLOAD_V2 : MAX_PAYLOAD)) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
+  // The daemon's own client would cut a longer payload without an error.
+  if (bytes.length > (checked === 2 ? MAX_PAYLOAD_V2 : MAX_PAYLOAD)) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return {
-    version: read,
+    version: checked,
     payload: bytes,
     numbers: [
-      read,
-      // Seconds in 32 bits: until 2106.
+      checked,
+      // 32 bits of seconds last until 2106.
       integerOf(timestamp, 0, 2 ** 32 - 1, 'timestamp (seconds)'),
       integerOf(userId, 0, 2 ** 16 - 1, 'userId'),
       integerOf(actionId, 0, 2 ** 8 - 1, 'actionId'),
@@ -54,134 +62,154 @@ export const readFields = (fields: KnockFields): ReadFields => {
   }
 }
 
-/** A packet taken apart; nothing of it has been verified. */
-export type ReadPacket = { knock: Knock; tag: Bytes; digest: Bytes }
+/** A parsed packet. Nothing in it is verified. */
+export type ParsedPacket = { knock: Knock; tag: Bytes; digest: Bytes }
 
-/** A hybrid datagram taken apart. */
-export type ReadDatagram = { version: KnockVersion; nonce: Bytes; additionalData: Bytes; wrapped: Bytes; sealed: Bytes }
+/** A parsed hybrid datagram. Nothing in it is verified. */
+export type ParsedDatagram = {
+  version: KnockVersion
+  nonce: Bytes
+  additionalData: Bytes
+  wrapped: Bytes
+  sealed: Bytes
+}
 
-/** Packets and RSA; every method copies in, copies out and throws a CountersignError. */
+/** Packets and RSA. Every method copies its arguments and results, and throws a CountersignError. */
 export class KnockCore {
-  readonly #w: Wasm
-  readonly #call: Calls
+  readonly #wasm: Wasm
+  readonly #call: KnockCalls
 
-  constructor(w: Wasm) {
-    this.#w = w
-    this.#call = w.call as unknown as Calls
+  constructor(wasm: Wasm) {
+    this.#wasm = wasm
+    this.#call = wasm.call as unknown as KnockCalls
   }
 
   #run(name: string, ...numbers: number[]): number {
-    return this.#w.check((this.#call[name] as Call)(...numbers))
+    return this.#wasm.check((this.#call[name] as KnockCall)(...numbers))
   }
 
-  /** digest gives what the tag is a MAC of. */
-  digest({ numbers, payload }: ReadFields): Bytes {
-    const size = this.#w.begin().put(payload)
-    return this.#w.out(this.#run('knock_digest', ...numbers, size))
+  /** Returns the digest that the tag authenticates. */
+  digest({ numbers, payload }: CheckedFields): Bytes {
+    const size = this.#wasm.begin().put(payload)
+    return this.#wasm.out(this.#run('knock_digest', ...numbers, size))
   }
 
-  /** packet puts a packet together: 245 bytes, or the body of a hybrid version. */
-  packet({ numbers, payload }: ReadFields, tag: Bytes): Bytes {
-    this.#w.begin().put(tag)
-    const size = this.#w.put(payload)
-    return this.#w.out(this.#run('knock_packet', ...numbers, size))
+  /** Builds a packet: 245 bytes, or the body of a hybrid version. */
+  packet({ numbers, payload }: CheckedFields, tag: Bytes): Bytes {
+    this.#wasm.begin().put(tag)
+    const size = this.#wasm.put(payload)
+    return this.#wasm.out(this.#run('knock_packet', ...numbers, size))
   }
 
-  /** read takes a decrypted packet apart; version 0 asks for whichever it is. */
-  read(version: KnockVersion | 0, packet: BytesLike): ReadPacket {
-    const w = this.#w
+  /** Parses a decrypted packet. Version 0 detects the version. */
+  read(version: KnockVersion | 0, packet: BytesLike): ParsedPacket {
+    const wasm = this.#wasm
     const bytes = bytesOf(packet, 'packet')
     if (lengthOf(bytes) > MAX_PACKET) throw new CountersignError('ERR_TRAILING_BYTES')
-    const digest = w.out(this.#run('knock_read', version, w.begin().put(bytes)))
+    const digest = wasm.out(this.#run('knock_read', version, wasm.begin().put(bytes)))
     if (digest.length !== HASH) throw new CountersignError('ERR_INTERNAL')
     const knock = {
-      version: w.number(0) as KnockVersion,
-      timestamp: w.number(1),
-      userId: w.number(2),
-      actionId: w.number(3),
-      challenge: w.number(4),
-      payload: w.bytesAt(5)
+      version: wasm.number(0) as KnockVersion,
+      timestamp: wasm.number(1),
+      userId: wasm.number(2),
+      actionId: wasm.number(3),
+      challenge: wasm.number(4),
+      payload: wasm.bytesAt(5)
     }
-    return { knock, tag: w.bytesAt(7), digest }
+    return { knock, tag: wasm.bytesAt(7), digest }
   }
 
-  /** header gives the front of a hybrid datagram, the additional data of its encryption. */
+  /** Returns the header of a hybrid datagram: the additional data of its encryption. */
   header(version: KnockVersion, nonce: Bytes, ciphertextSize: number): Bytes {
-    this.#w.begin().put(nonce)
-    return this.#w.out(this.#run('knock_header', version, ciphertextSize))
+    this.#wasm.begin().put(nonce)
+    return this.#wasm.out(this.#run('knock_header', version, ciphertextSize))
   }
 
-  /** datagram takes a hybrid datagram apart. */
-  datagram(datagram: Bytes): ReadDatagram {
-    const w = this.#w
+  /** Parses a hybrid datagram. */
+  datagram(datagram: Bytes): ParsedDatagram {
+    const wasm = this.#wasm
     if (datagram.length > MAX_PACKET) throw new CountersignError('ERR_TRAILING_BYTES')
-    this.#run('knock_datagram', w.begin().put(datagram))
+    this.#run('knock_datagram', wasm.begin().put(datagram))
     return {
-      version: w.number(0) as KnockVersion,
-      nonce: w.bytesAt(1),
-      additionalData: w.bytesAt(3),
-      wrapped: w.bytesAt(5),
-      sealed: w.bytesAt(7)
+      version: wasm.number(0) as KnockVersion,
+      nonce: wasm.bytesAt(1),
+      additionalData: wasm.bytesAt(3),
+      wrapped: wasm.bytesAt(5),
+      sealed: wasm.bytesAt(7)
     }
   }
 
-  /** reply takes a reply's payload apart. */
+  /** Parses a reply's payload. */
   reply(payload: Bytes): { status: number; action: number; flags: number; text: Bytes } {
-    const w = this.#w
-    this.#run('knock_reply', w.begin().put(payload))
-    return { status: w.number(0), action: w.number(1), flags: w.number(2), text: w.bytesAt(3) }
+    const wasm = this.#wasm
+    this.#run('knock_reply', wasm.begin().put(payload))
+    return { status: wasm.number(0), action: wasm.number(1), flags: wasm.number(2), text: wasm.bytesAt(3) }
   }
 
-  /** publicKeySize gives the bytes of a block under a key (SubjectPublicKeyInfo); throws ERR_BAD_RSA_KEY. */
+  /**
+   * Returns the block size of a key (SubjectPublicKeyInfo), in bytes.
+   * @throws ERR_BAD_RSA_KEY.
+   */
   publicKeySize(der: Bytes): number {
-    return this.#run('rsa_public', this.#w.begin().put(derOf(der)))
+    return this.#run('rsa_public', this.#wasm.begin().put(derOf(der)))
   }
 
-  /** privateKeySize is the same for a PrivateKeyInfo. */
+  /**
+   * Returns the block size of a private key (PrivateKeyInfo), in bytes.
+   * @throws ERR_BAD_RSA_KEY.
+   */
   privateKeySize(der: Bytes): number {
-    return this.#w.large(MAX_DER, true, () => this.#run('rsa_private', this.#w.put(derOf(der))))
+    return this.#wasm.large(MAX_DER, true, () => this.#run('rsa_private', this.#wasm.put(derOf(der))))
   }
 
-  /** encrypt gives the block of a message under padding without a zero; throws ERR_BAD_RSA_KEY. */
+  /**
+   * Encrypts a message to one block; the padding must not contain a zero.
+   * @throws ERR_BAD_RSA_KEY.
+   */
   encrypt(der: Bytes, message: Bytes, padding: Bytes): Bytes {
-    const w = this.#w
-    return w.large(MAX_DER + MAX_PACKET, true, () => {
-      const key = w.put(derOf(der))
-      const size = w.put(message)
-      return w.out(this.#run('rsa_seal', key, size, w.put(padding)))
+    const wasm = this.#wasm
+    return wasm.large(MAX_DER + MAX_PACKET, true, () => {
+      const key = wasm.put(derOf(der))
+      const size = wasm.put(message)
+      return wasm.out(this.#run('rsa_seal', key, size, wasm.put(padding)))
     })
   }
 
   /**
-   * decrypt gives the last `size` bytes of a decrypted block, and whether they were a message of that size. Use both in the
-   * same way whatever it says: that is what keeps an attacker from asking.
+   * Decrypts a block. Returns its last `size` bytes, and whether they were a message of that size. Use both results
+   * in the same way in either case; otherwise the caller's behaviour tells an attacker which case it was.
    */
   decrypt(der: Bytes, ciphertext: Bytes, size: number): { isGood: boolean; message: Bytes } {
-    const w = this.#w
-    return w.large(MAX_DER + MAX_PACKET, true, () => {
-      const key = w.put(derOf(der))
-      const isGood = this.#run('rsa_open', key, w.put(ciphertext), size) === 1
-      const message = w.out(size)
+    const wasm = this.#wasm
+    return wasm.large(MAX_DER + MAX_PACKET, true, () => {
+      const key = wasm.put(derOf(der))
+      const isGood = this.#run('rsa_open', key, wasm.put(ciphertext), size) === 1
+      const message = wasm.out(size)
       this.#run('wipe_out')
       return { isGood, message }
     })
   }
 }
 
-const derOf = (der: Bytes): Bytes => {
+function derOf(der: Bytes): Bytes {
   if (der.length > MAX_DER) throw new CountersignError('ERR_BAD_RSA_KEY')
   return der
 }
 
 /**
- * loadKnockCore loads the profile's WebAssembly, once; a source is needed where the file does not lie beside the script. It
- * rejects as loadCore does. The functions of this profile call it themselves.
+ * Loads the profile's WebAssembly once. Pass a source when the file does not lie beside the script. The functions of
+ * this profile call it themselves.
+ * Rejects as loadCore does.
  */
-export const loadKnockCore = async (source?: WasmSource | Promise<WasmSource>): Promise<KnockCore> =>
-  new KnockCore(await loadWasm(knockSource, source))
+export async function loadKnockCore(source?: WasmSource | Promise<WasmSource>): Promise<KnockCore> {
+  return new KnockCore(await loadWasm(knockSource, source))
+}
 
-/** nonceOf checks bytes of a fixed size that a caller's random gave. */
-export const randomBytesOf = (given: unknown, size: number): Bytes => {
+/**
+ * Copies the bytes that a caller's `random` returned.
+ * @throws ERR_INVALID_ARGUMENT when their number is not `size`.
+ */
+export function randomBytesOf(given: unknown, size: number): Bytes {
   try {
     return copyOf(sizedBytesOf(given, size, 'random'), 'random')
   } catch (cause) {

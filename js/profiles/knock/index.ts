@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// siglatch knock packets: made, sealed, verified, and sent through a gateway (docs/profiles/knock.md).
+// Knock packets of siglatch: creation, encryption, verification, and sending through a gateway
+// (docs/profiles/knock.md).
 
 export { type KnockCore, loadKnockCore } from './core.ts'
 export { importKnockKey, type KnockKey } from './keys.ts'

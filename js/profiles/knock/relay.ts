@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A browser has no UDP: the gateway sends the datagram for it (docs/profiles/knock.md says what that reveals and allows).
+// A browser cannot send UDP, so the gateway sends the datagram (docs/profiles/knock.md says what that reveals and
+// allows).
 
 import { CountersignError } from '../../common/errors.ts'
-import { fillRandom, hasRandom } from '../../common/platform.ts'
+import { encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
+import { randomBytes } from '../common/bytes.ts'
 import { randomBytesOf } from './core.ts'
 
-/** What the relay needs of a client of the exchange. */
+/** The part of a `Client` that the relay uses. */
 export type RelayClient = {
   readonly clock: { now(): number }
   request(
@@ -17,38 +19,39 @@ export type RelayClient = {
   ): Promise<{ resultCode: string; payload: Uint8Array }>
 }
 
-/** The message type of the relay, unless the gateway names another. */
+/** The message type of the relay. The gateway may use another. */
 export const RELAY_TYPE = 'knock.relay'
 
-/** knockTime gives the server's time in Unix seconds, as a client of the exchange knows it. */
-export const knockTime = (client: Pick<RelayClient, 'clock'>): number => Math.floor(client.clock.now() / 1000)
-
-/** randomChallenge gives 32 random bits; of 77,000 of one user two are likely to be the same. */
-export const randomChallenge = (): number => {
-  if (!hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
-  return new DataView(fillRandom(new Uint8Array(4)).buffer).getUint32(0)
+/** Returns the server's time in Unix seconds, as the client estimates it. */
+export function knockTime(client: Pick<RelayClient, 'clock'>): number {
+  return Math.floor(client.clock.now() / 1000)
 }
 
-/** What became of a datagram: the daemon's answer, still encrypted, or null where none came. */
+/** Returns 32 random bits. Among 77,000 challenges of one user, two are probably equal. */
+export function randomChallenge(): number {
+  return new DataView(randomBytes(4).buffer).getUint32(0)
+}
+
+/** The result of a relayed datagram: the daemon's answer, still encrypted, or null when none came. */
 export type Relayed = { reply: Bytes | null }
 
 /**
- * relayKnock has the gateway send a datagram to a target that the gateway knows by this name. It rejects with
- * ERR_RELAY_REFUSED, the gateway's reason as `resultCode`, and as `client.request` does.
+ * Asks the gateway to send a datagram to a target. The gateway knows the target by this name.
+ * Rejects with ERR_RELAY_REFUSED, with the gateway's reason as `resultCode`, and as `client.request` does.
  *
  * @example
  * const { reply } = await relayKnock(client, { target: 'front-door', datagram: await sealKnock(fields, key, pem) })
  */
-export const relayKnock = async (
+export async function relayKnock(
   client: RelayClient,
   options: { target: string; datagram: BytesLike; replyWithinMs?: number; type?: string; signal?: AbortSignal }
-): Promise<Relayed> => {
+): Promise<Relayed> {
   const { target, datagram, replyWithinMs = 0, type = RELAY_TYPE, signal } = optionsOf(options, 'options')
-  const name = new TextEncoder().encode(textOf(target, 'target'))
+  const name = encodeText(textOf(target, 'target'))
   const waitMs = integerOf(replyWithinMs, 0, 10_000, 'replyWithinMs')
   const bytes = randomBytesOf(datagram, (datagram as Uint8Array)?.byteLength)
   if (typeof client?.request !== 'function') throw badArgument('client must be a Client')
-  // One byte of the name's length, the name, two bytes of patience, the datagram.
+  // One byte for the length of the name, the name, two bytes for the milliseconds to wait, the datagram.
   const payload = new Uint8Array(1 + name.length + 2 + bytes.length)
   payload.set([name.length, ...name, waitMs >> 8, waitMs & 0xff])
   payload.set(bytes, name.length + 3)

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Datagrams: the encryption around a packet, and its undoing.
+// Encrypts packets to datagrams, and decrypts them.
 
 import { CountersignError } from '../../common/errors.ts'
-import { fillRandom, hasRandom } from '../../common/platform.ts'
+
 import type { Bytes } from '../../common/types.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { openAesGcm, sealAesGcm } from '../common/aes-gcm.ts'
-import { type KnockCore, loadKnockCore, randomBytesOf, readFields } from './core.ts'
+import { randomBytes } from '../common/bytes.ts'
+import { checkFields, type KnockCore, loadKnockCore, randomBytesOf } from './core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from './keys.ts'
 import { buildPacket } from './packet.ts'
 import type { KnockFields, KnockVersion } from './types.ts'
@@ -14,22 +15,18 @@ import type { KnockFields, KnockVersion } from './types.ts'
 const PACKET = 245
 const CONTENT_KEY = 32
 const NONCE = 12
-const MARKS = 3
+/** The bytes 0, 2 and 0 around the padding (RFC 8017, RSAES-PKCS1-v1_5). */
+const PADDING_MARKS = 3
 const HYBRID_BLOCK = 256
 
-/** Gives as many random bytes. */
+/** Returns `size` random bytes. */
 export type RandomBytes = (size: number) => Uint8Array
 
-const platformRandom: RandomBytes = (size) => {
-  if (!hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
-  return fillRandom(new Uint8Array(size))
-}
-
-/** paddingOf makes random bytes without a zero: zeros are drawn again. */
-const paddingOf = (random: RandomBytes, size: number): Bytes => {
+/** Returns random bytes without a zero. It draws each zero again. */
+function paddingOf(random: RandomBytes, size: number): Bytes {
   const padding = randomBytesOf(random(size), size)
   for (let at = 0; at < size; at++) {
-    // A generator that gives nothing but zeros must not hang a page.
+    // A generator that returns only zeros must not hang a page.
     for (let tries = 0; padding[at] === 0; tries++) {
       if (tries === 64) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random returns only zeros' })
       padding[at] = randomBytesOf(random(1), 1)[0] as number
@@ -38,19 +35,19 @@ const paddingOf = (random: RandomBytes, size: number): Bytes => {
   return padding
 }
 
-const encryptRsa = (core: KnockCore, der: Bytes, message: Bytes, random: RandomBytes): Bytes => {
+function encryptRsa(core: KnockCore, der: Bytes, message: Bytes, random: RandomBytes): Bytes {
   const size = core.publicKeySize(der)
-  return core.encrypt(der, message, paddingOf(random, size - MARKS - message.length))
+  return core.encrypt(der, message, paddingOf(random, size - PADDING_MARKS - message.length))
 }
 
-const sealHybrid = async (
+async function sealHybrid(
   core: KnockCore,
   version: KnockVersion,
   body: Bytes,
   der: Bytes,
   random: RandomBytes
-): Promise<Bytes> => {
-  // The hybrid versions say nothing of other sizes, and the daemon takes none.
+): Promise<Bytes> {
+  // The hybrid versions define no other size, and the daemon accepts none.
   if (core.publicKeySize(der) !== HYBRID_BLOCK) {
     throw new CountersignError('ERR_BAD_RSA_KEY', { detail: 'versions 3 and 4 need 2048 bits' })
   }
@@ -60,10 +57,10 @@ const sealHybrid = async (
   const header = core.header(version, nonce, body.length)
   const sealed = await sealAesGcm(contentKey, nonce, header, body)
   contentKey.fill(0)
-  return joined(header, wrapped, sealed)
+  return concat(header, wrapped, sealed)
 }
 
-const joined = (...parts: Bytes[]): Bytes => {
+function concat(...parts: Bytes[]): Bytes {
   const bytes = new Uint8Array(parts.reduce((size, part) => size + part.length, 0))
   let at = 0
   for (const part of parts) {
@@ -73,48 +70,52 @@ const joined = (...parts: Bytes[]): Bytes => {
   return bytes
 }
 
-/** sealPacket encrypts a packet for whoever has the private key. */
-export const sealPacket = (
+/** Encrypts a packet to the owner of the private key. */
+export function sealPacket(
   core: KnockCore,
   version: KnockVersion,
   packet: Bytes,
   der: Bytes,
-  random: RandomBytes = platformRandom
-): Promise<Bytes> =>
-  version >= 3 ? sealHybrid(core, version, packet, der, random) : Promise.resolve(encryptRsa(core, der, packet, random))
+  random: RandomBytes = randomBytes
+): Promise<Bytes> {
+  return version >= 3
+    ? sealHybrid(core, version, packet, der, random)
+    : Promise.resolve(encryptRsa(core, der, packet, random))
+}
 
 /**
- * sealKnock makes the datagram of a knock for the daemon that has the private key of `serverPublicKeyPem` (RSA, 2048 to 4096
- * bits; 2048 in versions 3 and 4). `random` replaces all randomness, for tests. It rejects as knockPacket does, and with
- * ERR_BAD_RSA_KEY.
+ * Creates the datagram of a knock, encrypted to the daemon's key `serverPublicKeyPem`. The key is RSA of 2048 to 4096
+ * bits; versions 3 and 4 need 2048. `random` replaces all randomness, in tests.
+ * Rejects as knockPacket does, and with ERR_BAD_RSA_KEY.
  *
  * @example
- * const fields = { timestamp: knockTime(client), userId: 7, actionId: 1, challenge: randomChallenge(), payload: '203.0.113.9' }
- * const datagram = await sealKnock(fields, key, serverPublicKeyPem)
+ * const fields = { timestamp: knockTime(client), userId: 7, actionId: 1, challenge: randomChallenge() }
+ * const datagram = await sealKnock({ ...fields, payload: '203.0.113.9' }, key, serverPublicKeyPem)
  */
-export const sealKnock = async (
+export async function sealKnock(
   fields: KnockFields,
   key: KnockKey,
   serverPublicKeyPem: string,
   options: { random?: RandomBytes } = {}
-): Promise<Bytes> => {
-  const read = readFields(fields)
+): Promise<Bytes> {
+  const checked = checkFields(fields)
   const mac = knockKeyOf(key)
   const der = derOfPem(serverPublicKeyPem, 'PUBLIC KEY')
-  const { random = platformRandom } = optionsOf(options, 'options')
+  const { random = randomBytes } = optionsOf(options, 'options')
   if (typeof random !== 'function') throw badArgument('random must be a function')
   const core = await loadKnockCore()
-  return sealPacket(core, read.version, await buildPacket(core, read, mac), der, random)
+  return sealPacket(core, checked.version, await buildPacket(core, checked, mac), der, random)
 }
 
-/** A datagram's packet, whether the encryption was right or not, and the version where the datagram tells it. */
-export type OpenedDatagram = { isGood: boolean; version: KnockVersion | 0; packet: Bytes }
+/** The packet of a datagram, whether its encryption was right, and the version when the datagram states it. */
+export type DecryptedDatagram = { isGood: boolean; version: KnockVersion | 0; packet: Bytes }
 
 /**
- * openDatagram decrypts a datagram. What a wrong block gives is not looked at apart: everything after it is done all the same
- * with bytes that are nobody's packet. Throws a malformed error for a datagram that no sender makes.
+ * Decrypts a datagram. A wrong block is not handled apart: all later steps run in the same way, with bytes that are
+ * not a valid packet.
+ * Rejects with a malformed error for a datagram that no sender creates.
  */
-export const openDatagram = async (core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<OpenedDatagram> => {
+export async function decryptDatagram(core: KnockCore, datagram: Bytes, privateKey: Bytes): Promise<DecryptedDatagram> {
   if (datagram.length === core.privateKeySize(privateKey)) {
     const { isGood, message } = core.decrypt(privateKey, datagram, PACKET)
     return { isGood, version: 0, packet: message }

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The shapes of the knock profile. Types only.
+// The types of the knock profile.
 
 import type { BytesLike } from '../../common/types.ts'
 
-/** A packet's version: 1 and 2 are one RSA block, 3 and 4 a body under AES-256-GCM. */
+/** The version of a packet. Versions 1 and 2 are one RSA block; 3 and 4 are a body under AES-256-GCM. */
 export type KnockVersion = 1 | 2 | 3 | 4
 
-/** What a knock says. */
+/** The fields of a knock. */
 export type KnockFields = {
-  /** 1 unless told. */
+  /** Default: 1. */
   version?: KnockVersion
-  /** Unix seconds, of the daemon's clock: `knockTime(client)` gives the server's. */
+  /** Unix seconds of the daemon's clock. `knockTime(client)` returns the server's. */
   timestamp: number
   /** 0 to 65535. */
   userId: number
   /** 0 to 255. */
   actionId: number
-  /** 32 random bits; the reply echoes them. */
+  /** 32 random bits, which the reply echoes. */
   challenge: number
-  /** At most 199 bytes, 191 in version 2; text as UTF-8; empty unless told. */
+  /** At most 199 bytes, 191 in version 2. Text is encoded as UTF-8. Default: empty. */
   payload?: BytesLike | string
 }
 
-/** A knock read from a packet. */
+/** A knock parsed from a packet. */
 export type Knock = {
   version: KnockVersion
   timestamp: number
@@ -32,17 +32,17 @@ export type Knock = {
   payload: Uint8Array<ArrayBuffer>
 }
 
-/** Why a packet is refused: its form, its payload's length, its tag, or its time. */
+/** The failed check of a refused packet: form, payload length, tag or time. */
 export type KnockReason = 'malformed' | 'payload_len' | 'hmac' | 'timestamp'
 
 export type KnockVerdict = { ok: true; knock: Knock } | { ok: false; reason: KnockReason }
 
 /** A reply of the daemon. */
 export type KnockReply = {
-  /** 1 where the action was done, 2 where it failed. */
+  /** 1 when the action was done, 2 when it failed. */
   status: number
   action: number
-  /** Whether the text was cut. */
+  /** Whether the daemon cut the text. */
   truncated: boolean
   text: string
 }

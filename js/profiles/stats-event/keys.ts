@@ -1,29 +1,29 @@
 // SPDX-License-Identifier: MIT
-// The device key. It is a text, and the HMAC key is that text's UTF-8, not what its digits stand for: 64 bytes for the keys
-// StatsCode makes. The strict key is derived from the same bytes, so that neither signature helps to make the other.
+// The device key is a text. The HMAC key is the UTF-8 of that text, not the bytes that its digits encode: 64 bytes
+// for StatsCode's keys. The strict key is derived from the same bytes, so a signature of one kind does not help to
+// forge the other.
 
-import { CountersignError } from '../../common/errors.ts'
-import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
+import type { FillRandom } from '../../common/platform.ts'
+import { decodeLenientText, encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, optionsOf } from '../../core/args.ts'
-import { encodeHex } from '../common/hex.ts'
+import { encodeHex, randomHex } from '../common/bytes.ts'
 import { deriveMacKey, importMacKey, type MacKey, macKeyOf } from '../common/hmac.ts'
 
 const KEY_BYTES = 32
-const encoder = new TextEncoder()
 
 /** The label of the strict message and of the key that signs it. */
 export const STRICT_LABEL = 'stats-event-v2'
 
-/** Which of a device's two keys. */
+/** Selects one of a device's two keys. */
 type Purpose = 'compatible' | 'strict'
 
-/** What a store keeps of a device key; `strict` is absent where the key is shorter than 32 bytes. */
+/** The stored form of a device key. `strict` is absent when the key is shorter than 32 bytes. */
 export type StoredDeviceKey = { compatible: CryptoKey; strict?: CryptoKey }
 
-/** A device key: WebCrypto keys that cannot be exported, and the public id they make. */
-export class DeviceKey {
-  /** 16 lower-case hexadecimal digits. Public: it identifies, and proves nothing. */
+/** A device key: WebCrypto keys that cannot be exported, and their public id. */
+export class StatsDeviceKey {
+  /** 16 lower-case hexadecimal digits. The id is public: it proves nothing. */
   readonly deviceId: string
   readonly #keys: { readonly compatible: MacKey; readonly strict: MacKey | undefined }
 
@@ -33,14 +33,14 @@ export class DeviceKey {
     this.#keys = { compatible, strict }
   }
 
-  /** Whether the key has the 32 bytes that the strict and the covered mode ask for. */
+  /** Whether the key has the 32 bytes that the strict and the covered mode need. */
   get isStrong(): boolean {
     return this.#keys.strict !== undefined
   }
 
   /**
-   * stored gives what a store of structured clones (IndexedDB) keeps instead of the text: the platform's keys, which no script
-   * can read. deviceKeyOfStored takes it back.
+   * Returns the platform's keys, for a store of structured clones such as IndexedDB. Scripts cannot read them. Pass
+   * them to deviceKeyOfStored later.
    */
   stored(): StoredDeviceKey {
     const { compatible, strict } = this.#keys
@@ -61,44 +61,45 @@ export class DeviceKey {
   }
 }
 
-// A key file is read as Node reads one: what is not UTF-8 becomes U+FFFD, and a byte order mark is left to trim().
-const textOf = (given: unknown): string =>
-  typeof given === 'string' ? given : new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytesOf(given, 'device key'))
+// Node reads a key file like this: malformed UTF-8 becomes U+FFFD, and trim() removes a byte order mark.
+function textOf(given: unknown): string {
+  return typeof given === 'string' ? given : decodeLenientText(bytesOf(given, 'device key'))
+}
 
-const keyOf = async (compatible: MacKey, strict: MacKey | undefined): Promise<DeviceKey> => {
-  const deviceId = encodeHex(await compatible.tag(encoder.encode('device-id'))).slice(0, 16)
-  return new DeviceKey(deviceId, compatible, strict)
+async function keyOf(compatible: MacKey, strict: MacKey | undefined): Promise<StatsDeviceKey> {
+  const deviceId = encodeHex(await compatible.tag(encodeText('device-id'))).slice(0, 16)
+  return new StatsDeviceKey(deviceId, compatible, strict)
 }
 
 /**
- * importDeviceKey makes a key of the text of a key file, or of its bytes, trimmed as JavaScript trims. It rejects with
- * ERR_INVALID_ARGUMENT for a blank text: StatsCode takes that, and then every such device has the same key.
+ * Imports the text or the bytes of a key file, trimmed as JavaScript trims.
+ * Rejects with ERR_INVALID_ARGUMENT for a blank text. StatsCode accepts one, and then all such devices share one key.
  *
  * @example
  * ```ts
  * const key = await importDeviceKey(await readFile('device.key', 'utf8'))
  * ```
  */
-export const importDeviceKey = async (text: string | BytesLike): Promise<DeviceKey> => {
+export async function importDeviceKey(text: string | BytesLike): Promise<StatsDeviceKey> {
   const trimmed = textOf(text).trim()
   if (trimmed === '') throw badArgument('the device key is blank; createDeviceKey makes one')
   if (/\p{Cs}/u.test(trimmed)) throw badArgument('the device key has a lone surrogate')
-  const secret = encoder.encode(trimmed)
+  const secret = encodeText(trimmed)
   const compatible = await importMacKey(secret)
-  const strict = secret.length < KEY_BYTES ? undefined : await deriveMacKey(secret, encoder.encode(STRICT_LABEL))
+  const strict = secret.length < KEY_BYTES ? undefined : await deriveMacKey(secret, encodeText(STRICT_LABEL))
   return keyOf(compatible, strict)
 }
 
 /**
- * deviceKeyOfStored makes a key of what `stored` gave and a store has kept; rejects with ERR_INVALID_ARGUMENT for anything else,
- * keys that could be exported among it.
+ * Imports the result of `stored` from a store.
+ * Rejects with ERR_INVALID_ARGUMENT for anything else, such as an extractable key.
  *
  * @example
  * ```ts
  * const key = await deviceKeyOfStored(record) // after structuredClone, or from IndexedDB
  * ```
  */
-export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<DeviceKey> => {
+export async function deviceKeyOfStored(stored: StoredDeviceKey): Promise<StatsDeviceKey> {
   const { compatible: one, strict: other } = optionsOf(stored, 'stored')
   const [compatible, strict] = [macKeyOf(one), other === undefined ? undefined : macKeyOf(other)]
   if (!compatible || (other !== undefined && !strict))
@@ -106,30 +107,29 @@ export const deviceKeyOfStored = async (stored: StoredDeviceKey): Promise<Device
   return keyOf(compatible, strict)
 }
 
-/** randomHex makes lower-case hexadecimal of as many random bytes; throws ERR_NO_CRYPTO where there are none. */
-export const randomHex = (size: number, random: FillRandom = fillRandom): string => {
-  if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
-  return encodeHex(random(new Uint8Array(size)))
-}
-
 /**
- * createDeviceKey makes a new key: 32 random bytes as 64 lower-case digits. `text` is the secret itself, to be kept where
- * only this user can read it (`deviceKeyFile` of `countersign/stats-event/node` does); whoever deletes it starts a new device.
+ * Creates a key: 32 random bytes as 64 lower-case digits. `text` is the secret. Keep it where only this user can read
+ * it, as `deviceKeyFile` of `countersign/stats-event/node` does. A user who deletes it starts a new device.
+ * Rejects with ERR_NO_CRYPTO when the platform has no randomness or no WebCrypto.
  *
  * @example
  * ```ts
  * const { key, text } = await createDeviceKey()
  * ```
  */
-export const createDeviceKey = async (
+export async function createDeviceKey(
   options: { random?: FillRandom } = {}
-): Promise<{ key: DeviceKey; text: string }> => {
+): Promise<{ key: StatsDeviceKey; text: string }> {
   const text = randomHex(KEY_BYTES, options.random)
   return { key: await importDeviceKey(text), text }
 }
 
-/** deviceKeyOf checks an argument that has to be a device key, or throws ERR_INVALID_ARGUMENT. */
-export const deviceKeyOf = (value: unknown): DeviceKey => {
-  if (!(value instanceof DeviceKey)) throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
+/**
+ * Checks that an argument is a device key.
+ * @throws ERR_INVALID_ARGUMENT when it is not.
+ */
+export function deviceKeyOf(value: unknown): StatsDeviceKey {
+  if (!(value instanceof StatsDeviceKey))
+    throw badArgument('key must be the result of importDeviceKey or createDeviceKey')
   return value
 }

@@ -1,25 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The thresholds, as data: one table for the client's own look at its events and for the server's judgement.
+// The thresholds as data. The client checks its events by this table, and the server decides by it.
 
-const HOUR_MS = 3_600_000
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../common/protocol.ts'
 
-/** What is still plausible. Times are milliseconds; each bound itself is allowed. */
+/** The plausible values. Times are in milliseconds. Each bound itself is plausible. */
 export const statsLimits = Object.freeze({
-  /** How far an event may be dated ahead. */
-  futureMs: 300_000,
+  /** How far in the future an event's time may lie. */
+  futureMs: 5 * MINUTE_MS,
   /** How old an event may be: 30 days. */
-  oldMs: 2_592_000_000,
+  oldMs: 30 * DAY_MS,
   shortestSessionMs: 5000,
   longestSessionMs: 12 * HOUR_MS,
-  /** Time in sessions within any 24 hours. */
+  /** The time in sessions within any 24 hours. */
   dayMs: 16 * HOUR_MS,
-  /** Sessions begun within any hour. */
+  /** The sessions that begin within any hour. */
   sessionsPerHour: 10,
-  /** Interactions within any minute. */
+  /** The interactions within any minute. */
   interactionsPerMinute: 60,
-  /** Growth of the claimed hours within a week. */
+  /** The growth of the claimed hours within a week. */
   weeklyJumpHours: 100,
-  /** StatsCode sends no more sessions than its last hundred. */
+  /** StatsCode sends at most its last hundred sessions. */
   sentSessions: 100
 })
 

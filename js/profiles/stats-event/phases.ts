@@ -1,30 +1,33 @@
 // SPDX-License-Identifier: MIT
-// How a server moves from unsigned statistics to signed ones, in four phases.
+// The four phases in which a server moves from unsigned to signed statistics.
 
 import { badArgument } from '../../core/args.ts'
 
-export type Phase = 1 | 2 | 3 | 4
+export type StatsPhase = 1 | 2 | 3 | 4
 
-/** What becomes of a sync whose events are not signed, or not validly. */
-export type PhaseRule = {
-  /** Whether it is taken at all. */
+/** The treatment of a sync whose events are unsigned or wrongly signed. */
+export type StatsPhaseRule = {
+  /** Whether the server accepts it. */
   readonly accepts: boolean
-  /** Whether its sender is told so. */
+  /** Whether the answer warns its sender. */
   readonly warns: boolean
-  /** Whether it may stand on the leaderboard. */
+  /** Whether it can rank on the leaderboard. */
   readonly ranks: boolean
 }
 
-/** The phases: 1 takes both, 2 warns, 3 ranks signed ones only, 4 takes signed ones only. */
-export const phaseRules: { readonly [Name in Phase]: PhaseRule } = Object.freeze({
+/** Phase 1 accepts both, 2 warns, 3 ranks only signed statistics, 4 accepts only signed ones. */
+export const phaseRules: { readonly [Name in StatsPhase]: StatsPhaseRule } = Object.freeze({
   1: Object.freeze({ accepts: true, warns: false, ranks: true }),
   2: Object.freeze({ accepts: true, warns: true, ranks: true }),
   3: Object.freeze({ accepts: true, warns: true, ranks: false }),
   4: Object.freeze({ accepts: false, warns: true, ranks: false })
 })
 
-/** phaseOf checks a phase, or throws ERR_INVALID_ARGUMENT. */
-export const phaseOf = (phase: unknown): Phase => {
+/**
+ * Checks a phase.
+ * @throws ERR_INVALID_ARGUMENT when it is not 1, 2, 3 or 4.
+ */
+export function phaseOf(phase: unknown): StatsPhase {
   if (phase === 1 || phase === 2 || phase === 3 || phase === 4) return phase
   throw badArgument('phase must be 1, 2, 3 or 4')
 }

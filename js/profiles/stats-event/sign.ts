@@ -1,52 +1,56 @@
 // SPDX-License-Identifier: MIT
-// Making events: what is signed is the clean copy that is given back, so what is sent is what was signed.
+// Creates events. The signature covers the clean copy that is returned, so the event that is sent is the event that
+// was signed.
 
 import { type FillRandom, wallNow } from '../../common/platform.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
+import { encodeHex, randomHex } from '../common/bytes.ts'
 import { cleanJson, isJsonObject, type Json, type JsonObject } from '../common/canonical-json.ts'
-import { encodeHex } from '../common/hex.ts'
-import { type DeviceKey, deviceKeyOf, randomHex } from './keys.ts'
+import { deviceKeyOf, type StatsDeviceKey } from './keys.ts'
 import { writeCompatible, writeStrict } from './messages.ts'
-import type { EventFields, EventMode, SignedEvent } from './types.ts'
+import type { EventMode, SignedEvent, StatsEventFields } from './types.ts'
 
 const NONCE_BYTES = 8
-const encoder = new TextEncoder()
 
 export type SignOptions = {
-  /** `strict` by default. */
+  /** Default: `strict`. */
   mode?: EventMode
-  /** The members `data` may have; another one is ERR_INVALID_ARGUMENT. No personal data belongs into an event. */
+  /** The allowed members of `data`; any other is ERR_INVALID_ARGUMENT. Do not put personal data into an event. */
   allow?: readonly string[]
   /** Replaces the platform's randomness, in tests. */
   random?: FillRandom
 }
 
-/** modeOf checks a mode, or throws ERR_INVALID_ARGUMENT; nothing stands for `strict`. */
-export const modeOf = (mode: unknown): EventMode => {
+/**
+ * Checks a mode; undefined means `strict`.
+ * @throws ERR_INVALID_ARGUMENT for any other value.
+ */
+export function modeOf(mode: unknown): EventMode {
   if (mode === undefined) return 'strict'
   if (mode === 'strict' || mode === 'covered' || mode === 'compatible') return mode
   throw badArgument('mode must be strict, covered or compatible')
 }
 
-const textOf = (value: unknown, name: string): string => {
+function textOf(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 128) {
     throw badArgument(`${name} must be a string of 1 to 128 characters`)
   }
   return value
 }
 
-const timestampOf = (value: unknown, mode: EventMode): number => {
+function timestampOf(value: unknown, mode: EventMode): number {
   if (mode === 'compatible' ? Number.isFinite(value) : Number.isSafeInteger(value) && (value as number) >= 0) {
     return value as number
   }
   throw badArgument('timestamp must be Unix milliseconds', 'ERR_INVALID_TIME')
 }
 
-const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undefined): void => {
+function checkData(data: Json, mode: EventMode, allow: readonly string[] | undefined): void {
   if (mode === 'covered' && !isJsonObject(data)) {
     throw badArgument('event.data must be an object in covered mode')
   }
-  // It is not in what is signed: a member of that name would be a hole of one's own making.
+  // The signed message leaves this member out, so an application's value in it would be unprotected.
   if (mode !== 'compatible' && isJsonObject(data) && Object.hasOwn(data, 'strict_signature')) {
     throw badArgument('event.data.strict_signature must not be set; signEvent writes it')
   }
@@ -58,26 +62,26 @@ const checkData = (data: Json, mode: EventMode, allow: readonly string[] | undef
   }
 }
 
-const tagText = async (key: DeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> => {
-  const message = purpose === 'strict' ? writeStrict(event) : encoder.encode(writeCompatible(event))
+async function tagText(key: StatsDeviceKey, purpose: 'compatible' | 'strict', event: JsonObject): Promise<string> {
+  const message = purpose === 'strict' ? writeStrict(event) : encodeText(writeCompatible(event))
   return encodeHex(await key.tag(purpose, message))
 }
 
 /**
- * signEvent makes an event of the device and signs it. `strict` is for servers of ours, `covered` for old servers and ours at
- * once, `compatible` is exactly what StatsCode does: it leaves the members of `data` unprotected. It rejects with
- * ERR_INVALID_ARGUMENT or ERR_INVALID_TIME for what cannot be signed as it is, naming the path.
+ * Creates and signs an event of the device. `strict` is for servers of this package. `covered` works for old servers
+ * and for this package. `compatible` does exactly as StatsCode: the members of `data` stay unprotected.
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME, with the path, when JSON would change a part of the event.
  *
  * @example
  * ```ts
  * const event = await signEvent(key, { type: 'session', data: { id, duration_ms: 3_600_000 } }, { mode: 'covered' })
  * ```
  */
-export const signEvent = async (
-  key: DeviceKey,
-  fields: EventFields,
+export async function signEvent(
+  key: StatsDeviceKey,
+  fields: StatsEventFields,
   options: SignOptions = {}
-): Promise<SignedEvent> => {
+): Promise<SignedEvent> {
   const device = deviceKeyOf(key)
   const { mode: wanted, allow, random } = optionsOf(options, 'options')
   const mode = modeOf(wanted)
@@ -87,7 +91,7 @@ export const signEvent = async (
     timestamp = wallNow(),
     nonce = randomHex(NONCE_BYTES, random)
   } = optionsOf(fields, 'event')
-  // Read once, as a whole: the messages, the signature and the result are made of this copy.
+  // The event is read once; the messages, the signature and the result all use this copy.
   const clean = cleanJson(
     {
       type: textOf(type, 'event.type'),
@@ -109,19 +113,20 @@ export const signEvent = async (
   return { ...clean, signature } as SignedEvent
 }
 
-/** The members StatsCode's own events have, by type: a list to start from. */
+/** The members of StatsCode's own events, by type. Use it as a start for `allow`. */
 export const statsCodeMembers: { readonly [type: string]: readonly string[] } = Object.freeze({
   session: Object.freeze(['id', 'assistant', 'start_time', 'end_time', 'duration_ms']),
   interaction: Object.freeze(['tool'])
 })
 
-/** Makes one event after another, of the types and with the members that were listed. */
+/** Creates events of the listed types, with the listed members. */
 export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) => Promise<SignedEvent>
 
 /**
- * createEventBuilder makes a function that signs events of listed types, with listed members of `data` only, so that nothing
- * personal gets into one by a change elsewhere. It throws ERR_INVALID_ARGUMENT for options that cannot work; the function
- * rejects with it for a type or a member that is not listed.
+ * Creates a function that signs only events of listed types, with listed members of `data`. A later change elsewhere
+ * then cannot put personal data into an event. The function rejects with ERR_INVALID_ARGUMENT for a type or a member
+ * that is not listed.
+ * @throws ERR_INVALID_ARGUMENT for invalid options.
  *
  * @example
  * ```ts
@@ -129,10 +134,10 @@ export type EventBuilder = (type: string, data: JsonObject, timestamp?: number) 
  * await build('interaction', { tool: 'Edit' })
  * ```
  */
-export const createEventBuilder = (
-  key: DeviceKey,
+export function createEventBuilder(
+  key: StatsDeviceKey,
   options: { mode?: EventMode; allow: { readonly [type: string]: readonly string[] }; random?: FillRandom }
-): EventBuilder => {
+): EventBuilder {
   const device = deviceKeyOf(key)
   const { mode: wanted, allow: lists, random } = optionsOf(options, 'options')
   const mode = modeOf(wanted)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// What a client sends to POST /api/stats/sync, and what it reads of the answer.
+// The body that a client sends to POST /api/stats/sync, and the answer to it.
 
 import { CountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { badArgument, optionsOf, timeOf } from '../../core/args.ts'
+import { encodeHex } from '../common/bytes.ts'
 import { cleanJson, isJsonObject, type JsonObject } from '../common/canonical-json.ts'
-import { encodeHex } from '../common/hex.ts'
 import { importMacKey } from '../common/hmac.ts'
 import { detectAnomalies } from './anomalies.ts'
 import { statsLimits } from './limits.ts'
@@ -12,23 +13,23 @@ import type { EventLike, TrustLevel } from './types.ts'
 
 export type Totals = { totalHours: number; totalSessions: number; totalInteractions: number }
 
-/** The body, its members in the order StatsCode sends them. */
+/** The body, with its members in StatsCode's order. */
 export type SyncBody = Totals & { deviceId: string; signedEvents: JsonObject[]; signature: string }
 
-const encoder = new TextEncoder()
-
-const numberOf = (value: unknown, name: string): number => {
+function numberOf(value: unknown, name: string): number {
   if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`)
   return value as number
 }
 
-/** roundHours rounds to two digits as `toFixed` does: by the exact binary value, ties away from zero. */
-export const roundHours = (hours: number): number => Number(numberOf(hours, 'totalHours').toFixed(2))
+/** Rounds to two digits as `toFixed` does: by the exact binary value, ties away from zero. */
+export function roundHours(hours: number): number {
+  return Number(numberOf(hours, 'totalHours').toFixed(2))
+}
 
 /**
- * syncBody makes the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent:
- * anybody can make it and nobody can check it. It is here for servers that look for it, and evidence of nothing. It rejects
- * with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
+ * Creates the body of a sync. Its outer signature is keyed by the public device id, over a time that is not sent. So
+ * any sender can make it and no server can check it. It exists for servers that expect it, and proves nothing.
+ * Rejects with ERR_INVALID_ARGUMENT or ERR_INVALID_TIME.
  *
  * @example
  * ```ts
@@ -36,12 +37,12 @@ export const roundHours = (hours: number): number => Number(numberOf(hours, 'tot
  * await client.fetch('/api/stats/sync', { method: 'POST', body: JSON.stringify(body) })
  * ```
  */
-export const syncBody = async (
+export async function syncBody(
   totals: Totals,
   signedEvents: readonly EventLike[],
   deviceId: string,
   timestampMs: number
-): Promise<SyncBody> => {
+): Promise<SyncBody> {
   const { totalHours, totalSessions, totalInteractions } = optionsOf(totals, 'totals')
   if (typeof deviceId !== 'string' || deviceId === '') throw badArgument('deviceId must be a non-empty string')
   const events = cleanJson(signedEvents, 'signedEvents')
@@ -53,31 +54,34 @@ export const syncBody = async (
     deviceId
   }
   const message = JSON.stringify({ ...claimed, timestamp: timeOf(timestampMs, 'timestampMs') })
-  const key = await importMacKey(encoder.encode(deviceId))
-  const signature = encodeHex(await key.tag(encoder.encode(message)))
+  const key = await importMacKey(encodeText(deviceId))
+  const signature = encodeHex(await key.tag(encodeText(message)))
   return { ...claimed, signedEvents: events as JsonObject[], signature }
 }
 
-/** eventsToSync picks what StatsCode sends: of the last hundred events those without an anomaly. */
-export const eventsToSync = <Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] =>
-  events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
+/** Selects the events that StatsCode sends: of the last hundred those without an anomaly. */
+export function eventsToSync<Event extends EventLike>(events: readonly Event[], nowMs: number): Event[] {
+  return events.slice(-statsLimits.sentSessions).filter((event) => detectAnomalies(event, nowMs).length === 0)
+}
 
-/** A server's answer; what it left out is `false`, empty or absent. */
+/** A server's answer. A missing member is `false`, empty or absent. */
 export type SyncAnswer = { success: boolean; verified: boolean; trustLevel?: TrustLevel; warnings: string[] }
 
-const isTrustLevel = (value: unknown): value is TrustLevel =>
-  value === 'verified' || value === 'suspicious' || value === 'untrusted'
+function isTrustLevel(value: unknown): value is TrustLevel {
+  return value === 'verified' || value === 'suspicious' || value === 'untrusted'
+}
 
 /**
- * readSyncAnswer reads the answer of a sync, an object or its text. Missing and unknown values are tolerated and never taken
- * for trust; it throws ERR_BAD_JSON where there is no object at all.
+ * Parses the answer of a sync, an object or its text. It tolerates missing and unknown values, and never takes them
+ * for trust.
+ * @throws ERR_BAD_JSON when the answer is not an object.
  *
  * @example
  * ```ts
  * const { verified, trustLevel, warnings } = readSyncAnswer(await response.text())
  * ```
  */
-export const readSyncAnswer = (answer: unknown): SyncAnswer => {
+export function readSyncAnswer(answer: unknown): SyncAnswer {
   let given = answer
   try {
     if (typeof answer === 'string') given = JSON.parse(answer)
@@ -86,11 +90,11 @@ export const readSyncAnswer = (answer: unknown): SyncAnswer => {
   }
   if (!isJsonObject(given)) throw new CountersignError('ERR_BAD_JSON', { detail: 'the answer is not an object' })
   const { success, verified, trustLevel, warnings } = given
-  const told: unknown[] = Array.isArray(warnings) ? warnings : []
+  const list: unknown[] = Array.isArray(warnings) ? warnings : []
   return {
     success: success === true,
     verified: verified === true,
     ...(isTrustLevel(trustLevel) ? { trustLevel } : {}),
-    warnings: told.filter((warning): warning is string => typeof warning === 'string')
+    warnings: list.filter((warning): warning is string => typeof warning === 'string')
   }
 }

@@ -1,33 +1,37 @@
 // SPDX-License-Identifier: MIT
-// Verifying events. Each mode is one definite check; none falls back to another.
+// Verifies events. Each mode is one definite check and never falls back to another.
 
 import { isCountersignError } from '../../common/errors.ts'
+import { encodeText } from '../../common/text.ts'
 import { optionsOf } from '../../core/args.ts'
+import { decodeTag } from '../common/bytes.ts'
 import { isJsonObject, type JsonObject } from '../common/canonical-json.ts'
-import { decodeTag } from '../common/hex.ts'
-import { type DeviceKey, deviceKeyOf } from './keys.ts'
-import { eventOf, writeCompatible, writeStrict } from './messages.ts'
+import { deviceKeyOf, type StatsDeviceKey } from './keys.ts'
+import { cleanEvent, writeCompatible, writeStrict } from './messages.ts'
 import { modeOf } from './sign.ts'
-import type { EventLike, EventMode, Verdict, VerifyReason } from './types.ts'
+import type { EventLike, EventMode, StatsVerdict, VerifyReason } from './types.ts'
 
-const encoder = new TextEncoder()
-const refuse = (reason: VerifyReason): Verdict => ({ ok: false, reason })
-
-const isCompatible = async (event: JsonObject, key: DeviceKey): Promise<boolean> => {
-  const tag = decodeTag(event.signature)
-  return tag !== undefined && key.isTag('compatible', encoder.encode(writeCompatible(event)), tag)
+function refuse(reason: VerifyReason): StatsVerdict {
+  return { ok: false, reason }
 }
 
-const isStrict = async (event: JsonObject, key: DeviceKey, signature: unknown): Promise<boolean> => {
+async function isCompatible(event: JsonObject, key: StatsDeviceKey): Promise<boolean> {
+  const tag = decodeTag(event.signature)
+  return tag !== undefined && key.isTag('compatible', encodeText(writeCompatible(event)), tag)
+}
+
+async function isStrict(event: JsonObject, key: StatsDeviceKey, signature: unknown): Promise<boolean> {
   const tag = decodeTag(signature)
   return tag !== undefined && key.isTag('strict', writeStrict(event), tag)
 }
 
-const innerOf = ({ data }: JsonObject): unknown => (isJsonObject(data) ? data.strict_signature : undefined)
+function innerOf({ data }: JsonObject): unknown {
+  return isJsonObject(data) ? data.strict_signature : undefined
+}
 
-const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey) => Promise<boolean> } = {
+const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: StatsDeviceKey) => Promise<boolean> } = {
   compatible: isCompatible,
-  // The strict message leaves `data.strict_signature` out, so a strict event that has one has a part nobody signed.
+  // The strict message leaves `data.strict_signature` out. A strict event with that member has an unsigned part.
   strict: async (event, key) => innerOf(event) === undefined && isStrict(event, key, event.signature),
   covered: async (event, key) => {
     const verdicts = await Promise.all([isCompatible(event, key), isStrict(event, key, innerOf(event))])
@@ -35,8 +39,8 @@ const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: DeviceKey
   }
 }
 
-/** verifyClean is verifyEvent for a clean event and checked arguments. */
-export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: EventMode): Promise<Verdict> => {
+/** Does verifyEvent's work for a clean event and checked arguments. */
+export async function verifyClean(event: JsonObject, key: StatsDeviceKey, mode: EventMode): Promise<StatsVerdict> {
   if (mode !== 'compatible') {
     if (!key.isStrong) return refuse('weak_key')
     if (event.deviceId !== key.deviceId) return refuse('device_mismatch')
@@ -45,25 +49,25 @@ export const verifyClean = async (event: JsonObject, key: DeviceKey, mode: Event
 }
 
 /**
- * verifyEvent tells whether an event carries the signature of a device in one mode, `strict` by default, compared in
- * constant time. `compatible` says nothing about the members of `data`. A refusal is a verdict with a reason; it rejects
- * with ERR_INVALID_ARGUMENT only for a key or a mode that is none.
+ * Verifies a device's signature of an event in one mode, in constant time. Default of `mode`: `strict`. `compatible`
+ * does not cover the members of `data`. A refused event resolves to a verdict with a reason.
+ * Rejects with ERR_INVALID_ARGUMENT only for an invalid key or mode.
  *
  * @example
  * ```ts
  * const { ok, reason } = await verifyEvent(event, key, { mode: 'covered' })
  * ```
  */
-export const verifyEvent = async (
+export async function verifyEvent(
   event: EventLike,
-  key: DeviceKey,
+  key: StatsDeviceKey,
   options: { mode?: EventMode } = {}
-): Promise<Verdict> => {
+): Promise<StatsVerdict> {
   const device = deviceKeyOf(key)
   const mode = modeOf(optionsOf(options, 'options').mode)
   let clean: JsonObject
   try {
-    clean = eventOf(event)
+    clean = cleanEvent(event)
   } catch (error) {
     if (isCountersignError(error)) return refuse('malformed')
     throw error

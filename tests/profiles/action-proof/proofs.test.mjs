@@ -15,7 +15,7 @@ const MINUTE = 60_000
 const master = new Uint8Array(32).fill(9)
 const who = { userId: 'ada', sessionId: 'session-of-ada' }
 
-/** A judge over stores in memory with a clock that only a test moves. */
+/** Action proofs over stores in memory, with a clock that only a test moves. */
 const createJudge = async (options = {}) => {
   const clock = { ms: startMs }
   const secrets = actionSecrets({ master, periodMs: 10 * MINUTE })
@@ -210,7 +210,7 @@ test('several proofs in one request each have a result of their own, in order', 
   }
 })
 
-test("the same proof sent to two processes' worth of judges at once is accepted once: over memory and over LMDB", async (t) => {
+test('the same proof sent to two processes at once is accepted once: over memory and over LMDB', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-proofs-'))
   const stores = lmdbStores({ path: join(folder, 'x.lmdb') })
   t.after(async () => {

@@ -3,23 +3,21 @@
 // such a gateway loads it.
 
 import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
-import { CountersignError, isCountersignError } from '../../../common/errors.ts'
-import { decodeText } from '../../../common/text.ts'
+import { isCountersignError } from '../../../common/errors.ts'
+import { JSON_TYPE } from '../../../common/protocol.ts'
+import { badJson, decodeText } from '../../../common/text.ts'
 import type { Bytes, ResponseFields } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
 import type { ClientSettings } from '../../options.ts'
 import { essence, unsignedAnswer } from '../exchange.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './binding.ts'
 
-const MEDIA_TYPE = 'application/json'
 const PAYLOAD = 'payloadBytes'
 const REQUIRED = ['protocolVersion', 'requestId', 'timestampMs', 'resultCode', 'payloadHash', 'signature'] as const
 const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, PAYLOAD])
 
 const HASH_BYTES = 32
 const SIGNATURE_BYTES = 64
-
-const badJson = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
 
 type Members = { readonly [name: string]: string }
 
@@ -76,7 +74,7 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
 }
 
 export function jsonBinding({ endpoint, label, maxPayload }: ClientSettings): HttpBinding {
-  const headers = { 'content-type': MEDIA_TYPE }
+  const headers = { 'content-type': JSON_TYPE }
   const cap = Math.ceil((maxPayload * 4) / 3) + 4096
   return {
     write(_core, request) {
@@ -93,7 +91,7 @@ export function jsonBinding({ endpoint, label, maxPayload }: ClientSettings): Ht
       return { url: endpoint, init: { method: 'POST', headers, body } }
     },
     async read(core, response, receive) {
-      if (essence(response) !== MEDIA_TYPE) throw unsignedAnswer(response)
+      if (essence(response) !== JSON_TYPE) throw unsignedAnswer(response)
       const body = await receive(cap)
       let text: string
       try {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// An audit log whose every line names the hash of the one before: a line that was changed, left out or put in shows. Whoever can
-// write the whole file can write a new chain; keep its head elsewhere from time to time.
+// An audit log in which every line holds the hash of the line before. A changed, missing or inserted line breaks the
+// chain. A person who can write the whole file can write a new chain, so keep a copy of the head elsewhere.
 
 import { createHash } from 'node:crypto'
 import { optionsOf } from '../../../core/args.ts'
@@ -8,8 +8,9 @@ import { writeCanonical } from '../../common/canonical-json.ts'
 
 const START = '0'.repeat(64)
 
-const hashOf = (previous: string, text: string): string =>
-  createHash('sha256').update(`${previous}\n${text}`).digest('hex')
+function hashOf(previous: string, text: string): string {
+  return createHash('sha256').update(`${previous}\n${text}`).digest('hex')
+}
 
 /** A chain of records. */
 export type AuditLog = {
@@ -20,7 +21,8 @@ export type AuditLog = {
 }
 
 /**
- * createAuditLog makes lines `{"hash","previous","record"}` and gives each to `write`; `head` goes on where an earlier log ended.
+ * Creates an audit log that passes each line, `{"hash","previous","record"}`, to `write`. Pass `head` to continue an
+ * earlier log.
  *
  * @example
  * ```ts
@@ -28,7 +30,7 @@ export type AuditLog = {
  * const proofs = actionProofs({ ...options, onRecord: audit.add })
  * ```
  */
-export const createAuditLog = (options: { write: (line: string) => void; head?: string }): AuditLog => {
+export function createAuditLog(options: { write: (line: string) => void; head?: string }): AuditLog {
   const { write, head: start = START } = optionsOf(options, 'createAuditLog')
   let head = start
   return {
@@ -44,11 +46,11 @@ export const createAuditLog = (options: { write: (line: string) => void; head?: 
   }
 }
 
-/** verifyAuditLog follows the lines of a log; gives its head, or the number (from 1) of the first line that does not follow. */
-export const verifyAuditLog = (
+/** Verifies the chain of a log's lines. Returns its head, or the number (from 1) of the first line that breaks it. */
+export function verifyAuditLog(
   lines: Iterable<string>,
   head: string = START
-): { ok: true; head: string } | { ok: false; line: number } => {
+): { ok: true; head: string } | { ok: false; line: number } {
   let previous = head
   let number = 0
   for (const line of lines) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The server's part of action proofs.
+// The server's side of action proofs.
 
 export { type AuditLog, createAuditLog, verifyAuditLog } from './audit.ts'
 export { type ActionProofs, type ActionProofsOptions, actionProofs } from './proofs.ts'

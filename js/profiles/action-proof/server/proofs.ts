@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// A proof at the server, check by check: session, form, age, signature, nonce, the action itself, rate, points.
+// Checks a proof at the server: session, form, age, signature, nonce, the action itself, rate, points.
 
 import { isCountersignError } from '../../../common/errors.ts'
+import { DAY_MS } from '../../../common/protocol.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import type { CodeStore, ReplayStore } from '../../../server/stores/types.ts'
 import { callHook, functionOf, partOf } from '../../../server/support/checks.ts'
@@ -16,9 +17,8 @@ import {
   isFresh,
   isSigned,
   MAX_AGE_MS,
-  type OpenedProof,
-  openProof,
-  openUnsigned,
+  parseProof,
+  parseUnsignedProof,
   SKEW_MS,
   scanBody,
   type VerifyMode
@@ -36,30 +36,31 @@ import type {
 import { createWatch, type WatchOptions } from './watch.ts'
 
 export type ActionProofsOptions = WatchOptions & {
-  /** By action type; a type that is not here is refused. */
+  /** The known actions by type. The server refuses every other type. */
   actions: { readonly [actionType: string]: ActionKind }
   /** Remembers nonces and action ids: a store of its own, or the gateway's. */
   nonces: ReplayStore
-  /** Counts actions in sliding windows: the gateway's CodeStore does. */
+  /** Counts actions in sliding windows, as the gateway's CodeStore does. */
   counters: Pick<CodeStore, 'take' | 'giveBack'>
-  /** The compatible mode's secrets; without them only signed requests of the exchange are taken. */
+  /** The secrets of the compatible mode. Without them the server takes only signed requests of the exchange. */
   secrets?: ActionSecrets
   rules?: ActionRules
-  /** 30000 and 5000 unless told. */
+  /** Default: 30000 ms and 5000 ms. */
   maxAgeMs?: number
   skewMs?: number
-  /** `slices` unless told. */
+  /** Default: `slices`. */
   mode?: VerifyMode
-  /** How long an `action_id` is remembered; a day unless told. */
+  /** How long the server remembers an `action_id`. Default: 86400000 ms (a day). */
   actionIdMs?: number
-  /** Keeps the score; where it rejects, the answer is 503, and nonce and `action_id` are burnt: it may have been kept. */
+  /**
+   * Stores the points. When it rejects, the answer is 503. Nonce and `action_id` stay used, because the points may be
+   * stored.
+   */
   onAccepted?: (accepted: AcceptedAction) => void | Promise<void>
-  /** Each accepted or refused proof. */
+  /** Receives the record of each accepted or refused proof. */
   onRecord?: (record: ProofRecord) => void
   now?: () => number
 }
-
-const DAY_MS = 86_400_000
 
 const statusOf: { readonly [Name in ProofError]: ProofOutcome['status'] } = {
   no_session: 401,
@@ -74,21 +75,23 @@ const statusOf: { readonly [Name in ProofError]: ProofOutcome['status'] } = {
   unavailable: 503
 }
 
-/** How a proof ended. */
-type Verdict = { stage: ProofStage; error?: ProofError; points?: number; retryAfterMs?: number }
+/** The end of a proof's checks. */
+type ProofDecision = { stage: ProofStage; error?: ProofError; points?: number; retryAfterMs?: number }
 
-const refuse = (stage: ProofStage, error: ProofError, retryAfterMs?: number): Verdict => ({
-  stage,
-  error,
-  ...(retryAfterMs === undefined ? {} : { retryAfterMs })
-})
+function refuse(stage: ProofStage, error: ProofError, retryAfterMs?: number): ProofDecision {
+  return {
+    stage,
+    error,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs })
+  }
+}
 
-const bodyOf = ({ error, points, retryAfterMs }: Verdict): ProofOutcome['body'] => {
+function bodyOf({ error, points, retryAfterMs }: ProofDecision): ProofOutcome['body'] {
   if (!error) return { status: 'ok', points }
   return { error, ...(retryAfterMs === undefined ? {} : { retry_after: Math.ceil(retryAfterMs / 1000) }) }
 }
 
-const readOptions = (options: ActionProofsOptions) => {
+function readOptions(options: ActionProofsOptions) {
   const {
     actions,
     nonces,
@@ -119,142 +122,180 @@ const readOptions = (options: ActionProofsOptions) => {
   }
 }
 
-/** ActionProofs judges bodies; it never rejects. */
+type ProofSettings = ReturnType<typeof readOptions>
+
+/** Reserves a nonce or an action id of a user. */
+function reserve(
+  { nonces }: ProofSettings,
+  purpose: 'nonce' | 'id',
+  {
+    userId,
+    id,
+    timestampMs,
+    untilMs,
+    nowMs
+  }: Record<'userId' | 'id', string> & Record<'timestampMs' | 'untilMs' | 'nowMs', number>
+) {
+  // No part of the text can hold a NUL, so two different triples never give the same text.
+  const key = sha256(`countersign action-proof ${purpose}\0${userId}\0${id}`)
+  return nonces.reserve(key, timestampMs, Math.max(untilMs, nowMs), nowMs, `action/${userId}`)
+}
+
+/** Counts an action in every window. Returns the milliseconds to wait, and counts nothing, when one of them is full. */
+async function takeRates(
+  { rules, counters }: ProofSettings,
+  userId: string,
+  actionType: string,
+  nowMs: number
+): Promise<number> {
+  const taken: string[] = []
+  for (const { name, limit, windowMs } of windowsOf(rules, actionType)) {
+    const key = `action/${userId}/${name}`
+    const waitMs = await counters.take(key, { limit, windowMs, nowMs })
+    if (waitMs > 0) {
+      for (const earlier of taken) await counters.giveBack(earlier)
+      return waitMs
+    }
+    taken.push(key)
+  }
+  return 0
+}
+
+function pointsOf({ points }: ActionKind, action: VerifiedAction): number | undefined {
+  // A player may claim anything. Data that the function cannot handle has no value and is no fault of the server.
+  try {
+    return typeof points === 'function' ? points(action) : points
+  } catch {
+    return undefined
+  }
+}
+
+async function isPossible({ isPlausible }: ActionKind, action: VerifiedAction, userId: string): Promise<boolean> {
+  if (!isPlausible) return true
+  let answer: boolean | Promise<boolean> = false
+  // A synchronous exception counts as "no". A rejected promise means that the rule could not be checked.
+  try {
+    answer = isPlausible(action, { userId })
+  } catch {}
+  return (await answer) === true
+}
+
+/** Checks a signed and fresh proof: nonce, rules, rates, points, action id. */
+async function checkAction(
+  settings: ProofSettings,
+  action: VerifiedAction,
+  user: { userId: string; sessionId: string },
+  nowMs: number
+): Promise<ProofDecision> {
+  const { kinds, maxAgeMs, skewMs, actionIdMs, onAccepted } = settings
+  const { userId } = user
+  const { actionType, timestampMs, nonce, expectedPoints, actionId } = action
+  const untilMs = timestampMs + maxAgeMs + 2 * skewMs
+  const reserved = await reserve(settings, 'nonce', { userId, id: nonce, timestampMs, untilMs, nowMs })
+  if (reserved === 'used') return refuse('nonce', 'nonce_used')
+  if (reserved === 'too-old') return refuse('nonce', 'stale')
+  if (reserved !== 'reserved') return refuse('nonce', 'unavailable', 1000)
+  const kind = kinds.get(actionType)
+  if (!kind) return refuse('rules', 'unknown_action')
+  if (!(await isPossible(kind, action, userId))) return refuse('rules', 'implausible')
+  const waitMs = await takeRates(settings, userId, actionType, nowMs)
+  if (waitMs > 0) return refuse('rate', 'rate_limited', waitMs)
+  const points = pointsOf(kind, action)
+  if (points === undefined) return refuse('points', 'implausible')
+  if (points !== expectedPoints) return { ...refuse('points', 'implausible'), points }
+  if (actionId !== undefined) {
+    const times = { timestampMs: nowMs, untilMs: nowMs + actionIdMs, nowMs }
+    const known = await reserve(settings, 'id', { userId, id: actionId, ...times })
+    if (known === 'used') return refuse('nonce', 'duplicate_action')
+    if (known !== 'reserved') return refuse('nonce', 'unavailable', 1000)
+  }
+  await onAccepted?.({ ...user, action, points })
+  return { stage: 'accepted', points }
+}
+
+/** Parses and checks one proof of a body. */
+async function checkProof(
+  settings: ProofSettings,
+  text: string,
+  raw: RawValue,
+  request: ProofRequest,
+  keys: readonly SecretKey[]
+): Promise<{ decision: ProofDecision; action?: VerifiedAction }> {
+  const { mode, maxAgeMs, skewMs, now } = settings
+  const { userId = '', sessionId = '', isSigned: isExchange = false } = request
+  const nowMs = now()
+  const parsed = isExchange ? parseUnsignedProof(text, raw) : parseProof(text, raw, mode)
+  if (!parsed) return { decision: refuse('parse', 'malformed') }
+  const { action } = parsed
+  const check = async (): Promise<ProofDecision> => {
+    if (!isFresh(action.timestampMs, nowMs, maxAgeMs, skewMs)) return refuse('freshness', 'stale')
+    let isGood = isExchange
+    // Try every key, whatever the first result: the time must not reveal which key made the signature.
+    for (const key of keys) isGood = (await isSigned(parsed, key)) || isGood
+    return isGood ? checkAction(settings, action, { userId, sessionId }, nowMs) : refuse('signature', 'bad_signature')
+  }
+  return { decision: await check().catch(() => refuse('nonce', 'unavailable', 1000)), action }
+}
+
+function recordOf(
+  { userId, sessionId, sender }: ProofRequest,
+  { stage, error, points }: ProofDecision,
+  action: VerifiedAction | undefined,
+  atMs: number
+): ProofRecord {
+  return {
+    atMs,
+    stage,
+    ...(error ? { error } : {}),
+    ...(userId === undefined ? {} : { userId }),
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(action ? { actionType: action.actionType, expectedPoints: action.expectedPoints } : {}),
+    ...(action?.actionId === undefined ? {} : { actionId: action.actionId }),
+    ...(points === undefined ? {} : { points }),
+    ...(sender === undefined ? {} : { sender })
+  }
+}
+
+function outcomeOf(decision: ProofDecision): ProofOutcome {
+  return { status: decision.error ? statusOf[decision.error] : 200, body: bodyOf(decision) }
+}
+
+/** Checks bodies and answers them. */
 export type ActionProofs = {
+  /** Checks the proofs of a body, in order. Rejects with usage errors only. */
   handle(request: ProofRequest): Promise<ProofOutcome>
-  /** Prometheus text. */
+  /** Returns the counts as Prometheus text. */
   metrics(): string
 }
 
 /**
- * actionProofs makes the judge of action proofs. It throws ERR_INVALID_ARGUMENT for options that cannot work. Answers: 200 with
- * `points`, 400 `malformed` or `stale`, 401 `no_session`, 403 `bad_signature`, 409 `nonce_used` or `duplicate_action`, 422
- * `unknown_action` or `implausible`, 429 with `retry_after` in seconds, 503 where a store does not answer.
+ * Creates the server's check of action proofs. Its answers are 200 with `points`, 400 `malformed` or `stale`, 401
+ * `no_session`, 403 `bad_signature`, 409 `nonce_used` or `duplicate_action`, 422 `unknown_action` or `implausible`,
+ * 429 with `retry_after` in seconds, and 503 when a store does not answer.
+ * @throws ERR_INVALID_ARGUMENT for invalid options.
  *
  * @example
  * ```ts
- * const proofs = actionProofs({ actions: { puzzle_complete: { points: 100 } }, nonces: replay, counters: codes, secrets })
- * const { status, body } = await proofs.handle({ body: rawBody, userId, sessionId, keyId: request.headers['action-key'] })
+ * const actions = { puzzle_complete: { points: 100 } }
+ * const proofs = actionProofs({ actions, nonces: replay, counters: codes, secrets })
+ * const keyId = request.headers['action-key']
+ * const { status, body } = await proofs.handle({ body: rawBody, userId, sessionId, keyId })
  * ```
  */
-export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
+export function actionProofs(options: ActionProofsOptions): ActionProofs {
   const settings = readOptions(options)
-  const { kinds, nonces, counters, secrets, rules, mode, maxAgeMs, skewMs, actionIdMs, onAccepted, onRecord, now } =
-    settings
+  const { secrets, onRecord, now } = settings
   const watch = createWatch(options)
 
-  const reserve = (what: string, userId: string, id: string, timestampMs: number, untilMs: number, nowMs: number) => {
-    // One text, since no part of it can hold a NUL.
-    const key = sha256(`countersign action-proof ${what}\0${userId}\0${id}`)
-    return nonces.reserve(key, timestampMs, Math.max(untilMs, nowMs), nowMs, `action/${userId}`)
-  }
-
-  const takeRates = async (userId: string, actionType: string, nowMs: number): Promise<number> => {
-    const taken: string[] = []
-    for (const { name, limit, windowMs } of windowsOf(rules, actionType)) {
-      const key = `action/${userId}/${name}`
-      const waitMs = await counters.take(key, { limit, windowMs, nowMs })
-      if (waitMs > 0) {
-        for (const earlier of taken) await counters.giveBack(earlier)
-        return waitMs
-      }
-      taken.push(key)
-    }
-    return 0
-  }
-
-  // What a player claims may be anything: data the table was not made for is worth nothing, and no fault of the server.
-  const worth = ({ points }: ActionKind, action: VerifiedAction): number | undefined => {
-    try {
-      return typeof points === 'function' ? points(action) : points
-    } catch {
-      return undefined
-    }
-  }
-
-  // The same for what throws at once; a promise that rejects is a rule that could not be asked.
-  const isPossible = async ({ isPlausible }: ActionKind, action: VerifiedAction, userId: string): Promise<boolean> => {
-    if (!isPlausible) return true
-    let answer: boolean | Promise<boolean> = false
-    try {
-      answer = isPlausible(action, { userId })
-    } catch {}
-    return (await answer) === true
-  }
-
-  const judge = async (
-    { action }: OpenedProof,
-    who: { userId: string; sessionId: string },
-    nowMs: number
-  ): Promise<Verdict> => {
-    const { userId } = who
-    const { actionType, timestampMs, nonce, expectedPoints, actionId } = action
-    const verdict = await reserve('nonce', userId, nonce, timestampMs, timestampMs + maxAgeMs + 2 * skewMs, nowMs)
-    if (verdict === 'used') return refuse('nonce', 'nonce_used')
-    if (verdict === 'too-old') return refuse('nonce', 'stale')
-    if (verdict !== 'reserved') return refuse('nonce', 'unavailable', 1000)
-    const kind = kinds.get(actionType)
-    if (!kind) return refuse('rules', 'unknown_action')
-    if (!(await isPossible(kind, action, userId))) return refuse('rules', 'implausible')
-    const waitMs = await takeRates(userId, actionType, nowMs)
-    if (waitMs > 0) return refuse('rate', 'rate_limited', waitMs)
-    const points = worth(kind, action)
-    if (points === undefined) return refuse('points', 'implausible')
-    if (points !== expectedPoints) return { ...refuse('points', 'implausible'), points }
-    if (actionId !== undefined) {
-      const known = await reserve('id', userId, actionId, nowMs, nowMs + actionIdMs, nowMs)
-      if (known === 'used') return refuse('nonce', 'duplicate_action')
-      if (known !== 'reserved') return refuse('nonce', 'unavailable', 1000)
-    }
-    await onAccepted?.({ ...who, action, points })
-    return { stage: 'accepted', points }
-  }
-
-  const judgeOne = async (text: string, raw: RawValue, request: ProofRequest, keys: readonly SecretKey[]) => {
-    const { userId = '', sessionId = '', isSigned: isExchange = false } = request
-    const nowMs = now()
-    const opened = isExchange ? openUnsigned(text, raw) : openProof(text, raw, mode)
-    if (!opened) return { verdict: refuse('parse', 'malformed') }
-    const { action } = opened
-    const judged = async (): Promise<Verdict> => {
-      if (!isFresh(action.timestampMs, nowMs, maxAgeMs, skewMs)) return refuse('freshness', 'stale')
-      let isGood = isExchange
-      // Every key is tried whatever the first says: which one it was is not to be told from the time it takes.
-      for (const key of keys) isGood = (await isSigned(opened, key)) || isGood
-      return isGood ? judge(opened, { userId, sessionId }, nowMs) : refuse('signature', 'bad_signature')
-    }
-    return { verdict: await judged().catch(() => refuse('nonce', 'unavailable', 1000)), action }
-  }
-
-  const record = (request: ProofRequest, { stage, error, points }: Verdict, action?: VerifiedAction): void => {
-    const { userId, sessionId, sender } = request
-    const entry: ProofRecord = {
-      atMs: now(),
-      stage,
-      ...(error ? { error } : {}),
-      ...(userId === undefined ? {} : { userId }),
-      ...(sessionId === undefined ? {} : { sessionId }),
-      ...(action ? { actionType: action.actionType, expectedPoints: action.expectedPoints } : {}),
-      ...(action?.actionId === undefined ? {} : { actionId: action.actionId }),
-      ...(points === undefined ? {} : { points }),
-      ...(sender === undefined ? {} : { sender })
-    }
-    watch.note(entry)
-    callHook(() => onRecord?.(entry))
+  const end = (request: ProofRequest, decision: ProofDecision, action?: VerifiedAction): ProofDecision => {
+    const record = recordOf(request, decision, action, now())
+    watch.note(record)
+    callHook(() => onRecord?.(record))
+    return decision
   }
 
   const keysOf = async ({ sessionId, keyId, isSigned: isExchange }: ProofRequest): Promise<readonly SecretKey[]> =>
     isExchange || !secrets || sessionId === undefined ? [] : secrets.of(sessionId, now(), keyId)
-
-  const end = (request: ProofRequest, verdict: Verdict, action?: VerifiedAction): Verdict => {
-    record(request, verdict, action)
-    return verdict
-  }
-
-  const outcomeOf = (verdict: Verdict): ProofOutcome => ({
-    status: verdict.error ? statusOf[verdict.error] : 200,
-    body: bodyOf(verdict)
-  })
 
   const handle = async (request: ProofRequest): Promise<ProofOutcome> => {
     if (request.userId === undefined) return outcomeOf(end(request, refuse('session', 'no_session')))
@@ -266,17 +307,15 @@ export const actionProofs = (options: ActionProofsOptions): ActionProofs => {
       return outcomeOf(end(request, refuse('parse', 'malformed')))
     }
     const keys = await keysOf(request)
-    const verdicts: Verdict[] = []
-    // In their order: the second of two counts after the first.
+    const decisions: ProofDecision[] = []
+    // One after the other: the second of two proofs counts after the first.
     for (const raw of many ?? [one as RawValue]) {
-      const { verdict, action } = await judgeOne(body.text, raw, request, keys)
-      verdicts.push(end(request, verdict, action))
+      const { decision, action } = await checkProof(settings, body.text, raw, request, keys)
+      decisions.push(end(request, decision, action))
     }
-    if (!many) return outcomeOf(verdicts[0] as Verdict)
-    return {
-      status: 200,
-      body: { results: verdicts.map((verdict) => ({ ...bodyOf(verdict), code: outcomeOf(verdict).status })) }
-    }
+    if (!many) return outcomeOf(decisions[0] as ProofDecision)
+    const results = decisions.map((decision) => ({ ...bodyOf(decision), code: outcomeOf(decision).status }))
+    return { status: 200, body: { results } }
   }
 
   return {

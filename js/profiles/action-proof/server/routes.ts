@@ -1,36 +1,41 @@
 // SPDX-License-Identifier: MIT
-// The routes of a gateway: both are signed requests, so the user is the session's.
+// Routes of a gateway. Both are signed requests, so the user is the session's.
 
+import { JSON_TYPE } from '../../../common/protocol.ts'
 import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import { ACTION_TYPE } from '../strict.ts'
 import type { ActionProofs } from './proofs.ts'
 import type { ProofOutcome } from './types.ts'
 
-const JSON_TYPE = 'application/json'
+function plain({ status, body }: ProofOutcome): HandlerResult {
+  return {
+    status,
+    contentType: JSON_TYPE,
+    payload: JSON.stringify(body)
+  }
+}
 
-const plain = ({ status, body }: ProofOutcome): HandlerResult => ({
-  status,
-  contentType: JSON_TYPE,
-  payload: JSON.stringify(body)
-})
-
-const coded = ({ body }: ProofOutcome): HandlerResult => ({
-  resultCode: typeof body.error === 'string' ? body.error : 'ok',
-  payload: JSON.stringify(body)
-})
+function coded({ body }: ProofOutcome): HandlerResult {
+  return {
+    resultCode: typeof body.error === 'string' ? body.error : 'ok',
+    payload: JSON.stringify(body)
+  }
+}
 
 /**
- * actionRoutes makes the routes of a gateway: `score.update`, the strict mode, whose payload is `{"action_proof":{…}}` without a
- * signature of its own; and `POST /api/score/update`, which takes the body of the compatible mode inside a signed request of the
+ * Creates the routes of a gateway. `score.update` is the strict mode: its payload is `{"action_proof":{…}}` without a
+ * signature of its own. `POST /api/score/update` takes a body of the compatible mode inside a signed request of the
  * header binding.
+ * @throws ERR_INVALID_ARGUMENT when `proofs` is not the result of actionProofs.
  *
  * @example
  * ```ts
- * const gateway = createGateway({ ...shared, actionSecret: secretHandler(secrets), routes: { ...routes, ...actionRoutes(proofs) } })
+ * const actionSecret = secretHandler(secrets)
+ * const gateway = createGateway({ ...shared, actionSecret, routes: { ...routes, ...actionRoutes(proofs) } })
  * ```
  */
-export const actionRoutes = (proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } => {
+export function actionRoutes(proofs: Pick<ActionProofs, 'handle'>): { readonly [route: string]: Handler } {
   partOf(proofs, ['handle'], 'actionRoutes: pass the result of actionProofs')
   return {
     [ACTION_TYPE]: async ({ userId, session, payload }) =>

@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MIT
-// Secrets of the compatible mode, one a session and period, derived from one master secret: nothing to store, the same on every
-// gateway, gone with its session. The one before stays good for a period, so that proofs under way are not lost.
+// Secrets of the compatible mode, one for each session and period, derived from one master secret. The server stores
+// nothing, every gateway derives the same secrets, and a secret ends with its session. The secret of the period
+// before stays valid, so that proofs under way are accepted.
 
 import { hkdfSync } from 'node:crypto'
+import { DAY_MS } from '../../../common/protocol.ts'
 import type { BytesLike } from '../../../common/types.ts'
 import { badArgument, copyOf, integerOf, optionsOf } from '../../../core/args.ts'
 import type { Handler } from '../../../server/types.ts'
-import { encodeHex } from '../../common/hex.ts'
+import { encodeHex } from '../../common/bytes.ts'
 import { importSecret, type SecretKey } from '../create.ts'
 import type { ActionSecrets } from './types.ts'
 
-const DAY_MS = 86_400_000
 const LEAST_BYTES = 32
 const CACHED = 4096
 
 /**
- * actionSecrets derives secrets from `master`, at least 32 random bytes that never leave the server; `periodMs` is how long one
- * is issued, a day unless told, and it is accepted for one period more. It throws ERR_INVALID_ARGUMENT for a short master.
+ * Derives session secrets from `master`, at least 32 random bytes that never leave the server. A secret is issued for
+ * `periodMs` and accepted for one period more. Default of `periodMs`: 86400000 ms (a day).
+ * @throws ERR_INVALID_ARGUMENT when the master is shorter than 32 bytes or the period out of range.
  *
  * @example
  * ```ts
  * const secrets = actionSecrets({ master: await readFile('action.key') })
  * ```
  */
-export const actionSecrets = (options: { master: BytesLike; periodMs?: number }): ActionSecrets => {
+export function actionSecrets(options: { master: BytesLike; periodMs?: number }): ActionSecrets {
   const { master, periodMs = DAY_MS } = optionsOf(options, 'actionSecrets')
   const bytes = copyOf(master, 'actionSecrets: master')
   if (bytes.length < LEAST_BYTES) throw badArgument(`actionSecrets: master must be ${LEAST_BYTES} bytes or more`)
@@ -58,10 +60,10 @@ export const actionSecrets = (options: { master: BytesLike; periodMs?: number })
   }
 }
 
-/** secretHandler answers `cs.action_secret`: createGateway takes it as `actionSecret`. */
-export const secretHandler =
-  (secrets: ActionSecrets, now: () => number = Date.now): Handler =>
-  ({ session }) => {
+/** Creates the handler of `cs.action_secret`, for `createGateway({ actionSecret })`. */
+export function secretHandler(secrets: ActionSecrets, now: () => number = Date.now): Handler {
+  return ({ session }) => {
     const { id, text } = secrets.issue(session.id, now())
     return { payload: JSON.stringify({ key_id: id, secret: text }) }
   }
+}

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The shapes of the server's part. Types only.
+// The types of the server's side.
 
 import type { BytesLike } from '../../../common/types.ts'
 import type { SecretKey } from '../create.ts'
 import type { VerifiedAction } from '../types.ts'
 
-/** The checks of a proof, in their order; a record says where one ended. */
+/** The checks of a proof, in order. A record names the last one. */
 export type ProofStage =
   | 'session'
   | 'parse'
@@ -17,7 +17,7 @@ export type ProofStage =
   | 'points'
   | 'accepted'
 
-/** Why a proof was refused, as the answer's `error` says it. */
+/** Why a proof was refused: the `error` of the answer. */
 export type ProofError =
   | 'no_session'
   | 'malformed'
@@ -30,7 +30,7 @@ export type ProofError =
   | 'duplicate_action'
   | 'unavailable'
 
-/** One accepted or refused proof, for an audit: who, what, where it ended and why. No secrets, no signatures. */
+/** The audit record of one proof: user, action, last check and reason. It holds no secrets and no signatures. */
 export type ProofRecord = {
   atMs: number
   stage: ProofStage
@@ -41,33 +41,33 @@ export type ProofRecord = {
   actionId?: string
   expectedPoints?: number
   points?: number
-  /** What the caller handed in about the sender, for hooks that look at addresses and devices. */
+  /** The caller's data about the sender, for hooks that look at addresses and devices. */
   sender?: unknown
 }
 
-/** What the records of a user, or all of them, have come to. */
+/** An alert: the refusals or the points of a user, or of all users, reached a limit. */
 export type ProofAlert = { kind: 'refusals' | 'score_rise'; userId?: string; value: number; windowMs: number }
 
-/** One kind of action: what it is worth, and whether it can have been. */
+/** One kind of action: its points, and its plausibility. */
 export type ActionKind = {
-  /** Computed by the server from the verified action; the client's `expected_points` is compared, never taken. */
+  /** Computed by the server from the verified action. The client's `expected_points` is only compared. */
   points: number | ((action: VerifiedAction) => number)
-  /** Whether this action of this user is possible: a time too short, moves too few. */
+  /** Returns whether this user can have done this action: not too fast, not in too few moves. */
   isPlausible?: (action: VerifiedAction, who: { userId: string }) => boolean | Promise<boolean>
 }
 
-/** A proof that was accepted, for whoever keeps the score. */
+/** An accepted proof, for the code that stores the points. */
 export type AcceptedAction = { userId: string; sessionId: string; action: VerifiedAction; points: number }
 
-/** A body of one proof or of several, and who sent it. */
+/** A body with one proof or several, and its sender. */
 export type ProofRequest = {
   body: BytesLike | string
-  /** From the authenticated session, never from the proof; absent where there is none. */
+  /** From the authenticated session, never from the proof. Absent without a session. */
   userId?: string
   sessionId?: string
   /** The secret's id, from the header `action-key`. */
   keyId?: string
-  /** The proof came as a signed request of the exchange: its bytes are the device session's already. */
+  /** The proof came in a signed request of the exchange, so the device session signed its bytes. */
   isSigned?: boolean
   sender?: unknown
 }
@@ -79,8 +79,8 @@ export type ProofOutcome = {
 
 /** The secrets of the compatible mode. */
 export interface ActionSecrets {
-  /** The secret of a session now, to be issued in a signed answer. */
+  /** Returns the present secret of a session. Send it only in a signed answer. */
   issue(sessionId: string, nowMs: number): { id: string; text: string }
-  /** The secrets whose proofs are accepted now: the one of that id, else the present and the one before. */
+  /** Returns the secrets whose proofs are valid now: the one with that id, or the present one and the one before. */
   of(sessionId: string, nowMs: number, id: string | undefined): Promise<readonly SecretKey[]>
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What records come to: counts for metrics, and alerts for refusals that pile up and scores that rise too fast. Bounded.
+// Counts records for metrics, and raises alerts for many refusals and for points that rise too fast. Memory is
+// bounded.
 
 import { callHook } from '../../../server/support/checks.ts'
 import type { ProofAlert, ProofRecord } from './types.ts'
 
 export type WatchOptions = {
-  /** Refusals of one user within a minute before `onAlert`; 20 unless told. */
+  /** Refusals of one user within a minute that raise `onAlert`. Default: 20. */
   refusals?: number
-  /** Points of one user within a minute before `onAlert`; 1000 unless told. */
+  /** Points of one user within a minute that raise `onAlert`. Default: 1000. */
   points?: number
   onAlert?: ((alert: ProofAlert) => void) | undefined
 }
@@ -15,10 +16,10 @@ export type WatchOptions = {
 const WINDOW_MS = 60_000
 const USERS = 10_000
 
-type Tally = { sinceMs: number; refusals: number; points: number; told: Set<ProofAlert['kind']> }
+type Tally = { sinceMs: number; refusals: number; points: number; alerts: Set<ProofAlert['kind']> }
 
-/** createWatch counts records. */
-export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOptions) => {
+/** Creates the counters of records. */
+export function createWatch({ refusals = 20, points = 1000, onAlert }: WatchOptions) {
   const counts = new Map<string, number>()
   const tallies = new Map<string, Tally>()
 
@@ -27,14 +28,14 @@ export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOpti
     if (known && atMs - known.sinceMs < WINDOW_MS) return known
     tallies.delete(userId)
     if (tallies.size >= USERS) tallies.delete(tallies.keys().next().value as string)
-    const made: Tally = { sinceMs: atMs, refusals: 0, points: 0, told: new Set() }
+    const made: Tally = { sinceMs: atMs, refusals: 0, points: 0, alerts: new Set() }
     tallies.set(userId, made)
     return made
   }
 
   const alert = (tally: Tally, kind: ProofAlert['kind'], userId: string, value: number): void => {
-    if (tally.told.has(kind)) return
-    tally.told.add(kind)
+    if (tally.alerts.has(kind)) return
+    tally.alerts.add(kind)
     callHook(() => onAlert?.({ kind, userId, value, windowMs: WINDOW_MS }))
   }
 
@@ -52,7 +53,7 @@ export const createWatch = ({ refusals = 20, points = 1000, onAlert }: WatchOpti
         if (tally.points >= points) alert(tally, 'score_rise', userId, tally.points)
       }
     },
-    /** Prometheus text. */
+    /** Returns the counts as Prometheus text. */
     metrics(): string {
       const lines = [...counts].map(([name, count]) => {
         const [stage, outcome] = name.split('/')

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Knocks over UDP, which Node has and browsers have not.
+// Knocks over UDP, for Node. Browsers have no UDP.
 
 export {
   type AcceptedKnock,

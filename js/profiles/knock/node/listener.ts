@@ -1,42 +1,44 @@
 // SPDX-License-Identifier: MIT
-// A daemon's side of a knock, for tests and for people without siglatchd: one UDP socket, and one outcome for every failure.
+// The daemon's side of a knock, for tests and for machines without siglatchd. It has one UDP socket. To a sender, all
+// failures look the same.
 
 import { createSocket, type RemoteInfo } from 'node:dgram'
 import { isIP } from 'node:net'
 import { isCountersignError } from '../../../common/errors.ts'
+import { encodeText } from '../../../common/text.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
-import { encodeHex } from '../../common/hex.ts'
+import { encodeHex } from '../../common/bytes.ts'
 import { importMacKey } from '../../common/hmac.ts'
-import { type KnockCore, loadKnockCore, type ReadPacket } from '../core.ts'
+import { type KnockCore, loadKnockCore, type ParsedPacket } from '../core.ts'
 import { derOfPem, type KnockKey, knockKeyOf } from '../keys.ts'
-import { buildPacket, isTimely, takeApart, WINDOW_SECONDS } from '../packet.ts'
-import { openDatagram, sealPacket } from '../seal.ts'
+import { buildPacket, isTimely, parsePacket, WINDOW_SECONDS } from '../packet.ts'
+import { decryptDatagram, sealPacket } from '../seal.ts'
 import type { Knock, KnockVersion } from '../types.ts'
-import { createPatience, createSeen } from './memory.ts'
+import { createRateLimit, createReplayMemory, type KnockRate } from './memory.ts'
 
-/** Who may knock, and for what. */
+/** A user who may knock. */
 export type KnockUser = {
   key: KnockKey
-  /** The actions this user may ask for. */
+  /** The actions that this user may ask for. */
   actions: readonly number[]
-  /** Replies are encrypted to this RSA key (PEM); a user without one gets none. */
+  /** The RSA key (PEM) that encrypts replies. A user without one gets no replies. */
   publicKeyPem?: string
 }
 
-/** An accepted knock, for whoever acts on it. */
+/** An accepted knock, for the code that acts on it. */
 export type AcceptedKnock = Knock & {
   address: string
   port: number
-  /** For scripts: no byte of it means anything to a shell. */
+  /** The payload for scripts: no character of it has a meaning in a shell. */
   payloadBase64: string
 }
 
-/** What became of an action; nothing counts as done without a text. */
+/** The result of an action. `undefined` means done, without a text. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement is done
 export type KnockOutcome = { ok?: boolean; text?: string } | void
 
-/** Why a datagram came to nothing; for the log, never for its sender. */
+/** Why a datagram was refused. For the log, never for the sender. */
 export type KnockRefusal =
   | 'size'
   | 'rate'
@@ -51,7 +53,7 @@ export type KnockRefusal =
   | 'replay'
   | 'full'
 
-/** One line for a log: a code and a text, no bytes of the knock. */
+/** One log entry: a code and a text, without bytes of the knock. */
 export type KnockEvent = {
   code: 'accepted' | 'replied' | 'action_failed' | KnockRefusal
   text: string
@@ -63,31 +65,31 @@ export type KnockEvent = {
 export type KnockListenerOptions = {
   /** The daemon's RSA key, PKCS#8 PEM. */
   privateKeyPem: string
-  /** By user id; or a function that finds one, for users who come and go. */
+  /** The users by id, or a function that finds one. */
   users: { readonly [userId: number]: KnockUser } | ((userId: number) => KnockUser | undefined)
-  /** Called once for each accepted knock; what it throws is logged and answered as failed. */
+  /** Called once for each accepted knock. An exception is logged and answered as a failed action. */
   onKnock: (knock: AcceptedKnock) => KnockOutcome | Promise<KnockOutcome>
-  /** 127.0.0.1 unless told. */
+  /** Default: 127.0.0.1. */
   address?: string
-  /** Any free one unless told. */
+  /** Default: any free port. */
   port?: number
-  /** 300 unless told. */
+  /** Default: 300 s. */
   windowSeconds?: number
-  /** Refuses payloads that are not printable ASCII. */
+  /** Refuses payloads that are not printable ASCII. Default: false. */
   asciiOnly?: boolean
-  /** Datagrams of one address: 5 a second, bursts of 20 unless told; one that fails counts five times. */
-  rate?: { perSecond: number; burst: number }
-  /** Knocks remembered at one time, 65,536 unless told; a full memory refuses. */
+  /** The datagrams of one address. A refused one counts five times. Default: 5 a second, bursts of 20. */
+  rate?: KnockRate
+  /** The most knocks to remember at a time. A full memory refuses new knocks. Default: 65536. */
   capacity?: number
   onEvent?: (event: KnockEvent) => void
-  /** Unix milliseconds. */
+  /** Returns the present time, in Unix milliseconds. */
   now?: () => number
 }
 
 export interface KnockListener {
   readonly address: string
   readonly port: number
-  /** Stops listening; resolves when what was under way is done. */
+  /** Stops listening. Resolves when all knocks under way are done. */
   close(): Promise<void>
 }
 
@@ -113,12 +115,14 @@ const MAX_TEXT = 180
 const STATUS_OK = 1
 const STATUS_FAILED = 2
 const TRUNCATED = 1
-// header, wrapped key, the shortest and the longest body, seal.
+// Header, wrapped key, the shortest and the longest body, authentication tag.
 const HYBRID = { least: 27 + 256 + 15 + 32 + 16, most: 27 + 256 + 30 + 15 + 199 + 32 + 16 }
 
-type Judged = { refusal: KnockRefusal; knock?: Knock } | { knock: Knock; version: KnockVersion; user: KnockUser }
+type DatagramVerdict =
+  | { refusal: KnockRefusal; knock?: Knock }
+  | { knock: Knock; version: KnockVersion; user: KnockUser }
 
-const userOf = (user: KnockUser): KnockUser => {
+function userOf(user: KnockUser): KnockUser {
   const { key, actions, publicKeyPem } = optionsOf(user, 'a user')
   knockKeyOf(key)
   if (!Array.isArray(actions)) throw badArgument('users: actions must be an array')
@@ -126,14 +130,14 @@ const userOf = (user: KnockUser): KnockUser => {
   return { ...user, actions: [...actions] }
 }
 
-const readUsers = (users: KnockListenerOptions['users']): ((userId: number) => KnockUser | undefined) => {
+function readUsers(users: KnockListenerOptions['users']): (userId: number) => KnockUser | undefined {
   if (typeof users === 'function') return users
   const entries = Object.entries(optionsOf(users, 'users'))
   const known = new Map(entries.map(([id, user]) => [integerOf(Number(id), 0, 65_535, 'a user id'), userOf(user)]))
   return (userId) => known.get(userId)
 }
 
-const readOptions = (options: KnockListenerOptions) => {
+function readOptions(options: KnockListenerOptions) {
   const { privateKeyPem, users, onKnock, onEvent, now = Date.now } = optionsOf(options, 'options')
   const { address = '127.0.0.1', port = 0, windowSeconds = WINDOW_SECONDS, asciiOnly = false } = options
   const { rate = { perSecond: 5, burst: 20 }, capacity = 65_536 } = options
@@ -158,35 +162,35 @@ const readOptions = (options: KnockListenerOptions) => {
   }
 }
 
-type Settings = ReturnType<typeof readOptions>
+type ListenerSettings = ReturnType<typeof readOptions>
 
-/** createJudge judges datagrams: RSA first, then the tag, then everything the tag protects. */
-const createJudge = async (core: KnockCore, settings: Settings) => {
+/** Creates the check of datagrams: RSA first, then the tag, then the fields that the tag protects. */
+async function createDatagramCheck(core: KnockCore, settings: ListenerSettings) {
   const { der, users, window, capacity, asciiOnly, now } = settings
-  const seen = createSeen(window, capacity)
-  // Whoever names an unknown user is made to wait for a tag all the same.
-  const nobody = await importMacKey(globalThis.crypto.getRandomValues(new Uint8Array(32)))
+  const replays = createReplayMemory(window, capacity)
+  // An unknown user's knock costs a tag check too, so its time does not reveal which users exist.
+  const unknownUserKey = await importMacKey(globalThis.crypto.getRandomValues(new Uint8Array(32)))
 
-  const judgePacket = async ({ knock, tag, digest }: ReadPacket): Promise<Judged> => {
+  const checkPacket = async ({ knock, tag, digest }: ParsedPacket): Promise<DatagramVerdict> => {
     const user = users(knock.userId)
-    const isTag = await (user?.key ?? nobody).isTag(digest, tag)
+    const isTag = await (user?.key ?? unknownUserKey).isTag(digest, tag)
     if (!user) return { refusal: 'user' }
     if (!isTag) return { refusal: 'hmac' }
     const nowSeconds = Math.floor(now() / 1000)
     if (!isTimely(knock.timestamp, nowSeconds, window)) return { refusal: 'timestamp', knock }
     if (!user.actions.includes(knock.actionId)) return { refusal: 'action', knock }
     if (asciiOnly && knock.payload.some((byte) => byte < 0x20 || byte > 0x7e)) return { refusal: 'ascii', knock }
-    const verdict = seen.take(encodeHex(tag), knock.timestamp, nowSeconds)
+    const verdict = replays.take(encodeHex(tag), knock.timestamp, nowSeconds)
     if (verdict !== 'new') return { refusal: verdict === 'seen' ? 'replay' : 'full', knock }
     return { knock, version: knock.version, user }
   }
 
-  return async (datagram: Bytes): Promise<Judged> => {
+  return async (datagram: Bytes): Promise<DatagramVerdict> => {
     try {
-      const { isGood, version, packet } = await openDatagram(core, datagram, der)
-      const read = takeApart(core, version, packet)
+      const { isGood, version, packet } = await decryptDatagram(core, datagram, der)
+      const parsed = parsePacket(core, version, packet)
       if (!isGood) return { refusal: 'sealed' }
-      return typeof read === 'string' ? { refusal: read } : await judgePacket(read)
+      return typeof parsed === 'string' ? { refusal: parsed } : await checkPacket(parsed)
     } catch (error) {
       if (isCountersignError(error) && error.category === 'malformed') return { refusal: 'malformed' }
       throw error
@@ -194,38 +198,40 @@ const createJudge = async (core: KnockCore, settings: Settings) => {
   }
 }
 
-const replyPayload = (actionId: number, isDone: boolean, text: string): Bytes => {
-  const bytes = new TextEncoder().encode(text)
+function replyPayload(actionId: number, isDone: boolean, text: string): Bytes {
+  const bytes = encodeText(text)
   const cut = bytes.subarray(0, MAX_TEXT)
   const flags = cut.length < bytes.length ? TRUNCATED : 0
   return Uint8Array.from([isDone ? STATUS_OK : STATUS_FAILED, actionId, flags, ...cut])
 }
 
 /**
- * createKnockListener listens on a UDP socket and calls `onKnock` for each datagram that was encrypted to its key, carries its
- * user's tag, is within the window, asks for an action of that user, and was never seen before. Everything else is silence, and
- * one line for `onEvent`. It rejects with ERR_BAD_RSA_KEY, usage errors, or the system's error where it cannot listen.
+ * Creates a UDP listener that calls `onKnock` for each valid and new datagram. A valid one is encrypted to the
+ * listener's key, has its user's tag, lies within the window, and asks for an action of that user. All other
+ * datagrams get no answer, and one entry for `onEvent`.
+ * Rejects with ERR_BAD_RSA_KEY, usage errors, or the system's error when it cannot listen.
  *
  * @example
- * const listener = await createKnockListener({ privateKeyPem, users: { 7: { key, actions: [1] } }, onKnock: openTheDoor })
+ * const users = { 7: { key, actions: [1] } }
+ * const listener = await createKnockListener({ privateKeyPem, users, onKnock: openTheDoor })
  */
-export const createKnockListener = async (options: KnockListenerOptions): Promise<KnockListener> => {
+export async function createKnockListener(options: KnockListenerOptions): Promise<KnockListener> {
   const settings = readOptions(options)
   const { der, onKnock, onEvent, now } = settings
   const core = await loadKnockCore()
   const blockSize = core.privateKeySize(der)
-  const judge = await createJudge(core, settings)
-  const patience = createPatience(settings.rate)
+  const checkDatagram = await createDatagramCheck(core, settings)
+  const rateLimit = createRateLimit(settings.rate)
   const socket = createSocket(isIP(settings.address) === 6 ? 'udp6' : 'udp4')
   const underWay = new Set<Promise<void>>()
 
-  const tell = (code: KnockEvent['code'], address: string, knock?: Knock): void => {
-    const who = knock ? { userId: knock.userId, actionId: knock.actionId } : {}
+  const report = (code: KnockEvent['code'], address: string, knock?: Knock): void => {
+    const ids = knock ? { userId: knock.userId, actionId: knock.actionId } : {}
     try {
-      // One that is async may reject, which nobody else would hear.
-      Promise.resolve(onEvent?.({ code, text: texts[code], address, ...who })).catch(() => {})
+      // An async handler may reject, and no other code would handle that.
+      Promise.resolve(onEvent?.({ code, text: texts[code], address, ...ids })).catch(() => {})
     } catch {
-      // A log that fails is not the sender's business.
+      // The sender must not notice that the log failed.
     }
   }
 
@@ -237,7 +243,7 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
     const packet = await buildPacket(core, { version, numbers, payload }, user.key)
     const datagram = await sealPacket(core, version, packet, derOfPem(user.publicKeyPem, 'PUBLIC KEY'))
     await new Promise<void>((resolve) => socket.send(datagram, to.port, to.address, () => resolve()))
-    tell('replied', to.address, knock)
+    report('replied', to.address, knock)
   }
 
   const act = async (knock: Knock, user: KnockUser, from: RemoteInfo): Promise<void> => {
@@ -248,7 +254,7 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
       const given = await onKnock({ ...knock, address, port, payloadBase64 })
       outcome = { isDone: given?.ok !== false, text: String(given?.text ?? '') }
     } catch {
-      tell('action_failed', address, knock)
+      report('action_failed', address, knock)
     }
     await reply(knock, user, outcome, from)
   }
@@ -257,22 +263,22 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
     const { address } = from
     const { length } = datagram
     const isSized = length === blockSize || (length >= HYBRID.least && length <= HYBRID.most)
-    if (!patience.mayTry(address, now())) return tell('rate', address)
-    const judged: Judged = isSized ? await judge(datagram) : { refusal: 'size' }
-    if ('refusal' in judged) {
-      patience.blame(address, now())
-      return tell(judged.refusal, address, judged.knock)
+    if (!rateLimit.take(address, now())) return report('rate', address)
+    const verdict: DatagramVerdict = isSized ? await checkDatagram(datagram) : { refusal: 'size' }
+    if ('refusal' in verdict) {
+      rateLimit.penalize(address, now())
+      return report(verdict.refusal, address, verdict.knock)
     }
-    tell('accepted', address, judged.knock)
-    await act(judged.knock, judged.user, from)
+    report('accepted', address, verdict.knock)
+    await act(verdict.knock, verdict.user, from)
   }
 
   let closing: Promise<void> | undefined
   socket.on('message', (message, from) => {
-    // The socket stays open for the replies to what is under way, and for nothing else.
+    // While closing, the socket stays open only for the replies to knocks under way.
     if (closing) return
     const work = take(new Uint8Array(message), from)
-      .catch(() => tell('malformed', from.address))
+      .catch(() => report('malformed', from.address))
       .finally(() => underWay.delete(work))
     underWay.add(work)
   })
@@ -280,7 +286,7 @@ export const createKnockListener = async (options: KnockListenerOptions): Promis
     socket.once('error', reject)
     socket.bind({ address: settings.address, port: settings.port, exclusive: true }, () => {
       socket.off('error', reject)
-      // An unreachable reply address is reported here by some systems.
+      // Some systems report an unreachable reply address here.
       socket.on('error', () => {})
       resolve()
     })

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What a listener remembers: the knocks it has seen, and how the addresses behave. Both bounded.
+// The memory of a listener: the knocks that it has seen, and the rates of addresses. Both are bounded.
 
 const SOURCES = 4096
 
+/** The refill of a token bucket in tokens a second, and its size. */
+export type KnockRate = { perSecond: number; burst: number }
+
 /**
- * createSeen remembers tags until they are too old to be accepted again: twice the window, since a knock may be dated ahead.
- * `full` refuses: a live one is never forgotten to make room.
+ * Remembers tags until they are too old to be accepted: twice the window, because a knock may be dated ahead. A full
+ * memory refuses; it never forgets a live tag to make room.
  */
-export const createSeen = (windowSeconds: number, capacity: number) => {
+export function createReplayMemory(windowSeconds: number, capacity: number) {
   const until = new Map<string, number>()
   const sweep = (nowSeconds: number): void => {
     for (const [tag, end] of until) if (end < nowSeconds) until.delete(tag)
@@ -26,30 +29,31 @@ export const createSeen = (windowSeconds: number, capacity: number) => {
   }
 }
 
-/** createPatience is a bucket per address that invalid packets empty five times as fast as valid ones. */
-export const createPatience = ({ perSecond, burst }: { perSecond: number; burst: number }) => {
+/** Creates a token bucket for each address. A refused datagram takes five tokens, an accepted one takes one. */
+export function createRateLimit({ perSecond, burst }: KnockRate) {
   const sources = new Map<string, { left: number; atMs: number }>()
   const bucketOf = (address: string, nowMs: number) => {
     const known = sources.get(address)
-    // A clock that was set back must not take anything away.
+    // A clock that was set back must not take tokens away.
     const passedMs = known ? Math.max(0, nowMs - known.atMs) : 0
     const left = known ? Math.min(burst, known.left + (passedMs / 1000) * perSecond) : burst
     sources.delete(address)
-    // The one that has been quiet for longest goes: it has its patience back by then, or is one of a flood.
+    // The address that was quiet for longest goes. Its bucket is full again by then, or it is part of a flood.
     if (sources.size >= SOURCES) sources.delete(sources.keys().next().value as string)
     const bucket = { left, atMs: nowMs }
     sources.set(address, bucket)
     return bucket
   }
   return {
-    /** Whether a datagram of this address is looked at. */
-    mayTry(address: string, nowMs: number): boolean {
+    /** Takes a token. Returns false when the bucket of this address is empty. */
+    take(address: string, nowMs: number): boolean {
       const bucket = bucketOf(address, nowMs)
       if (bucket.left < 1) return false
       bucket.left -= 1
       return true
     },
-    blame(address: string, nowMs: number): void {
+    /** Takes four more tokens, after a refused datagram. */
+    penalize(address: string, nowMs: number): void {
       bucketOf(address, nowMs).left -= 4
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A knock from Node, without a gateway in between.
+// Sends a knock from Node, without a gateway.
 
 import { lookup } from 'node:dns/promises'
 import { CountersignError } from '../../../common/errors.ts'
@@ -11,20 +11,20 @@ import type { KnockFields, KnockReply } from '../types.ts'
 import { exchangeUdp } from './udp.ts'
 
 export type SendKnockOptions = {
-  /** The daemon: a name or an address, and its port. */
+  /** The daemon's name or address, and its port. */
   host: string
   port: number
   key: KnockKey
   /** The daemon's RSA key, PEM. */
   serverPublicKeyPem: string
-  /** The user's own RSA key (PKCS#8 PEM), to read a reply with; without it none is waited for. */
+  /** The user's own RSA key (PKCS#8 PEM), which decrypts the reply. Without it the call does not wait for a reply. */
   userPrivateKeyPem?: string
-  /** 2000 unless told. */
+  /** Default: 2000 ms. */
   replyWithinMs?: number
   signal?: AbortSignal
 }
 
-const resolveHost = async (host: string): Promise<string> => {
+async function resolveHost(host: string): Promise<string> {
   try {
     return (await lookup(host)).address
   } catch (cause) {
@@ -33,15 +33,17 @@ const resolveHost = async (host: string): Promise<string> => {
 }
 
 /**
- * sendKnock sends one datagram over UDP. It resolves to the daemon's reply, or to null where none came: the knock was
- * refused, lost, or there is no key to read a reply with. It rejects as sealKnock and openKnockReply do, with ERR_NETWORK where
- * nothing could be sent, and with ERR_ABORTED.
+ * Sends one datagram over UDP. Resolves to the daemon's reply, or to null when none came: the knock was refused or
+ * lost, or there is no key to decrypt a reply.
+ * Rejects as sealKnock and openKnockReply do, with ERR_NETWORK when the datagram cannot be sent, and with
+ * ERR_ABORTED.
  *
  * @example
- * const reply = await sendKnock({ timestamp: Math.floor(Date.now() / 1000), userId: 7, actionId: 1, challenge: randomChallenge() },
- *   { host: 'door.example', port: 50000, key, serverPublicKeyPem, userPrivateKeyPem })
+ * const fields = { timestamp: Math.floor(Date.now() / 1000), userId: 7, actionId: 1, challenge: randomChallenge() }
+ * const daemon = { host: 'door.example', port: 50000, serverPublicKeyPem }
+ * const reply = await sendKnock(fields, { ...daemon, key, userPrivateKeyPem })
  */
-export const sendKnock = async (fields: KnockFields, options: SendKnockOptions): Promise<KnockReply | null> => {
+export async function sendKnock(fields: KnockFields, options: SendKnockOptions): Promise<KnockReply | null> {
   const {
     host,
     port,

@@ -1,29 +1,36 @@
 // SPDX-License-Identifier: MIT
-// One datagram out, at most one back.
+// Sends one datagram and receives at most one.
 
 import { createSocket } from 'node:dgram'
 import { isIP } from 'node:net'
 import { CountersignError } from '../../../common/errors.ts'
 
-/** What a daemon sends is no longer than its largest block. */
+/** The daemon's replies are no longer than its largest block. */
 const MAX_REPLY = 1024
 
-export type Exchange = {
-  /** An IP address: whoever has a name looks it up, and judges what came of it. */
+export type UdpExchange = {
+  /** An IP address. The caller resolves a name itself, and checks the resulting address. */
   address: string
   port: number
   datagram: Uint8Array
-  /** 0 sends and does not wait. */
+  /** 0 sends without waiting. */
   replyWithinMs: number
   signal?: AbortSignal | undefined
 }
 
 /**
- * exchangeUdp sends a datagram from a port of its own and gives the first one that comes back from there, or null where none
- * does in time. It rejects with ERR_NETWORK where it cannot be sent, and with ERR_ABORTED.
+ * Sends a datagram from a new port. Resolves to the first datagram that comes back, or to null when none comes in
+ * time.
+ * Rejects with ERR_NETWORK when the datagram cannot be sent, and with ERR_ABORTED.
  */
-export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: Exchange): Promise<Uint8Array | null> =>
-  new Promise((resolve, reject) => {
+export function exchangeUdp({
+  address,
+  port,
+  datagram,
+  replyWithinMs,
+  signal
+}: UdpExchange): Promise<Uint8Array | null> {
+  return new Promise((resolve, reject) => {
     const socket = createSocket(isIP(address) === 6 ? 'udp6' : 'udp4')
     let timer: NodeJS.Timeout | undefined
     let isOver = false
@@ -40,8 +47,9 @@ export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: 
     if (signal?.aborted) return abort()
     signal?.addEventListener('abort', abort)
     socket.on('error', fail)
-    // Connected: the system drops what comes from anywhere else. Where there is no way to the address, Node hands the error to
-    // this function and not to the event; a socket that is not connected would throw at send, outside of this promise.
+    // On a connected socket the system drops datagrams from other senders. Without a route to the address, Node
+    // passes the error to this callback, not to the event. A socket that is not connected would throw in send,
+    // outside of this promise.
     socket.connect(port, address, (error?: unknown) => {
       if (error) return fail(error)
       if (isOver) return
@@ -55,3 +63,4 @@ export const exchangeUdp = ({ address, port, datagram, replyWithinMs, signal }: 
       })
     })
   })
+}

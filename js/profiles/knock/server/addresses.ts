@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Addresses a relay never sends to, unless the operator says so by the very address: this machine, its neighbours, everybody.
+// Addresses that a relay refuses, unless the operator lists the very address: this machine, private networks,
+// multicast.
 
 import { BlockList, isIP } from 'node:net'
 
@@ -19,8 +20,8 @@ const NETWORKS: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['203.0.113.0', 24, 'ipv4'],
   // Multicast, reserved and broadcast.
   ['224.0.0.0', 3, 'ipv4'],
-  // Everything but 2000::/3, which is all that was ever given out: among the rest are this machine, its neighbours, multicast,
-  // and several ways to write an IPv4 address.
+  // Everything outside 2000::/3, the only range that is assigned. The rest holds this machine, private networks,
+  // multicast, and several spellings of IPv4 addresses.
   ['::', 3, 'ipv6'],
   ['4000::', 2, 'ipv6'],
   ['8000::', 1, 'ipv6'],
@@ -30,12 +31,12 @@ const NETWORKS: readonly (readonly [string, number, 'ipv4' | 'ipv6'])[] = [
   ['3fff::', 20, 'ipv6']
 ]
 
-// One list a family: a list of both judges an IPv4 address by the networks of its IPv6 spelling, too.
+// One list for each family: a shared list would match an IPv4 address against the networks of its IPv6 spelling too.
 const forbidden = { ipv4: new BlockList(), ipv6: new BlockList() }
 for (const [address, prefix, family] of NETWORKS) forbidden[family].addSubnet(address, prefix, family)
 
-/** isForbidden tells whether an address belongs to a network that is not the public Internet; what is no address does. */
-export const isForbidden = (address: string): boolean => {
+/** Returns whether an address is outside the public Internet. A text that is not an address is. */
+export function isForbidden(address: string): boolean {
   const family = isIP(address)
   if (family === 0) return true
   return family === 6 ? forbidden.ipv6.check(address, 'ipv6') : forbidden.ipv4.check(address, 'ipv4')

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The gateway's part of the knock profile.
+// The gateway's side of the knock profile.
 
 export { isForbidden } from './addresses.ts'
 export { type KnockRelayOptions, knockRelay, type RelayTarget } from './relay.ts'

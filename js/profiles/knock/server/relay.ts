@@ -1,45 +1,55 @@
 // SPDX-License-Identifier: MIT
-// The gateway's relay: a signed request in, one datagram out to a target of the operator's list, at most one reply back.
+// The gateway's relay. A signed request makes it send one datagram to a target of the operator's list, and return at
+// most one reply.
 
 import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import { isText } from '../../../server/support/encoding.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
-import { createPatience } from '../node/memory.ts'
+import { createRateLimit, type KnockRate } from '../node/memory.ts'
 import { exchangeUdp } from '../node/udp.ts'
 import { isForbidden } from './addresses.ts'
 
-/** Where a target's datagrams go. */
+/** The destination of a target's datagrams. */
 export type RelayTarget = {
-  /** A name, looked up for each datagram, or an address. */
+  /** An address, or a name, which is resolved for each datagram. */
   host: string
   port: number
-  /** Lets the target be on a private network or this machine; only for addresses, never for names, which others may change. */
+  /**
+   * Allows a target on a private network or on this machine. Only for addresses: the owner of a name may change its
+   * address. Default: false.
+   */
   allowPrivate?: boolean
 }
 
 export type KnockRelayOptions = {
-  /** By the id that clients name; they never say an address. */
+  /** The targets by the id that clients send. Clients never send an address. */
   targets: { readonly [id: string]: RelayTarget }
-  /** The longest a reply is waited for, in milliseconds; 5000 unless told, 0 for no replies. */
+  /** The longest wait for a reply; 0 for no replies. Default: 5000 ms. */
   maxReplyMs?: number
-  /** Datagrams a session and a target may have sent: 1 a second with bursts of 5, 5 and 20 unless told. */
-  rates?: { session?: Rate; target?: Rate }
-  /** Looks a name up; the system's resolver unless told. Requests that come meanwhile wait for the same answer. */
+  /**
+   * The datagrams of a session and to a target. Default: 1 a second with bursts of 5, and 5 a second with bursts of
+   * 20.
+   */
+  rates?: { session?: KnockRate; target?: KnockRate }
+  /** Resolves a name. Concurrent requests for a name share one answer. Default: the system's resolver. */
   resolve?: (host: string) => Promise<string>
   now?: () => number
 }
 
-/** The sizes a knock has: a block of 2048, 3072 or 4096 bits, or a hybrid datagram. */
-const isKnockSize = (size: number): boolean =>
-  size === 256 || size === 384 || size === 512 || (size >= 346 && size <= 575)
+/** Returns whether a knock can have this size: a block of 2048, 3072 or 4096 bits, or a hybrid datagram. */
+function isKnockSize(size: number): boolean {
+  return size === 256 || size === 384 || size === 512 || (size >= 346 && size <= 575)
+}
 
-const refusal = (resultCode: string): HandlerResult => ({ resultCode })
+function refusal(resultCode: string): HandlerResult {
+  return { resultCode }
+}
 
-type Asked = { target: string; replyWithinMs: number; datagram: Uint8Array }
+type RelayRequest = { target: string; replyWithinMs: number; datagram: Uint8Array }
 
-const readAsked = (payload: Uint8Array): Asked | undefined => {
+function parseRelayRequest(payload: Uint8Array): RelayRequest | undefined {
   const [size = 0] = payload
   if (size === 0 || size > 128 || payload.length < size + 3) return undefined
   const target = Buffer.from(payload.subarray(1, 1 + size)).toString('utf8')
@@ -48,8 +58,8 @@ const readAsked = (payload: Uint8Array): Asked | undefined => {
   return { target, replyWithinMs, datagram: payload.slice(size + 3) }
 }
 
-const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTarget> =>
-  new Map(
+function readTargets(targets: KnockRelayOptions['targets']): Map<string, RelayTarget> {
+  return new Map(
     Object.entries(optionsOf(targets, 'targets')).map(([id, target]) => {
       const { host, port, allowPrivate = false } = optionsOf(target, 'a target')
       if (!isText(id) || !isText(host)) throw badArgument('targets: ids and hosts must be text')
@@ -61,18 +71,20 @@ const readTargets = (targets: KnockRelayOptions['targets']): Map<string, RelayTa
       return [id, { host, port, allowPrivate }]
     })
   )
+}
 
-type Rate = { perSecond: number; burst: number }
-
-const rateOf = (rate: Rate, name: string): Rate => {
+function rateOf(rate: KnockRate, name: string): KnockRate {
   const { perSecond, burst } = optionsOf(rate, name)
-  // What is no number compares as false with everything, and would be no limit at all.
+  // A value that is not a number compares as false with everything, so it would be no limit at all.
   if (!(perSecond > 0 && burst >= 1)) throw badArgument(`${name}: perSecond must be above 0 and burst at least 1`)
   return { perSecond, burst }
 }
 
-/** createLookup has one question under way for a name: a resolver that is slow holds one of the system's few threads, not all. */
-const createLookup = (resolve: (host: string) => Promise<string>) => {
+/**
+ * Creates a lookup with one query at a time for each name. A slow resolver then holds one of the system's few
+ * threads, not all.
+ */
+function createLookup(resolve: (host: string) => Promise<string>) {
   const underWay = new Map<string, Promise<string>>()
   const ask = async (host: string): Promise<string> => {
     try {
@@ -89,40 +101,42 @@ const createLookup = (resolve: (host: string) => Promise<string>) => {
 }
 
 /**
- * knockRelay makes the handler of the message type `knock.relay`. Result codes: `ok` (sent), `reply` with the reply as
- * payload, `invalid_payload`, `unknown_target`, `forbidden_address`, `too_many`, `unreachable`. The gateway has verified who
- * asks; what the datagram says it cannot read. It throws ERR_INVALID_ARGUMENT for targets that cannot be used.
+ * Creates the handler of the message type `knock.relay`. Result codes: `ok` (sent), `reply` with the reply as
+ * payload, `invalid_payload`, `unknown_target`, `forbidden_address`, `too_many`, `unreachable`. The gateway has
+ * verified the sender of the request; it cannot read the datagram.
+ * @throws ERR_INVALID_ARGUMENT for invalid targets or options.
  *
  * @example
  * ```ts
- * const routes = { 'knock.relay': knockRelay({ targets: { 'front-door': { host: 'door.example.com', port: 50000 } } }) }
+ * const targets = { 'front-door': { host: 'door.example.com', port: 50000 } }
+ * const routes = { 'knock.relay': knockRelay({ targets }) }
  * ```
  */
-export const knockRelay = (options: KnockRelayOptions): Handler => {
+export function knockRelay(options: KnockRelayOptions): Handler {
   const { targets, maxReplyMs = 5000, rates = {}, now = Date.now } = optionsOf(options, 'knockRelay')
   const { resolve = async (host: string) => (await lookup(host)).address } = options
   const known = readTargets(targets)
   integerOf(maxReplyMs, 0, 10_000, 'maxReplyMs')
-  const bySession = createPatience(rateOf(rates.session ?? { perSecond: 1, burst: 5 }, 'rates.session'))
-  const byTarget = createPatience(rateOf(rates.target ?? { perSecond: 5, burst: 20 }, 'rates.target'))
+  const bySession = createRateLimit(rateOf(rates.session ?? { perSecond: 1, burst: 5 }, 'rates.session'))
+  const byTarget = createRateLimit(rateOf(rates.target ?? { perSecond: 5, burst: 20 }, 'rates.target'))
   const find = createLookup(resolve)
 
-  /** The address a datagram may go to; a name is judged by what it stands for now, and that very address is used. */
+  /** Returns the address to send to. A name is resolved now, its address is checked, and that same address is used. */
   const addressOf = async ({ host, allowPrivate }: RelayTarget): Promise<string | undefined> => {
     const address = isIP(host) === 0 ? await find(host) : host
     return allowPrivate || !isForbidden(address) ? address : undefined
   }
 
   return async ({ session, payload, signal }) => {
-    const asked = readAsked(payload)
-    if (!asked || !isKnockSize(asked.datagram.length)) return refusal('invalid_payload')
-    const target = known.get(asked.target)
+    const request = parseRelayRequest(payload)
+    if (!request || !isKnockSize(request.datagram.length)) return refusal('invalid_payload')
+    const target = known.get(request.target)
     if (!target) return refusal('unknown_target')
     const nowMs = now()
-    // A session that has used its own up takes nothing of the target's.
-    if (!bySession.mayTry(session.id, nowMs) || !byTarget.mayTry(asked.target, nowMs)) return refusal('too_many')
-    const { datagram } = asked
-    const replyWithinMs = Math.min(asked.replyWithinMs, maxReplyMs)
+    // A session over its own limit must not use up the target's.
+    if (!bySession.take(session.id, nowMs) || !byTarget.take(request.target, nowMs)) return refusal('too_many')
+    const { datagram } = request
+    const replyWithinMs = Math.min(request.replyWithinMs, maxReplyMs)
     try {
       const address = await addressOf(target)
       if (address === undefined) return refusal('forbidden_address')

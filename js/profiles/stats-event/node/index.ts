@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The device key of a program: a file only its user can read.
+// The device key of a program: a file that only its user can read.
 
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises'
@@ -7,13 +7,18 @@ import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
-import { createDeviceKey, type DeviceKey, importDeviceKey } from '../keys.ts'
+import { createDeviceKey, importDeviceKey, type StatsDeviceKey } from '../keys.ts'
 
-const isMissing = (error: unknown): boolean => (error as { code?: unknown }).code === 'ENOENT'
-const isThere = (error: unknown): boolean => (error as { code?: unknown }).code === 'EEXIST'
+function isMissing(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'ENOENT'
+}
+function isThere(error: unknown): boolean {
+  return (error as { code?: unknown }).code === 'EEXIST'
+}
 
-// Written whole under another name, then linked: who reads it sees all of it, and of two programs that start at once one wins.
-const writeOnce = async (path: string, text: string): Promise<void> => {
+// Write a draft as a whole, then link it. A reader never sees a part of it, and of two programs that start at once
+// one wins.
+async function writeOnce(path: string, text: string): Promise<void> {
   const draft = `${path}.${randomBytes(8).toString('hex')}`
   const file = await open(draft, 'wx', 0o600)
   try {
@@ -28,7 +33,7 @@ const writeOnce = async (path: string, text: string): Promise<void> => {
   }
 }
 
-const readKey = async (path: string): Promise<string | undefined> => {
+async function readKey(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
@@ -38,16 +43,17 @@ const readKey = async (path: string): Promise<string | undefined> => {
 }
 
 /**
- * deviceKeyFile reads the device key of this user, `~/.statscode/device.key` by default, or makes it: mode 0600, whole or not
- * at all. Deleting the file starts a new device. It rejects with ERR_STORAGE_FAILED where the file cannot be read or made,
- * and with ERR_INVALID_ARGUMENT where it is blank: it is never overwritten.
+ * Reads this user's device key, or creates it with mode 0600. The file is written as a whole and never overwritten.
+ * Deleting it starts a new device. Default of `path`: `~/.statscode/device.key`.
+ * Rejects with ERR_STORAGE_FAILED when the file cannot be read or created, and with ERR_INVALID_ARGUMENT when it is
+ * blank.
  *
  * @example
  * ```ts
  * const { key, text } = await deviceKeyFile()
  * ```
  */
-export const deviceKeyFile = async (options: { path?: string } = {}): Promise<{ key: DeviceKey; text: string }> => {
+export async function deviceKeyFile(options: { path?: string } = {}): Promise<{ key: StatsDeviceKey; text: string }> {
   const { path = join(homedir(), '.statscode', 'device.key') } = optionsOf(options, 'deviceKeyFile')
   if (typeof path !== 'string' || path === '') throw badArgument('deviceKeyFile: path must be a non-empty string')
   let text: string | undefined

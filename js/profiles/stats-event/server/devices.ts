@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Binding a device to a user: one device for each user, one user for each device, a change only after the user was verified.
+// Binds devices to users. A user has one device, and a device one user. A change needs a user who was verified since.
 
 import type { EventMode } from '../types.ts'
 import { emptyUser } from './history.ts'
 import type { DeviceRecord, EnrolOutcome, StatsRecords } from './types.ts'
 
-/** An offer to bind a device, with what proves it: the key itself, or the exchange session that stands for it. */
-export type Offer = {
+/** An offer to bind a device. Its proof is the key itself, or the exchange session that stands for it. */
+export type DeviceOffer = {
   userId: string
   deviceId: string
   proof: { keyText: string; lowestMode: EventMode } | { sessionId: string }
@@ -16,25 +16,30 @@ export type Offer = {
 }
 
 const modes: readonly EventMode[] = ['compatible', 'covered', 'strict']
-const higher = (one: EventMode, other: EventMode): EventMode =>
-  modes.indexOf(one) > modes.indexOf(other) ? one : other
+function higher(one: EventMode, other: EventMode): EventMode {
+  return modes.indexOf(one) > modes.indexOf(other) ? one : other
+}
 
-// Whoever has the key has the device; a session or a first sync has only named it.
-const isTaken = ({ device }: StatsRecords, { userId, proof }: Offer): boolean =>
-  device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
+// The owner of the key owns the device. A session or a first sync has only named it.
+function isTaken({ device }: StatsRecords, { userId, proof }: DeviceOffer): boolean {
+  return device !== undefined && device.userId !== userId && (device.keyText !== undefined || !('keyText' in proof))
+}
 
-const deviceOf = ({ device }: StatsRecords, { userId, deviceId, proof }: Offer): DeviceRecord => {
+function deviceOf({ device }: StatsRecords, { userId, deviceId, proof }: DeviceOffer): DeviceRecord {
   const own = device?.userId === userId ? device : undefined
   if (!('keyText' in proof)) {
     return { deviceId, userId, lowestMode: 'compatible', ...own, sessionId: proof.sessionId }
   }
-  // A key that is enrolled again does not lower what is asked of it.
+  // Enrolling a key again does not lower the mode that it must use.
   const lowestMode = own?.keyText === undefined ? proof.lowestMode : higher(own.lowestMode, proof.lowestMode)
   return { ...own, deviceId, userId, keyText: proof.keyText, lowestMode }
 }
 
-/** bindDevice is the change of the store that takes an offer, or leaves everything as it was and says why. */
-export const bindDevice = (records: StatsRecords, offer: Offer): Partial<StatsRecords> & { result: EnrolOutcome } => {
+/** Computes the store's change for an offer: the new records, or only the reason why nothing changes. */
+export function bindDevice(
+  records: StatsRecords,
+  offer: DeviceOffer
+): Partial<StatsRecords> & { result: EnrolOutcome } {
   const { user } = records
   const { userId, deviceId, verifiedMs = -1, nowMs } = offer
   if (isTaken(records, offer)) return { result: 'device_of_another_user' }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Asking an application's own judge of distributions, so that nothing it does can end a sync.
+// Calls the application's distribution hook. No failure of the hook ends a sync.
 
 import type { Claim, Distribution, DistributionHook, UserRecord } from './types.ts'
 
-const distributionOf = ({ userId, deviceId, sessions, interactions }: UserRecord, claim: Claim): Distribution => {
+function distributionOf({ userId, deviceId, sessions, interactions }: UserRecord, claim: Claim): Distribution {
   const { atMs: nowMs, ...totals } = claim
   return {
     userId,
@@ -15,12 +15,15 @@ const distributionOf = ({ userId, deviceId, sessions, interactions }: UserRecord
   }
 }
 
-/** askDistribution gives the words of a hook; `distribution_failed`, which asks for a review, where it throws or gives none. */
-export const askDistribution = async (
+/**
+ * Resolves to the words of a hook. A hook that throws or returns something else gives `distribution_failed`, which
+ * asks for a review.
+ */
+export async function askDistribution(
   hook: DistributionHook | undefined,
   user: UserRecord,
   claim: Claim
-): Promise<string[]> => {
+): Promise<string[]> {
   if (!hook) return []
   try {
     const words = await hook(distributionOf(user, claim))

@@ -1,39 +1,42 @@
 // SPDX-License-Identifier: MIT
-// What of a sync is signed, by whom, and how much of it the signature covers.
+// Checks which events of a sync are signed, and how much of them the signatures cover.
 
 import { isCountersignError } from '../../../common/errors.ts'
 import { isJsonObject, type JsonObject } from '../../common/canonical-json.ts'
-import { type DeviceKey, importDeviceKey } from '../keys.ts'
-import { eventOf } from '../messages.ts'
-import type { EventMode, Verdict } from '../types.ts'
+import { importDeviceKey, type StatsDeviceKey } from '../keys.ts'
+import { cleanEvent } from '../messages.ts'
+import type { EventMode, StatsVerdict } from '../types.ts'
 import { verifyClean } from '../verify.ts'
 import type { DeviceRecord, StatsReason } from './types.ts'
 
-/** An event that was accepted; whether what it says in `data` was signed. */
-export type Accepted = { event: JsonObject; isDataSigned: boolean }
+/** An accepted event, and whether its `data` was signed. */
+export type AcceptedEvent = { event: JsonObject; isDataSigned: boolean }
 
-export type Evidence = {
-  accepted: Accepted[]
+export type SyncEvidence = {
+  accepted: AcceptedEvent[]
   reasons: StatsReason[]
-  /** Whether there are events, and every one of them is signed. */
+  /** Whether there are events and every one of them is signed. */
   isSigned: boolean
 }
 
 const rank: { readonly [Mode in EventMode]: number } = { compatible: 0, covered: 1, strict: 2 }
 
-const hasInner = ({ data }: JsonObject): boolean => isJsonObject(data) && Object.hasOwn(data, 'strict_signature')
+function hasInner({ data }: JsonObject): boolean {
+  return isJsonObject(data) && Object.hasOwn(data, 'strict_signature')
+}
 
 /**
- * The mode an event is judged in: covered where it has an inner signature, which then has to be right; else strict; else,
- * where the device's record allows it, compatible. What the record does not allow is a mismatch, whatever else verifies.
+ * Verifies an event in the mode that it is made for. An event with an inner signature must verify as covered; any
+ * other as strict, or as compatible when the device's record allows that. A mode below the record's lowest is a
+ * mismatch, even if the signature is right.
  */
-const verifyAtLeast = async (
+async function verifyAtLeast(
   event: JsonObject,
-  key: DeviceKey,
+  key: StatsDeviceKey,
   lowest: EventMode
-): Promise<Verdict & { mode?: EventMode }> => {
+): Promise<StatsVerdict & { mode?: EventMode }> {
   const modes: EventMode[] = hasInner(event) ? ['covered'] : ['strict', 'compatible']
-  let verdict: Verdict = { ok: false, reason: 'signature_mismatch' }
+  let verdict: StatsVerdict = { ok: false, reason: 'signature_mismatch' }
   for (const mode of modes.filter((name) => rank[name] >= rank[lowest])) {
     verdict = await verifyClean(event, key, mode)
     if (verdict.ok) return { ok: true, mode }
@@ -41,19 +44,19 @@ const verifyAtLeast = async (
   return verdict
 }
 
-const clean = (event: JsonObject): JsonObject | undefined => {
+function tryCleanEvent(event: JsonObject): JsonObject | undefined {
   try {
-    return eventOf(event)
+    return cleanEvent(event)
   } catch (error) {
     if (isCountersignError(error)) return undefined
     throw error
   }
 }
 
-type Judge = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
+type EventCheck = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
 
-/** By the session: its signature covers the whole body. By the key: each event by itself. */
-const judgeOf = async (device: DeviceRecord, sessionId: string | undefined): Promise<Judge | undefined> => {
+/** A session's signature covers the whole body. A device key verifies each event by itself. */
+async function eventCheckOf(device: DeviceRecord, sessionId: string | undefined): Promise<EventCheck | undefined> {
   if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
   if (device.keyText === undefined) return undefined
   const key = await importDeviceKey(device.keyText)
@@ -64,26 +67,26 @@ const judgeOf = async (device: DeviceRecord, sessionId: string | undefined): Pro
 }
 
 /**
- * evidenceOf judges the events of a sync by the device's enrolled key, or by its exchange session in place of one. Without
- * either nothing can be verified: the events are left out of account.
+ * Checks the events of a sync by the device's enrolled key, or by the exchange session that stands for it. Without
+ * either, no event can be verified, and none counts.
  */
-export const evidenceOf = async (
+export async function checkEvents(
   events: readonly JsonObject[],
   deviceId: string,
   device: DeviceRecord | undefined,
   sessionId: string | undefined
-): Promise<Evidence> => {
+): Promise<SyncEvidence> {
   if (events.length === 0) return { accepted: [], reasons: ['unsigned'], isSigned: false }
-  const judge = device && (await judgeOf(device, sessionId))
-  if (!judge) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
+  const checkEvent = device && (await eventCheckOf(device, sessionId))
+  if (!checkEvent) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
   const reasons = new Set<StatsReason>()
-  const accepted: Accepted[] = []
+  const accepted: AcceptedEvent[] = []
   for (const given of events) {
-    const event = clean(given)
+    const event = tryCleanEvent(given)
     if (!event) reasons.add('malformed')
     else if (event.deviceId !== deviceId) reasons.add('device_mismatch')
     else {
-      const { reason, isDataSigned } = await judge(event)
+      const { reason, isDataSigned } = await checkEvent(event)
       if (reason) reasons.add(reason)
       else accepted.push({ event, isDataSigned })
     }

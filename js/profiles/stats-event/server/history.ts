@@ -1,54 +1,56 @@
 // SPDX-License-Identifier: MIT
-// What is remembered of a user: which sessions and interactions were counted, so that each is counted once, and what was
-// claimed before. Bounded: what is dropped is not forgotten silently, a floor says up to where.
+// Remembers a user's counted sessions and interactions, so that each counts once, and the earlier claims. Memory is
+// bounded. `floorMs` is the time up to which events were dropped.
 
+import { DAY_MS, HOUR_MS } from '../../../common/protocol.ts'
 import type { JsonObject } from '../../common/canonical-json.ts'
 import { detectAnomalies } from '../anomalies.ts'
 import type { StatsLimits } from '../limits.ts'
-import type { Accepted } from './evidence.ts'
-import { interactionOf, sessionOf, type ToldSession } from './read.ts'
+import type { AcceptedEvent } from './evidence.ts'
+import { type ClaimedSession, interactionOf, sessionOf } from './read.ts'
 import type { Claim, SeenInteraction, SeenSession, StatsReason, UserRecord } from './types.ts'
 
 const MAX_SESSIONS = 5000
 const MAX_INTERACTIONS = 5000
-const HOUR_MS = 3_600_000
-/** A week. */
-export const WEEK_MS = 168 * HOUR_MS
+/** A week, in milliseconds. */
+export const WEEK_MS = 7 * DAY_MS
 
-/** emptyUser is a user nothing is known of yet. */
-export const emptyUser = (userId: string, deviceId: string, nowMs: number): UserRecord => ({
-  userId,
-  deviceId,
-  boundMs: nowMs,
-  sessions: [],
-  interactions: [],
-  floorMs: -1,
-  newestMs: -1,
-  claims: [],
-  reviewedMs: -1
-})
+/** Returns the record of a new user. */
+export function emptyUser(userId: string, deviceId: string, nowMs: number): UserRecord {
+  return {
+    userId,
+    deviceId,
+    boundMs: nowMs,
+    sessions: [],
+    interactions: [],
+    floorMs: -1,
+    newestMs: -1,
+    claims: [],
+    reviewedMs: -1
+  }
+}
 
-/** What one sync brought, beside the record it leaves. */
-export type Merged = {
+/** The result of one sync: the new record, and the facts that the rules use. */
+export type MergedSync = {
   user: UserRecord
   reasons: StatsReason[]
-  /** Sessions of this sync that are signed in full, the counted ones again too: what the totals are held against. */
-  sent: ToldSession[]
-  /** Different sessions and interactions among the accepted events. */
+  /** The fully signed sessions of this sync, also those counted before. The rules compare the totals with them. */
+  sent: ClaimedSession[]
+  /** The numbers of different sessions and interactions among the accepted events. */
   sentSessions: number
   sentInteractions: number
-  /** Whether something new is dated long before what an earlier sync had brought. */
+  /** Whether a new event is dated long before the events of an earlier sync. */
   isDiscontinuous: boolean
 }
 
-type Counting = {
+type HistoryCounts = {
   sessions: Map<string, SeenSession>
   interactions: Map<string, SeenInteraction>
   reasons: Set<StatsReason>
 }
 
-// An open session may be closed by a later event; beyond that the first word stands.
-const countSession = ({ sessions, reasons }: Counting, session: SeenSession): boolean => {
+// A later event may close an open session. Any other change is refused: the first event counts.
+function countSession({ sessions, reasons }: HistoryCounts, session: SeenSession): boolean {
   const [id, startMs, endMs] = session
   const known = sessions.get(id)
   if (known) {
@@ -64,12 +66,15 @@ const countSession = ({ sessions, reasons }: Counting, session: SeenSession): bo
   return true
 }
 
-/** keepNewest keeps what is young enough, the newest first where there is too much, and says up to where it dropped. */
-const keepNewest = <Seen extends SeenSession | SeenInteraction>(
+/**
+ * Keeps the entries that are young enough, and of too many the newest. `floorMs` is the time up to which it dropped
+ * entries.
+ */
+function keepNewest<Seen extends SeenSession | SeenInteraction>(
   all: Iterable<Seen>,
   oldestMs: number,
   limit: number
-): { kept: Seen[]; floorMs: number } => {
+): { kept: Seen[]; floorMs: number } {
   const young = [...all].filter(([, atMs]) => atMs >= oldestMs).sort((one, other) => one[1] - other[1])
   const kept = young.slice(-limit)
   const dropped = young.slice(0, young.length - kept.length)
@@ -77,8 +82,8 @@ const keepNewest = <Seen extends SeenSession | SeenInteraction>(
   return { kept, floorMs: dropped.reduce((floorMs, seen) => Math.max(floorMs, endOf(seen)), -1) }
 }
 
-/** mergeClaim notes a claim: the first of each hour for a week, the last one before that week, and the latest. */
-const mergeClaim = (user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' | 'latest'> => {
+/** Records a claim: the first of each hour for a week, the last one before that week, and the latest. */
+function mergeClaim(user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' | 'latest'> {
   const last = user.claims.at(-1)
   const isNewHour = !last || Math.floor(last.atMs / HOUR_MS) !== Math.floor(claim.atMs / HOUR_MS)
   const claims = isNewHour ? [...user.claims, claim] : user.claims
@@ -86,49 +91,53 @@ const mergeClaim = (user: UserRecord, claim: Claim): Pick<UserRecord, 'claims' |
   return { claims: claims.slice(Math.max(0, (first < 0 ? claims.length : first) - 1)), latest: claim }
 }
 
-const timeOf = (event: JsonObject): number =>
-  Number.isFinite(event.timestamp) ? (event.timestamp as number) : Number.NaN
+function timeOf(event: JsonObject): number {
+  return Number.isFinite(event.timestamp) ? (event.timestamp as number) : Number.NaN
+}
 
-/** mergeSync adds the accepted events and the claim of a sync to what is known; anomalous events are told and left out. */
-export const mergeSync = (
+/**
+ * Adds the accepted events and the claim of a sync to a user's record. It lists anomalous events and leaves them out.
+ */
+export function mergeSync(
   before: UserRecord,
-  accepted: readonly Accepted[],
+  accepted: readonly AcceptedEvent[],
   claim: Claim,
   deviceId: string,
   limits: StatsLimits
-): Merged => {
+): MergedSync {
   const nowMs = claim.atMs
-  const counting: Counting = {
+  const counts: HistoryCounts = {
     sessions: new Map(before.sessions.map((seen) => [seen[0], seen])),
     interactions: new Map(before.interactions.map((seen) => [seen[0], seen])),
     reasons: new Set()
   }
-  const sent = new Map<string, ToldSession>()
+  const sent = new Map<string, ClaimedSession>()
   const [sentSessions, sentInteractions] = [new Set<string>(), new Set<string>()]
   let [newestMs, isDiscontinuous] = [before.newestMs, false]
   for (const { event, isDataSigned } of accepted) {
-    const told = event.type === 'session' ? sessionOf(event, deviceId) : undefined
+    const session = event.type === 'session' ? sessionOf(event, deviceId) : undefined
     const interaction = event.type === 'interaction' ? interactionOf(event) : undefined
     const anomalies = detectAnomalies(event, nowMs, limits)
-    for (const anomaly of anomalies) counting.reasons.add(anomaly)
+    for (const anomaly of anomalies) counts.reasons.add(anomaly)
     if (anomalies.length > 0 || !(timeOf(event) > before.floorMs)) continue
     let isNew = false
-    if (told) {
-      sentSessions.add(told.seen[0])
-      const other = sent.get(told.seen[0])
-      if (isDataSigned && (!other || other.durationMs < told.durationMs)) sent.set(told.seen[0], told)
-      isNew = countSession(counting, told.seen)
+    if (session) {
+      const [id] = session.seen
+      sentSessions.add(id)
+      const other = sent.get(id)
+      if (isDataSigned && (!other || other.durationMs < session.durationMs)) sent.set(id, session)
+      isNew = countSession(counts, session.seen)
     } else if (interaction) {
       sentInteractions.add(interaction[0])
-      isNew = !counting.interactions.has(interaction[0])
-      counting.interactions.set(interaction[0], interaction)
+      isNew = !counts.interactions.has(interaction[0])
+      counts.interactions.set(interaction[0], interaction)
     }
     if (isNew && timeOf(event) < before.newestMs - limits.longestSessionMs) isDiscontinuous = true
     if (isNew) newestMs = Math.max(newestMs, timeOf(event))
   }
   const oldestMs = nowMs - limits.oldMs - limits.longestSessionMs
-  const sessions = keepNewest(counting.sessions.values(), oldestMs, MAX_SESSIONS)
-  const interactions = keepNewest(counting.interactions.values(), oldestMs, MAX_INTERACTIONS)
+  const sessions = keepNewest(counts.sessions.values(), oldestMs, MAX_SESSIONS)
+  const interactions = keepNewest(counts.interactions.values(), oldestMs, MAX_INTERACTIONS)
   const user: UserRecord = {
     ...before,
     ...mergeClaim(before, claim),
@@ -139,7 +148,7 @@ export const mergeSync = (
   }
   return {
     user,
-    reasons: [...counting.reasons],
+    reasons: [...counts.reasons],
     sent: [...sent.values()],
     sentSessions: sentSessions.size,
     sentInteractions: sentInteractions.size,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Statistics in LMDB (npm package `lmdb`, an optional peer): shared by every process on the machine that opens the folder, and
-// durable. Enrolled keys lie in it as they are: it is as secret as they.
+// Statistics in LMDB (npm package `lmdb`, an optional peer): durable, and shared by all processes of the machine that
+// open the folder. The store holds enrolled keys in plain text, so keep it as secret as they are.
 
 import { open, type RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
-const openRoot = (path: string): RootDatabase => {
+function openRoot(path: string): RootDatabase {
   try {
     return open({ path, encoding: 'json', maxDbs: 2, overlappingSync: false })
   } catch (cause) {
@@ -16,27 +16,27 @@ const openRoot = (path: string): RootDatabase => {
 }
 
 /**
- * lmdbStatsStore opens (and makes) a folder with users and devices. It throws ERR_STORAGE_FAILED where the folder cannot be
- * used.
+ * Opens a folder with users and devices, or creates it.
+ * @throws ERR_STORAGE_FAILED when the folder cannot be used, and ERR_INVALID_ARGUMENT for a missing path.
  *
  * @example
  * ```ts
  * const store = lmdbStatsStore({ path: 'data/stats.lmdb' })
  * ```
  */
-export const lmdbStatsStore = (options: { path: string }): StatsStore => {
+export function lmdbStatsStore(options: { path: string }): StatsStore {
   const { path } = optionsOf(options, 'lmdbStatsStore')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path must be a non-empty string')
   const root = openRoot(path)
   const users = root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' })
   const devices = root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })
   let closing: Promise<void> | undefined
-  const opened = (): void => {
+  const checkOpen = (): void => {
     if (closing) throw new CountersignError('ERR_CLOSED')
   }
   return {
     async update(userId, deviceId, change) {
-      opened()
+      checkOpen()
       return root.transaction(() => {
         const { user, device, result } = change({ user: users.get(userId), device: devices.get(deviceId) })
         if (user) users.put(userId, user)
@@ -45,12 +45,12 @@ export const lmdbStatsStore = (options: { path: string }): StatsStore => {
       })
     },
     async user(userId) {
-      opened()
+      checkOpen()
       root.resetReadTxn()
       return users.get(userId)
     },
     async device(deviceId) {
-      opened()
+      checkOpen()
       root.resetReadTxn()
       return devices.get(deviceId)
     },

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Reading a sync: its JSON, its members, and what its events say of sessions and interactions.
+// Parses a sync: its JSON, its members, and the sessions and interactions of its events.
 
+import { decodeText } from '../../../common/text.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../common/canonical-json.ts'
 import { scanJson } from '../../common/json-scanner.ts'
 import { roundHours, type Totals } from '../sync.ts'
@@ -8,21 +9,18 @@ import type { SeenInteraction, SeenSession } from './types.ts'
 
 const MAX_BODY_CHARACTERS = 1024 * 1024
 const MAX_EVENTS = 1000
-/** Two clock readings of one program. */
+/** The tolerated difference between two clock readings of one program. */
 export const ROUNDING_MS = 1000
 
-/** A sync whose members have the right shapes; nothing of it is verified. The outer signature is not even read. */
-export type ReadSync = { totals: Totals; deviceId: string; events: JsonObject[] }
+/** A sync whose members have the right types. Nothing in it is verified, and the outer signature is not read. */
+export type ParsedSync = { totals: Totals; deviceId: string; events: JsonObject[] }
 
-const textOf = (body: Uint8Array | string): string =>
-  typeof body === 'string' ? body : new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body)
-
-/** parseObject reads a JSON object, each name in it once; undefined for anything else. */
-export const parseObject = (body: Uint8Array | string): JsonObject | undefined => {
+/** Parses a JSON object with unique names. Returns undefined for anything else. */
+export function parseObject(body: Uint8Array | string): JsonObject | undefined {
   if (body.length > MAX_BODY_CHARACTERS) return undefined
   try {
-    const text = textOf(body)
-    // JSON.parse keeps the last of two equal names, and a reader in front of this one may have gone by the first.
+    const text = typeof body === 'string' ? body : decodeText(body)
+    // JSON.parse keeps the last of two equal names. Another parser in front of this one may have used the first.
     scanJson(text, 0)
     const value: unknown = JSON.parse(text)
     return isJsonObject(value) ? value : undefined
@@ -31,10 +29,12 @@ export const parseObject = (body: Uint8Array | string): JsonObject | undefined =
   }
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
 
-/** readSync reads a body; undefined for anything that is none. Unknown members are StatsCode's business. */
-export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
+/** Parses the body of a sync. Returns undefined for anything else. Unknown members are left to StatsCode. */
+export function parseSync(body: Uint8Array | string): ParsedSync | undefined {
   const given = parseObject(body)
   if (!given) return undefined
   const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
@@ -47,20 +47,23 @@ export const readSync = (body: Uint8Array | string): ReadSync | undefined => {
   return { totals, deviceId, events: events as JsonObject[] }
 }
 
-const numberOf = (value: unknown): number | undefined => (Number.isFinite(value) ? (value as number) : undefined)
-const idOf = (value: unknown): string | undefined =>
-  typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
+function numberOf(value: unknown): number | undefined {
+  return Number.isFinite(value) ? (value as number) : undefined
+}
+function idOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value.length > 0 && value.length <= 128 ? value : undefined
+}
 
-/** A session as its event tells it; `durationMs` is what it claims, `seen` what its times say. */
-export type ToldSession = {
+/** A session as its event claims it. `durationMs` is its claimed duration; `seen` follows from its times. */
+export type ClaimedSession = {
   seen: SeenSession
   durationMs: number
-  /** Whether it ends before it starts, or its times and its duration differ. */
+  /** Whether it ends before it starts, or its times do not fit its duration. */
   isOff: boolean
 }
 
-/** sessionOf reads a session of an event; undefined where it has no time. Without an id its nonce names it. */
-export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | undefined => {
+/** Parses the session of an event; its nonce replaces a missing id. Returns undefined when it has no time or no id. */
+export function sessionOf(event: JsonObject, deviceId: string): ClaimedSession | undefined {
   const data = isJsonObject(event.data) ? event.data : {}
   const startMs = numberOf(data.start_time) ?? numberOf(event.timestamp)
   const id = idOf(data.id) ?? idOf(event.nonce)
@@ -69,12 +72,12 @@ export const sessionOf = (event: JsonObject, deviceId: string): ToldSession | un
   const endMs = numberOf(data.end_time) ?? startMs + (claimed ?? 0)
   const durationMs = claimed ?? endMs - startMs
   const isOff = endMs < startMs || (endMs > startMs && Math.abs(endMs - startMs - durationMs) > ROUNDING_MS)
-  // What is remembered never ends before it starts: it would hide other sessions from the sums.
+  // A remembered session never ends before it starts. Otherwise it would reduce the sums of other sessions.
   return { seen: [id, startMs, Math.max(startMs, endMs), deviceId], durationMs, isOff }
 }
 
-/** interactionOf reads an interaction of an event; undefined where it has no time or no nonce. */
-export const interactionOf = (event: JsonObject): SeenInteraction | undefined => {
+/** Parses the interaction of an event. Returns undefined when it has no time or no nonce. */
+export function interactionOf(event: JsonObject): SeenInteraction | undefined {
   const timestampMs = numberOf(event.timestamp)
   const nonce = idOf(event.nonce)
   return timestampMs === undefined || nonce === undefined ? undefined : [nonce, timestampMs]

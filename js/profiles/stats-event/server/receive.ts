@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
-// One sync from its bytes to its answer: read, verify, merge and judge in one step of the store, ask the application, note.
+// Handles one sync: parse, verify, merge and check in one step of the store, call the hook, store the verdict.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument } from '../../../core/args.ts'
 import type { StatsLimits } from '../limits.ts'
-import { type Phase, phaseRules } from '../phases.ts'
+import { phaseRules, type StatsPhase } from '../phases.ts'
 import { askDistribution } from './distribution.ts'
-import { type Evidence, evidenceOf } from './evidence.ts'
+import { checkEvents, type SyncEvidence } from './evidence.ts'
 import { emptyUser, mergeSync } from './history.ts'
-import { type ReadSync, readSync } from './read.ts'
+import { type ParsedSync, parseSync } from './read.ts'
 import { brokenRules } from './rules.ts'
 import { isRankedBy, trustOf, warningsOf } from './trust.ts'
 import type {
@@ -22,56 +22,67 @@ import type {
   UserRecord
 } from './types.ts'
 
-/** How often a sync is verified again because the device's record changed meanwhile. */
+/** How often a sync is verified again when the device's record changed meanwhile. */
 const TRIES = 3
 
-export type Receiver = {
+export type SyncReceiver = {
   store: StatsStore
-  phase: Phase
+  phase: StatsPhase
   limits: StatsLimits
   distribution: DistributionHook | undefined
 }
-type Sender = { userId: string; sessionId: string | undefined; nowMs: number }
+type SyncSender = { userId: string; sessionId: string | undefined; nowMs: number }
 
-/** What the step of the store came to: it was refused, it has to be verified again, or it counts. */
-type Step = { refusal: readonly StatsReason[] } | { isOutdated: true } | { user: UserRecord; reasons: StatsReason[] }
-type Change = Partial<StatsRecords> & { result: Step }
+/** The result of the store's step: refused, to be verified again, or counted. */
+type SyncStep =
+  | { refusal: readonly StatsReason[] }
+  | { isOutdated: true }
+  | { user: UserRecord; reasons: StatsReason[] }
+type SyncChange = Partial<StatsRecords> & { result: SyncStep }
 
-/** changeUser changes the record of a user who has one. */
-export const changeUser = (
+/** Changes the record of a known user. */
+export function changeUser(
   store: StatsStore,
   { userId, deviceId }: { userId: string; deviceId: string },
   change: (user: UserRecord) => UserRecord
-): Promise<void> =>
-  store.update(userId, deviceId, ({ user }) => ({ ...(user ? { user: change(user) } : {}), result: undefined }))
+): Promise<void> {
+  return store.update(userId, deviceId, ({ user }) => ({ ...(user ? { user: change(user) } : {}), result: undefined }))
+}
 
-const refuse = (status: 400 | 403, reasons: readonly string[]): SyncOutcome => ({
-  status,
-  answer: { success: false, verified: false, trustLevel: trustOf(reasons), warnings: [...reasons] }
-})
+function refuse(status: 400 | 403, reasons: readonly string[]): SyncOutcome {
+  return {
+    status,
+    answer: { success: false, verified: false, trustLevel: trustOf(reasons), warnings: [...reasons] }
+  }
+}
 
-/** Why the device of a sync is not this user's to speak for; undefined where it is. */
-const deviceProblem = (userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined => {
+/** Returns why this user may not send for the device; undefined when the user may. */
+function deviceProblem(userId: string, deviceId: string, { user, device }: StatsRecords): StatsReason | undefined {
   if (device && device.userId !== userId) return 'device_of_another_user'
   return user && user.deviceId !== deviceId ? 'device_changed' : undefined
 }
 
-const isSameDevice = (one: DeviceRecord | undefined, other: DeviceRecord | undefined): boolean =>
-  one?.userId === other?.userId &&
-  one?.keyText === other?.keyText &&
-  one?.sessionId === other?.sessionId &&
-  one?.lowestMode === other?.lowestMode
+function isSameDevice(one: DeviceRecord | undefined, other: DeviceRecord | undefined): boolean {
+  return (
+    one?.userId === other?.userId &&
+    one?.keyText === other?.keyText &&
+    one?.sessionId === other?.sessionId &&
+    one?.lowestMode === other?.lowestMode
+  )
+}
 
-/** The change of the store: made of what it holds now, which may be more than when the events were verified. */
-const takeSync = (
-  { phase, limits }: Receiver,
-  { userId, nowMs }: Sender,
-  { totals, deviceId }: ReadSync,
-  evidence: Evidence,
+/**
+ * Creates the store's change. It uses the store's present records, which may be newer than those of the verification.
+ */
+function takeSync(
+  { phase, limits }: SyncReceiver,
+  { userId, nowMs }: SyncSender,
+  { totals, deviceId }: ParsedSync,
+  evidence: SyncEvidence,
   verifiedWith: DeviceRecord | undefined
-) => {
+) {
   const claim: Claim = { ...totals, atMs: nowMs }
-  return (records: StatsRecords): Change => {
+  return (records: StatsRecords): SyncChange => {
     const problem = deviceProblem(userId, deviceId, records)
     if (problem) return { result: { refusal: [problem] } }
     if (!isSameDevice(records.device, verifiedWith)) return { result: { isOutdated: true } }
@@ -84,22 +95,25 @@ const takeSync = (
   }
 }
 
-/** receiveSync takes one sync; rejects with ERR_UNAVAILABLE where the device's record never keeps still, or as the store does. */
-export const receiveSync = async (
-  receiver: Receiver,
-  sender: Sender,
+/**
+ * Handles one sync.
+ * Rejects with ERR_UNAVAILABLE when the device's record changes again and again, and as the store does.
+ */
+export async function receiveSync(
+  receiver: SyncReceiver,
+  sender: SyncSender,
   body: Uint8Array | string
-): Promise<SyncOutcome> => {
+): Promise<SyncOutcome> {
   if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
-  const read = readSync(body)
-  if (!read) return refuse(400, ['malformed'])
-  const { deviceId, events, totals } = read
+  const sync = parseSync(body)
+  if (!sync) return refuse(400, ['malformed'])
+  const { deviceId, events, totals } = sync
   for (let tries = 0; tries < TRIES; tries++) {
     const device = await store.device(deviceId)
-    const evidence = await evidenceOf(events, deviceId, device, sessionId)
-    const step: Step = await store.update(userId, deviceId, takeSync(receiver, sender, read, evidence, device))
+    const evidence = await checkEvents(events, deviceId, device, sessionId)
+    const step: SyncStep = await store.update(userId, deviceId, takeSync(receiver, sender, sync, evidence, device))
     if ('isOutdated' in step) continue
     if ('refusal' in step) return refuse(403, step.refusal)
     const unusual = await askDistribution(distribution, step.user, { ...totals, atMs: nowMs })

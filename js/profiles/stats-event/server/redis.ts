@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Statistics in Redis (npm package `redis`, an optional peer): shared by gateways on any number of machines. Enrolled keys lie
-// in it as they are: it is as secret as they.
+// Statistics in Redis (npm package `redis`, an optional peer), shared by gateways on any number of machines. The
+// store holds enrolled keys in plain text, so keep it as secret as they are.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
@@ -12,26 +12,26 @@ import type { DeviceRecord, StatsRecords, StatsStore, UserRecord } from './types
 export type { RedisClientLike } from '../../../server/stores/redis/client.ts'
 
 const DEFAULT_DEADLINE_MS = 250
-/** Gateways that change one user at once take turns; so many tries are more than any of them needs. */
+/** More tries than gateways that change one user concurrently ever need. */
 const TRIES = 100
 const LONGEST_WAIT_MS = 50
 
-/** What redisStatsStore connects to, and how. */
+/** The connection of redisStatsStore. */
 export type RedisStatsOptions = {
-  /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS; or else `client`. */
+  /** `redis://[[user]:password@]host[:port][/database]`, or `rediss://…` for TLS. Pass either this or `client`. */
   url?: string
-  /** A client of npm `redis` that says how to connect: it is copied, and left alone. */
+  /** A client of npm `redis` whose connection settings are copied. The client itself is not used. */
   client?: RedisClientLike
   label: string
-  /** What all keys begin with; `countersign` by default. */
+  /** The prefix of all keys. Default: `countersign`. */
   prefix?: string
-  /** How long a command may take, 250 ms by default; then it is refused, and the connection made anew. */
+  /** How long a command may take. A slower one is refused, and the connection made anew. Default: 250 ms. */
   deadlineMs?: number
 }
 
 /**
- * KEYS user, device; ARGV their versions as they were read, then their new records, empty to leave one as it is. Changes both
- * or, where either has changed since, neither.
+ * KEYS: user, device. ARGV: their versions as read, then their new records; an empty text leaves a record as it is.
+ * The script changes both records, or neither when one of them has changed since.
  */
 const swapScript = script(`
 for i = 1, 2 do
@@ -46,11 +46,11 @@ end
 return 1
 `)
 
-type Change<Result> = (records: StatsRecords) => Partial<StatsRecords> & { result: Result }
-type Read<Kept> = { version: string; record: Kept | undefined }
+type StatsChange<Result> = (records: StatsRecords) => Partial<StatsRecords> & { result: Result }
+type VersionedRecord<Kept> = { version: string; record: Kept | undefined }
 
-/** createTurns lets work for one name wait for the work before it: one process does not compete with itself. */
-const createTurns = () => {
+/** Runs the work for one name in turn, so that one process does not compete with itself. */
+function createTurns() {
   const last = new Map<string, Promise<unknown>>()
   return <Result>(name: string, work: () => Promise<Result>): Promise<Result> => {
     const mine = (last.get(name) ?? Promise.resolve()).then(work, work)
@@ -63,20 +63,25 @@ const createTurns = () => {
   }
 }
 
-const written = (record: object | undefined): string => (record ? JSON.stringify(record) : '')
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+function written(record: object | undefined): string {
+  return record ? JSON.stringify(record) : ''
+}
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
 
 /**
- * redisStatsStore connects to a Redis (7.0 or later, `maxmemory-policy noeviction`). It throws ERR_INVALID_ARGUMENT or
- * ERR_INVALID_LABEL for options that cannot work, and rejects with ERR_STORAGE_FAILED where the server cannot be used. A change
- * is made again where another gateway was faster. What Redis keeps of it after a crash is what its persistence keeps.
+ * Connects to a Redis (7.0 or later, `maxmemory-policy noeviction`). When another gateway changes a record first, the
+ * change is made again. After a crash, Redis has what its persistence kept.
+ * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_LABEL for invalid options.
+ * Rejects with ERR_STORAGE_FAILED when the server cannot be used.
  *
  * @example
  * ```ts
  * const store = await redisStatsStore({ url: 'redis://127.0.0.1', label: 'myapp' })
  * ```
  */
-export const redisStatsStore = async (options: RedisStatsOptions): Promise<StatsStore> => {
+export async function redisStatsStore(options: RedisStatsOptions): Promise<StatsStore> {
   const { url, client, label, prefix: first = 'countersign', deadlineMs: given } = optionsOf(options, 'redisStatsStore')
   const { address, make } = clientFactory({ url, client }, 'redisStatsStore')
   const prefix = prefixOf(first, labelOf(label), 'redisStatsStore')
@@ -94,17 +99,17 @@ export const redisStatsStore = async (options: RedisStatsOptions): Promise<Stats
   const userKey = (userId: string): string => `${prefix}stats-user:${userId}`
   const deviceKey = (deviceId: string): string => `${prefix}stats-device:${deviceId}`
 
-  const read = async <Kept>(key: string): Promise<Read<Kept>> => {
+  const read = async <Kept>(key: string): Promise<VersionedRecord<Kept>> => {
     const [version, record] = (await connection.send(['HMGET', key, 'version', 'record'])) as (string | null)[]
     return { version: version ?? '0', record: record ? JSON.parse(record) : undefined }
   }
 
-  const swap = async <Result>(keys: [string, string], change: Change<Result>): Promise<Result> => {
+  const swap = async <Result>(keys: [string, string], change: StatsChange<Result>): Promise<Result> => {
     for (let tries = 0; tries < TRIES; tries++) {
       const [user, device] = await Promise.all([read<UserRecord>(keys[0]), read<DeviceRecord>(keys[1])])
       const next = change({ user: user.record, device: device.record })
       const values = [user.version, device.version, written(next.user), written(next.device)]
-      // Where nothing is changed too: what was decided was decided on both as they stood at one moment.
+      // The versions are compared even without a change: the decision must fit both records at one moment.
       if ((await run(swapScript, keys, values)) === 1) return next.result
       await pause(Math.random() * Math.min(LONGEST_WAIT_MS, 2 * (tries + 1)))
     }

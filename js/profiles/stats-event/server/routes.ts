@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The routes of a gateway: both are signed requests of the header binding, so the user is the session's and the body is covered.
+// The routes of a gateway. Both are signed requests of the header binding, so the user is the session's and the
+// signature covers the body.
 
 import { isCountersignError } from '../../../common/errors.ts'
+import { JSON_TYPE } from '../../../common/protocol.ts'
 import { partOf } from '../../../server/support/checks.ts'
 import type { Handler, HandlerResult } from '../../../server/types.ts'
 import type { EventMode } from '../types.ts'
@@ -9,11 +11,13 @@ import { parseObject } from './read.ts'
 import type { Stats } from './stats.ts'
 import type { EnrolOutcome } from './types.ts'
 
-const json = (status: number, value: unknown): HandlerResult => ({
-  status,
-  contentType: 'application/json',
-  payload: JSON.stringify(value)
-})
+function json(status: number, value: unknown): HandlerResult {
+  return {
+    status,
+    contentType: JSON_TYPE,
+    payload: JSON.stringify(value)
+  }
+}
 
 const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
   enrolled: 200,
@@ -22,18 +26,20 @@ const statusOf: { readonly [Outcome in EnrolOutcome]: number } = {
 }
 
 /**
- * statsRoutes makes the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and gives its answer. `POST
- * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for one, and
- * answers `{outcome}`; a session that was enrolled after the present device was bound counts as a verification of the user.
+ * Creates the routes of a gateway. `POST /api/stats/sync` takes StatsCode's body and returns its answer. `POST
+ * /api/stats/device` takes `{deviceKey, lowestMode}` to enrol a key, or `{deviceId}` to let this session stand for
+ * one. It answers `{outcome}`. A session that was enrolled after the present device was bound counts as a
+ * verification of the user.
+ * @throws ERR_INVALID_ARGUMENT when `stats` is not the result of createStats.
  *
  * @example
  * ```ts
  * const gateway = createGateway({ ...shared, routes: { ...routes, ...statsRoutes(createStats({ store })) } })
  * ```
  */
-export const statsRoutes = (
-  stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>
-): { readonly [route: string]: Handler } => {
+export function statsRoutes(stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'>): {
+  readonly [route: string]: Handler
+} {
   partOf(stats, ['sync', 'enrol', 'enrolSession'], 'statsRoutes: pass the result of createStats')
   return {
     'POST /api/stats/sync': async ({ userId, session, payload }) => {

@@ -1,33 +1,31 @@
 // SPDX-License-Identifier: MIT
-// What is implausible about everything counted for a user: a table of rules over the merged history.
+// The plausibility rules over a user's merged history, as a table.
 
+import { DAY_MS, HOUR_MS, MINUTE_MS } from '../../../common/protocol.ts'
 import type { StatsLimits } from '../limits.ts'
-import { type Merged, WEEK_MS } from './history.ts'
+import { type MergedSync, WEEK_MS } from './history.ts'
 import { ROUNDING_MS } from './read.ts'
 import type { Claim, SeenSession, StatsReason, UserRecord } from './types.ts'
 
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
-const MINUTE_MS = 60_000
-/** Hours have two digits. */
+/** Hours have two decimal places. */
 const ROUNDING_HOURS = 0.01
-/** How much of what could have been sent may be missing as anomalous, where it is more than a handful. */
+/** The share of expected sessions that may be missing as anomalous, when more than a handful is expected. */
 const MISSING_SHARE = 0.5
 const HANDFUL = 10
 
-/** Everything a rule looks at. */
-export type Look = {
+/** The input of a rule. */
+export type RuleInput = {
   limits: StatsLimits
   claim: Claim
   before: UserRecord
-  merged: Merged
-  /** What is judged: counted sessions and interactions that begin after the last review, in order. */
+  merged: MergedSync
+  /** The counted sessions and interactions that begin after the last review, in order. */
   sessions: readonly SeenSession[]
   interactionsMs: readonly number[]
 }
 
-/** How many of `sorted` are below `value`. */
-const countBelow = (sorted: readonly number[], value: number): number => {
+/** Returns how many of `sorted` are below `value`. */
+function countBelow(sorted: readonly number[], value: number): number {
   let [low, high] = [0, sorted.length]
   while (low < high) {
     const middle = (low + high) >> 1
@@ -37,18 +35,18 @@ const countBelow = (sorted: readonly number[], value: number): number => {
   return low
 }
 
-const sumsOf = (sorted: readonly number[]): number[] => {
+function sumsOf(sorted: readonly number[]): number[] {
   const sums = [0]
   for (const value of sorted) sums.push((sums.at(-1) as number) + value)
   return sums
 }
 
-/** The most time that sessions take up within any window: it begins or ends where a session does. */
-export const mostWithin = (sessions: readonly SeenSession[], windowMs: number): number => {
+/** Returns the most time in sessions within any window. Such a window begins or ends where a session does. */
+export function mostWithin(sessions: readonly SeenSession[], windowMs: number): number {
   const edges = [1, 2].map((side) => sessions.map((session) => session[side] as number).sort((a, b) => a - b))
   const [starts, ends] = edges as [number[], number[]]
   const [startSums, endSums] = [sumsOf(starts), sumsOf(ends)]
-  // Time spent before a moment: each session counts from its start on, and no more from its end on.
+  // The time in sessions before a moment: each session counts from its start, and stops at its end.
   const before = (moment: number): number => {
     const [begun, over] = [countBelow(starts, moment), countBelow(ends, moment)]
     return begun * moment - (startSums[begun] as number) - (over * moment - (endSums[over] as number))
@@ -57,11 +55,12 @@ export const mostWithin = (sessions: readonly SeenSession[], windowMs: number): 
   return [...starts, ...ends.map((end) => end - windowMs)].reduce((most, at) => Math.max(most, within(at)), 0)
 }
 
-/** Whether more than `limit` of these times lie within any window. */
-export const isOftenWithin = (sorted: readonly number[], limit: number, windowMs: number): boolean =>
-  sorted.some((at, index) => index >= limit && at - (sorted[index - limit] as number) < windowMs)
+/** Returns whether more than `limit` of these times lie within any window. */
+export function isOftenWithin(sorted: readonly number[], limit: number, windowMs: number): boolean {
+  return sorted.some((at, index) => index >= limit && at - (sorted[index - limit] as number) < windowMs)
+}
 
-const hasOverlap = (sessions: readonly SeenSession[]): boolean => {
+function hasOverlap(sessions: readonly SeenSession[]): boolean {
   const busyUntil = new Map<string, number>()
   return sessions.some(([, startMs, endMs, deviceId]) => {
     const until = busyUntil.get(deviceId) ?? Number.NEGATIVE_INFINITY
@@ -70,9 +69,12 @@ const hasOverlap = (sessions: readonly SeenSession[]): boolean => {
   })
 }
 
-/** Growth against every claim kept: a week's worth within a week, and as much for each further one. */
-const isSpike = ({ claim, before, limits }: Look): boolean => {
-  // A review accepts what was claimed until then, and makes it what is measured from.
+/**
+ * Returns whether the hours grew too fast since any kept claim: more than a week's limit for each week, and at least
+ * one.
+ */
+function isSpike({ claim, before, limits }: RuleInput): boolean {
+  // A review accepts the earlier claims. Growth is measured from there.
   const known = before.claims.filter(({ atMs }) => atMs > before.reviewedMs)
   return [...known, ...(before.latest ? [before.latest] : [])].some(({ atMs, totalHours }) => {
     const weeks = Math.max(1, (claim.atMs - atMs) / WEEK_MS)
@@ -80,29 +82,33 @@ const isSpike = ({ claim, before, limits }: Look): boolean => {
   })
 }
 
-const isLess = ({ claim, before: { latest } }: Look): boolean =>
-  latest !== undefined &&
-  (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
-    claim.totalSessions < latest.totalSessions ||
-    claim.totalInteractions < latest.totalInteractions)
+function isLess({ claim, before: { latest } }: RuleInput): boolean {
+  return (
+    latest !== undefined &&
+    (claim.totalHours < latest.totalHours - ROUNDING_HOURS ||
+      claim.totalSessions < latest.totalSessions ||
+      claim.totalInteractions < latest.totalInteractions)
+  )
+}
 
 /**
- * Totals against what is signed. Only the last hundred sessions are sent and anomalous ones are left out, so more may be
- * claimed than is shown: but no less, not with most of it missing, and no more hours than the missing ones can have had.
+ * Compares the totals with the signed sessions. Only the last hundred sessions are sent, without anomalous ones, so
+ * the totals may be higher. They must not be lower, most sessions must not be missing, and the missing sessions must
+ * be able to hold the missing hours.
  */
-const isMismatch = ({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: Look): boolean => {
+function isMismatch({ claim, merged: { sent, sentSessions, sentInteractions }, limits }: RuleInput): boolean {
   if (claim.totalSessions < sentSessions || claim.totalInteractions < sentInteractions) return true
   const expected = Math.min(claim.totalSessions, limits.sentSessions)
   if (sentSessions > 0 && expected > HANDFUL && sentSessions < expected * MISSING_SHARE) return true
   if (sent.length === 0) return false
   const shownHours = sent.reduce((sum, { durationMs }) => sum + durationMs, 0) / HOUR_MS
   const missing = claim.totalSessions - sent.length
-  // What was left out as too long may have been as long as a day.
+  // A session that was left out as too long may have lasted a day.
   const possibleHours = shownHours + (missing * DAY_MS) / HOUR_MS
   return claim.totalHours < shownHours - ROUNDING_HOURS || claim.totalHours > possibleHours + ROUNDING_HOURS
 }
 
-const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }[] = [
+const rules: readonly { reason: StatsReason; isBroken: (input: RuleInput) => boolean }[] = [
   { reason: 'hours_per_day', isBroken: ({ sessions, limits }) => mostWithin(sessions, DAY_MS) > limits.dayMs },
   {
     reason: 'sessions_per_hour',
@@ -129,10 +135,10 @@ const rules: readonly { reason: StatsReason; isBroken: (look: Look) => boolean }
   }
 ]
 
-/** brokenRules lists what is implausible, in the order of the table. */
-export const brokenRules = (before: UserRecord, merged: Merged, claim: Claim, limits: StatsLimits): StatsReason[] => {
+/** Returns the reasons of the broken rules, in the order of the table. */
+export function brokenRules(before: UserRecord, merged: MergedSync, claim: Claim, limits: StatsLimits): StatsReason[] {
   const { user } = merged
-  const look: Look = {
+  const input: RuleInput = {
     limits,
     claim,
     before,
@@ -140,5 +146,5 @@ export const brokenRules = (before: UserRecord, merged: Merged, claim: Claim, li
     sessions: user.sessions.filter(([, startMs]) => startMs > user.reviewedMs),
     interactionsMs: user.interactions.map(([, atMs]) => atMs).filter((atMs) => atMs > user.reviewedMs)
   }
-  return rules.filter(({ isBroken }) => isBroken(look)).map(({ reason }) => reason)
+  return rules.filter(({ isBroken }) => isBroken(input)).map(({ reason }) => reason)
 }

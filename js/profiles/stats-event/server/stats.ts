@@ -1,53 +1,56 @@
 // SPDX-License-Identifier: MIT
-// The server of signed statistics: who is bound to which device, what a sync is worth, who stands on the leaderboard.
+// The server of signed statistics: the binding of devices to users, the verdict on a sync, the leaderboard.
 
 import { badArgument, optionsOf } from '../../../core/args.ts'
 import { functionOf, partOf } from '../../../server/support/checks.ts'
 import { importDeviceKey } from '../keys.ts'
 import { type StatsLimits, statsLimits } from '../limits.ts'
-import { type Phase, phaseOf } from '../phases.ts'
+import { phaseOf, type StatsPhase } from '../phases.ts'
 import { modeOf } from '../sign.ts'
 import type { EventMode } from '../types.ts'
-import { bindDevice, type Offer } from './devices.ts'
+import { bindDevice, type DeviceOffer } from './devices.ts'
 import { changeUser, receiveSync } from './receive.ts'
 import type { EnrolOutcome, Standing, StatsOptions, SyncOutcome, SyncRequest } from './types.ts'
 
-/** Takes statistics and judges them; createStats makes one. */
+/** Receives statistics and checks them. createStats creates one. */
 export interface Stats {
   /**
-   * Enrols the key of a user's device: its text, which is the secret itself, so take it over TLS and once. Possession proves
-   * the device, against a claim without a key too. Another device than the one bound needs a user verified since
-   * (`verifiedMs`). A lower mode than the device has is not taken back. Rejects with ERR_INVALID_ARGUMENT for a key too weak.
+   * Enrols the key of a user's device. The text is the secret itself, so take it over TLS and only once. The owner of
+   * the key wins over a user who has only named the device. A change of the device needs a user verified since
+   * (`verifiedMs`). A mode below the device's present one is ignored.
+   * Rejects with ERR_INVALID_ARGUMENT for a key that is too weak.
    */
   enrol(offer: {
     userId: string
     key: string
-    /** The lowest mode accepted from it; `covered` by default. */
+    /** The lowest mode that its events may use. Default: `covered`. */
     lowestMode?: EventMode
     verifiedMs?: number
   }): Promise<EnrolOutcome>
-  /** Lets an exchange session stand for a device's key: what that session signs needs no other signature. */
+  /** Lets an exchange session stand for a device's key. A body that this session signed needs no other signature. */
   enrolSession(offer: {
     userId: string
     deviceId: string
     sessionId: string
     verifiedMs?: number
   }): Promise<EnrolOutcome>
-  /** Takes the body of a sync from an authenticated user. Rejects only where the store does. */
+  /**
+   * Handles the body of a sync from an authenticated user. Rejects with ERR_INVALID_ARGUMENT, and as the store does.
+   */
   sync(request: SyncRequest): Promise<SyncOutcome>
-  /** What the last sync of a user came to; undefined where there was none. */
+  /** Returns the verdict on the user's last sync; undefined without one. */
   standing(userId: string): Promise<Standing | undefined>
-  /** Ends a review in the user's favour: what was counted so far is not judged again. */
+  /** Ends a review in the user's favour: the statistics so far are not checked again. */
   approve(userId: string): Promise<void>
 }
 
-const textOf = (value: unknown, name: string): string => {
+function textOf(value: unknown, name: string): string {
   if (typeof value !== 'string' || value === '' || value.length > 512)
     throw badArgument(`${name} must be a string of 1 to 512 characters`)
   return value
 }
 
-const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
+function limitsOf(given: Partial<StatsLimits> = {}): StatsLimits {
   const limits = { ...statsLimits, ...optionsOf(given, 'limits') }
   for (const [name, value] of Object.entries(limits)) {
     if (!Number.isFinite(value) || value < 0) throw badArgument(`limits.${name} must be a number of at least 0`)
@@ -56,7 +59,8 @@ const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
 }
 
 /**
- * createStats makes the server's side over a store. It throws ERR_INVALID_ARGUMENT for options that cannot work.
+ * Creates the server's side over a store.
+ * @throws ERR_INVALID_ARGUMENT for invalid options.
  *
  * @example
  * ```ts
@@ -64,22 +68,22 @@ const limitsOf = (given: Partial<StatsLimits> = {}): StatsLimits => {
  * const { status, answer } = await stats.sync({ userId, body: await request.text() })
  * ```
  */
-export const createStats = (options: StatsOptions): Stats => {
+export function createStats(options: StatsOptions): Stats {
   const { store, phase: wanted = 2, limits: given, distribution, now = Date.now } = optionsOf(options, 'createStats')
   partOf(store, ['update', 'user', 'device', 'close'], 'createStats: pass a store; memoryStatsStore makes one')
   functionOf(distribution, 'createStats: distribution')
   functionOf(now, 'createStats: now')
-  const phase: Phase = phaseOf(wanted)
+  const phase: StatsPhase = phaseOf(wanted)
   const limits = limitsOf(given)
 
-  const enrolDevice = (offer: Omit<Offer, 'nowMs'>): Promise<EnrolOutcome> =>
+  const enrolDevice = (offer: Omit<DeviceOffer, 'nowMs'>): Promise<EnrolOutcome> =>
     store.update(offer.userId, offer.deviceId, (records) => bindDevice(records, { ...offer, nowMs: now() }))
 
   return {
     async sync(request) {
       const { userId, sessionId, body } = optionsOf(request, 'sync')
-      const of = { userId: textOf(userId, 'userId'), sessionId, nowMs: now() }
-      return receiveSync({ store, phase, limits, distribution }, of, body)
+      const sender = { userId: textOf(userId, 'userId'), sessionId, nowMs: now() }
+      return receiveSync({ store, phase, limits, distribution }, sender, body)
     },
     async enrol(offer) {
       const { userId, key: text, lowestMode = 'covered', verifiedMs } = optionsOf(offer, 'enrol')
@@ -105,8 +109,8 @@ export const createStats = (options: StatsOptions): Stats => {
     standing: async (userId) => (await store.user(textOf(userId, 'userId')))?.verdict,
     async approve(userId) {
       const reviewedMs = now()
-      const of = await store.user(textOf(userId, 'userId'))
-      if (of) await changeUser(store, of, (user) => ({ ...user, reviewedMs }))
+      const known = await store.user(textOf(userId, 'userId'))
+      if (known) await changeUser(store, known, (user) => ({ ...user, reviewedMs }))
     }
   }
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// What each reason costs, as data.
+// The consequences of reasons, as data.
 
-import { type Phase, type PhaseRule, phaseRules } from '../phases.ts'
+import { phaseRules, type StatsPhase, type StatsPhaseRule } from '../phases.ts'
 import type { TrustLevel } from '../types.ts'
 import type { StatsReason } from './types.ts'
 
-/** Reasons that exclude: somebody else's device, or bytes that nobody signed. All others ask for a review. */
+/**
+ * Reasons that exclude a sync: the device of another user, or bytes without a valid signature. All others ask for a
+ * review.
+ */
 const excluding: ReadonlySet<string> = new Set<StatsReason>([
   'malformed',
   'signature_mismatch',
@@ -13,21 +16,22 @@ const excluding: ReadonlySet<string> = new Set<StatsReason>([
   'device_of_another_user'
 ])
 
-/** Reasons that say no more than that a signature is missing: what they cost is the phase's to say. */
+/** Reasons that only say that a signature is missing. The phase decides their consequences. */
 const unsigned: ReadonlySet<string> = new Set<StatsReason>(['unsigned', 'no_enrolled_key', 'data_not_signed'])
 
-/** trustOf gives the level that reasons leave. */
-export const trustOf = (reasons: readonly string[]): TrustLevel => {
+/** Returns the trust level for these reasons. */
+export function trustOf(reasons: readonly string[]): TrustLevel {
   if (reasons.some((reason) => excluding.has(reason))) return 'untrusted'
   return reasons.length > 0 ? 'suspicious' : 'verified'
 }
 
-/** isRankedBy tells whether a user with these reasons stands on the leaderboard in a phase. */
-export const isRankedBy = (phase: Phase, reasons: readonly string[]): boolean => {
-  const rule: PhaseRule = phaseRules[phase]
+/** Returns whether a user with these reasons ranks on the leaderboard in a phase. */
+export function isRankedBy(phase: StatsPhase, reasons: readonly string[]): boolean {
+  const rule: StatsPhaseRule = phaseRules[phase]
   return reasons.every((reason) => rule.ranks && unsigned.has(reason))
 }
 
-/** warningsOf lists what a sender is told: in a phase that does not warn, nothing about missing signatures. */
-export const warningsOf = (phase: Phase, reasons: readonly string[]): string[] =>
-  reasons.filter((reason) => phaseRules[phase].warns || !unsigned.has(reason))
+/** Returns the warnings for the sender. A phase that does not warn leaves out the missing signatures. */
+export function warningsOf(phase: StatsPhase, reasons: readonly string[]): string[] {
+  return reasons.filter((reason) => phaseRules[phase].warns || !unsigned.has(reason))
+}

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The shapes of the server's side. Everything a store keeps is plain JSON. Times are Unix milliseconds.
+// The types of the server's side. Stored records are plain JSON. Times are Unix milliseconds.
 
 import type { Anomaly } from '../anomalies.ts'
 import type { StatsLimits } from '../limits.ts'
-import type { Phase } from '../phases.ts'
+import type { StatsPhase } from '../phases.ts'
 import type { Totals } from '../sync.ts'
 import type { EventMode, TrustLevel } from '../types.ts'
 
-/** Why a sync is not simply verified. A distribution hook adds words of its own. */
+/** Why a sync is not verified. A distribution hook adds words of its own. */
 export type StatsReason =
   | Anomaly
   | 'malformed'
@@ -31,63 +31,64 @@ export type StatsReason =
   | 'session_changed'
   | 'distribution_failed'
 
-/** A device as the server knows it. */
+/** The server's record of a device. */
 export type DeviceRecord = {
   deviceId: string
   userId: string
-  /** The enrolled key's text: a secret, which makes signatures as well as it checks them. */
+  /** The text of the enrolled key. It is a secret: it creates signatures as well as it verifies them. */
   keyText?: string
-  /** An exchange session that stands for the key: what comes signed by it needs no other signature. */
+  /** The exchange session that stands for the key. A body that it signed needs no other signature. */
   sessionId?: string
-  /** The lowest mode an event of this device is accepted in. */
+  /** The lowest mode in which events of this device are accepted. */
   lowestMode: EventMode
 }
 
-/** A session that was counted: id, start, end (the start again while it is open), device. */
+/** A counted session: id, start, end, device. The end equals the start while the session is open. */
 export type SeenSession = readonly [id: string, startMs: number, endMs: number, deviceId: string]
 
-/** An interaction that was counted: nonce, time. */
+/** A counted interaction: nonce and time. */
 export type SeenInteraction = readonly [nonce: string, timestampMs: number]
 
 export type Claim = Totals & { atMs: number }
 
-/** What the server remembers of a user, for a month. */
+/** The server's record of a user. It reaches back a month. */
 export type UserRecord = {
   userId: string
-  /** The device this user is bound to, and since when. */
+  /** The device that this user is bound to, and the time of the binding. */
   deviceId: string
   boundMs: number
   sessions: SeenSession[]
   interactions: SeenInteraction[]
-  /** Events dated at or before this time were dropped from memory: they cannot be counted any more. */
+  /** Events at or before this time were dropped from memory, so they cannot be counted any more. */
   floorMs: number
   /** The latest time of an event so far. */
   newestMs: number
-  /** The first claim of each hour, for a week, and the one before that. */
+  /** The first claim of each hour for a week, and the last one before that week. */
   claims: Claim[]
   latest?: Claim
-  /** What lies before a review is not judged again. */
+  /** Events before the last review are not checked again. */
   reviewedMs: number
   verdict?: Standing
 }
 
-/** What the last sync of a user came to. */
+/** The verdict on a user's last sync. */
 export type Standing = {
   trustLevel: TrustLevel
   reasons: string[]
-  /** Whether the user stands on the leaderboard in this phase. */
+  /** Whether the user ranks on the leaderboard in this phase. */
   isRanked: boolean
   atMs: number
 }
 
-/** What a change of the store reads, and what it leaves behind. */
+/** The records that a change of the store reads and writes. */
 export type StatsRecords = { user: UserRecord | undefined; device: DeviceRecord | undefined }
 
-/** StatsStore keeps users and devices; `update` is its one atomic step. */
+/** Keeps users and devices. `update` is its one atomic step. */
 export interface StatsStore {
   /**
-   * Gives the records of a user and of a device to `change`, which makes the new ones at once, without waiting for anything and
-   * perhaps more than once; what it leaves undefined stays as it is. Resolves to its `result` when the change would survive the death of the process.
+   * Passes the records of a user and of a device to `change`, which returns the new ones synchronously. It may be
+   * called more than once. A record that it leaves undefined stays as it is. Resolves to its `result` once the change
+   * would survive the end of the process.
    */
   update<Result>(
     userId: string,
@@ -99,43 +100,43 @@ export interface StatsStore {
   close(): Promise<void> | void
 }
 
-/** What a distribution hook looks at: everything counted for a user within the last 30 days, this sync included. */
+/** The input of a distribution hook: all that counts for a user within the last 30 days, this sync included. */
 export type Distribution = {
   userId: string
   deviceId: string
   nowMs: number
   totals: Totals
-  /** In the order of their start; an open session ends where it starts. */
+  /** In the order of their start. An open session ends at its start. */
   sessions: readonly { id: string; startMs: number; endMs: number }[]
   /** Unix milliseconds, in order. */
   interactionsMs: readonly number[]
 }
 
-/** Looks for what is unusual and gives words for it (`[a-z_]`, 1 to 64), none where all is well. */
+/** Looks for unusual distributions. Returns words for them (`[a-z_]`, 1 to 64 characters), or none. */
 export type DistributionHook = (distribution: Distribution) => readonly string[] | Promise<readonly string[]>
 
 export type StatsOptions = {
   store: StatsStore
-  /** 1 takes unsigned statistics, 2 warns (the default), 3 ranks signed ones only, 4 takes signed ones only. */
-  phase?: Phase
+  /** 1 accepts unsigned statistics, 2 warns, 3 ranks only signed ones, 4 accepts only signed ones. Default: 2. */
+  phase?: StatsPhase
   limits?: Partial<StatsLimits>
   distribution?: DistributionHook
-  /** Unix milliseconds. */
+  /** Returns the present time, in Unix milliseconds. */
   now?: () => number
 }
 
 export type EnrolOutcome = 'enrolled' | 'needs_verification' | 'device_of_another_user'
 
 export type SyncRequest = {
-  /** Who was authenticated: never taken from the body. */
+  /** The authenticated user, never taken from the body. */
   userId: string
-  /** The exchange session whose signature covers the body, where one does. */
+  /** The exchange session whose signature covers the body. Absent without one. */
   sessionId?: string
   /** The JSON text or its bytes. */
   body: Uint8Array | string
 }
 
-/** What to answer: the four members of StatsCode's answer, and a status. */
+/** The answer to send: StatsCode's four members, and a status. */
 export type SyncOutcome = {
   status: 200 | 400 | 403
   answer: { success: boolean; verified: boolean; trustLevel: TrustLevel; warnings: string[] }

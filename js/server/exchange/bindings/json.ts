@@ -3,6 +3,7 @@
 // and that is what is judged.
 
 import { CountersignError } from '../../../common/errors.ts'
+import { badJson } from '../../../common/text.ts'
 import type { Core } from '../../../common/types.ts'
 import { decodeExact, emptyBytes, encodeText, isText } from '../../support/encoding.ts'
 import { readFlatObject } from '../../support/flat-json.ts'
@@ -18,11 +19,9 @@ const REQUIRED = [
 ] as const
 const OPTIONAL = ['payloadBytes', 'traceId'] as const
 
-const malformed = (detail: string): CountersignError => new CountersignError('ERR_BAD_JSON', { detail })
-
 function readTime(text: string): number {
   const value = Number(text)
-  if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) throw malformed('timestampMs is not a canonical decimal number')
+  if (!/^(0|[1-9][0-9]{0,15})$/.test(text)) throw badJson('timestampMs is not a canonical decimal number')
   if (!Number.isSafeInteger(value)) throw new CountersignError('ERR_BAD_TIMESTAMP')
   return value
 }
@@ -40,8 +39,8 @@ function readBytes(text: string, name: string, size?: number): Uint8Array {
  */
 export function readJson(core: Core, body: Uint8Array, label: string): { envelope: Uint8Array; payload: Uint8Array } {
   const members = readFlatObject(body, REQUIRED, OPTIONAL)
-  if (!members) throw malformed('the body must be one flat object with exactly the expected strings')
-  if (members.traceId !== undefined && !isText(members.traceId)) throw malformed('traceId')
+  if (!members) throw badJson('the body must be one flat object with exactly the expected strings')
+  if (members.traceId !== undefined && !isText(members.traceId)) throw badJson('traceId')
   const payload = members.payloadBytes ? readBytes(members.payloadBytes, 'payloadBytes') : emptyBytes()
   const signature = readBytes(members.signature, 'signature', 64)
   const { protocolVersion, deviceSessionId, messageType, requestId } = members
