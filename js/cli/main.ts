@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { refusalOf } from '../client/transport/refusals.ts'
+import { CountersignError } from '../common/errors.ts'
 import { tryDecodeText } from '../common/text.ts'
 import { loadCore } from '../core/index.ts'
 import { explain, explainKey } from '../explain/index.ts'
@@ -107,13 +108,13 @@ async function explainTag(message: string, secretFile: string, tag: string): Pro
 function explainCode(code: string): boolean {
   const name = code.startsWith('cs.') ? refusalOf(code, new Uint8Array(0)).code : code
   if (!Object.hasOwn(errorTable, name)) return false
-  const [, , stage, retry, message] = errorTable[name as keyof typeof errorTable]
+  const { stage, retry, message } = new CountersignError(name as keyof typeof errorTable)
   const again = {
     never: 'do not repeat it unchanged',
     after: 'repeat it after the given time',
     safe: 'it may be repeated'
   }
-  write(`${code}: ${message}\n  check: ${stage || 'none'}\n  again: ${again[retry]}\n  more:  docs/errors/${name}.md\n`)
+  write(`${code}: ${message}\n  check: ${stage ?? 'none'}\n  again: ${again[retry]}\n  more:  docs/errors/${name}.md\n`)
   return true
 }
 

@@ -1,20 +1,11 @@
 // SPDX-License-Identifier: MIT
-import { type ErrorCode, errorTable } from '../generated/errors.ts'
+import { type ErrorCode, errorCategories, errorTable } from '../generated/errors.ts'
 import type { Stage } from './types.ts'
 
 export type { ErrorCode } from '../generated/errors.ts'
 
 /** The kinds of failure; the leading digit of an error's number. */
-export type ErrorCategory =
-  | 'usage'
-  | 'malformed'
-  | 'rejected'
-  | 'time'
-  | 'transport'
-  | 'key'
-  | 'storage'
-  | 'load'
-  | 'internal'
+export type ErrorCategory = (typeof errorCategories)[number]
 
 /** Whether the same call may be made again as it is: never, after `retryAfterMs`, or at once. */
 export type RetryRule = 'never' | 'after' | 'safe'
@@ -30,6 +21,8 @@ export type CountersignErrorInit = {
   /** A hint for developers, appended to the message; never bytes of a message. */
   detail?: string | undefined
 }
+
+type ErrorRow = readonly [number: number, message: string, retry?: RetryRule, stage?: Stage]
 
 // Shared by every copy of this package in a program, so that errors are recognised across bundles and realms.
 const BRAND = Symbol.for('countersign.error')
@@ -50,14 +43,14 @@ export class CountersignError extends Error {
   readonly retry: RetryRule
 
   constructor(code: ErrorCode, init: CountersignErrorInit = {}) {
-    const [, category, stage, retry, message] = errorTable[code]
+    const [number, message, retry = 'never', stage] = errorTable[code] as ErrorRow
     super(
       init.detail === undefined ? message : `${message}: ${init.detail}`,
       'cause' in init ? { cause: init.cause } : undefined
     )
     this.code = code
-    this.category = category
-    this.stage = init.stage ?? (stage === '' ? undefined : stage)
+    this.category = errorCategories[Math.floor(number / 100) - 1] as ErrorCategory
+    this.stage = init.stage ?? stage
     this.resultCode = init.resultCode
     this.retryAfterMs = init.retryAfterMs
     this.retry = init.retry ?? retry

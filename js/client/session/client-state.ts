@@ -7,49 +7,40 @@ export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'sig
 
 /**
  * What happens to a client's session.
- * - `enrolled`: this client has enrolled and stored its session.
- * - `revoked`: the server has said, signed, that the session is over.
- * - `deleted`: this client has deleted its key.
- * - `damaged`: the record in the store is damaged, or its key does not sign.
+ * - `enrolled`: this client, or another tab, has enrolled and stored the session that this client goes on with.
+ * - `enrolled-revoked`: another tab has enrolled that session, and the server has revoked it already.
+ * - `confirmed`: the record in the store is still that of this client's session.
+ * - `revoked`: the server has said, signed, that this client's session is over; or its record says so.
+ * - `replaced`: the record is that of another session. `enrolled` or `enrolled-revoked` follows.
  * - `gone`: the record is no longer in the store.
+ * - `damaged`: the record is damaged, or its key does not sign.
  * - `left`: another tab has signed out.
- * - `own-ready`, `own-revoked`: the record is that of this client's session.
- * - `replaced`: the record is that of another session, which another tab has enrolled.
- * - `other-ready`, `other-revoked`: that other session becomes this client's.
+ * - `deleted`: this client has deleted its key.
  */
 export type SessionEvent =
   | 'enrolled'
+  | 'enrolled-revoked'
+  | 'confirmed'
   | 'revoked'
-  | 'deleted'
-  | 'damaged'
-  | 'gone'
-  | 'left'
-  | 'own-ready'
-  | 'own-revoked'
   | 'replaced'
-  | 'other-ready'
-  | 'other-revoked'
+  | 'gone'
+  | 'damaged'
+  | 'left'
+  | 'deleted'
 
-type Transitions = { readonly [Event in SessionEvent]?: ClientState }
+/** A transition: the next state, and the states in which the event counts, all of them when none is named. */
+type Transition = { readonly to: ClientState; readonly from?: readonly ClientState[] }
 
-const always = { enrolled: 'ready', deleted: 'signed-out', damaged: 'key-lost' } as const
-const taken = { 'other-ready': 'ready', 'other-revoked': 'revoked' } as const
-
-/** The next state for each state and event. An event that a state does not list changes nothing. */
-export const clientTransitions: { readonly [State in ClientState]: Transitions } = {
-  'no-session': { ...always, ...taken },
-  ready: {
-    ...always,
-    ...taken,
-    revoked: 'revoked',
-    gone: 'key-lost',
-    left: 'signed-out',
-    replaced: 'signed-out',
-    'own-ready': 'ready',
-    'own-revoked': 'revoked'
-  },
-  // A record that has not heard the server's word does not take it back: `own-ready` is not listed.
-  revoked: { ...always, ...taken, gone: 'key-lost', left: 'signed-out' },
-  'key-lost': { ...always, ...taken, left: 'signed-out' },
-  'signed-out': { ...always, ...taken }
+/** What each event leads to. In a state that its row does not name, an event changes nothing. */
+export const clientTransitions: { readonly [Event in SessionEvent]: Transition } = {
+  enrolled: { to: 'ready' },
+  'enrolled-revoked': { to: 'revoked' },
+  // Not from `revoked`: a record that has not heard the server's word does not take it back.
+  confirmed: { to: 'ready', from: ['ready'] },
+  revoked: { to: 'revoked', from: ['ready'] },
+  replaced: { to: 'signed-out', from: ['ready'] },
+  gone: { to: 'key-lost', from: ['ready', 'revoked'] },
+  damaged: { to: 'key-lost' },
+  left: { to: 'signed-out', from: ['ready', 'revoked', 'key-lost'] },
+  deleted: { to: 'signed-out' }
 }

@@ -75,14 +75,14 @@ export class DeviceSession {
 
   /** Makes the transition that an event leads to, with the session that it leaves; false when the event changes nothing. */
   #apply(event: SessionEvent, session: Session | undefined, cause?: CountersignError): boolean {
-    const next = clientTransitions[this.state][event]
-    if (next === undefined) return false
+    const { to, from } = clientTransitions[event]
+    if (from && !from.includes(this.state)) return false
     this.#changes++
     this.session = session
     this.#cause = cause
-    if (this.state === next) return true
-    this.state = next
-    this.#onState(next)
+    if (this.state === to) return true
+    this.state = to
+    this.#onState(to)
     return true
   }
 
@@ -139,10 +139,12 @@ export class DeviceSession {
 
   #follow(kind: 'ready' | 'revoked', found: Session): void {
     const { session } = this
-    if (found.id === session?.id) this.#apply(`own-${kind}`, isSameKey(found.key, session.key) ? session : found)
-    else {
+    if (found.id === session?.id) {
+      const kept = isSameKey(found.key, session.key) ? session : found
+      this.#apply(kind === 'ready' ? 'confirmed' : 'revoked', kept)
+    } else {
       this.#apply('replaced', undefined)
-      this.#apply(`other-${kind}`, found)
+      this.#apply(kind === 'ready' ? 'enrolled' : 'enrolled-revoked', found)
     }
   }
 
