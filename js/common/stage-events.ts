@@ -22,12 +22,13 @@ const refusingCheck = (failure: unknown): Stage | undefined => {
   return stage && checks.includes(stage) ? stage : 'parse'
 }
 
-const listStages = (
+/** Lists the checks that a message went through, up to the one that refused it. */
+export function listStages(
   requestId: string,
   checks: readonly Stage[],
   refusing: Stage | undefined,
   failure: unknown
-): StageEvent[] => {
+): StageEvent[] {
   const events: StageEvent[] = []
   for (const stage of checks) {
     if (stage === refusing) {
@@ -44,18 +45,4 @@ export function stagesOf(requestId: string, failure?: unknown): StageEvent[] {
   const refusing = refusingCheck(failure)
   // An answer that never arrived whole was not checked.
   return failure !== undefined && refusing === undefined ? [] : listStages(requestId, checks, refusing, failure)
-}
-
-/** The client's checks of an event, in their order (R107): `sequence` is the stream it names, and then its place there. */
-const eventChecks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']
-
-/** stagesOfEvent lists the checks an event went through: all passed without a failure, up to the refusing one with it. */
-export function stagesOfEvent(requestId: string, failure?: unknown): StageEvent[] {
-  const refusing = isCountersignError(failure) ? failure.stage : undefined
-  // A fault of this side is no verdict on the event.
-  if (failure !== undefined && refusing === undefined) return []
-  // The stream is checked before the payload, the place in it after.
-  const isStream = isCountersignError(failure) && failure.code === 'ERR_WRONG_STREAM'
-  const passed = isStream ? eventChecks.filter((stage) => stage !== 'payload_hash') : eventChecks
-  return listStages(requestId, passed, refusing, failure)
 }

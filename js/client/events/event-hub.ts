@@ -3,8 +3,8 @@
 // gets what it has not had.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { stagesOfEvent } from '../../common/stage-events.ts'
-import type { Bytes, OpenedEvent } from '../../common/types.ts'
+import { listStages, type StageEvent } from '../../common/stage-events.ts'
+import type { Bytes, OpenedEvent, Stage } from '../../common/types.ts'
 import { isApplicationResult } from '../transport/bindings/binding.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
 import { openAnswer } from '../transport/exchange.ts'
@@ -217,4 +217,18 @@ export class EventHub {
       else consumer.push(event, isBack)
     }
   }
+}
+
+/** The client's checks of an event, in their order (R107): `sequence` is the stream it names, and then its place there. */
+const eventChecks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']
+
+/** stagesOfEvent lists the checks an event went through: all passed without a failure, up to the refusing one with it. */
+function stagesOfEvent(requestId: string, failure?: unknown): StageEvent[] {
+  const refusing = isCountersignError(failure) ? failure.stage : undefined
+  // A fault of this side is no verdict on the event.
+  if (failure !== undefined && refusing === undefined) return []
+  // The stream is checked before the payload, the place in it after.
+  const isStream = isCountersignError(failure) && failure.code === 'ERR_WRONG_STREAM'
+  const passed = isStream ? eventChecks.filter((stage) => stage !== 'payload_hash') : eventChecks
+  return listStages(requestId, passed, refusing, failure)
 }
