@@ -156,6 +156,7 @@ const createDispatch = async (config, parts, state, actions) => {
     if (isExchange(pathname) || req.method === 'OPTIONS') return exchange(req, res)
     addCors(req, res, config.origins)
     if (req.method !== 'GET' && req.method !== 'HEAD') return answer(res, 405, 'text/plain', 'method not allowed\n')
+    // Discovery (R91).
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
     if (pathname === '/metrics') return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.metrics())
     if (pathname === '/healthz')

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The stores that an application may replace, and the records that they keep. The tests in conformance/ state their
-// duties.
+// duties. Each step that decides something is one atomic step of the store (R135).
 
 import type { Algorithm, ReserveVerdict } from '../../common/types.ts'
 

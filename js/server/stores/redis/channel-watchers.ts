@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The changes that other processes publish, over a connection of its own. While that connection is down, and once it
-// is back, every watcher hears that anything may have changed.
+// is back, every watcher hears that anything may have changed (R139).
 
 import { createWatchers, type Watchers } from '../watchers.ts'
 import { createConnection, type RedisConnectionOptions } from './connection.ts'

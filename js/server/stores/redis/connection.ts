@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // One connection that is made anew whenever it is lost, and given up as soon as a reply is late. Commands must not
-// pile up behind a server that has stopped: they are refused at once instead.
+// pile up behind a server that has stopped: they are refused at once instead (R138).
 
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import { within } from '../../support/deadline.ts'

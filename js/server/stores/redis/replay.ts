@@ -7,7 +7,7 @@
 // script that runs after a group may have expired raises the floor to that newest time, before it decides anything
 // (R61).
 //
-// All lifetimes go by Redis's clock. A request's time is compared only with times of requests. `state.mark` names the
+// All lifetimes go by Redis's clock (R136). A request's time is compared only with times of requests. `state.mark` names the
 // server, its line of data and its last loss of data. A script changes nothing when its caller knows another mark.
 
 import { CountersignError } from '../../../common/errors.ts'
