@@ -71,7 +71,8 @@ export function readRequest(settings: { timeoutMs: number }, options: RequestOpt
 
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
 
-export const schedule: Schedule = (run, afterMs) => {
+/** Schedules with the platform's timers. */
+export function schedule(run: () => void, afterMs: number): () => void {
   const timer = startTimer(run, afterMs)
   return () => stopTimer(timer)
 }

@@ -14,6 +14,11 @@ export function loadChanges() {
   return import('./lazy-parts.ts').catch(failed)
 }
 
+/** Loads the JSON binding. Rejects with ERR_LOAD_FAILED. */
+export function loadJson() {
+  return import('./transport/bindings/json.ts').catch(failed)
+}
+
 /** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
 export function loadHeader() {
   return import('./transport/bindings/header.ts').catch(failed)

@@ -10,7 +10,7 @@ import { EventStreams } from './events/index.ts'
 import type { ConnectionView, EventsHost } from './events/types.ts'
 import type { RecordState, Session } from './keys/key-vault.ts'
 import { KeyVault } from './keys/key-vault.ts'
-import { loadChanges } from './lazy.ts'
+import { loadChanges, loadJson } from './lazy.ts'
 import { Listeners } from './listeners.ts'
 import type { ClientSettings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
@@ -21,7 +21,7 @@ import type { Register } from './session/enroll.ts'
 import type { Tabs } from './tabs.ts'
 import { probe, probeCall } from './transport/ask-time.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
-import { requestBinding } from './transport/bindings/choose.ts'
+import { frameBinding } from './transport/bindings/frame.ts'
 import { makeCall, openAnswer } from './transport/exchange.ts'
 import { isRefusal, refusalOf } from './transport/refusals.ts'
 import type { Answer, Call, CallContext, Trust } from './transport/types.ts'
@@ -32,6 +32,10 @@ export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageE
 
 /** A verified answer to a frame that `sign` made. */
 export type Opened = Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>
+
+async function bindingOf(settings: ClientSettings): Promise<HttpBinding> {
+  return settings.binding === 'frame' ? frameBinding(settings) : (await loadJson()).jsonBinding(settings)
+}
 
 export class ClientRuntime implements EventsHost {
   readonly settings: ClientSettings
@@ -76,7 +80,7 @@ export class ClientRuntime implements EventsHost {
     }
     const vault = new KeyVault(core, settings)
     const found = await vault.load()
-    const runtime = new ClientRuntime(settings, core, await requestBinding(settings), vault, found)
+    const runtime = new ClientRuntime(settings, core, await bindingOf(settings), vault, found)
     if ('notes' in found) await runtime.trust.recall(found.notes.serverKeys)
     return runtime
   }

@@ -12,7 +12,10 @@ export const hasRandom = getRandomValues !== undefined
 /** Fills a buffer with random bytes and gives it back; the platform's generator where an application injects none. */
 export type FillRandom = (buffer: Uint8Array<ArrayBuffer>) => Uint8Array
 
-export const fillRandom: FillRandom = (bytes) => getRandomValues(bytes)
+/** Fills a buffer by the platform's generator. */
+export function fillRandom(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
+  return getRandomValues(bytes)
+}
 
 export const platformFetch: typeof fetch | undefined = globalThis.fetch?.bind(globalThis)
 

@@ -4,6 +4,7 @@
 // detaches them. No code of a caller's runs between begin() and the copy out: everything of a caller's was read before.
 
 import { CountersignError, errorOfNumber } from '../common/errors.ts'
+import { decodeText } from '../common/text.ts'
 import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
@@ -54,8 +55,6 @@ export type TrustedKeyBytes = {
   readonly notBefore?: number | undefined
   readonly notAfter?: number | undefined
 }
-
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Wasm is one instance of the core: its buffer, its calls, and whether it still runs. */
 export class Wasm {
@@ -224,6 +223,6 @@ export class Wasm {
   /** textAt reads the slice of the arguments that the table names at `index`, which the core has found to be UTF-8. */
   textAt(index: number): string {
     const from = this.number(index)
-    return decoder.decode(this.#io.subarray(from, from + this.number(index + 1)))
+    return decodeText(this.#io.subarray(from, from + this.number(index + 1)))
   }
 }

@@ -40,6 +40,7 @@ class Gateway:
         self.address = urllib.parse.urlsplit(url)
         self.connection = None
         self.offset = 0
+        # Discovery (R91).
         about = json.loads(self.http("GET", "/.well-known/countersign.json").body)
         self.label, self.bindings = about["label"], about["bindings"]
         self.past_ms, self.future_ms = about["past_ms"], about["future_ms"]

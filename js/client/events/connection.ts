@@ -3,6 +3,7 @@
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { isOffline } from '../../common/platform.ts'
+import { isSigned } from '../transport/refusals.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
 import type { EventHub } from './event-hub.ts'
@@ -13,8 +14,6 @@ import { SilenceTimer } from './silence-timer.ts'
 export const SILENCE_MS = 25_000
 // Something that holds a stream back until it ends would hold it for ever.
 const FIRST_WORD_MS = 12_000
-
-const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
 // A request that reached the gateway without what makes it a stream: something in between has changed it.
 const isChangedRequest = (error: unknown): boolean =>

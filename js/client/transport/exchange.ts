@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The way of a call through HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body.
 
-import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { CountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
 import { pause, withinLimits } from '../call-options.ts'
 import type { ClientSettings } from '../options.ts'
 import type { HttpBinding, RawAnswer, SignedRequest } from './bindings/binding.ts'
-import { isRefusal, refusalOf } from './refusals.ts'
+import { isRefusal, isSigned, refusalOf } from './refusals.ts'
 import { finalError, isUntouched, pauseBeforeRetry } from './retry.ts'
 import type { Answer, Call, CallContext, CallState, PreparedCall, ReadLimits, RequestMessage } from './types.ts'
 
@@ -23,8 +23,6 @@ export async function makeCall(context: CallContext, call: Call, signal?: AbortS
     throw finalError(error, isRetriableCall(call), state.isSent)
   }
 }
-
-const isSigned = (error: unknown, code: string): boolean => isCountersignError(error) && error.resultCode === code
 
 const exchangeUntilDone = async (
   from: CallContext,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 
-import { CountersignError, type ErrorCode } from '../../common/errors.ts'
+import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Stage } from '../../common/types.ts'
 
@@ -40,4 +40,9 @@ export function isRefusal(resultCode: string): boolean {
 export function refusalOf(resultCode: string, payload: Uint8Array): CountersignError {
   const [code, stage] = refusals.get(resultCode) ?? ['ERR_UNKNOWN_RESULT']
   return new CountersignError(code, { stage, resultCode, retryAfterMs: retryAfterOf(payload) })
+}
+
+/** Returns whether an error is the gateway's signed word with this result code. */
+export function isSigned(error: unknown, resultCode: string): boolean {
+  return isCountersignError(error) && error.resultCode === resultCode
 }

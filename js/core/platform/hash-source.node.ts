@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 /** Up to here the core hashes faster than the platform answers at all. */
 export const CORE_BYTES = 256
 
-/** hashNow gives the SHA-256 of bytes without a promise. */
-export const hashNow: ((bytes: Uint8Array) => Uint8Array) | undefined = (bytes) =>
-  createHash('sha256').update(bytes).digest()
+/** Returns the SHA-256 of bytes without a promise. */
+export function hashNow(bytes: Uint8Array): Uint8Array {
+  return createHash('sha256').update(bytes).digest()
+}
