@@ -24,3 +24,6 @@ export const HOUR_MS = 60 * MINUTE_MS
 
 /** A day, in milliseconds. */
 export const DAY_MS = 24 * HOUR_MS
+
+/** The version of the protocol. */
+export const PROTOCOL_VERSION = 'v1'

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A gateway's options, read once and checked before anything starts.
+// Checks a gateway's options once, before anything starts.
 
 import { DAY_MS } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
-import type { GatewayOptions, Limits, Phase } from './types.ts'
+import type { GatewayOptions, Limits, MigrationPhase } from './types.ts'
 
 const MiB = 1024 * 1024
 
@@ -66,15 +66,15 @@ function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   }
 }
 
-function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase {
+function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): MigrationPhase {
   if (!PHASES.includes(phase)) throw badArgument(`phase must be one of ${PHASES.join(', ')}`)
   functionOf(legacy, 'legacy')
-  // Without it, any JSON that is posted anywhere would be taken for a message.
+  // Without `endpoint`, any JSON that is posted to any path would count as a message.
   if (phase !== 'enforce' && endpoint === undefined) throw badArgument('phase: pass endpoint, the path of frames')
   return phase
 }
 
-/** readOptions checks options and fills in defaults; throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
+/** Checks options and fills in defaults. Throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
 export function readOptions(options: GatewayOptions) {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
@@ -98,5 +98,5 @@ export function readOptions(options: GatewayOptions) {
   }
 }
 
-/** What readOptions gives. */
-export type Settings = ReturnType<typeof readOptions>
+/** The checked options of a gateway. */
+export type GatewaySettings = ReturnType<typeof readOptions>

@@ -5,7 +5,7 @@
 import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { createSealer } from '../exchange/sign-answer.ts'
+import { createAnswerSigner } from '../exchange/sign-answer.ts'
 import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
@@ -72,7 +72,7 @@ const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || t
 /** Creates the steps of an enrolment over stores. */
 export function createEnroller(options: EnrollerOptions): Enroller {
   const { label, signer, sessions, codes, clock, userIdOf } = options
-  const seal = createSealer({ label, signer, clock, signMs: SIGN_MS })
+  const signAnswer = createAnswerSigner({ label, signer, clock, signMs: SIGN_MS })
   const nowMs = (): number => clock.now()
 
   return {
@@ -112,7 +112,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         lastSeenMs: seenMs
       }
       await sessions.create(session)
-      const out = await seal(await options.core(), {
+      const out = await signAnswer(await options.core(), {
         binding: 'header',
         requestId: encodeText(sha256(input), 'base64url'),
         resultCode: 'http.200',
