@@ -9,7 +9,7 @@ import { createBudget } from './exchange/body.ts'
 import { createChecks } from './exchange/checks.ts'
 import { bindingOf } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
-import { createBuckets, sourceOf } from './exchange/rates.ts'
+import { type Buckets, createBuckets, sourceOf } from './exchange/rates.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { createTrace, reportRefusal } from './exchange/trace.ts'
 import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
@@ -18,10 +18,12 @@ import { createPassing } from './migration-phase.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
 import { createBell, within } from './support/deadline.ts'
 import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
-import { createMetrics } from './support/metrics.ts'
-import type { From, Gateway, GatewayOptions, Inbound, Outbound, SessionStore } from './types.ts'
+import { createMetrics, type Metrics } from './support/metrics.ts'
+import type { From, Gateway, GatewayOptions, Inbound, Outbound, ReplayStore, SessionStore } from './types.ts'
 
 const DRAIN_MS = 10_000
+/** The most characters of a source's name. */
+const MAX_SOURCE = 256
 
 // Session stores whose sessions end with this process. Where no gateway here took requests of theirs before, no session can
 // be older than the replay store.
@@ -75,6 +77,29 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
   }
 }
 
+function createSourceFinder({ identify }: GatewaySettings): (inbound: Inbound) => string {
+  return (inbound) => {
+    const { remoteAddress, target } = inbound
+    try {
+      if (identify) return String(identify(inbound, { remoteAddress, rawTarget: target })).slice(0, MAX_SOURCE)
+    } catch {
+      // A request that `identify` cannot name counts by its address.
+    }
+    return sourceOf(remoteAddress)
+  }
+}
+
+function addGauges(metrics: Metrics, parts: { replay: ReplayStore; bySource: Buckets; clock: GatewayClock }): void {
+  const { replay, bySource, clock } = parts
+  metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
+  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
+  metrics.gauge(
+    'countersign_clock_ahead_seconds',
+    "The gateway's clock minus the system's.",
+    () => (clock.now() - Date.now()) / 1000
+  )
+}
+
 /**
  * Creates a gateway. It verifies the requests of its label, hands them to `routes`, and signs their answers. It returns at
  * once and loads the core and prepares the stores in the background; `ready()` resolves when both are done.
@@ -100,7 +125,7 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
-  const { label, signer, limits, enrollment, identify, replay, onStage, onRefusal } = settings
+  const { label, signer, limits, enrollment, replay, onStage, onRefusal } = settings
   const cors = createCors(settings.origins)
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
@@ -111,6 +136,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const underWay = new Set<Promise<unknown>>()
   const coreOf = createCoreLoader(settings.core)
   const start = createStart(settings, coreOf, clock)
+  const sourceFor = createSourceFinder(settings)
   const bySource = createBuckets(settings.rates.perSource)
   const signAnswer = createAnswerSigner({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
   const events = createEvents({ settings, clock, metrics, coreOf, signAnswer, isClosed: () => closed })
@@ -129,31 +155,13 @@ export function createGateway(options: GatewayOptions): Gateway {
   })
   // A failure here is tried again, and reported, with the first request.
   start().catch(() => {})
-  metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
-  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
-  metrics.gauge(
-    'countersign_clock_ahead_seconds',
-    "The gateway's clock minus the system's.",
-    () => (clock.now() - Date.now()) / 1000
-  )
-
-  const sourceFor = (inbound: Inbound): string => {
-    try {
-      if (identify)
-        return String(identify(inbound, { remoteAddress: inbound.remoteAddress, rawTarget: inbound.target })).slice(
-          0,
-          256
-        )
-    } catch {
-      // A request that `identify` cannot name counts by its address.
-    }
-    return sourceOf(inbound.remoteAddress)
-  }
+  addGauges(metrics, { replay, bySource, clock })
 
   const isInternal = ({ target }: Inbound): boolean =>
     enrollment?.owns(target) === true || target.split('?', 1)[0] === settings.endpoint
   const passingFor = (inbound: Inbound) => createPassing(settings.phase, inbound, isInternal(inbound), metrics)
 
+  // Stage 0 of PROTOCOL.md, section 6, before any cryptography (R56). The other stages follow in the pipeline.
   const route = async (inbound: Inbound, exchange: number): Promise<Outbound> => {
     const source = sourceFor(inbound)
     const passing = passingFor(inbound)

@@ -2,10 +2,8 @@
 // Checks whether a connection may become a WebSocket, by its headers alone. The signed subscription that follows is the real
 // check. This one refuses pages of other origins, and mistakes.
 
+import { STREAM_PROTOCOL } from '../../common/protocol.ts'
 import type { Inbound } from '../types.ts'
-
-/** The WebSocket subprotocol of event streams. */
-export const SUBPROTOCOL = 'countersign.v1'
 
 /** The settings that an upgrade is checked against. */
 export type UpgradeRules = {
@@ -15,7 +13,7 @@ export type UpgradeRules = {
 }
 
 const isOffered = (offered: string | null): boolean =>
-  (offered ?? '').split(',').some((name) => name.trim() === SUBPROTOCOL)
+  (offered ?? '').split(',').some((name) => name.trim() === STREAM_PROTOCOL)
 
 // A default port may be written or left out, so URL compares the hosts.
 function isSameHost(origin: string, host: string | null): boolean {

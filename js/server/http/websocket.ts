@@ -5,13 +5,12 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol.ts'
 import { optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
 import { hasDuplicates } from './node-handler.ts'
-import { SUBPROTOCOL } from './upgrade.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -145,7 +144,7 @@ export function webSocketHandler(
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE,
     autoPong: false,
-    handleProtocols: () => SUBPROTOCOL
+    handleProtocols: () => STREAM_PROTOCOL
   })
 
   const serve = (socket: WebSocket, base: Inbound, leave: () => void): void => {
