@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The end of a request: a plain refusal, a signed refusal, or the signed answer of a handler. Hooks and metrics hear of each.
 
+import { JSON_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
@@ -65,7 +66,7 @@ export function createAnswerWriter(signAnswer: AnswerSigner, metrics: Metrics): 
       if (passOn) return { ...plainAnswer(status), passOn }
       const isBare = trace.binding === 'header' && hasNoBody(method, status)
       const payload = isBare ? emptyBytes() : refusalPayload(retryAfterMs)
-      const out = await sign(context, { resultCode: code, status, payload, contentType: 'application/json' })
+      const out = await sign(context, { resultCode: code, status, payload, contentType: JSON_TYPE })
       if (out.body.length === 0 && !isBare) return out
       trace.refused({ stage, code, status, signed: true })
       if (retryAfterMs !== undefined) out.headers['retry-after'] = String(Math.max(1, Math.ceil(retryAfterMs / 1000)))

@@ -3,7 +3,7 @@
 // `parse`, turns the request into an envelope. It verifies nothing.
 
 import { CountersignError } from '../../common/errors.ts'
-import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, JSON_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
 import type { Core, ParsedRequest } from '../../common/types.ts'
 import type { GatewaySettings } from '../options.ts'
 import { DeadlineError, within } from '../support/deadline.ts'
@@ -48,7 +48,7 @@ function bodyBinding(inbound: Inbound, endpoint: string | undefined): Binding | 
   const [essence = '', ...parameters] = (inbound.header('content-type') ?? '').toLowerCase().split(';')
   if (essence.trim() === FRAME_TYPE) return 'frame'
   const isUtf8 = parameters.every((parameter) => /^\s*charset\s*=\s*"?utf-8"?\s*$/.test(parameter))
-  return essence.trim() === 'application/json' && isUtf8 ? 'json' : { status: 415, code: 'unsupported_media_type' }
+  return essence.trim() === JSON_TYPE && isUtf8 ? 'json' : { status: 415, code: 'unsupported_media_type' }
 }
 
 /** Stage 0: returns the binding of a request by its headers alone, or a plain refusal where it fits none. */

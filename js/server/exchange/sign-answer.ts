@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Answers in the request's binding: signed ones, dated by a reading of the clock just before the signature, and plain ones.
 
-import { FRAME_TYPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { Core } from '../../common/types.ts'
 import { signWithin } from '../support/deadline.ts'
@@ -84,7 +84,7 @@ export function createAnswerSigner(options: {
     }
     if (binding === 'json') {
       const body = writeJsonAnswer({ requestId, timestampMs, resultCode, payload, payloadHash, signature })
-      return { status, headers: { 'content-type': 'application/json' }, body }
+      return { status, headers: { 'content-type': JSON_TYPE }, body }
     }
     return { status, headers: { 'content-type': FRAME_TYPE }, body: core.buildFrame({ ...parts, payload }) }
   }

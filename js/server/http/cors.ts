@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CORS (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that explains why a call from an origin fails.
 
-import { FRAME_TYPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
@@ -84,7 +84,7 @@ export function createCors(origins: readonly string[]): Cors {
       return {
         status: 200,
         // The refused page itself can read it: it contains only data that this page sent.
-        headers: { 'content-type': 'application/json', 'access-control-allow-origin': '*' },
+        headers: { 'content-type': JSON_TYPE, 'access-control-allow-origin': '*' },
         body: encodeJson(report)
       }
     }
