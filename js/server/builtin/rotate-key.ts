@@ -4,7 +4,7 @@
 
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { decodeExact, isSameBytes } from '../support/encoding.ts'
+import { decodeBase64, isSameBytes } from '../support/encoding.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Handler, HandlerContext, SessionStore } from '../types.ts'
@@ -27,8 +27,8 @@ function parseOffer(payload: Uint8Array): RotationOffer | undefined {
     public_key = '',
     proof: text = ''
   } = parseFlatObject(payload, ['algorithm', 'public_key', 'proof']) ?? {}
-  const publicKey = decodeExact(public_key, 'base64')
-  const proof = decodeExact(text, 'base64')
+  const publicKey = decodeBase64(public_key, 'base64')
+  const proof = decodeBase64(text, 'base64')
   if ((algorithm !== 'ed25519' && algorithm !== 'es256') || !publicKey || proof?.length !== 64) return undefined
   return { algorithm, publicKey, proof }
 }

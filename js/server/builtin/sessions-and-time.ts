@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The message types that every gateway answers itself (PROTOCOL.md, R87).
 
-import { encodeText, isText } from '../support/encoding.ts'
+import { encodeBase64, isText } from '../support/encoding.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import type { Handler, HandlerContext, HandlerResult, KeyManifest, SessionRecord, SessionStore } from '../types.ts'
 import { createRotation, type RotationOptions } from './rotate-key.ts'
@@ -22,7 +22,7 @@ const writeManifest = ({ serial, keys }: KeyManifest): string =>
     serial,
     keys: keys.map(({ id, publicKey, notBefore, notAfter }) => ({
       id,
-      public_key: encodeText(publicKey, 'base64'),
+      public_key: encodeBase64(publicKey, 'base64'),
       ...(notBefore === undefined ? {} : { not_before: notBefore }),
       not_after: notAfter
     }))

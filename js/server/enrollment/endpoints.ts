@@ -11,7 +11,7 @@ import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
 import { checkSigner, functionOf, partOf } from '../support/checks.ts'
-import { decodeExact, emptyBytes, isText } from '../support/encoding.ts'
+import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type {
@@ -175,8 +175,8 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const confirmCode = async (body: Uint8Array): Promise<Outbound | EnrollmentProblem> => {
     const required = ['challenge_id', 'code', 'client_public_key', 'algorithm', 'proof'] as const
     const form = parseFlatObject(body, required, ['time_zone'])
-    const publicKey = decodeExact(form?.client_public_key ?? '', 'base64')
-    const proof = decodeExact(form?.proof ?? '', 'base64')
+    const publicKey = decodeBase64(form?.client_public_key ?? '', 'base64')
+    const proof = decodeBase64(form?.proof ?? '', 'base64')
     if (!form || !publicKey || !proof || !isText(form.code)) return problems.invalidRequest
     if (form.time_zone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(form.time_zone)) return problems.invalidRequest
     const offer = { challengeId: form.challenge_id, algorithm: form.algorithm, publicKey, proof }

@@ -6,7 +6,7 @@ import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createAnswerSigner } from '../exchange/sign-answer.ts'
-import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
+import { encodeBase64, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
@@ -97,7 +97,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
     },
 
     async enroll({ algorithm, publicKey }, { challenge, input }) {
-      const binding = `${algorithm}:${encodeText(publicKey, 'base64url')}`
+      const binding = `${algorithm}:${encodeBase64(publicKey, 'base64url')}`
       const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
       if (id === null) return problems.challengeUsed
       // The session comes after the binding, so that a repeated confirm makes up for a crash in between (R85).
@@ -114,7 +114,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
       await sessions.create(session)
       const out = await signAnswer(await options.core(), {
         binding: 'header',
-        requestId: encodeText(sha256(input), 'base64url'),
+        requestId: encodeBase64(sha256(input), 'base64url'),
         resultCode: 'http.200',
         status: 200,
         payload: encodeJson({ device_session_id: id }),

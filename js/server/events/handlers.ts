@@ -21,7 +21,9 @@ const POLL_EVENTS = 64
 const POLL_BYTES = 512 * 1024
 
 /** Creates the handlers by message type. The name of a WebSocket subscription also names its carrier. */
-export function createEventHandlers({ hub, coreOf, signAnswer }: EventHandlerParts): { readonly [type: string]: Handler } {
+export function createEventHandlers({ hub, coreOf, signAnswer }: EventHandlerParts): {
+  readonly [type: string]: Handler
+} {
   const read = (context: HandlerContext, { after }: SubscribePayload): Promise<EventPage> =>
     hub.read(context.session.id, after ?? Number.MAX_SAFE_INTEGER, 1)
 

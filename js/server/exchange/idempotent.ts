@@ -8,7 +8,7 @@ import { DAY_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
-import { encodeText, sha256 } from '../support/encoding.ts'
+import { encodeBase64, sha256 } from '../support/encoding.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from '../types.ts'
 import { checkResult, HandlerRefusal } from './routes.ts'
@@ -88,7 +88,7 @@ const claimFor = (
   { holdMs, keepMs, repeatable }: IdempotentSettings
 ): Omit<AnswerClaim, 'nowMs'> => ({
   key32: hashOf(userId, route, key),
-  fingerprint32: hashOf(type, encodeText(sha256(payload), 'base64url')),
+  fingerprint32: hashOf(type, encodeBase64(sha256(payload), 'base64url')),
   token: randomBytes(16).toString('base64url'),
   owner: userId,
   holdMs,

@@ -5,7 +5,7 @@ import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { Core } from '../../common/types.ts'
 import { signWithin } from '../support/deadline.ts'
-import { emptyBytes, encodeText, sha256 } from '../support/encoding.ts'
+import { emptyBytes, encodeBase64, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Binding, Outbound, ServerSigner } from '../types.ts'
 import { writeJsonAnswer } from './bindings/json.ts'
@@ -79,7 +79,7 @@ export function createAnswerSigner(options: {
     const signature = await signWithin(signMs, signer, signingInput)
     const parts = { signingInput, keyId: signer.keyId, signature }
     if (binding === 'header') {
-      const countersign = encodeText(core.buildFrame(parts), 'base64url')
+      const countersign = encodeBase64(core.buildFrame(parts), 'base64url')
       return { status, headers: { countersign, 'content-type': contentType }, body: payload }
     }
     if (binding === 'json') {

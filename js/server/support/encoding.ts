@@ -5,13 +5,13 @@
 import * as crypto from 'node:crypto'
 
 /** Decodes base64 (padded) or base64url (unpadded). Returns undefined for a spelling that encodeBase64 would not write (R8). */
-export function decodeExact(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
+export function decodeBase64(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
   const bytes = Buffer.from(text, alphabet)
   return bytes.toString(alphabet) === text ? bytes : undefined
 }
 
 /** Encodes bytes as base64 (padded) or base64url (unpadded). */
-export function encodeText(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string {
+export function encodeBase64(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
 }
 

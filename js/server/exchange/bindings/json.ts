@@ -6,7 +6,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import { PROTOCOL_VERSION } from '../../../common/protocol.ts'
 import { badJson, encodeJson } from '../../../common/text.ts'
 import type { Core } from '../../../common/types.ts'
-import { decodeExact, emptyBytes, encodeText, isText } from '../../support/encoding.ts'
+import { decodeBase64, emptyBytes, encodeBase64, isText } from '../../support/encoding.ts'
 import { parseFlatObject } from '../../support/flat-json.ts'
 
 const REQUIRED = [
@@ -62,9 +62,9 @@ export function writeJsonAnswer(answer: {
     requestId: answer.requestId,
     timestampMs: String(answer.timestampMs),
     resultCode: answer.resultCode,
-    payloadBytes: encodeText(answer.payload, 'base64'),
-    payloadHash: encodeText(answer.payloadHash, 'base64'),
-    signature: encodeText(answer.signature, 'base64')
+    payloadBytes: encodeBase64(answer.payload, 'base64'),
+    payloadHash: encodeBase64(answer.payloadHash, 'base64'),
+    signature: encodeBase64(answer.signature, 'base64')
   })
 }
 
@@ -76,7 +76,7 @@ function parseTime(text: string): number {
 }
 
 function parseBytes(text: string, name: string, size?: number): Uint8Array {
-  const bytes = decodeExact(text, 'base64')
+  const bytes = decodeBase64(text, 'base64')
   if (!bytes) throw new CountersignError('ERR_BAD_BASE64', { detail: name })
   if (size !== undefined && bytes.length !== size) throw new CountersignError('ERR_BAD_FIELD_SIZE', { detail: name })
   return bytes
