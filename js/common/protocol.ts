@@ -24,3 +24,9 @@ export const HOUR_MS = 60 * MINUTE_MS
 
 /** A day, in milliseconds. */
 export const DAY_MS = 24 * HOUR_MS
+
+/** The version of the protocol. */
+export const PROTOCOL_VERSION = 'v1'
+
+/** The WebSocket subprotocol of event streams. */
+export const STREAM_PROTOCOL = 'countersign.v1'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Client keys at the gateway (PROTOCOL.md, R20 to R25): Ed25519 is judged by the core, ES256 by Node's crypto behind the
-// checks it leaves out. The registered key's algorithm decides; nothing in a message can.
+// Client keys at the gateway (PROTOCOL.md, R20 to R25). The core verifies Ed25519. Node's crypto verifies ES256, after the
+// checks that it leaves out. The algorithm of the registered key decides; a message cannot choose one.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
@@ -19,19 +19,29 @@ const CACHED_KEYS = 4096
 /** How long a replaced key still verifies requests that were stamped before its replacement (R122). */
 const PREVIOUS_KEY_MS = 60_000
 
-// Importing a point costs as much as verifying with it. Keyed by the public key's bytes, never by a signature's.
-const imported = new Map<string, KeyObject>()
+// The import of a point costs as much as a verification. The cache's keys are public keys, never parts of a signature.
+const importedPoints = createPointCache(CACHED_KEYS)
 
-// Length and form first: Node would take a compressed or a hybrid point. The import itself checks that it is on the curve.
+function createPointCache(capacity: number) {
+  const points = new Map<string, KeyObject>()
+  return {
+    get: (name: string): KeyObject | undefined => points.get(name),
+    add(name: string, key: KeyObject): void {
+      if (points.size >= capacity) points.delete(points.keys().next().value as string)
+      points.set(name, key)
+    }
+  }
+}
+
+// Length and form first: Node would accept a compressed or a hybrid point. The import checks that it is on the curve.
 function importPoint(point: Uint8Array): KeyObject | undefined {
   if (point.length !== POINT_SIZE || point[0] !== UNCOMPRESSED) return undefined
   const name = Buffer.from(point).toString('latin1')
-  const known = imported.get(name)
+  const known = importedPoints.get(name)
   if (known) return known
   try {
     const key = createPublicKey({ key: Buffer.concat([SPKI_P256, point]), format: 'der', type: 'spki' })
-    if (imported.size >= CACHED_KEYS) imported.delete(imported.keys().next().value as string)
-    imported.set(name, key)
+    importedPoints.add(name, key)
     return key
   } catch {
     return undefined
@@ -39,8 +49,8 @@ function importPoint(point: Uint8Array): KeyObject | undefined {
 }
 
 /**
- * isAcceptableKey tells whether a key may be registered: canonical Ed25519 of full order, or an uncompressed P-256 point on
- * the curve (R25). It is false, never an exception, for everything else.
+ * Tells whether a key may be registered: a canonical Ed25519 key of full order, or an uncompressed P-256 point on the curve
+ * (R25). Returns false for everything else, and never throws.
  */
 export function isAcceptableKey(core: Core, { algorithm, publicKey }: ClientKey): boolean {
   if (algorithm === 'es256') return importPoint(publicKey) !== undefined
@@ -57,7 +67,7 @@ function verifyEs256(publicKey: Uint8Array, message: Uint8Array, signature: Uint
   }
 }
 
-/** verifySignature judges a signature of 64 bytes by the key's own algorithm (R21); false for every key that is none. */
+/** Verifies a signature of 64 bytes by the key's own algorithm (R21). Returns false also for a key that is not valid. */
 export function verifySignature(
   core: Core,
   { algorithm, publicKey }: ClientKey,
@@ -69,7 +79,10 @@ export function verifySignature(
   return core.verifyEd25519(publicKey, message, signature)
 }
 
-/** The key nobody has: an unknown session is verified against it, so that time tells nothing (R49). The base point of Ed25519. */
+/**
+ * The base point of Ed25519, whose private key no client has. A request of an unknown session is verified against it, so
+ * that its answer takes as long as that of a known one (R49).
+ */
 export const dummyKey: ClientKey = {
   algorithm: 'ed25519',
   publicKey: Buffer.from('5866666666666666666666666666666666666666666666666666666666666666', 'hex')

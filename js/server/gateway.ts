@@ -1,69 +1,71 @@
 // SPDX-License-Identifier: MIT
-// The gateway put together: what stands before a binding (sources, CORS, mounted paths), the pipeline, and its life.
+// The gateway: connects its parts, does the work before a binding is known (sources, CORS, mounted paths), starts and closes.
 
 import type { Core } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { createEvents } from './events/index.ts'
-import { createAnswering } from './exchange/answer.ts'
+import { createAnswerWriter } from './exchange/answer.ts'
 import { createBudget } from './exchange/body.ts'
-import { createStages } from './exchange/checks.ts'
+import { createChecks } from './exchange/checks.ts'
 import { bindingOf } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
-import { createBuckets, sourceOf } from './exchange/rates.ts'
-import { createSealer, plainAnswer } from './exchange/sign-answer.ts'
+import { type Buckets, createBuckets, sourceOf } from './exchange/rates.ts'
+import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { createTrace, reportRefusal } from './exchange/trace.ts'
 import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
 import { createPassing } from './migration-phase.ts'
-import { readOptions, type Settings } from './options.ts'
+import { type GatewaySettings, readOptions } from './options.ts'
 import { createBell, within } from './support/deadline.ts'
-import { createGatewayClock } from './support/gateway-clock.ts'
-import { createMetrics } from './support/metrics.ts'
-import type { From, Gateway, GatewayOptions, Inbound, Outbound, SessionStore } from './types.ts'
+import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
+import { createMetrics, type Metrics } from './support/metrics.ts'
+import type { From, Gateway, GatewayOptions, Inbound, Outbound, ReplayStore, SessionStore } from './types.ts'
 
 const DRAIN_MS = 10_000
+/** The most characters of a source's name. */
+const MAX_SOURCE = 256
 
-// Sessions that live and die with this process cannot have outlived a replay store, unless a gateway here took requests of
-// theirs before.
-const served = new WeakSet<SessionStore>()
+// Session stores whose sessions end with this process. Where no gateway here took requests of theirs before, no session can
+// be older than the replay store.
+const servedStores = new WeakSet<SessionStore>()
 
-function createCoreLoader(given: GatewayOptions['core']): () => Promise<Core> {
+function createCoreLoader(core: GatewayOptions['core']): () => Promise<Core> {
   let loading: Promise<Core> | undefined
   return () => {
-    // loadCore shares one instance and replaces one that trapped; a failed load is tried again.
-    if (given === undefined) return loadCore()
-    loading ??= Promise.resolve(given)
+    // loadCore shares one instance and replaces one that trapped. A load that failed is tried again.
+    if (core === undefined) return loadCore()
+    loading ??= Promise.resolve(core)
     return loading
   }
 }
 
-function createStart(settings: Settings, loadCore: () => Promise<Core>, clock: ReturnType<typeof createGatewayClock>) {
+function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, clock: GatewayClock) {
   const { replay, sessions, futureMs } = settings
   let starting: Promise<void> | undefined
   let isInStep = false
-  // Gateways' clocks are apart by half of `future` at most: others may accept what is that much newer (R65).
+  // The clocks of two gateways are at most half of `future` apart. So others may accept requests that much newer (R65).
   const reachMs = futureMs + (replay.isShared ? Math.ceil(futureMs / 2) : 0)
   const needsFence = async (): Promise<boolean> => {
     if (replay.isShared) return true
-    if (sessions.volatile && !served.has(sessions)) return false
+    if (sessions.volatile && !servedStores.has(sessions)) return false
     return !(await sessions.isEmpty?.())
   }
   const start = async (): Promise<void> => {
-    // Asked at once: a session made while the core loads is no sign of an earlier life.
+    // Asked before the core loads: a session made meanwhile is no sign of an earlier process.
     const early = replay.mayHaveForgotten ? needsFence() : undefined
     await Promise.all([early, loadCore()])
     clock.raise(replay.storedFloorMs?.() ?? 0)
     if (replay.mayHaveForgotten) {
       const isFenced = await (early ?? needsFence())
-      // Ids accepted before, here or by another gateway until now, may be unknown: what could be one of them is refused
-      // until it is stale (R62).
+      // The store may not know ids that this or another gateway accepted before. So every request that could have one of
+      // them is refused until it is stale (R62).
       await replay.fence?.(isFenced ? clock.now() + reachMs : 0)
     }
     isInStep = true
   }
   return (): Promise<void> => {
     if (isInStep && replay.fence && replay.mayHaveForgotten) {
-      // The store has lost its ids since: the same as a restart.
+      // The store has lost its ids since the start. This is the same as a restart.
       isInStep = false
       starting = undefined
     }
@@ -75,10 +77,36 @@ function createStart(settings: Settings, loadCore: () => Promise<Core>, clock: R
   }
 }
 
+function createSourceFinder({ identify }: GatewaySettings): (inbound: Inbound) => string {
+  return (inbound) => {
+    const { remoteAddress, target } = inbound
+    try {
+      if (identify) return String(identify(inbound, { remoteAddress, rawTarget: target })).slice(0, MAX_SOURCE)
+    } catch {
+      // A request that `identify` cannot name counts by its address.
+    }
+    return sourceOf(remoteAddress)
+  }
+}
+
+function addGauges(metrics: Metrics, parts: { replay: ReplayStore; bySource: Buckets; clock: GatewayClock }): void {
+  const { replay, bySource, clock } = parts
+  metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
+  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
+  metrics.gauge(
+    'countersign_clock_ahead_seconds',
+    "The gateway's clock minus the system's.",
+    () => (clock.now() - Date.now()) / 1000
+  )
+}
+
 /**
- * createGateway makes a gateway: it verifies requests of its label, hands them to `routes` and signs what they answer. It
- * throws ERR_INVALID_LABEL, ERR_INVALID_ARGUMENT or ERR_RESERVED_TYPE for options that cannot work. It is there at once; the
- * core is loaded and the stores are brought in step behind it, and `ready()` tells when.
+ * Creates a gateway. It verifies the requests of its label, hands them to `routes`, and signs their answers. It returns at
+ * once and loads the core and prepares the stores in the background; `ready()` resolves when both are done.
+ *
+ * @throws ERR_INVALID_LABEL when the label is not valid.
+ * @throws ERR_INVALID_ARGUMENT when another option is not valid.
+ * @throws ERR_INVALID_TEXT or ERR_RESERVED_TYPE when an application may not register a route's message type.
  *
  * @example
  * ```ts
@@ -97,60 +125,43 @@ function createStart(settings: Settings, loadCore: () => Promise<Core>, clock: R
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
-  const { label, signer, limits, enrollment, identify, replay, onStage, onRefusal } = settings
+  const { label, signer, limits, enrollment, replay, onStage, onRefusal } = settings
   const cors = createCors(settings.origins)
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
   const observer = { metrics, ...(onStage ? { onStage } : {}), ...(onRefusal ? { onRefusal } : {}) }
   const closing = createBell()
   let closed = false
-  let exchanges = 0
+  let exchangeCount = 0
   const underWay = new Set<Promise<unknown>>()
   const coreOf = createCoreLoader(settings.core)
   const start = createStart(settings, coreOf, clock)
+  const sourceFor = createSourceFinder(settings)
   const bySource = createBuckets(settings.rates.perSource)
-  const seal = createSealer({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
-  const events = createEvents({ settings, clock, metrics, coreOf, seal, isClosed: () => closed })
+  const signAnswer = createAnswerSigner({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
+  const events = createEvents({ settings, clock, metrics, coreOf, signAnswer, isClosed: () => closed })
   const pipeline = createPipeline({
     settings,
-    own: events.handlers,
+    internalHandlers: events.handlers,
     clock,
     metrics,
     core: coreOf,
-    stages: createStages({ ...settings, clock, metrics, storeMs: limits.storeMs, start }),
-    answering: createAnswering(seal, metrics),
+    checks: createChecks({ ...settings, clock, metrics, storeMs: limits.storeMs, start }),
+    answer: createAnswerWriter(signAnswer, metrics),
     budget: createBudget(limits.bufferedBytes),
     closing: closing.listen,
     isClosed: () => closed,
-    onAccepted: () => served.add(settings.sessions)
+    onAccepted: () => servedStores.add(settings.sessions)
   })
-  // What fails here is tried again, and reported, with the first request.
+  // A failure here is tried again, and reported, with the first request.
   start().catch(() => {})
-  metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
-  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
-  metrics.gauge(
-    'countersign_clock_ahead_seconds',
-    "The gateway's clock minus the system's.",
-    () => (clock.now() - Date.now()) / 1000
-  )
+  addGauges(metrics, { replay, bySource, clock })
 
-  const sourceFor = (inbound: Inbound): string => {
-    try {
-      if (identify)
-        return String(identify(inbound, { remoteAddress: inbound.remoteAddress, rawTarget: inbound.target })).slice(
-          0,
-          256
-        )
-    } catch {
-      // A source that cannot be named is counted by its address.
-    }
-    return sourceOf(inbound.remoteAddress)
-  }
-
-  const isOwn = ({ target }: Inbound): boolean =>
+  const isInternal = ({ target }: Inbound): boolean =>
     enrollment?.owns(target) === true || target.split('?', 1)[0] === settings.endpoint
-  const passingFor = (inbound: Inbound) => createPassing(settings.phase, inbound, isOwn(inbound), metrics)
+  const passingFor = (inbound: Inbound) => createPassing(settings.phase, inbound, isInternal(inbound), metrics)
 
+  // Stage 0 of PROTOCOL.md, section 6, before any cryptography (R56). The other stages follow in the pipeline.
   const route = async (inbound: Inbound, exchange: number): Promise<Outbound> => {
     const source = sourceFor(inbound)
     const passing = passingFor(inbound)
@@ -176,8 +187,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   const answer = async (inbound: Inbound): Promise<Outbound> => {
     if (inbound.method === 'OPTIONS') return cors.preflight(inbound)
     if (inbound.method === 'GET' && inbound.target === CORS_CHECK_PATH) return cors.check(inbound)
-    exchanges += 1
-    const exchange = exchanges
+    exchangeCount += 1
+    const exchange = exchangeCount
     try {
       return await route(inbound, exchange)
     } catch (error) {
@@ -196,10 +207,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   const exchange = async (inbound: Inbound): Promise<Outbound> => {
-    const answering = answer(inbound)
-    underWay.add(answering)
-    const out = await answering
-    underWay.delete(answering)
+    const pending = answer(inbound)
+    underWay.add(pending)
+    const out = await pending
+    underWay.delete(pending)
     if (!out.passOn) metrics.count('countersign_answers_total', { status: out.status })
     return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
   }
@@ -213,7 +224,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     upgrade(inbound) {
       const source = sourceFor(inbound)
       const wait = bySource.take(source, clock.now())
-      return { status: wait > 0 ? 429 : events.judgeUpgrade(inbound), source }
+      return { status: wait > 0 ? 429 : events.checkUpgrade(inbound), source }
     },
     ready: start,
     publish: events.publish,
@@ -222,7 +233,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       closed = true
       events.close()
       const drained = Promise.allSettled([...underWay])
-      await within(drainMs, 'what is under way', () => drained).catch(() => {})
+      await within(drainMs, 'the requests under way', () => drained).catch(() => {})
       closing.ring()
     }
   }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Moving existing HTTP routes behind signatures in steps (PROTOCOL.md, R140): what would be refused is counted and, in the
-// early phases, passed on to the handler that was there before, never to a signed route's.
+// Moves existing HTTP routes behind signatures in steps (PROTOCOL.md, R140). The gateway counts each request that `enforce`
+// would refuse. In the early phases it passes the request on to the handler that was there before, never to a signed route.
 
 import type { Stage } from '../common/types.ts'
 import type { Metrics } from './support/metrics.ts'
-import type { Inbound, PassedOn, Phase } from './types.ts'
+import type { Inbound, MigrationPhase, PassedOn } from './types.ts'
 
-export const PHASES: readonly Phase[] = ['observe', 'warn', 'require', 'enforce']
+/** The phases, from the most lenient to the strictest. */
+export const PHASES: readonly MigrationPhase[] = ['observe', 'warn', 'require', 'enforce']
 
-/** What a verified request gets for a target without a signed route. */
+/** The code for a verified request whose target has no signed route. */
 export const NO_ROUTE = 'http.404'
 
-/** Passing decides, for one request, on a refusal: undefined where it stands, else what the old handler is told. */
+/** Decides on a refusal of one request. Returns undefined where it stands, and otherwise the verdict for the old handler. */
 export type Passing = (stage: Stage | undefined, code: string) => PassedOn | undefined
 
-/** What stands behind an old route's answer in phase `warn`. */
+/** Returns the value of the header `countersign-warning` on an old handler's answer in phase `warn`. */
 export function warningOf({ stage, code }: PassedOn): string {
   return `${stage ?? 'none'}; ${code}`
 }
@@ -22,13 +23,13 @@ export function warningOf({ stage, code }: PassedOn): string {
 const refuseAll: Passing = () => undefined
 
 /**
- * createPassing makes the decision for one request: `isOwn` says that its target is one of the gateway's own (the endpoint,
- * enrolment), which knows no phases.
+ * Returns the decision function of one request. With `isInternal` the target is the gateway's own (the endpoint or
+ * enrolment), and the phases do not apply.
  */
-export function createPassing(phase: Phase, inbound: Inbound, isOwn: boolean, metrics: Metrics): Passing {
-  if (phase === 'enforce' || isOwn || !inbound.canPassOn) return refuseAll
+export function createPassing(phase: MigrationPhase, inbound: Inbound, isInternal: boolean, metrics: Metrics): Passing {
+  if (phase === 'enforce' || isInternal || !inbound.canPassOn) return refuseAll
   return (stage, code) => {
-    // What a signed route has begun is its own. In `require` only a verified request is passed on, where it has no route yet.
+    // A request that a signed handler began stays with it. In `require` only a verified request without a route is passed on.
     if (code !== NO_ROUTE && (stage === 'handler' || phase === 'require')) return undefined
     metrics.count('countersign_would_refuse_total', { stage: stage ?? 'none', code })
     return { phase, code, ...(stage === undefined ? {} : { stage }) }

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A gateway's options, read once and checked before anything starts.
+// Checks a gateway's options once, before anything starts.
 
-import { DAY_MS } from '../common/protocol.ts'
+import { DAY_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
-import type { GatewayOptions, Limits, Phase } from './types.ts'
-
-const MiB = 1024 * 1024
+import type { GatewayOptions, Limits, MigrationPhase } from './types.ts'
 
 function readLimits(limits: Limits) {
-  const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MiB, 0, 1024 * MiB, 'limits.payloadBytes')
-  const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MiB)
+  const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MIB, 0, 1024 * MIB, 'limits.payloadBytes')
+  const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MIB)
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
     integerOf(limits[name] ?? value, 1, DAY_MS, `limits.${name}`)
   return {
@@ -20,7 +18,7 @@ function readLimits(limits: Limits) {
     envelopeMs: milliseconds('envelopeMs', 10_000),
     bodyMs: milliseconds('bodyMs', 60_000),
     idleMs: milliseconds('idleMs', 10_000),
-    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MiB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
+    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MIB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
     sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),
     streams: integerOf(limits.streams ?? 10_000, 1, 1_000_000, 'limits.streams'),
     heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
@@ -66,15 +64,15 @@ function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   }
 }
 
-function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Phase {
+function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): MigrationPhase {
   if (!PHASES.includes(phase)) throw badArgument(`phase must be one of ${PHASES.join(', ')}`)
   functionOf(legacy, 'legacy')
-  // Without it, any JSON that is posted anywhere would be taken for a message.
+  // Without `endpoint`, any JSON that is posted to any path would count as a message.
   if (phase !== 'enforce' && endpoint === undefined) throw badArgument('phase: pass endpoint, the path of frames')
   return phase
 }
 
-/** readOptions checks options and fills in defaults; throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
+/** Checks options and fills in defaults. Throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
 export function readOptions(options: GatewayOptions) {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
@@ -98,5 +96,5 @@ export function readOptions(options: GatewayOptions) {
   }
 }
 
-/** What readOptions gives. */
-export type Settings = ReturnType<typeof readOptions>
+/** The checked options of a gateway. */
+export type GatewaySettings = ReturnType<typeof readOptions>

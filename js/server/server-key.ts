@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The server's signing key as a file: PKCS #8 PEM that only its owner may read (PROTOCOL.md, R21).
+// The server's signing key in a file: PKCS #8 PEM that only its owner may read (PROTOCOL.md, R21).
 
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import {
@@ -22,8 +22,9 @@ const refuse = (detail: string, cause?: unknown): CountersignError =>
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'ENOENT'
 const isThere = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'EEXIST'
 
-// Written aside, flushed, then linked into place: two gateways that start at once end with one key, and a crash leaves none half-written.
-function create(path: string): void {
+// The key is written to another file, flushed, and then linked into place. Two gateways that start together end with one
+// key, and a crash leaves no half-written file.
+function createKeyFile(path: string): void {
   const pem = String(generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }))
   const aside = `${path}.${process.pid}.${performance.now().toString(36).replace('.', '')}`
   const file = openSync(aside, 'wx', 0o600)
@@ -40,10 +41,10 @@ function create(path: string): void {
   }
 }
 
-function read(path: string): KeyObject {
+function readKey(path: string): KeyObject {
   const file = openSync(path, 'r')
   try {
-    // Windows has no such bits.
+    // Windows has no such mode bits.
     if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) {
       throw refuse('other users may read it; run chmod 600, or make a new key if they have read it')
     }
@@ -58,9 +59,10 @@ function read(path: string): KeyObject {
 }
 
 /**
- * serverKeyFile loads the server's key from a file, made with mode 0600 where there is none; the key id is the first 22
- * base64url characters of the public key's SHA-256. It throws ERR_INVALID_ARGUMENT for a file that others may read or that
- * holds no Ed25519 key, and the file system's own error where the path cannot be used.
+ * Loads the server's key from a file, and creates the file with mode 0600 where there is none. The key id is the first 22
+ * base64url characters of the public key's SHA-256. Rethrows the file system's error where the path cannot be used.
+ *
+ * @throws ERR_INVALID_ARGUMENT when other users may read the file, or when it holds no Ed25519 key.
  *
  * @example
  * ```ts
@@ -72,11 +74,11 @@ export function serverKeyFile(path: string): ServerSigner {
   if (typeof path !== 'string' || path === '') throw refuse('its path must be a string')
   let key: KeyObject
   try {
-    key = read(path)
+    key = readKey(path)
   } catch (error) {
     if (!isMissing(error)) throw error
-    create(path)
-    key = read(path)
+    createKeyFile(path)
+    key = readKey(path)
   }
   const der = createPublicKey(key).export({ format: 'der', type: 'spki' })
   const publicKey = new Uint8Array(der.subarray(der.length - 32))

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The shapes of the gateway library: what an application passes in, and what it gets.
+// The types of the gateway library: the options of an application, and the objects that it gets.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
@@ -7,67 +7,75 @@ import type { EventStore, ReplayStore, SessionRecord, SessionStore } from './sto
 
 export type * from './stores/types.ts'
 
-/** Signs answers with the server's key; serverKeyFile makes one. */
+/** Signs answers with the server's key. `serverKeyFile` creates one. */
 export interface ServerSigner {
-  /** 0 to 128 bytes of text, unique for ever. */
+  /** Names the key: 0 to 128 bytes of text that no other key ever has. */
   readonly keyId: string
-  /** 32 bytes of Ed25519. */
+  /** The Ed25519 public key, 32 bytes. */
   readonly publicKey: Uint8Array
+  /** Returns the Ed25519 signature of `bytes`, 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
 }
 
+/** The form of a message: a binary frame, an HTTP header with the payload as the body, or JSON. */
 export type Binding = 'frame' | 'header' | 'json'
 
-/** Requests a second, with bursts of as many; or both apart. */
+/** Requests per second. A number is also the size of a burst, at least 1; the object form sets both. */
 export type Rate = number | { perSecond: number; burst: number }
 
+/** The rates that a gateway enforces. */
 export type Rates = {
-  /** Before anything else, per source (`identify`); answered by a plain 429. */
+  /** Rate per source (see `identify`), before any other check. The refusal is a plain 429. Default: 2000. */
   perSource?: Rate
-  /** After the signature and the hash; answered by a signed `cs.rate_limited`. */
+  /** Rate per session, after the signature and the hash. The refusal is a signed `cs.rate_limited`. Default: 2000. */
   perSession?: Rate
+  /** Rate per user, over all sessions. Default: none. */
   perUser?: Rate
-  /** Per user and message type (`demo.echo`) or route (`POST /api/echo`). */
+  /** Rate per user and message type (`demo.echo`) or route (`POST /api/echo`). Default: none. */
   perType?: { readonly [route: string]: Rate }
 }
 
-/** How strict a gateway is with routes of the header binding that are being moved behind it (PROTOCOL.md, R140). */
-export type Phase = 'observe' | 'warn' | 'require' | 'enforce'
+/** How strict a gateway is while existing HTTP routes move behind signatures, from lenient to strict (PROTOCOL.md, R140). */
+export type MigrationPhase = 'observe' | 'warn' | 'require' | 'enforce'
 
-/** What the handler that was there before is told of a request: what `enforce` would have answered, and why. */
+/** The gateway's verdict on a request that it passes on to the handler that was there before: the refusal of `enforce`. */
 export type PassedOn = {
-  readonly phase: Phase
-  /** Absent where no stage was reached. */
+  readonly phase: MigrationPhase
+  /** The stage that failed; absent where the request reached none. */
   readonly stage?: Stage
-  /** A `cs.` code, the ERR_ code of a plain refusal, `unsigned`, or `http.404` for a verified request without a signed route. */
+  /**
+   * A `cs.` code, the ERR_ code of a plain refusal, or `unsigned`. `http.404` says that the request is verified and has no
+   * signed route.
+   */
   readonly code: string
-  /** Only with `http.404`, where everything is verified; nothing of any other request is. */
+  /** Only with `http.404`. Nothing of any other request is verified. */
   readonly sessionId?: string
   readonly userId?: string
 }
 
-/** What a handler gets: only what the session's key has signed, `unsigned` excepted. */
+/** The argument of a handler. The session's key has signed all of it, except `unsigned`. */
 export type HandlerContext = {
   session: SessionRecord
   userId: string
-  /** The message type; for the header binding `METHOD target` in full. */
+  /** The message type; in the header binding the whole `METHOD target`. */
   type: string
-  /** The route that was found, as it was registered. */
+  /** The route that matched, as it was registered. */
   route: string
-  /** Verified bytes, owned by the handler. */
+  /** The verified bytes. The handler owns them and may change them. */
   payload: Uint8Array
-  /** The same over all tries of one intent (R18); absent where the client gave none. */
+  /** The same for all tries of one intent (R18). Undefined where the client gave none. */
   idempotencyKey: string | undefined
   requestId: string
+  /** The time that the client stamped, in Unix milliseconds. */
   timestampMs: number
   binding: Binding
   /** The signed request target of the header binding; empty otherwise. */
   target: string
-  /** Values of the route's `:names`, percent-decoded; no prototype. */
+  /** The values of the route's `:names`, percent-decoded. The object has no prototype. */
   params: { readonly [name: string]: string }
-  /** Aborted when the client is gone, the handler's time is up or the gateway closes. */
+  /** Aborts when the client is gone, the handler's time is up, or the gateway closes. */
   signal: AbortSignal
-  /** Nothing here is signed: hints at most, never a ground for a decision (R41). */
+  /** Headers that nobody has signed. Use them as hints, never as the ground for a decision (R41). */
   unsigned: {
     readonly contentType: string
     readonly accept: string
@@ -76,219 +84,251 @@ export type HandlerContext = {
   }
 }
 
-/** What a handler gives back; nothing means `ok` (200) with an empty payload. */
+/** The result of a handler. Without one the answer is `ok` (200) with an empty payload. */
 export type HandlerResult = {
-  /** `frame` and `json` routes; `ok` where absent. Not `cs.` or `http.`, which are reserved. */
+  /** For message types. `cs.` and `http.` are reserved. Default: `ok`. */
   resultCode?: string
+  /** A string is encoded as UTF-8. Default: empty. */
   payload?: BytesLike | string
-  /** Header routes; 200 where absent. */
+  /** For HTTP routes: 200 to 599. Default: 200. */
   status?: number
-  /** Header routes; unsigned, `application/octet-stream` where absent. */
+  /** For HTTP routes. It is not signed. Default: `application/octet-stream`. */
   contentType?: string
 }
 
+/**
+ * Answers a verified request. An exception becomes a signed `cs.unavailable`; only `onRefusal` gets the reason.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement answers `ok`
 export type Handler = (context: HandlerContext) => HandlerResult | void | Promise<HandlerResult | void>
 
-/** One check of one exchange. Texts are escaped to printable ASCII (R9). */
+/** One check of one request. Texts are escaped to printable ASCII (R9). */
 export type GatewayStageEvent = {
-  /** As read, perhaps not yet verified; absent where nothing could be read. */
+  /** The id as it was read. It may not be verified yet. Absent where none could be read. */
   requestId?: string
-  /** Unique per exchange: tells two passes of one id apart. */
+  /** Numbers the requests of one gateway, so that two requests with one id can be told apart. */
   exchange: number
   stage: Stage
   verdict: 'pass' | 'fail'
   /** A `cs.` code, or the ERR_ code of a plain refusal. */
   code?: string
+  /** The time since the check before, in milliseconds. */
   ms: number
   binding: Binding
 }
 
-/** One refused exchange, for logs: no payload, no signature, no code. Texts are escaped to printable ASCII (R9). */
+/** One refused request, for logs. It has no payload, signature or code of enrolment. Texts are escaped to ASCII (R9). */
 export type RefusalEvent = {
   exchange: number
-  /** Absent where no stage was reached (rates of a source, sizes, content types). */
+  /** Absent where the request reached no stage (rates of a source, sizes, content types). */
   stage?: Stage
   code: string
   status: number
   signed: boolean
-  /** Not refused in this phase: passed on to the handler that was there before. */
+  /** True where the phase passed the request on to the handler that was there before. */
   passed?: boolean
   requestId?: string
   sessionId?: string
   source: string
-  /** What a handler threw, a store or a signer failed with: for the operator, never for the client. */
+  /** The exception of a handler, a store or the signer. It is for the operator; no client gets it. */
   error?: unknown
 }
 
+/** The limits of a gateway. Sizes are in bytes, times in milliseconds. */
 export type Limits = {
-  /** Bytes of a payload, 8 MiB by default. */
+  /** The largest payload. Default: 8388608 bytes (8 MiB). */
   payloadBytes?: number
-  /** Bytes of a payload in the `json` binding, which is read before it is verified; 1 MiB by default, at most payloadBytes. */
+  /**
+   * The largest payload in the `json` binding, which is read before it is verified; at most `payloadBytes`. Default: 1048576
+   * bytes (1 MiB), or `payloadBytes` where that is less.
+   */
   jsonPayloadBytes?: number
-  /** Time for an envelope to arrive in a body, and for a whole `json` body; 10 s by default. */
+  /** The time for an envelope in a body, and for a whole `json` body, to arrive. Default: 10000 ms. */
   envelopeMs?: number
-  /** Time for a whole body; 60 s by default. */
+  /** The time for a whole body to arrive. Default: 60000 ms. */
   bodyMs?: number
-  /** Time between two pieces of a body; 10 s by default. */
+  /** The longest time between two pieces of a body. Default: 10000 ms. */
   idleMs?: number
-  /** Bytes of all bodies that are held at one time, 256 MiB by default; beyond it requests are refused for the moment. */
+  /** The most bytes of all bodies in memory. Beyond it requests get `cs.unavailable`. Default: 268435456 bytes (256 MiB). */
   bufferedBytes?: number
-  /** Open streams of one session, 16 by default, and of all, 10,000 by default. */
+  /** The most open streams of one session. Default: 16. */
   sessionStreams?: number
+  /** The most open streams of all sessions. Default: 10000. */
   streams?: number
-  /** Silence after which a stream says `cs.time`; 10 s by default and at most. */
+  /** The silence after which a stream sends `cs.time`; at most 10000 ms. Default: 10000 ms. */
   heartbeatMs?: number
-  /** How long a stream's reader may take nothing before it is cut off; 30 s by default. */
+  /** How long a stream's reader may take nothing before its connection is cut. Default: 30000 ms. */
   stalledMs?: number
-  /** Time for a store or the signer to answer; 1 s by default and at most, as a reservation is void after that. */
+  /** The time for a store or the signer to answer; at most 1000 ms, because a reservation is void then. Default: 1000 ms. */
   storeMs?: number
 }
 
+/** The options of `createGateway`. */
 export type GatewayOptions = {
-  /** `[a-z][a-z0-9.-]{0,31}`: one label, one registry of sessions, one replay store. */
+  /** The name of this system: `[a-z][a-z0-9.-]{0,31}`. Each label has one session store and one replay store. */
   label: string
   signer: ServerSigner
   sessions: SessionStore
   replay: ReplayStore
-  /** Numbers and keeps events; with it there are `publish`, `cs.subscribe` and `cs.poll`. */
+  /** Numbers and keeps events. `publish`, `cs.subscribe` and `cs.poll` need it. Default: none. */
   events?: EventStore
-  /** Message types (`demo.echo`) and routes (`POST /api/items/:id`). HEAD falls back to GET. */
+  /** The handlers by message type (`demo.echo`) or HTTP route (`POST /api/items/:id`). HEAD falls back to GET. */
   routes: { readonly [route: string]: Handler }
-  /** Names the source of a request for the per-source limits; its address by default, IPv6 by /64. */
+  /** Returns the source of a request for the rates per source. Default: its address, IPv6 by its /64. */
   identify?: (request: { header(name: string): string | null; method: string; target: string }, from: From) => string
   limits?: Limits
-  /** Defaults: 60 s and 10 s, inclusive. */
+  /** The window around the gateway's time in which a request is fresh, ends included. Default: 60000 ms and 10000 ms. */
   window?: { pastMs?: number; futureMs?: number }
-  /** Exact origins that may call from a browser; none by default. */
+  /** The exact origins whose pages may call the gateway. Default: none. */
   origins?: readonly string[]
-  /** Defaults: 2,000 a second per source and per session. */
+  /** Default: 2000 requests per second for each source and for each session. */
   rates?: Rates
-  /** Time for a handler; 10 s by default. */
+  /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
-  /** Takes any text as request and session id, for an existing galaxy system (R19): answers are bound to nothing then. */
+  /**
+   * Accepts any text as request and session id, for an existing galaxy system (R19). Then no answer is bound to its request.
+   * Default: false.
+   */
   compatible?: boolean
-  /** Undoes the rewriting of a front end: gives the target the client signed from the one that arrived. */
+  /** Undoes the rewriting of a front end: returns the target that the client signed for the one that arrived. */
   mapTarget?: (rawTarget: string) => string
-  /** The one path that takes the frame and json bindings; any path does where it is absent (a mount of its own). */
+  /** The only path that takes the frame and json bindings. Default: every path, for a gateway with a mount of its own. */
   endpoint?: string
-  /** Answers `cs.keys`: server keys to come. A client believes it only under a key of its own configuration. */
+  /** Answers `cs.keys` with server keys. A client accepts them only under a key of its own configuration. */
   serverKeys?: KeyManifest
-  /** Answers `cs.action_secret`: secretHandler() of countersign/action-proof/server makes one. */
+  /** Answers `cs.action_secret`. `secretHandler()` of countersign/action-proof/server creates one. */
   actionSecret?: Handler
   /**
-   * Signs what answers `cs.keys`, refusals too: the key that clients have in their configuration while `signer` is one that
-   * they learn by it (PROTOCOL.md, R128). `signer` unless told; enrolment has a signer of its own.
+   * Signs the answers to `cs.keys`, refusals too. Clients have this key in their configuration, and learn the key of `signer`
+   * by it (PROTOCOL.md, R128). Enrolment has its own signer. Default: `signer`.
    */
   keySigner?: ServerSigner
   /**
-   * How strict the gateway is with what is not for `endpoint`, which has to be told then: in `observe` and `warn` what would
-   * be refused is passed on to the handler that was there before, `next` of nodeHandler or `legacy`. `enforce` by default.
+   * How strict the gateway is with requests for other paths than `endpoint`, which is required then. In `observe` and `warn`
+   * it passes the requests that it would refuse on to the handler that was there before: `next` of nodeHandler, or `legacy`.
+   * Default: `enforce`.
    */
-  phase?: Phase
-  /** The handler that was there before, for `handle`. It gets the request whole, and what is known of it. */
+  phase?: MigrationPhase
+  /** The handler that was there before, for `handle`. It gets the whole request, and the gateway's verdict. */
   legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
-  /** Mounts the enrolment endpoints. */
+  /** The enrolment endpoints; `enrollment()` creates them. */
   enrollment?: Mounted
+  /** Called for each check of each request. */
   onStage?: (event: GatewayStageEvent) => void
+  /** Called for each refused request. */
   onRefusal?: (event: RefusalEvent) => void
-  /** Unix milliseconds; what it gives never takes the gateway's clock back. */
+  /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */
   now?: () => number
-  /** Runs something later, for streams and polls, and gives the way to cancel that; setTimeout by default. Tests drive it. */
+  /**
+   * Runs a function after `afterMs` milliseconds, for streams and polls. Returns the function that cancels it. Tests replace
+   * it. Default: setTimeout.
+   */
   schedule?: (run: () => void, afterMs: number) => () => void
-  /** loadCore() by default. */
+  /** Default: `loadCore()`. */
   core?: Core | Promise<Core>
 }
 
-/** Server keys for clients to trust beside the configured ones; a higher serial replaces the whole set. Times are Unix milliseconds. */
+/** Server keys that clients trust beside the configured ones. A higher serial replaces the set. Times are Unix milliseconds. */
 export type KeyManifest = {
   serial: number
   keys: readonly { id: string; publicKey: Uint8Array; notBefore?: number; notAfter: number }[]
 }
 
-/** Where a request came from. */
+/** The origin of a request on the network. */
 export type From = {
-  /** Requests without one count as one source. */
+  /** The address of the sender. All requests without one count as one source. */
   remoteAddress?: string | undefined
-  /** The request target as it stood in the request line; taken from the URL where absent. */
+  /** The request target as it stood in the request line. Default: the one of the URL. */
   rawTarget?: string | undefined
 }
 
-/** A request without a framework: what adapters hand to `exchange`. */
+/** A request without a framework. Adapters pass it to `exchange`. */
 export type Inbound = {
   method: string
-  /** In origin form, neither decoded nor normalised. */
+  /** The request target in origin form, neither decoded nor normalised. */
   target: string
-  /** One value, or null; a repeated header's values joined by `, `. */
+  /** Returns the value of a header, or null. The values of a repeated header are joined by `, `. */
   header(name: string): string | null
-  /** The next piece of the body, null at its end; rejects where the sender is gone. */
+  /** Resolves to the next piece of the body, or to null at its end. Rejects where the sender is gone. */
   read(): Promise<Uint8Array | null>
-  /** Calls back once when the sender has left; gives the way to stop listening. */
+  /** Calls `listener` once when the sender has left. Returns the function that stops listening. */
   onGone(listener: () => void): () => void
   remoteAddress: string
-  /** There is somebody to pass it on to where the phase says so. */
+  /** True where there is a handler to pass the request on to. Default: false. */
   canPassOn?: boolean
-  /** A header that means something here came twice: two readers could take the request for two. */
+  /** True where a header that the gateway reads came twice: two readers could understand the request differently. */
   isAmbiguous?: boolean
-  /** A connection that carries frames both ways: it takes `cs.subscribe` and nothing else. */
+  /** Set for a connection that carries frames both ways. It accepts only `cs.subscribe`. */
   carrier?: 'websocket'
 }
 
-/** An answer without a framework. The request's body may not have been read to its end. */
+/** An answer without a framework. The gateway may not have read the request's body to its end. */
 export type Outbound = {
   status: number
   headers: Record<string, string>
   body: Uint8Array
-  /** What goes out after the body, for as long as it lasts. */
+  /** The frames that follow the body, until the stream ends. */
   stream?: OutboundStream
-  /** Instead of this answer, a refusal, the adapter passes the request on, whole, where it can. */
+  /** The adapter passes the whole request on instead of sending this answer, where it can. */
   passOn?: PassedOn
 }
 
-/** The rest of an answer that goes on: pulled by the adapter, so that a slow reader holds nothing back but itself. */
+/** The rest of an answer that is a stream. The adapter pulls it, so a slow reader holds back only itself. */
 export type OutboundStream = {
-  /** The next piece, null at the end; asked again once the last one is on its way. Never rejects. */
+  /** Resolves to the next piece, or to null at the end. Call it again once the last piece is sent. Never rejects. */
   next(): Promise<Uint8Array | null>
-  /** The reader has gone. */
+  /** Ends the stream, because the reader has gone. */
   leave(): void
-  /** Why it has ended, once it has: `revoked`, `closed` (the gateway), or another word for a lost connection. */
+  /** The reason of the end, once there is one: `revoked`, `closed` (the gateway), or another word for a lost connection. */
   readonly reason: string | undefined
-  /** Calls back once when the adapter has to cut the connection if it is still sending; gives the way to stop listening. */
+  /**
+   * Calls `listener` once when the adapter has to cut a connection that is still sending. Returns the function that stops
+   * listening.
+   */
   onOver(listener: () => void): () => void
 }
 
-/** Whose sessions an event is for. */
+/** The receiver of an event: one session (by its id) or all active sessions of a user. A string is a session's id. */
 export type PublishTarget = string | { sessionId: string } | { userId: string }
 
-/** Something that answers paths of its own within a gateway: enrollment() makes one. */
+/** Answers its own paths within a gateway. `enrollment()` creates one. */
 export interface Mounted {
   owns(target: string): boolean
   exchange(inbound: Inbound, source: string): Promise<Outbound>
 }
 
+/** A gateway, made by `createGateway`. */
 export interface Gateway {
-  readonly phase: Phase
-  /** Answers a web-standard request. Rejects only with ERR_INVALID_ARGUMENT, for what is no Request. */
+  readonly phase: MigrationPhase
+  /** Answers a web-standard request. @throws ERR_INVALID_ARGUMENT when the argument is no Request. */
   handle(request: Request, from?: From): Promise<Response>
-  /** The same for adapters. Never rejects. */
+  /** Answers a request of an adapter. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>
-  /** Judges the headers of a WebSocket upgrade: 101 or the status of its refusal, and whose it is. For adapters. */
+  /** Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal, and the source. */
   upgrade(inbound: Inbound): { status: number; source: string }
-  /** Resolves when the core is loaded and the stores are in step; rejects with the reason where they cannot be. */
+  /** Resolves when the core is loaded and the stores are ready. Rejects with the reason where that is not possible. */
   ready(): Promise<void>
   /**
-   * Numbers an event for one session, or for all active ones of a user, and sends it on their streams; resolves to how many
-   * sessions it was numbered for. Rejects with ERR_INVALID_ARGUMENT, ERR_INVALID_TEXT or ERR_RESERVED_TYPE for what is no
-   * event, ERR_PAYLOAD_TOO_LARGE over 64 KiB, ERR_STORAGE_FAILED where a store did not take it, ERR_CLOSED after `close`.
+   * Numbers an event for one session, or for all active sessions of a user, and sends it on their streams. Resolves to the
+   * number of sessions.
+   *
+   * @throws ERR_INVALID_ARGUMENT when the target or the payload is not valid.
+   * @throws ERR_INVALID_TEXT or ERR_RESERVED_TYPE when the type is not valid.
+   * @throws ERR_PAYLOAD_TOO_LARGE when the payload is larger than 65536 bytes (64 KiB).
+   * @throws ERR_STORAGE_FAILED when a store did not take the event.
+   * @throws ERR_CLOSED after `close`.
    */
   publish(target: PublishTarget, type: string, payload?: BytesLike | string): Promise<number>
-  /** Prometheus text. */
+  /** Returns the metrics in the text format of Prometheus. */
   metrics(): string
-  /** Refuses new requests, ends streams, waits for requests under way (`drainMs`, 10 s by default), then aborts them. Stores stay open. */
+  /**
+   * Refuses new requests, ends streams, and waits for the requests under way for `drainMs` milliseconds. Then it aborts them.
+   * Stores stay open. Default: 10000 ms.
+   */
   close(options?: { drainMs?: number }): Promise<void>
 }
 
-/** A node:http listener; express and connect may pass `next`, which then gets what went wrong. */
+/** A node:http listener. Express and connect pass `next`, which then gets errors. */
 export type NodeListener = (
   request: IncomingMessage & { originalUrl?: string },
   response: ServerResponse,

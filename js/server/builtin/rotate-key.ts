@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
-// A session changes its key (PROTOCOL.md, R120 to R124): the old key signs the request, the new one proves that it is there.
+// Replaces a session's key (PROTOCOL.md, R120 to R124). The old key signs the request, and a signature of the new key proves
+// that the device has it.
 
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { decodeExact, isSameBytes } from '../support/encoding.ts'
-import { readFlatObject } from '../support/flat-json.ts'
+import { decodeBase64, isSameBytes } from '../support/encoding.ts'
+import { parseFlatObject } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Handler, HandlerContext, SessionStore } from '../types.ts'
 
+/** The parts that the handler of `cs.rotate_key` needs. */
 export type RotationOptions = {
   label: string
   sessions: SessionStore
@@ -16,38 +18,38 @@ export type RotationOptions = {
   metrics: Pick<Metrics, 'count'>
 }
 
-type Offer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
-type Result = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
+type RotationOffer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
+type RotationResult = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
 
-function readOffer(payload: Uint8Array): Offer | undefined {
+function parseOffer(payload: Uint8Array): RotationOffer | undefined {
   const {
     algorithm,
     public_key = '',
     proof: text = ''
-  } = readFlatObject(payload, ['algorithm', 'public_key', 'proof']) ?? {}
-  const publicKey = decodeExact(public_key, 'base64')
-  const proof = decodeExact(text, 'base64')
+  } = parseFlatObject(payload, ['algorithm', 'public_key', 'proof']) ?? {}
+  const publicKey = decodeBase64(public_key, 'base64')
+  const proof = decodeBase64(text, 'base64')
   if ((algorithm !== 'ed25519' && algorithm !== 'es256') || !publicKey || proof?.length !== 64) return undefined
   return { algorithm, publicKey, proof }
 }
 
-// Ids of a compatible label may be any text; what has no dot is taken whole.
+// Ids of a compatible label may be any text. An id without a dot is taken whole.
 function headOf(requestId: string): string {
   const dot = requestId.lastIndexOf('.')
   return dot < 0 ? requestId : requestId.slice(0, dot)
 }
 
-/** createRotation makes the handler of `cs.rotate_key`; it rejects where the store does. */
+/** Returns the handler of `cs.rotate_key`. It rejects where the store does. */
 export function createRotation({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler {
-  const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<Result> => {
-    const offer = readOffer(payload)
+  const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<RotationResult> => {
+    const offer = parseOffer(payload)
     if (!offer) return 'invalid_payload'
     const { algorithm, publicKey, proof } = offer
     const loaded = await core()
     if (!isAcceptableKey(loaded, offer) || isSameBytes(publicKey, session.publicKey)) return 'invalid_key'
     const fields = { label, deviceSessionId: session.id, requestId: headOf(requestId), algorithm, publicKey }
     if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
-    // Against the key that signed this request: of two rotations at once one wins, and the key before never comes back.
+    // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes back.
     const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })
     return isReplaced ? 'ok' : 'conflict'
   }

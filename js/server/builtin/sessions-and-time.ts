@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The message types that every gateway answers by itself (PROTOCOL.md, R87).
+// The message types that every gateway answers itself (PROTOCOL.md, R87).
 
-import { encodeText, isText } from '../support/encoding.ts'
-import { readFlatObject } from '../support/flat-json.ts'
+import { encodeBase64, isText } from '../support/encoding.ts'
+import { parseFlatObject } from '../support/flat-json.ts'
 import type { Handler, HandlerContext, HandlerResult, KeyManifest, SessionRecord, SessionStore } from '../types.ts'
 import { createRotation, type RotationOptions } from './rotate-key.ts'
 
@@ -22,13 +22,13 @@ const writeManifest = ({ serial, keys }: KeyManifest): string =>
     serial,
     keys: keys.map(({ id, publicKey, notBefore, notAfter }) => ({
       id,
-      public_key: encodeText(publicKey, 'base64'),
+      public_key: encodeBase64(publicKey, 'base64'),
       ...(notBefore === undefined ? {} : { not_before: notBefore }),
       not_after: notAfter
     }))
   })
 
-// Somebody else's session and none at all are one answer: ids are not to be probed.
+// Another user's session and an unknown id get the same answer, so that a client cannot probe ids.
 async function ofUser(
   sessions: SessionStore,
   { userId }: HandlerContext,
@@ -42,33 +42,33 @@ async function ofUser(
   return {}
 }
 
-function renaming(sessions: SessionStore): Handler {
+function createRename(sessions: SessionStore): Handler {
   return (context) => {
-    const { device_session_id: id, name } = readFlatObject(context.payload, ['device_session_id', 'name']) ?? {}
+    const { device_session_id: id, name } = parseFlatObject(context.payload, ['device_session_id', 'name']) ?? {}
     return ofUser(
       sessions,
       context,
       isText(name) ? id : undefined,
-      (own) => sessions.rename?.(own, name as string) as Promise<boolean>
+      (ownId) => sessions.rename?.(ownId, name as string) as Promise<boolean>
     )
   }
 }
 
-/** What the built-in types work with. */
+/** The parts that the built-in handlers need. */
 export type BuiltinOptions = RotationOptions & { manifest: KeyManifest | undefined }
 
 /**
- * createBuiltins makes the handlers of `cs.time`, `cs.sessions` and `cs.revoke`; of `cs.keys` where there is a manifest, and
- * of `cs.rotate_key` and `cs.rename` where the session store can do that.
+ * Returns the handlers of `cs.time`, `cs.sessions` and `cs.revoke`. It adds `cs.keys` where there is a manifest, and
+ * `cs.rotate_key` and `cs.rename` where the session store supports them.
  */
 export function createBuiltins(options: BuiltinOptions): { readonly [type: string]: Handler } {
   const { sessions, nowMs, manifest } = options
   return {
     ...(manifest ? { 'cs.keys': () => ({ payload: writeManifest(manifest) }) } : {}),
     ...(typeof sessions.replaceKey === 'function' ? { 'cs.rotate_key': createRotation(options) } : {}),
-    ...(typeof sessions.rename === 'function' ? { 'cs.rename': renaming(sessions) } : {}),
+    ...(typeof sessions.rename === 'function' ? { 'cs.rename': createRename(sessions) } : {}),
 
-    // The answer's own timestamp is the point.
+    // The client reads the timestamp of the signed answer.
     'cs.time': () => ({}),
 
     'cs.sessions': async ({ session, userId }) => {
@@ -80,7 +80,7 @@ export function createBuiltins(options: BuiltinOptions): { readonly [type: strin
     },
 
     'cs.revoke': (context) =>
-      ofUser(sessions, context, readFlatObject(context.payload, ['device_session_id'])?.device_session_id, (id) =>
+      ofUser(sessions, context, parseFlatObject(context.payload, ['device_session_id'])?.device_session_id, (id) =>
         sessions.revoke(id, 'user', nowMs())
       )
   }

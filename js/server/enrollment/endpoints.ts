@@ -11,8 +11,8 @@ import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
 import { checkSigner, functionOf, partOf } from '../support/checks.ts'
-import { decodeExact, emptyBytes, isText } from '../support/encoding.ts'
-import { readFlatObject } from '../support/flat-json.ts'
+import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
+import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type {
   CodeStore,
@@ -143,7 +143,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   }
 
   const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
-    const email = readFlatObject(body, ['email'])?.email
+    const email = parseFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
     const waitMs = await emailCodes.takeMail(email, source)
     if (waitMs > 0) return tooMany(waitMs)
@@ -174,9 +174,9 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
 
   const confirmCode = async (body: Uint8Array): Promise<Outbound | EnrollmentProblem> => {
     const required = ['challenge_id', 'code', 'client_public_key', 'algorithm', 'proof'] as const
-    const form = readFlatObject(body, required, ['time_zone'])
-    const publicKey = decodeExact(form?.client_public_key ?? '', 'base64')
-    const proof = decodeExact(form?.proof ?? '', 'base64')
+    const form = parseFlatObject(body, required, ['time_zone'])
+    const publicKey = decodeBase64(form?.client_public_key ?? '', 'base64')
+    const proof = decodeBase64(form?.proof ?? '', 'base64')
     if (!form || !publicKey || !proof || !isText(form.code)) return problems.invalidRequest
     if (form.time_zone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(form.time_zone)) return problems.invalidRequest
     const offer = { challengeId: form.challenge_id, algorithm: form.algorithm, publicKey, proof }

@@ -5,8 +5,8 @@
 import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { createSealer } from '../exchange/sign-answer.ts'
-import { encodeText, isText, randomId, sha256 } from '../support/encoding.ts'
+import { createAnswerSigner } from '../exchange/sign-answer.ts'
+import { encodeBase64, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
@@ -72,7 +72,7 @@ const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || t
 /** Creates the steps of an enrolment over stores. */
 export function createEnroller(options: EnrollerOptions): Enroller {
   const { label, signer, sessions, codes, clock, userIdOf } = options
-  const seal = createSealer({ label, signer, clock, signMs: SIGN_MS })
+  const signAnswer = createAnswerSigner({ label, signer, clock, signMs: SIGN_MS })
   const nowMs = (): number => clock.now()
 
   return {
@@ -97,7 +97,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
     },
 
     async enroll({ algorithm, publicKey }, { challenge, input }) {
-      const binding = `${algorithm}:${encodeText(publicKey, 'base64url')}`
+      const binding = `${algorithm}:${encodeBase64(publicKey, 'base64url')}`
       const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
       if (id === null) return problems.challengeUsed
       // The session comes after the binding, so that a repeated confirm makes up for a crash in between (R85).
@@ -112,9 +112,9 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         lastSeenMs: seenMs
       }
       await sessions.create(session)
-      const out = await seal(await options.core(), {
+      const out = await signAnswer(await options.core(), {
         binding: 'header',
-        requestId: encodeText(sha256(input), 'base64url'),
+        requestId: encodeBase64(sha256(input), 'base64url'),
         resultCode: 'http.200',
         status: 200,
         payload: encodeJson({ device_session_id: id }),

@@ -2,7 +2,7 @@
 // How a stream's frames travel (R109 to R111): as lines of server-sent events, or as a WebSocket message each.
 
 import { EVENT_STREAM_TYPE } from '../../common/protocol.ts'
-import { encodeText } from '../support/encoding.ts'
+import { encodeBase64 } from '../support/encoding.ts'
 import type { Outbound, OutboundStream } from '../types.ts'
 import type { Feed } from './feed.ts'
 
@@ -18,7 +18,7 @@ const SSE_HEADERS = {
   'x-accel-buffering': 'no'
 }
 
-const writeLine = (frame: Uint8Array): Buffer => Buffer.from(`data: ${encodeText(frame, 'base64url')}\n\n`)
+const writeLine = (frame: Uint8Array): Buffer => Buffer.from(`data: ${encodeBase64(frame, 'base64url')}\n\n`)
 
 const outboundStream = (feed: Feed, write: (frame: Uint8Array) => Uint8Array): OutboundStream => ({
   async next() {

@@ -4,8 +4,8 @@
 
 import { FRAME_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'
-import { type Own, own } from '../exchange/routes.ts'
-import type { Sealer } from '../exchange/sign-answer.ts'
+import { type InternalFollowUp, internal } from '../exchange/routes.ts'
+import type { AnswerSigner } from '../exchange/sign-answer.ts'
 import type { EventPage, Handler, HandlerContext } from '../types.ts'
 import { acceptsEventStream, carry, type StreamCarrier } from './carriers.ts'
 import type { Feed } from './feed.ts'
@@ -13,7 +13,7 @@ import { writeField } from './sign-event.ts'
 import type { StreamHub } from './stream-hub.ts'
 import { parseSubscribePayload, type SubscribePayload, writePosition } from './subscribe-payload.ts'
 
-type EventHandlerParts = { hub: StreamHub; coreOf: () => Promise<Core>; seal: Sealer }
+type EventHandlerParts = { hub: StreamHub; coreOf: () => Promise<Core>; signAnswer: AnswerSigner }
 
 const INVALID = { resultCode: 'invalid_payload' }
 /** A poll's answer ends when it has so many events, or so many bytes of them. */
@@ -21,7 +21,9 @@ const POLL_EVENTS = 64
 const POLL_BYTES = 512 * 1024
 
 /** Creates the handlers by message type. The name of a WebSocket subscription also names its carrier. */
-export function createEventHandlers({ hub, coreOf, seal }: EventHandlerParts): { readonly [type: string]: Handler } {
+export function createEventHandlers({ hub, coreOf, signAnswer }: EventHandlerParts): {
+  readonly [type: string]: Handler
+} {
   const read = (context: HandlerContext, { after }: SubscribePayload): Promise<EventPage> =>
     hub.read(context.session.id, after ?? Number.MAX_SAFE_INTEGER, 1)
 
@@ -48,7 +50,7 @@ export function createEventHandlers({ hub, coreOf, seal }: EventHandlerParts): {
       if (carrier === 'sse' && !acceptsEventStream(unsigned.accept)) return INVALID
       const page = await read(context, subscription)
       const feed = open(context, carrier, page, subscription)
-      const follow: Own['follow'] = (inbound, signed) => {
+      const follow: InternalFollowUp = (inbound, signed) => {
         if (signed.headers['content-type'] === FRAME_TYPE) {
           inbound.onGone(() => feed.end('left'))
           return carry(carrier, signed, feed)
@@ -57,7 +59,7 @@ export function createEventHandlers({ hub, coreOf, seal }: EventHandlerParts): {
         feed.end('left')
         return signed
       }
-      return { payload: writePosition(page), [own]: { follow } }
+      return { payload: writePosition(page), [internal]: follow }
     }
 
   const collect = async (feed: Feed): Promise<Uint8Array[]> => {
@@ -81,7 +83,7 @@ export function createEventHandlers({ hub, coreOf, seal }: EventHandlerParts): {
       const page = await read(context, subscription)
       // Signed before the wait: no frame of a stream is dated before the answer that it begins with.
       const draft = { binding, requestId, resultCode: 'ok', status: 200, contentType: FRAME_TYPE }
-      const first = await seal(await coreOf(), { ...draft, payload: writePosition(page) })
+      const first = await signAnswer(await coreOf(), { ...draft, payload: writePosition(page) })
       const events = await collect(open(context, 'poll', page, subscription))
       return { payload: Buffer.concat([writeField(first.body), ...events]) }
     }

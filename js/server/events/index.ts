@@ -2,9 +2,9 @@
 // The signed events of one gateway, as the rest of the gateway uses them.
 
 import type { Core } from '../../common/types.ts'
-import type { Sealer } from '../exchange/sign-answer.ts'
-import { judgeUpgrade } from '../http/upgrade.ts'
-import type { Settings } from '../options.ts'
+import type { AnswerSigner } from '../exchange/sign-answer.ts'
+import { checkUpgrade } from '../http/upgrade.ts'
+import type { GatewaySettings } from '../options.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Gateway, Handler, Inbound } from '../types.ts'
@@ -18,28 +18,28 @@ export type Events = {
   handlers: { readonly [type: string]: Handler }
   publish: Gateway['publish']
   /** Returns the status of a WebSocket upgrade. */
-  judgeUpgrade(inbound: Inbound): number
+  checkUpgrade(inbound: Inbound): number
   close(): void
 }
 
 /** Creates the events of a gateway from its settings. */
 export function createEvents(parts: {
-  settings: Settings
+  settings: GatewaySettings
   clock: GatewayClock
   metrics: Metrics
   coreOf: () => Promise<Core>
-  seal: Sealer
+  signAnswer: AnswerSigner
   isClosed: () => boolean
 }): Events {
   const { settings, metrics, isClosed } = parts
   const { sessions, events, limits, endpoint, origins } = settings
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
-  if (!events) return { handlers: {}, publish, judgeUpgrade: () => 404, close() {} }
+  if (!events) return { handlers: {}, publish, checkUpgrade: () => 404, close() {} }
   const hub = createStreamHub({ ...settings, ...parts, events })
   return {
     handlers: createEventHandlers({ hub, ...parts }),
     publish,
-    judgeUpgrade: (inbound) => judgeUpgrade(inbound, { endpoint, origins, isClosed: isClosed() }),
+    checkUpgrade: (inbound) => checkUpgrade(inbound, { endpoint, origins, isClosed: isClosed() }),
     close: hub.close
   }
 }

@@ -2,7 +2,7 @@
 // The payload of a subscription, and the position in a session's stream that it asks for (R101 to R103).
 
 import { encodeJson } from '../../common/text.ts'
-import { readOptionalMembers } from '../support/flat-json.ts'
+import { parseOptionalMembers } from '../support/flat-json.ts'
 import type { EventPage } from '../types.ts'
 
 /** The payload of `cs.subscribe` and `cs.poll`. `waitMs` belongs to `cs.poll`. */
@@ -12,7 +12,7 @@ const MAX_WAIT_MS = 25_000
 
 /** Parses a payload. Returns undefined when it is malformed. `{}` asks for the events from now on. */
 export function parseSubscribePayload(payload: Uint8Array, isPoll: boolean): SubscribePayload | undefined {
-  const members = readOptionalMembers(payload, { after: 'number', stream: 'string', wait_ms: 'number' })
+  const members = parseOptionalMembers(payload, { after: 'number', stream: 'string', wait_ms: 'number' })
   if (!members) return undefined
   const { after, stream, wait_ms: waitMs } = members
   if (waitMs !== undefined && (!isPoll || waitMs > MAX_WAIT_MS)) return undefined

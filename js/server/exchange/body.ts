@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Reading a body: bounded in size and time, hashed while it comes in.
+// Reads a body: within bounds of size and time, and hashed while it arrives.
 
 import { createHash, type Hash } from 'node:crypto'
 import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes, sha256 } from '../support/encoding.ts'
 import type { Inbound } from '../types.ts'
 
-/** What may become of a body. `gone`: the sender left or broke off. `busy`: all bodies together are too much for now. */
-export type Body =
+/** The result of reading a body. `gone`: the sender left or broke off. `busy`: all bodies together exceed the budget. */
+export type BodyResult =
   | { state: 'whole'; bytes: Uint8Array; hash: Uint8Array }
   | { state: 'too-large' | 'too-slow' | 'gone' | 'busy' }
 
-/** Bounds of a body: bytes, the moment it has to be whole (performance.now()), the longest pause, its share of memory. */
+/**
+ * The bounds of a body: its size in bytes, the time by which it has to be whole (on the scale of performance.now()), the
+ * longest pause in milliseconds, and its part of the memory budget.
+ */
 export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease: Lease }
 
-/** One exchange's part of a budget. */
+/** One request's part of a memory budget. `take` returns false where the budget has too few bytes left. */
 export type Lease = { take(bytes: number): boolean; release(): void }
 
-/** createBudget bounds the bytes that all exchanges hold together. */
+/** Returns a budget that bounds the bytes that all requests hold together. */
 export function createBudget(bytes: number): { lease(): Lease } {
   let left = bytes
   return {
@@ -39,7 +42,7 @@ export function createBudget(bytes: number): { lease(): Lease } {
   }
 }
 
-// Pieces are copied together as they come: kept apart, a body sent a byte at a time would cost a hundred times its size.
+// Copies the pieces together as they arrive. Kept apart, a body of one-byte pieces would cost a hundred times its size.
 function createCollector() {
   let bytes = emptyBytes()
   let size = 0
@@ -63,8 +66,8 @@ function createCollector() {
   }
 }
 
-/** readBody reads what follows `first` to the end; it never rejects. */
-export async function readBody(inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<Body> {
+/** Reads a body to its end; `first` is the part that has arrived. Never rejects. */
+export async function readBody(inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<BodyResult> {
   let hash: Hash | undefined
   const collector = createCollector()
   let size = 0
@@ -74,7 +77,7 @@ export async function readBody(inbound: Inbound, first: Uint8Array, bounds: Body
     if (size > bounds.bytes) return { state: 'too-large' }
     if (!bounds.lease.take(piece.length)) return { state: 'busy' }
     if (piece.length > 0) {
-      // Most bodies come in one piece, and are hashed in one call at the end.
+      // Most bodies arrive in one piece, and one call at the end hashes them.
       if (collector.size > 0) hash ??= createHash('sha256').update(collector.taken())
       hash?.update(piece)
       collector.add(piece)
@@ -91,12 +94,12 @@ export async function readBody(inbound: Inbound, first: Uint8Array, bounds: Body
   return { state: 'whole', bytes, hash: hash?.digest() ?? sha256(bytes) }
 }
 
-/** declaredLength reads `content-length`: undefined where there is none, NaN where it is no number. */
+/** Returns the number in `content-length`: undefined where there is no such header, NaN where it is no number. */
 export function declaredLength(inbound: Inbound): number | undefined {
   const text = inbound.header('content-length')
   if (text === null) return undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
 }
 
-/** A lease for bodies so small that nobody counts them. */
+/** A lease without a bound, for bodies that are small by other limits. */
 export const unlimitedLease: Lease = { take: () => true, release: () => {} }

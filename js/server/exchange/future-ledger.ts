@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-/** What counting one more request dated beyond the window says (R63). */
+/** The result of counting one more request that is dated beyond the window (R63). */
 export type FutureVerdict = 'counted' | 'over' | 'full'
 
 const PER_SESSION = 64
 const SESSIONS = 65_536
 
 /**
- * createFutureLedger counts, per session, the live ids of requests that were dated beyond the window (R63). It only bounds
- * how many of them a session may leave in the replay store: every one of them is reserved there before it is counted.
+ * Returns a ledger that counts, per session, the live ids of requests dated beyond the window (R63). It only bounds how
+ * many of them a session may leave in the replay store. Each of them is reserved there before it is counted.
  */
 export function createFutureLedger(perSession = PER_SESSION, sessions = SESSIONS) {
   const live = new Map<string, number[]>()

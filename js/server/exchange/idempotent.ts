@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A handler that runs once for each intent (PROTOCOL.md, R130 to R132): what became of a request with an idempotency key is
-// kept, and told again to whoever asks with the same key.
+// A handler that runs once for each intent (PROTOCOL.md, R130 to R132). The answer to a request with an idempotency key is
+// kept, and sent again to every later request with the same key.
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -8,34 +8,46 @@ import { DAY_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
-import { encodeText, sha256 } from '../support/encoding.ts'
+import { encodeBase64, sha256 } from '../support/encoding.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from '../types.ts'
 import { checkResult, HandlerRefusal } from './routes.ts'
+import { RETRY_AFTER_MS } from './sign-answer.ts'
 
 /** Options of `idempotent`. */
 export type IdempotentOptions = {
   answers: AnswerStore
-  /** For how long an answer is told again; 24 h by default. A try that comes later runs the handler again. */
+  /**
+   * How long an answer is kept and sent again, in milliseconds. Default: 86400000 ms (24 h). A later try runs the handler
+   * again.
+   */
   keepMs?: number
-  /** The longest the handler may take, 30 s by default: for so long others are told to wait where its process has died. */
+  /**
+   * The longest time that the handler may take, in milliseconds. Default: 30000 ms. Where its process has died, other tries
+   * have to wait this long.
+   */
   holdMs?: number
-  /** For how long a second try waits for the first one's answer before it is told to come back; 3 s by default. */
+  /**
+   * How long a second try waits for the answer of the first one, in milliseconds. Default: 3000 ms. Then it gets
+   * `cs.unavailable` and may come back.
+   */
   waitMs?: number
-  /** The largest payload that is kept, 64 KiB by default. The outcome of a larger answer is told once, then unknown. */
+  /**
+   * The largest payload that is kept, in bytes. Default: 65536 bytes. A larger answer is sent once; later tries get
+   * `cs.outcome_unknown`.
+   */
   answerBytes?: number
-  /** Running the handler again with the same key and payload does no harm: no outcome is unknown then. False by default. */
+  /** Says that the handler may run again with the same key and payload. Then no outcome is unknown. Default: false. */
   repeatable?: boolean
-  /** Tells failures of the handler that left no effect: the key is free again then. None by default. */
+  /** Returns true for an exception of the handler that left no effect. The key is free again then. Default: none. */
   isUndone?: (error: unknown) => boolean
-  /** Told when an answer could not be kept: the caller has it, a later try will be told that the outcome is unknown. */
+  /** Called when an answer could not be kept. The caller has it; a later try gets `cs.outcome_unknown`. */
   onFailure?: (error: unknown) => void
-  /** Unix milliseconds; what it gives never takes the clock back. */
+  /** Returns the time in Unix milliseconds. The clock ignores a reading that is earlier than the last one. */
   now?: () => number
 }
 
 const STORE_MS = 1000
-const RETRY_MS = 1000
 const FIRST_PAUSE_MS = 25
 const LAST_PAUSE_MS = 250
 
@@ -62,21 +74,21 @@ function readOptions(options: IdempotentOptions) {
   }
 }
 
-type Settings = ReturnType<typeof readOptions>
+type IdempotentSettings = ReturnType<typeof readOptions>
 
 // JSON of strings has one reading, whatever is in them.
 const hashOf = (...parts: string[]): Uint8Array => sha256(JSON.stringify(parts))
 
 const refused = (code: HandlerRefusal['code'], cause?: unknown): HandlerRefusal =>
-  new HandlerRefusal(code, code === 'cs.unavailable' ? RETRY_MS : undefined, cause)
+  new HandlerRefusal(code, code === 'cs.unavailable' ? RETRY_AFTER_MS : undefined, cause)
 
 const claimFor = (
   { userId, route, type, payload }: HandlerContext,
   key: string,
-  { holdMs, keepMs, repeatable }: Settings
+  { holdMs, keepMs, repeatable }: IdempotentSettings
 ): Omit<AnswerClaim, 'nowMs'> => ({
   key32: hashOf(userId, route, key),
-  fingerprint32: hashOf(type, encodeText(sha256(payload), 'base64url')),
+  fingerprint32: hashOf(type, encodeBase64(sha256(payload), 'base64url')),
   token: randomBytes(16).toString('base64url'),
   owner: userId,
   holdMs,
@@ -84,10 +96,10 @@ const claimFor = (
   repeatable
 })
 
-type Claim = ReturnType<typeof claimFor>
+type ClaimDraft = ReturnType<typeof claimFor>
 
-// A claim that failed may have been taken all the same. Nothing ran, so the key is let go where that is possible.
-async function takeClaim({ answers, clock }: Settings, claim: Claim): Promise<AnswerVerdict> {
+// A claim that failed may have reached the store all the same. The handler did not run, so the key is released if possible.
+async function takeClaim({ answers, clock }: IdempotentSettings, claim: ClaimDraft): Promise<AnswerVerdict> {
   try {
     return await within(STORE_MS, 'the answer store', () => answers.claim({ ...claim, nowMs: clock.now() }))
   } catch (error) {
@@ -97,7 +109,11 @@ async function takeClaim({ answers, clock }: Settings, claim: Claim): Promise<An
   }
 }
 
-async function takeTurn(settings: Settings, claim: Claim, context: HandlerContext): Promise<AnswerVerdict> {
+async function takeTurn(
+  settings: IdempotentSettings,
+  claim: ClaimDraft,
+  context: HandlerContext
+): Promise<AnswerVerdict> {
   const untilMs = performance.now() + settings.waitMs
   for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LAST_PAUSE_MS)) {
     const verdict = await takeClaim(settings, claim)
@@ -106,8 +122,12 @@ async function takeTurn(settings: Settings, claim: Claim, context: HandlerContex
   }
 }
 
-// The answer is the caller's whether it can be kept or not: its effect is there.
-async function keep(settings: Settings, { key32, token }: Claim, answer: KeptAnswer | null): Promise<void> {
+// The caller gets the answer whether the store keeps it or not: the handler has had its effect.
+async function keep(
+  settings: IdempotentSettings,
+  { key32, token }: ClaimDraft,
+  answer: KeptAnswer | null
+): Promise<void> {
   const { answers, answerBytes, keepMs, clock, onFailure } = settings
   const kept = answer && answer.payload.length <= answerBytes ? answer : null
   try {
@@ -116,12 +136,12 @@ async function keep(settings: Settings, { key32, token }: Claim, answer: KeptAns
     try {
       onFailure(error)
     } catch {
-      // Nor is it lost where nobody can be told.
+      // The caller gets the answer also where this hook fails.
     }
   }
 }
 
-async function fail(settings: Settings, claim: Claim, error: unknown): Promise<never> {
+async function fail(settings: IdempotentSettings, claim: ClaimDraft, error: unknown): Promise<never> {
   const { answers, repeatable, isUndone } = settings
   if (repeatable || isUndone(error)) {
     await within(STORE_MS, 'the answer store', () => answers.release(claim.key32, claim.token)).catch(() => {})
@@ -131,7 +151,12 @@ async function fail(settings: Settings, claim: Claim, error: unknown): Promise<n
   throw refused('cs.outcome_unknown', error)
 }
 
-async function run(settings: Settings, claim: Claim, handler: Handler, context: HandlerContext): Promise<KeptAnswer> {
+async function run(
+  settings: IdempotentSettings,
+  claim: ClaimDraft,
+  handler: Handler,
+  context: HandlerContext
+): Promise<KeptAnswer> {
   const { binding, type } = context
   let answer: KeptAnswer
   try {
@@ -144,12 +169,14 @@ async function run(settings: Settings, claim: Claim, handler: Handler, context: 
 }
 
 /**
- * idempotent wraps a handler so that it runs once for each user, route and idempotency key: a second try gets the first
- * one's answer, signed anew for its own request. A request without a key goes straight to the handler. The same key with
- * another payload or target is refused (`cs.idempotency_conflict`); a try that comes while the first one runs waits, then is
- * told to come back (`cs.unavailable`). Where the process died in between, or the handler threw, nobody can say whether it
- * had an effect: later tries are told so (`cs.outcome_unknown`) and it does not run again, unless `repeatable` says that it
- * may. It throws ERR_INVALID_ARGUMENT for options that cannot work.
+ * Wraps a handler so that it runs once for each user, route and idempotency key (R130). A second try gets the answer of the
+ * first one, signed for its own request. A request without a key goes straight to the handler.
+ *
+ * A try is refused with `cs.idempotency_conflict` when the key was used with another payload or target. A try that comes
+ * while the first one runs waits, then gets `cs.unavailable`. Where the process died in between, or the handler threw, the
+ * effect is unknown: later tries get `cs.outcome_unknown`, and the handler does not run again unless `repeatable` is true.
+ *
+ * @throws ERR_INVALID_ARGUMENT when an option is not valid.
  *
  * @example
  * ```ts

@@ -1,84 +1,159 @@
 // SPDX-License-Identifier: MIT
-// One request through all stages of PROTOCOL.md, section 6, from its first byte to its answer.
+// One request, from its first byte to its answer: the nine stages of PROTOCOL.md, section 6, stand in `runStages`.
 
 import type { Core } from '../../common/types.ts'
 import { createBuiltins } from '../builtin/sessions-and-time.ts'
 import { NO_ROUTE } from '../migration-phase.ts'
-import type { Settings } from '../options.ts'
+import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
-import { isSameBytes, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Binding, Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
-import type { Answering } from './answer.ts'
-import { type createBudget, type Lease, readBody } from './body.ts'
-import type { Refusal, Stages } from './checks.ts'
-import { type Opened, openInbound, type Plain, plainOf } from './parse.ts'
-import { createBuckets } from './rates.ts'
-import { checkResult, createRoutes, type Found, isRefusal, type Result, runHandler } from './routes.ts'
-import { plainAnswer } from './sign-answer.ts'
+import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
+import type { AnswerContext, AnswerWriter } from './answer.ts'
+import type { createBudget, Lease } from './body.ts'
+import type { Refusal, RequestChecks } from './checks.ts'
+import { type ParsedInbound, parseInbound } from './parse.ts'
+import { readPayload } from './payload.ts'
+import { createRequestLimiter } from './rates.ts'
+import {
+  type CheckedResult,
+  checkResult,
+  createRoutes,
+  isHandlerRefusal,
+  type RouteMatch,
+  runHandler
+} from './routes.ts'
+import { plainAnswer, RETRY_AFTER_MS } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
 
-/** What one gateway's pipeline is made of. */
+/** The parts of one gateway's pipeline. */
 export type PipelineParts = {
-  settings: Settings
-  stages: Stages
-  answering: Answering
+  settings: GatewaySettings
+  checks: RequestChecks
+  answer: AnswerWriter
   clock: GatewayClock
   metrics: Metrics
   core: () => Promise<Core>
   budget: ReturnType<typeof createBudget>
-  /** Rings when the gateway gives up on what is under way. */
+  /** Rings when the gateway aborts the requests under way. */
   closing: Listen
   isClosed: () => boolean
-  /** Handlers of the gateway's own beside the built-in ones. */
-  own: { readonly [type: string]: Handler }
-  /** Called for each request that passed every check, before it is handed on. */
+  /** The gateway's own handlers beside the built-in ones. */
+  internalHandlers: { readonly [type: string]: Handler }
+  /** Called for each request that passed every check, before its handler runs. */
   onAccepted: () => void
 }
 
-/** Pipeline answers one request whose binding is known; it rejects only for a fault of the core. */
+/** Answers one request whose binding is known. Rejects only with a fault of the core. */
 export type Pipeline = (core: Core, inbound: Inbound, trace: Trace) => Promise<Outbound>
 
-/** A request that passed every check, or its refusal. */
-type Verdict = { session: SessionRecord; payload: Uint8Array; found: Found | undefined } | Refusal
-
-const TOUCH_EVERY_MS = 60_000
-const RETRY_MS = 1000
-/** `cs.poll` waits for events by its own clock, 25 s at most. */
-const POLL_MS = 30_000
-const BODY_REFUSALS = {
-  'too-large': 'cs.too_large',
-  'too-slow': 'cs.payload_mismatch',
-  gone: 'cs.payload_mismatch',
-  busy: 'cs.unavailable'
-} as const
-
-const unsignedOf = (inbound: Inbound): HandlerContext['unsigned'] => ({
-  contentType: inbound.header('content-type') ?? '',
-  accept: inbound.header('accept') ?? '',
-  acceptLanguage: inbound.header('accept-language') ?? '',
-  userAgent: inbound.header('user-agent') ?? ''
-})
-
-function createLimiter({ perSession, perUser, perType }: Settings['rates']) {
-  const bySession = createBuckets(perSession)
-  const byUser = perUser === undefined ? undefined : createBuckets(perUser)
-  const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
-  return (session: SessionRecord, route: string, nowMs: number): number =>
-    bySession.take(session.id, nowMs) ||
-    (byUser?.take(session.userId, nowMs) ?? 0) ||
-    (byType.get(route)?.take(session.userId, nowMs) ?? 0)
+/** A request that passed stages 1 to 8. */
+type AcceptedRequest = {
+  parsed: ParsedInbound
+  session: SessionRecord
+  payload: Uint8Array
+  route: RouteMatch | undefined
 }
 
-function createFinder({ settings, clock, core, metrics, own }: PipelineParts) {
+const TOUCH_EVERY_MS = 60_000
+/** `cs.poll` waits up to 25 s for events. */
+const POLL_MS = 30_000
+
+/** Returns the pipeline of one gateway. */
+export function createPipeline(parts: PipelineParts): Pipeline {
+  const { settings, checks, answer, clock, budget, isClosed, onAccepted } = parts
+  const { limits, rates } = settings
+  const findRoute = createRouteFinder(parts)
+  const takeRate = createRequestLimiter(rates)
+  const touch = createTouch(parts)
+  const callHandler = createHandlerCaller(parts)
+
+  // Stage 0, the source's rate and the headers, is in gateway.ts and `bindingOf`.
+  const runStages = async (core: Core, inbound: Inbound, trace: Trace, lease: Lease): Promise<Outbound> => {
+    // 1. parse: an envelope in one of the three bindings. Every later refusal is signed.
+    const parsed = await parseInbound({ core, settings, lease, trace }, inbound)
+    if ('status' in parsed) return answer.plain(trace, parsed)
+    const { request, type } = parsed
+    trace.requestId = request.requestId
+    trace.sessionId = request.deviceSessionId
+    trace.pass('parse')
+    const untilMs = performance.now() + limits.bodyMs
+    const context: AnswerContext = { core, method: inbound.method, requestId: request.requestId, type, trace }
+    const refuse = (refusal: Refusal): Promise<Outbound> => answer.refuse(context, refusal)
+    if (isClosed()) return refuse({ stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS })
+
+    // 2. version: `v1`.
+    const unsupported = checks.version(request)
+    if (unsupported) return refuse(unsupported)
+    trace.pass('version')
+
+    // 3. session: known and not revoked. It is checked together with stage 4, so that time tells nothing of it (R49).
+    const { session, nowMs } = await checks.identify(core, request, trace)
+    if ('stage' in session && session.stage === 'session') return refuse(session)
+    trace.pass('session')
+
+    // 4. signature: the session's key signed the request.
+    if ('stage' in session) return refuse(session)
+    trace.pass('signature')
+
+    // 5. freshness: the timestamp is inside the window.
+    const untimely = await checks.freshness(core, request, session, trace, nowMs)
+    if (untimely) return refuse(untimely)
+    trace.pass('freshness')
+
+    // 6. replay: the id is new, and used up from here on.
+    const replayed = await checks.replay(core, request, trace, nowMs)
+    if (replayed) return refuse(replayed)
+    trace.pass('replay')
+
+    // 7. payload_hash: the rest of the body arrives, and its hash is the signed one.
+    const payload = await readPayload(inbound, parsed, limits, untilMs, lease)
+    if ('code' in payload) return refuse(payload)
+    trace.pass('payload_hash')
+
+    // 8. rate: of the session, the user and the type. Then the session's status is read once more.
+    const route = findRoute(parsed, inbound, trace)
+    const waitMs = takeRate(session, route?.route ?? '', clock.now())
+    if (waitMs > 0) return refuse({ stage: 'rate', code: 'cs.rate_limited', retryAfterMs: waitMs })
+    const ended = await checks.sessionAgain(session, trace)
+    if (ended) return refuse(ended)
+    trace.pass('rate')
+    onAccepted()
+    touch(session)
+
+    // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's.
+    const passOn = passOnOf(trace, session, route)
+    if (passOn) return { ...plainAnswer(404), passOn }
+    let result: CheckedResult
+    try {
+      result = await callHandler(inbound, trace, { parsed, session, payload, route })
+    } catch (error) {
+      return refuse(refusalOf(error, trace))
+    }
+    const signed = await answer.result(context, result)
+    return result.internal?.(inbound, signed) ?? signed
+  }
+
+  return async (core, inbound, trace) => {
+    const lease = budget.lease()
+    try {
+      return await runStages(core, inbound, trace, lease)
+    } finally {
+      lease.release()
+    }
+  }
+}
+
+type RouteFinder = (parsed: ParsedInbound, inbound: Inbound, trace: Trace) => RouteMatch | undefined
+
+function createRouteFinder({ settings, clock, core, metrics, internalHandlers }: PipelineParts): RouteFinder {
   const { label, sessions, serverKeys: manifest } = settings
   const routes = createRoutes(settings.routes)
   const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
   const { actionSecret } = settings
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
-  const reserved = createRoutes({ ...builtins, ...own, ...profiles }, { reserved: true })
-  return ({ type, target }: Opened, binding: Binding, { method, carrier }: Inbound): Found | undefined => {
+  const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
+  return ({ type, target }, { method, carrier }, { binding }) => {
     if (carrier) {
       const found = type === 'cs.subscribe' ? reserved.ofType(`${type} ${carrier}`) : undefined
       return found && { ...found, route: type }
@@ -88,154 +163,63 @@ function createFinder({ settings, clock, core, metrics, own }: PipelineParts) {
   }
 }
 
-// A verified request whose route has not been moved yet is the old handler's in every phase but the last.
-function passOf(trace: Trace, { session, found }: Exclude<Verdict, Refusal>): PassedOn | undefined {
-  if (found || trace.binding !== 'header') return undefined
-  const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
-  return passed && { ...passed, sessionId: session.id, userId: session.userId }
-}
-
-// A handler that threw has no answer; the reason is the operator's to know.
-function refusalOf(error: unknown, trace: Trace): Refusal {
-  if (!isRefusal(error)) {
-    trace.error = error
-    return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
-  }
-  const { stage, code, retryAfterMs, cause } = error
-  trace.error = cause
-  return { stage, code, retryAfterMs }
-}
-
-/** createPipeline puts the stages together. */
-export function createPipeline(parts: PipelineParts): Pipeline {
-  const { settings, stages, answering, clock, metrics, budget, closing, isClosed, onAccepted } = parts
-  const { limits, sessions, handlerTimeoutMs } = settings
-  const find = createFinder(parts)
-  const limit = createLimiter(settings.rates)
-
-  const takePayload = async (
-    inbound: Inbound,
-    opened: Opened,
-    untilMs: number,
-    lease: Lease
-  ): Promise<Uint8Array | Refusal> => {
-    const { request, first, isWhole } = opened
-    let payload = first
-    let hash: Uint8Array
-    if (isWhole) {
-      if (first.length > limits.jsonPayloadBytes) return { stage: 'payload_hash', code: 'cs.too_large' }
-      hash = sha256(first)
-    } else {
-      const body = await readBody(inbound, first, { bytes: limits.payloadBytes, untilMs, idleMs: limits.idleMs, lease })
-      if (body.state !== 'whole') {
-        const retry = body.state === 'busy' ? { retryAfterMs: RETRY_MS } : {}
-        return { stage: 'payload_hash', code: BODY_REFUSALS[body.state], ...retry }
-      }
-      payload = body.bytes
-      hash = body.hash
-    }
-    return isSameBytes(hash, request.payloadHash) ? payload : { stage: 'payload_hash', code: 'cs.payload_mismatch' }
-  }
-
-  const verify = async (core: Core, inbound: Inbound, opened: Opened, trace: Trace, lease: Lease): Promise<Verdict> => {
-    const untilMs = performance.now() + limits.bodyMs
-    if (isClosed()) return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_MS }
-    const admission = await stages.admit(core, opened.request, trace)
-    if ('refusal' in admission) return admission.refusal
-    const { session } = admission
-    const payload = await takePayload(inbound, opened, untilMs, lease)
-    if ('code' in payload) return payload
-    trace.pass('payload_hash')
-    const found = find(opened, trace.binding, inbound)
-    const wait = limit(session, found?.route ?? '', clock.now())
-    if (wait > 0) return { stage: 'rate', code: 'cs.rate_limited', retryAfterMs: wait }
-    const ended = await stages.readAgain(session, trace)
-    if (ended) return ended
-    trace.pass('rate')
-    return { session, payload, found }
-  }
-
-  const touch = ({ id, lastSeenMs }: SessionRecord): void => {
+function createTouch({ settings, clock, metrics }: PipelineParts) {
+  return ({ id, lastSeenMs }: SessionRecord): void => {
     const nowMs = clock.now()
     if (nowMs - lastSeenMs < TOUCH_EVERY_MS) return
-    // Nobody waits for it and nothing depends on it.
-    const touching = (async () => sessions.touch(id, nowMs))()
+    // The request does not wait for it, and nothing depends on it.
+    const touching = (async () => settings.sessions.touch(id, nowMs))()
     touching.catch(() => metrics.count('countersign_fail_closed_total', { reason: 'touch' }))
   }
+}
 
-  const call = async (
-    inbound: Inbound,
-    opened: Opened,
-    trace: Trace,
-    verdict: Exclude<Verdict, Refusal>
-  ): Promise<Result> => {
-    const { session, payload, found } = verdict
-    const { requestId, timestampMs, idempotencyKey } = opened.request
-    const { type, target } = opened
+function createHandlerCaller({ settings, closing }: PipelineParts) {
+  const { handlerTimeoutMs } = settings
+  return async (inbound: Inbound, trace: Trace, accepted: AcceptedRequest): Promise<CheckedResult> => {
+    const { parsed, session, payload, route: match } = accepted
+    const { requestId, timestampMs, idempotencyKey } = parsed.request
+    const { type, target } = parsed
     const { binding } = trace
     const isHeader = binding === 'header'
-    if (!found)
+    if (!match)
       return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
-    const { userId } = session
-    const { handler, route, params } = found
+    const { handler, route, params } = match
     const unsigned = unsignedOf(inbound)
-    const given = await runHandler(
+    const result = await runHandler(
       handler,
       {
-        ...{ session, userId, type, route, payload, idempotencyKey, requestId, timestampMs },
+        ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
         ...{ binding, target, params, unsigned }
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )
-    return checkResult(given, isHeader, inbound.method)
+    return checkResult(result, isHeader, inbound.method)
   }
+}
 
-  const answer = async (
-    core: Core,
-    inbound: Inbound,
-    opened: Opened,
-    trace: Trace,
-    lease: Lease
-  ): Promise<Outbound> => {
-    const asked = { core, method: inbound.method, requestId: opened.request.requestId, type: opened.type, trace }
-    const verdict = await verify(core, inbound, opened, trace, lease)
-    if ('code' in verdict) return answering.refuse(asked, verdict)
-    onAccepted()
-    touch(verdict.session)
-    const passOn = passOf(trace, verdict)
-    if (passOn) return { ...plainAnswer(404), passOn }
-    let result: Result
-    try {
-      result = await call(inbound, opened, trace, verdict)
-    } catch (error) {
-      return answering.refuse(asked, refusalOf(error, trace))
-    }
-    const out = await answering.result(asked, result)
-    return result.own?.follow?.(inbound, out) ?? out
+function unsignedOf(inbound: Inbound): HandlerContext['unsigned'] {
+  return {
+    contentType: inbound.header('content-type') ?? '',
+    accept: inbound.header('accept') ?? '',
+    acceptLanguage: inbound.header('accept-language') ?? '',
+    userAgent: inbound.header('user-agent') ?? ''
   }
+}
 
-  const open = async (core: Core, inbound: Inbound, trace: Trace, lease: Lease): Promise<Opened | Plain> => {
-    const note = (requestId: string) => {
-      trace.requestId = requestId
-    }
-    try {
-      return await openInbound({ core, settings, lease, note }, inbound, trace.binding)
-    } catch (error) {
-      return plainOf(error)
-    }
-  }
+// In every phase but the last, a verified request without a signed route goes to the handler that was there before.
+function passOnOf(trace: Trace, session: SessionRecord, route: RouteMatch | undefined): PassedOn | undefined {
+  if (route || trace.binding !== 'header') return undefined
+  const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
+  return passed && { ...passed, sessionId: session.id, userId: session.userId }
+}
 
-  return async (core, inbound, trace) => {
-    const lease = budget.lease()
-    try {
-      const opened = await open(core, inbound, trace, lease)
-      if ('status' in opened) return answering.plain(trace, opened)
-      trace.requestId = opened.request.requestId
-      trace.sessionId = opened.request.deviceSessionId
-      trace.pass('parse')
-      return await answer(core, inbound, opened, trace, lease)
-    } finally {
-      lease.release()
-    }
+// A handler that threw has no answer. Only the operator learns the reason.
+function refusalOf(error: unknown, trace: Trace): Refusal {
+  if (!isHandlerRefusal(error)) {
+    trace.error = error
+    return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS }
   }
+  const { stage, code, retryAfterMs, cause } = error
+  trace.error = cause
+  return { stage, code, retryAfterMs }
 }

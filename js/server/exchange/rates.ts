@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Token buckets, kept as one number a key: the time at which the bucket is full again (GCRA). A full bucket need not be
-// kept, so memory is bounded by the keys seen within one burst, and by `capacity` in any case.
+// Token buckets. Each key has one number: the time at which its bucket is full again (GCRA). A full bucket is not kept. So
+// the keys of one burst bound the memory, and `capacity` bounds it in any case.
 
 import { isIPv6 } from 'node:net'
 import { badArgument, optionsOf } from '../../core/args.ts'
-import type { Rate } from '../types.ts'
+import type { Rate, Rates, SessionRecord } from '../types.ts'
 
-/** Buckets bounds events per key. */
+/** Bounds the rate of events per key. */
 export type Buckets = {
-  /** Takes a token of `key`: gives 0, or the milliseconds until there is one. */
+  /** Takes a token of `key`. Returns 0, or the milliseconds until there is one. */
   take(key: string, nowMs: number): number
   readonly size: number
 }
 
 const SWEEP_EVERY_MS = 100
 
-function partsOf(rate: Rate): { perSecond: number; burst: number } {
+function checkRate(rate: Rate): { perSecond: number; burst: number } {
   const { perSecond, burst } =
     typeof rate === 'number' ? { perSecond: rate, burst: Math.max(1, rate) } : optionsOf(rate, 'rates: a rate')
   if (!(perSecond > 0) || !(burst >= 1)) {
@@ -24,9 +24,9 @@ function partsOf(rate: Rate): { perSecond: number; burst: number } {
   return { perSecond, burst }
 }
 
-/** createBuckets makes the buckets of one rate; throws ERR_INVALID_ARGUMENT for a rate that is none. */
+/** Returns the buckets of one rate. Throws ERR_INVALID_ARGUMENT when the rate is not valid. */
 export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
-  const { perSecond, burst } = partsOf(rate)
+  const { perSecond, burst } = checkRate(rate)
   const interval = 1000 / perSecond
   const depth = interval * burst
   const fullAt = new Map<string, number>()
@@ -43,12 +43,12 @@ export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
       let name = key
       if (!fullAt.has(name) && fullAt.size >= capacity) {
         sweep(nowMs)
-        // Newcomers share one bucket rather than push a live one out: forgetting would be a way around the limit.
+        // New keys share one bucket. If they pushed a live one out, a flood of keys would be a way around the limit.
         if (fullAt.size >= capacity) name = ''
       }
       const at = Math.max(fullAt.get(name) ?? 0, nowMs) + interval
       const wait = at - nowMs - depth
-      // Half a microsecond of slack: the sum of many intervals is not exact.
+      // Half a microsecond of tolerance: the sum of many intervals is not exact.
       if (wait > 0.0005) return Math.max(1, Math.ceil(wait))
       fullAt.set(name, at)
       return 0
@@ -59,7 +59,21 @@ export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
   }
 }
 
-/** sourceOf names the source of an address: IPv4 as it is, IPv6 by its /64, since one host has a whole one. */
+/** Takes one request of a session from its rates (stage 8). Returns 0, or the milliseconds until the request may come. */
+export type RequestLimiter = (session: SessionRecord, route: string, nowMs: number) => number
+
+/** Returns the limiter of sessions, users and routes. Throws ERR_INVALID_ARGUMENT when a rate is not valid. */
+export function createRequestLimiter({ perSession, perUser, perType }: Rates & { perSession: Rate }): RequestLimiter {
+  const bySession = createBuckets(perSession)
+  const byUser = perUser === undefined ? undefined : createBuckets(perUser)
+  const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
+  return (session, route, nowMs) =>
+    bySession.take(session.id, nowMs) ||
+    (byUser?.take(session.userId, nowMs) ?? 0) ||
+    (byType.get(route)?.take(session.userId, nowMs) ?? 0)
+}
+
+/** Returns the source of an address: IPv4 as it is, IPv6 by its /64, because one host has a whole /64. */
 export function sourceOf(remoteAddress: string): string {
   const address = remoteAddress.replace(/%.*$/, '').toLowerCase()
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Finding the handler of a message, and running it so that nothing it does can hang or end the process.
+// Stage 9, `handler` (PROTOCOL.md, section 6): finds the handler of a message, and runs it so that nothing it does can hang
+// or end the process.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Stage } from '../../common/types.ts'
@@ -8,58 +9,36 @@ import { emptyBytes, isText } from '../support/encoding.ts'
 import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from '../types.ts'
 import { hasNoBody, type RefusalCode } from './sign-answer.ts'
 
-/** A handler, the name of its route (for rates), and what its `:names` stand for. */
-export type Found = { handler: Handler; route: string; params: { readonly [name: string]: string } }
+/** A handler, the name of its route (for rates), and the values of the route's `:names`. */
+export type RouteMatch = { handler: Handler; route: string; params: { readonly [name: string]: string } }
 
-/** Routes finds handlers; undefined where there is none. */
+/** Finds handlers. Its functions return undefined where there is none. */
 export type Routes = {
-  ofType(type: string): Found | undefined
-  ofTarget(method: string, target: string): Found | undefined
+  ofType(type: string): RouteMatch | undefined
+  ofTarget(method: string, target: string): RouteMatch | undefined
 }
 
-type Pattern = { route: string; handler: Handler; method: string; segments: string[] }
+type RoutePattern = { route: string; handler: Handler; method: string; segments: string[] }
 
 const NO_PARAMS = Object.freeze(Object.create(null)) as { readonly [name: string]: string }
 
-/** isReservedName tells whether a type or code is the protocol's own (R32). */
+/** Tells whether a type or code is reserved for the protocol (R32). */
 export function isReservedName(text: string): boolean {
   return text.startsWith('cs.') || text.startsWith('http.')
 }
 
-/** isHeaderType tells whether a message type belongs to the header binding (R31). */
+/** Tells whether a message type belongs to the header binding (R31). */
 export function isHeaderType(type: string): boolean {
   return type.includes(' ') || type.startsWith('sha256:')
 }
 
-function readParam(raw: string): string | undefined {
-  try {
-    return decodeURIComponent(raw)
-  } catch {
-    return undefined
-  }
-}
-
-function match(pattern: Pattern, method: string, segments: string[]): Found | undefined {
-  if (pattern.method !== method || pattern.segments.length !== segments.length) return undefined
-  const params: { [name: string]: string } = Object.create(null)
-  for (const [at, wanted] of pattern.segments.entries()) {
-    const given = segments[at] as string
-    if (wanted.startsWith(':')) {
-      const value = given === '' ? undefined : readParam(given)
-      if (value === undefined) return undefined
-      params[wanted.slice(1)] = value
-    } else if (wanted !== given) return undefined
-  }
-  return { handler: pattern.handler, route: pattern.route, params }
-}
-
 /**
- * createRoutes compiles routes; throws ERR_RESERVED_TYPE, ERR_INVALID_TEXT or ERR_INVALID_ARGUMENT for what no application
- * may register. `reserved`: these are the protocol's own.
+ * Compiles routes. With `reserved` the routes are the protocol's own. Otherwise throws ERR_RESERVED_TYPE, ERR_INVALID_TEXT
+ * or ERR_INVALID_ARGUMENT for a route that no application may register.
  */
 export function createRoutes(routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes {
-  const exact = new Map<string, Found>()
-  const patterns: Pattern[] = []
+  const exact = new Map<string, RouteMatch>()
+  const patterns: RoutePattern[] = []
   for (const [route, handler] of Object.entries(routes)) {
     if (typeof handler !== 'function')
       throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'routes: each handler must be a function' })
@@ -72,12 +51,12 @@ export function createRoutes(routes: { readonly [route: string]: Handler }, { re
     if (segments.some((segment) => segment.startsWith(':'))) patterns.push({ route, handler, method, segments })
     else exact.set(route, { handler, route, params: NO_PARAMS })
   }
-  const lookUp = (method: string, path: string): Found | undefined => {
-    const found = exact.get(`${method} ${path}`)
-    if (found || patterns.length === 0) return found
+  const lookUp = (method: string, path: string): RouteMatch | undefined => {
+    const match = exact.get(`${method} ${path}`)
+    if (match || patterns.length === 0) return match
     const segments = path.split('/')
     for (const pattern of patterns) {
-      const matched = match(pattern, method, segments)
+      const matched = matchPattern(pattern, method, segments)
       if (matched) return matched
     }
     return undefined
@@ -92,7 +71,29 @@ export function createRoutes(routes: { readonly [route: string]: Handler }, { re
   }
 }
 
-/** What a handler of this library refuses in the gateway's own name. */
+function matchPattern(pattern: RoutePattern, method: string, segments: string[]): RouteMatch | undefined {
+  if (pattern.method !== method || pattern.segments.length !== segments.length) return undefined
+  const params: { [name: string]: string } = Object.create(null)
+  for (const [index, wanted] of pattern.segments.entries()) {
+    const segment = segments[index] as string
+    if (wanted.startsWith(':')) {
+      const value = segment === '' ? undefined : decodeParam(segment)
+      if (value === undefined) return undefined
+      params[wanted.slice(1)] = value
+    } else if (wanted !== segment) return undefined
+  }
+  return { handler: pattern.handler, route: pattern.route, params }
+}
+
+function decodeParam(raw: string): string | undefined {
+  try {
+    return decodeURIComponent(raw)
+  } catch {
+    return undefined
+  }
+}
+
+/** A refusal in the gateway's own name, thrown by a handler of this library. */
 export class HandlerRefusal extends Error {
   override name = 'HandlerRefusal'
   readonly code: RefusalCode
@@ -107,8 +108,8 @@ export class HandlerRefusal extends Error {
   }
 }
 
-/** isRefusal tells a HandlerRefusal from whatever else was thrown, a revoked proxy included. */
-export function isRefusal(error: unknown): error is HandlerRefusal {
+/** Tells a HandlerRefusal from any other exception. Returns false also for a revoked proxy. */
+export function isHandlerRefusal(error: unknown): error is HandlerRefusal {
   try {
     return error instanceof HandlerRefusal
   } catch {
@@ -116,78 +117,64 @@ export function isRefusal(error: unknown): error is HandlerRefusal {
   }
 }
 
-/** What a handler of the gateway's own may say beside an answer, under a name that no application has. */
-export const own = Symbol('own')
-export type Own = {
-  /** Makes of the signed answer what goes out, and on. */
-  follow?: (inbound: Inbound, signed: Outbound) => Outbound
-}
+/**
+ * The member of a handler's result that only the gateway's own handlers can set: applications do not have this symbol. It
+ * gets the signed answer and returns what is sent, with a stream behind it for example.
+ */
+export const internal = Symbol('internal')
 
-/** What a handler gave, checked: ready to be signed. */
-export type Result = {
+/** The type of the member `internal`. */
+export type InternalFollowUp = (inbound: Inbound, signed: Outbound) => Outbound
+
+/** A handler's result after its checks, ready to be signed. */
+export type CheckedResult = {
   resultCode: string
   status: number
   payload: Uint8Array
   contentType: string
-  own?: Own | undefined
+  internal?: InternalFollowUp | undefined
 }
 
-function payloadOf(value: HandlerResult['payload']): Uint8Array {
+/** Checks a handler's result and fills in defaults. Throws a TypeError when the result cannot be signed. */
+export function checkResult(
+  result: (HandlerResult & { [internal]?: InternalFollowUp }) | undefined,
+  isHeader: boolean,
+  method: string
+): CheckedResult {
+  const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = result ?? {}
+  if (!isHeader) {
+    if (!isText(resultCode) || isReservedName(resultCode))
+      throw new TypeError('resultCode must be text and not reserved')
+    return { resultCode, status: 200, payload: payloadBytes(payload), contentType, internal: result?.[internal] }
+  }
+  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200 to 599')
+  if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType))
+    throw new TypeError('contentType must be 1 to 256 printable ASCII characters')
+  const bytes = hasNoBody(method, status) ? emptyBytes() : payloadBytes(payload)
+  return { resultCode: `http.${status}`, status, payload: bytes, contentType }
+}
+
+function payloadBytes(value: HandlerResult['payload']): Uint8Array {
   if (value === undefined) return emptyBytes()
   if (typeof value === 'string') return Buffer.from(value)
-  // A copy: what is signed is what is sent, whatever the handler does with its buffer afterwards.
+  // A copy: the signed bytes are the sent bytes, also where the handler changes its buffer afterwards.
   if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
   if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
   throw new TypeError('the payload of a handler must be bytes or a string')
 }
 
-/** checkResult turns what a handler gave into what is signed; throws for what cannot be. */
-export function checkResult(
-  given: (HandlerResult & { [own]?: Own }) | undefined,
-  isHeader: boolean,
-  method: string
-): Result {
-  const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = given ?? {}
-  if (!isHeader) {
-    if (!isText(resultCode) || isReservedName(resultCode))
-      throw new TypeError('resultCode must be text and not reserved')
-    return { resultCode, status: 200, payload: payloadOf(payload), contentType, own: given?.[own] }
-  }
-  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200 to 599')
-  if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType))
-    throw new TypeError('contentType must be 1 to 256 printable ASCII characters')
-  const bytes = hasNoBody(method, status) ? emptyBytes() : payloadOf(payload)
-  return { resultCode: `http.${status}`, status, payload: bytes, contentType }
-}
-
-/** What ends a handler early, beside its deadline. */
-type Ends = { client: Listen; gateway: Listen; timeoutMs: number }
-
-// A signal costs more than most of what else a request does, and few handlers look at theirs: made when asked for.
-function createLazySignal() {
-  let controller: AbortController | undefined
-  let reason: Error | undefined
-  return {
-    abort(error: Error) {
-      reason ??= error
-      controller?.abort(reason)
-    },
-    get signal(): AbortSignal {
-      controller ??= new AbortController()
-      if (reason) controller.abort(reason)
-      return controller.signal
-    }
-  }
-}
+/** The events that end a handler before it answers. `timeoutMs` is its deadline in milliseconds. */
+type HandlerLimits = { client: Listen; gateway: Listen; timeoutMs: number }
 
 /**
- * runHandler gives what a handler gives, or rejects with what it throws; with a DeadlineError once its time is up, and
- * where the client or the gateway leaves first. Its signal is aborted in these cases, and a late rejection is dropped.
+ * Runs a handler and resolves to its result. Rejects with the handler's exception, and with a DeadlineError once its time is
+ * up. Rejects also when the client leaves or the gateway closes first. In the last three cases the handler's signal is
+ * aborted, and a later result is dropped.
  */
 export function runHandler(
   handler: Handler,
   context: Omit<HandlerContext, 'signal'>,
-  { client, gateway, timeoutMs }: Ends
+  { client, gateway, timeoutMs }: HandlerLimits
 ): Promise<HandlerResult | undefined> {
   return new Promise((resolve, reject) => {
     const lazy = createLazySignal()
@@ -207,14 +194,14 @@ export function runHandler(
     stops.push(() => clearTimeout(timer))
     stops.push(client(() => end(new CountersignError('ERR_ABORTED'))))
     stops.push(gateway(() => end(new CountersignError('ERR_CLOSED'))))
-    const given = {
+    const handlerContext = {
       ...context,
       get signal() {
         return lazy.signal
       }
     }
-    // An async function turns a synchronous throw, a getter's included, into a rejection.
-    const call = async () => (await handler(given)) ?? undefined
+    // An async function turns a synchronous exception, also one of a getter, into a rejection.
+    const call = async () => (await handler(handlerContext)) ?? undefined
     call().then(
       (result) => {
         finish()
@@ -226,4 +213,21 @@ export function runHandler(
       }
     )
   })
+}
+
+// A signal costs more than most other parts of a request, and few handlers read theirs. So it is made on first use.
+function createLazySignal() {
+  let controller: AbortController | undefined
+  let reason: Error | undefined
+  return {
+    abort(error: Error) {
+      reason ??= error
+      controller?.abort(reason)
+    },
+    get signal(): AbortSignal {
+      controller ??= new AbortController()
+      if (reason) controller.abort(reason)
+      return controller.signal
+    }
+  }
 }

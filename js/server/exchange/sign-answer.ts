@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Answers: signed ones in the request's binding, with a reading of the clock taken as they are made, and plain ones.
+// Answers in the request's binding: signed ones, dated by a reading of the clock just before the signature, and plain ones.
 
-import { FRAME_TYPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
+import { encodeJson } from '../../common/text.ts'
 import type { Core } from '../../common/types.ts'
 import { signWithin } from '../support/deadline.ts'
-import { emptyBytes, encodeText, sha256 } from '../support/encoding.ts'
+import { emptyBytes, encodeBase64, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Binding, Outbound, ServerSigner } from '../types.ts'
-import { writeJson } from './bindings/json.ts'
-
-const PROTOCOL_VERSION = 'v1'
+import { writeJsonAnswer } from './bindings/json.ts'
 
 /** The gateway's own refusals and their HTTP statuses (R66). */
 export const refusalStatus = {
@@ -26,27 +25,32 @@ export const refusalStatus = {
   'cs.unavailable': 503
 } as const
 
+/** The time after which a client may try a request again that got `cs.unavailable`, in milliseconds. */
+export const RETRY_AFTER_MS = 1000
+
+/** The result code of a refusal by the gateway itself. */
 export type RefusalCode = keyof typeof refusalStatus
 
-/** hasNoBody tells whether an answer's payload is empty whatever the handler gave (R39). */
+/** Tells whether an answer's payload is empty whatever the handler returned (R39). */
 export function hasNoBody(method: string, status: number): boolean {
   return method === 'HEAD' || status === 204 || status === 205 || status === 304
 }
 
-/** plainAnswer is an unsigned answer with an empty body (R54). */
+/** Returns an unsigned answer with an empty body (R54). */
 export function plainAnswer(status: number, headers: Record<string, string> = {}): Outbound {
-  return {
-    status,
-    headers,
-    body: emptyBytes()
-  }
+  return { status, headers, body: emptyBytes() }
 }
 
-/** What is to be signed, and where it goes. */
-export type Draft = {
+/** Returns the payload of a refusal: `{}` or `{"retry_after_ms":n}`, n a whole number of milliseconds (R66). */
+export function refusalPayload(retryAfterMs: number | undefined): Uint8Array {
+  return encodeJson(retryAfterMs === undefined ? {} : { retry_after_ms: Math.max(1, Math.ceil(retryAfterMs)) })
+}
+
+/** An answer before its signature. */
+export type AnswerDraft = {
   binding: Binding
   requestId: string
-  /** The request's own type, which decides by which key it is answered. */
+  /** The request's message type, which decides which key signs. */
   type?: string
   resultCode: string
   status: number
@@ -55,17 +59,17 @@ export type Draft = {
   contentType: string
 }
 
-/** Sealer signs drafts. */
-export type Sealer = (core: Core, draft: Draft) => Promise<Outbound>
+/** Signs an answer. Rejects where the signer fails or does not answer in time. */
+export type AnswerSigner = (core: Core, draft: AnswerDraft) => Promise<Outbound>
 
-/** createSealer makes the function that signs answers; it rejects where the signer fails or does not answer in time. */
-export function createSealer(options: {
+/** Returns the function that signs answers. `signMs` is the signer's time limit in milliseconds. */
+export function createAnswerSigner(options: {
   label: string
   signer: ServerSigner
   keySigner?: ServerSigner | undefined
   clock: GatewayClock
   signMs: number
-}): Sealer {
+}): AnswerSigner {
   const { label, clock, signMs } = options
   return async (core, { binding, requestId, type, resultCode, status, payload, contentType }) => {
     const signer = (type === 'cs.keys' ? options.keySigner : undefined) ?? options.signer
@@ -75,26 +79,13 @@ export function createSealer(options: {
     const signature = await signWithin(signMs, signer, signingInput)
     const parts = { signingInput, keyId: signer.keyId, signature }
     if (binding === 'header') {
-      const countersign = encodeText(core.buildFrame(parts), 'base64url')
+      const countersign = encodeBase64(core.buildFrame(parts), 'base64url')
       return { status, headers: { countersign, 'content-type': contentType }, body: payload }
     }
     if (binding === 'json') {
-      const fields = {
-        protocolVersion: PROTOCOL_VERSION,
-        requestId,
-        timestampMs,
-        resultCode,
-        payload,
-        payloadHash,
-        signature
-      }
-      return { status, headers: { 'content-type': 'application/json' }, body: Buffer.from(writeJson(fields)) }
+      const body = writeJsonAnswer({ requestId, timestampMs, resultCode, payload, payloadHash, signature })
+      return { status, headers: { 'content-type': JSON_TYPE }, body }
     }
     return { status, headers: { 'content-type': FRAME_TYPE }, body: core.buildFrame({ ...parts, payload }) }
   }
-}
-
-/** refusalPayload is `{}` or `{"retry_after_ms":n}` (R66). */
-export function refusalPayload(retryAfterMs: number | undefined): Uint8Array {
-  return Buffer.from(retryAfterMs === undefined ? '{}' : `{"retry_after_ms":${Math.max(1, Math.ceil(retryAfterMs))}}`)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What one exchange tells the hooks and the metrics. A hook that throws changes nothing for the exchange.
+// Reports the stages of one request to the hooks and the metrics. A hook that throws changes nothing for the request.
 
 import type { Stage } from '../../common/types.ts'
 import type { Passing } from '../migration-phase.ts'
@@ -8,26 +8,26 @@ import { escapeText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from '../types.ts'
 
-/** Trace follows one exchange through its stages. */
+/** Follows one request through its stages. */
 export type Trace = {
   readonly binding: Binding
   requestId: string | undefined
   sessionId: string | undefined
-  /** What a store, the signer or a handler failed with. */
+  /** The error of a store, the signer or a handler. */
   error: unknown
   pass(stage: Stage): void
   fail(stage: Stage, code: string): void
-  /** Tells whether a refusal is passed on instead; it is reported where the phase says so. */
+  /** Returns the verdict for the old handler where the phase passes a refusal on. Reports it in phase `warn`. */
   passOn(refusal: { stage: Stage; code: string; status: number }): PassedOn | undefined
   refused(refusal: { stage?: Stage | undefined; code: string; status: number; signed: boolean }): void
 }
 
-/** Observer is where every trace of a gateway reports to. */
+/** The metrics and hooks that every trace of a gateway reports to. */
 export type Observer = { metrics: Metrics } & Pick<GatewayOptions, 'onStage' | 'onRefusal'>
 
 const escaped = (text: string | undefined): string | undefined => (text === undefined ? undefined : escapeText(text))
 
-/** reportRefusal calls onRefusal, with every text escaped. */
+/** Calls `onRefusal` with every text escaped. */
 export function reportRefusal(
   observer: Observer,
   event: { [Name in keyof RefusalEvent]: RefusalEvent[Name] | undefined }
@@ -44,7 +44,7 @@ export function reportRefusal(
   callHook(() => onRefusal(present as RefusalEvent))
 }
 
-/** createTrace starts the clock of an exchange's first stage. */
+/** Returns the trace of one request. The time of its first stage starts now. */
 export function createTrace(
   observer: Observer,
   exchange: number,

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The CORS kit (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that says what is wrong with it.
+// CORS (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that explains why a call from an origin fails.
 
-import { FRAME_TYPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Inbound, Outbound } from '../types.ts'
 
-/** Where a browser or curl asks a gateway how it sees an origin. */
+/** The path at which a gateway tells a browser or curl how it treats their origin. */
 export const CORS_CHECK_PATH = '/.well-known/countersign-cors'
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
@@ -27,9 +27,9 @@ function checkOrigin(origin: string): string {
   throw badArgument('origins: each must use https, or http on a loopback host; other pages have no WebCrypto')
 }
 
-/** Cors makes the headers of every answer. */
+/** The CORS part of a gateway. */
 export type Cors = {
-  /** What every answer carries, plain ones too. */
+  /** Returns the headers of every answer, plain ones too. */
   headers(origin: string | null): Record<string, string>
   preflight(inbound: Inbound): Outbound
   /** Answers CORS_CHECK_PATH. */
@@ -51,7 +51,7 @@ function problemOf(origin: string | null, allowed: ReadonlySet<string>): string 
   return 'this origin is not in `origins`'
 }
 
-/** createCors checks the list of origins; throws ERR_INVALID_ARGUMENT for an entry that no browser would ever send. */
+/** Checks the list of origins. Throws ERR_INVALID_ARGUMENT when an entry is one that no browser sends. */
 export function createCors(origins: readonly string[]): Cors {
   if (!Array.isArray(origins)) throw badArgument('origins must be an array')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
@@ -83,8 +83,8 @@ export function createCors(origins: readonly string[]): Cors {
       const report = { origin, allowed: origin !== null && allowed.has(origin), ...(problem ? { problem } : {}) }
       return {
         status: 200,
-        // Readable from the very page that is refused: it holds nothing but what that page sent.
-        headers: { 'content-type': 'application/json', 'access-control-allow-origin': '*' },
+        // The refused page itself can read it: it contains only data that this page sent.
+        headers: { 'content-type': JSON_TYPE, 'access-control-allow-origin': '*' },
         body: encodeJson(report)
       }
     }
@@ -105,8 +105,10 @@ function expectHeader(problems: string[], where: string, headers: Headers, name:
 }
 
 /**
- * checkCors calls a gateway the way a browser on `origin` would and lists what is wrong, front ends on the way included; an
- * empty list means a page there can call it. It rejects only where the gateway cannot be reached at all.
+ * Calls a gateway as a browser on `origin` would, and resolves to a list of problems, also of front ends on the way. An empty
+ * list means that a page of this origin can call the gateway. Rejects only when the gateway cannot be reached at all.
+ *
+ * @throws ERR_INVALID_ARGUMENT when the options are no object.
  *
  * @example
  * ```ts
@@ -129,7 +131,7 @@ export async function checkCors(options: {
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-origin', origin)
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-headers', ALLOWED)
   expectHeader(problems, 'preflight', preflight.headers, 'access-control-allow-methods', 'post')
-  // An empty body is no frame: the plain refusal has to be readable too, or the page sees a network error.
+  // An empty body is no frame. The page must be able to read the plain refusal too, or it sees a network error.
   const refused = await fetch(url, {
     method: 'POST',
     headers: { origin, 'content-type': FRAME_TYPE },

@@ -1,27 +1,27 @@
 // SPDX-License-Identifier: MIT
-// The body of a node:http request: pulled one piece at a time, and where somebody else may need it, put back.
+// The body of a node:http request: read piece by piece, and put back where another handler may need it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../../common/errors.ts'
 
-/** hasBody tells whether a request announces a body. */
+/** Tells whether a request announces a body. */
 export function hasBody({ headers }: IncomingMessage): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** NodeBody reads a request's body. */
+/** The reader of a request's body. */
 export type NodeBody = {
-  /** The next piece, null at the end; rejects where the sender is gone. */
+  /** Resolves to the next piece, or to null at the end. Rejects where the sender is gone. */
   read(): Promise<Uint8Array | null>
-  /** Lets what is left of the body flow again: a stream with a `readable` listener does not. */
+  /** Lets the rest of the body flow again. A stream with a `readable` listener does not flow. */
   release(): void
-  /** Puts back what was read, so that the next reader finds it whole; false where that cannot be. */
+  /** Puts the read pieces back, so that the next reader gets the whole body. Resolves to false where that is not possible. */
   putBack(): Promise<boolean>
 }
 
 /**
- * createNodeBody pulls one piece at a time, so that a sender is held back while the gateway thinks. With `isKept` it can be put
- * back: a stream takes bytes back as long as it has not told its end, so the last piece goes back before that.
+ * Returns a reader that pulls one piece at a time, so a sender has to wait while the gateway works. With `isKept` the body can
+ * be put back. A stream takes bytes back only until it emits its end, so the last piece goes back before that.
  */
 export function createNodeBody(request: IncomingMessage, beforeFirst: () => void, isKept: boolean): NodeBody {
   const pieces: Buffer[] = []
@@ -54,7 +54,7 @@ export function createNodeBody(request: IncomingMessage, beforeFirst: () => void
         if (isBack) return null
         const piece: Buffer | null = request.read()
         if (isKept && piece !== null) pieces.push(piece)
-        // Nothing more is coming: the end would be told in the next tick.
+        // No more bytes will come: the stream would emit its end in the next tick.
         if (isKept && request.complete && !request.readableEnded && request.readableLength === 0) unshift()
         if (piece !== null || isBack) return piece
         if (request.readableEnded) return null
@@ -75,14 +75,14 @@ export function createNodeBody(request: IncomingMessage, beforeFirst: () => void
       }
       if (!isBack && request.readableEnded) return false
       if (!isBack) unshift()
-      // A stream notices in the next tick that nobody waits for `readable` any more.
+      // The stream notices in the next tick that it has no `readable` listener any more.
       await new Promise(setImmediate)
       return true
     }
   }
 }
 
-/** continueOf asks for a body that waits for `100 Continue`, where the server leaves that to its listeners. */
+/** Returns a function that sends `100 Continue` where the client waits for it and the server leaves it to its listeners. */
 export function continueOf(request: IncomingMessage, response: ServerResponse) {
   return () => {
     const server = (request.socket as { server?: { listenerCount(event: string): number } }).server

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The gateway behind node:http and what is built on it. The raw request target and the raw body are what was signed, so
-// nothing may have touched them: no decoding, no body parser, no folded duplicates.
+// The gateway behind node:http and the frameworks on it. The client signed the raw request target and the raw body. So
+// nothing may change them before: no decoding, no body parser, no folded duplicates.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { CountersignError } from '../../common/errors.ts'
@@ -9,11 +9,11 @@ import { warningOf } from '../migration-phase.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
-import type { Gateway, Inbound, NodeListener, Outbound, Phase } from '../types.ts'
+import type { Gateway, Inbound, MigrationPhase, NodeListener, Outbound } from '../types.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { pipeToNode } from './pipes.ts'
 
-/** Headers that mean something here; given twice, one body could mean two things to two readers. */
+/** Headers that the gateway reads. With one of them given twice, two readers could understand one request differently. */
 const SINGLE = new Set([
   'countersign',
   'content-type',
@@ -23,13 +23,13 @@ const SINGLE = new Set([
   'origin',
   'host'
 ])
-/** What an answered sender may still send before its connection is closed. */
+/** The most bytes that a sender may still send after its answer, before its connection is closed. */
 const DRAIN_BYTES = 16 * 1024 * 1024
 const DRAIN_MS = 5000
 
 type Incoming = IncomingMessage & { originalUrl?: string }
 
-/** hasDuplicates tells whether a header that means something here came twice. */
+/** Tells whether a header that the gateway reads came twice. */
 export function hasDuplicates({ rawHeaders }: IncomingMessage): boolean {
   const seen = new Set<string>()
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -54,7 +54,7 @@ function inboundOf(
   })
   const inbound: Inbound = {
     method: request.method ?? '',
-    // Express and connect cut the mount path off `url`; the client signed the whole.
+    // Express and connect cut the mount path off `url`; the client signed the whole target.
     target: request.originalUrl ?? request.url ?? '',
     header(name) {
       const value = request.headers[name]
@@ -69,8 +69,8 @@ function inboundOf(
   return { inbound, body }
 }
 
-// An answer that outruns its request would be lost with the connection if the server closed it on unread bytes. So the
-// answer goes out whole, what still comes is thrown away for a while, and only then the connection ends.
+// Where the answer is sent before the request has arrived, the client would lose it if the server closed the connection on
+// unread bytes. So the answer goes out whole, further bytes are dropped for a while, and only then the connection ends.
 function drain(request: IncomingMessage, finish: () => void): void {
   let left = DRAIN_BYTES
   const timer = setTimeout(finish, DRAIN_MS)
@@ -120,13 +120,18 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
   })
 
 /**
- * nodeHandler makes a listener for node:http, express (`app.use('/exchange', nodeHandler(gateway))`) and, with
- * `reply.hijack()`, fastify (`nodeHandler(gateway)(request.raw, reply.raw)`). A body that a parser has read already is
- * ERR_BODY_CONSUMED: passed to `next` where there is one, answered by a plain 500 otherwise. Give it to the server's
- * `checkContinue` event too and a body that waits for `100 Continue` is only asked for once its envelope was accepted.
+ * Creates a listener for node:http, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with `reply.hijack()`,
+ * for fastify (`nodeHandler(gateway)(request.raw, reply.raw)`). `remoteAddress` returns the address of a request. Default:
+ * the address of its socket.
  *
- * In the phases before `enforce`, `next` is the handler that was there before: it gets what is passed on, the body whole, and
- * what is known of it as `request.countersign`.
+ * No body parser may read the body before. Otherwise `next` gets ERR_BODY_CONSUMED, or the answer is a plain 500 where there
+ * is no `next`. Add the listener to the server's `checkContinue` event too: then a client that waits for `100 Continue` sends
+ * its body only after the gateway has accepted the envelope.
+ *
+ * In the phases before `enforce`, `next` is the handler that was there before. It gets each request that the gateway passes
+ * on, with its whole body. `request.countersign` is the gateway's verdict on it.
+ *
+ * @throws ERR_INVALID_ARGUMENT when an argument is not valid.
  *
  * @example
  * ```ts
@@ -135,7 +140,7 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
  * ```
  */
 export function nodeHandler(
-  gateway: Pick<Gateway, 'exchange'> & { readonly phase?: Phase },
+  gateway: Pick<Gateway, 'exchange'> & { readonly phase?: MigrationPhase },
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): NodeListener {
   partOf(gateway, ['exchange'], 'nodeHandler: pass a gateway; createGateway makes one')
@@ -151,7 +156,7 @@ export function nodeHandler(
       return next()
     }
     body.release()
-    // Node tells of a body's end only after it has given its last piece: a turn later it is known whether more is coming.
+    // Node reports the end of a body after its last piece. One turn later it is known whether more bytes will come.
     if (hasBody(request) && !request.complete) await new Promise(setImmediate)
     send(request, response, out)
   }

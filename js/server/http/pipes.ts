@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The rest of an answer that goes on, into a response of node:http or a web-standard body: pulled, so that a slow reader
-// holds back its own stream and nothing else.
+// Writes a stream of events into a response of node:http or a web-standard body. The frames are pulled, so a slow reader
+// holds back only its own stream.
 
 import type { ServerResponse } from 'node:http'
 import type { OutboundStream } from '../types.ts'
 
-/** Resolves once more may be written, or nothing can be any more. */
+/** Resolves when the response takes more bytes, or has closed. */
 const drained = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
     const settle = () => {
@@ -15,9 +15,9 @@ const drained = (response: ServerResponse): Promise<void> =>
     response.on('drain', settle).on('close', settle)
   })
 
-/** pipeToNode writes a stream behind a response's head; it never rejects. */
+/** Writes `body` and then the stream into a response whose head is sent. Never rejects. */
 export async function pipeToNode(response: ServerResponse, body: Uint8Array, stream: OutboundStream): Promise<void> {
-  // An end that a reader does not take in time is cut off.
+  // Where a reader does not take the end of the stream in time, its connection is cut.
   stream.onOver(() => {
     if (!response.writableFinished) response.destroy()
   })
@@ -31,7 +31,7 @@ export async function pipeToNode(response: ServerResponse, body: Uint8Array, str
   response.end()
 }
 
-/** bodyOf makes a web-standard body of an answer that goes on. */
+/** Returns a web-standard body of `body` and the stream. */
 export function bodyOf(body: Uint8Array, stream: OutboundStream): ReadableStream<Uint8Array> {
   let first: Uint8Array | undefined = body
   let isDone = false

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Whether a connection may become a WebSocket: judged by its headers, before a byte is spent on it. What counts is the signed
-// subscription that has to follow; this keeps pages of other origins and mistakes away.
+// Checks whether a connection may become a WebSocket, by its headers alone. The signed subscription that follows is the real
+// check. This one refuses pages of other origins, and mistakes.
 
+import { STREAM_PROTOCOL } from '../../common/protocol.ts'
 import type { Inbound } from '../types.ts'
 
-/** The subprotocol of streams. */
-export const SUBPROTOCOL = 'countersign.v1'
-
+/** The settings that an upgrade is checked against. */
 export type UpgradeRules = {
   endpoint: string | undefined
   origins: readonly string[]
@@ -14,18 +13,18 @@ export type UpgradeRules = {
 }
 
 const isOffered = (offered: string | null): boolean =>
-  (offered ?? '').split(',').some((name) => name.trim() === SUBPROTOCOL)
+  (offered ?? '').split(',').some((name) => name.trim() === STREAM_PROTOCOL)
 
-// A default port may be written or left out.
+// A default port may be written or left out, so URL compares the hosts.
 function isSameHost(origin: string, host: string | null): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: wanted } = new URL(origin)
-  const own = `${protocol}//${host}`
-  return URL.canParse(own) && new URL(own).host === wanted
+  const gateway = `${protocol}//${host}`
+  return URL.canParse(gateway) && new URL(gateway).host === wanted
 }
 
-/** judgeUpgrade gives 101, or the status of the refusal. */
-export function judgeUpgrade(inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number {
+/** Returns 101, or the HTTP status of the refusal. */
+export function checkUpgrade(inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number {
   const { method, target, isAmbiguous } = inbound
   const origin = inbound.header('origin')
   if (method !== 'GET' || isAmbiguous) return 400

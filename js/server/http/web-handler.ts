@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Between web-standard Request and Response and the gateway's own Inbound and Outbound.
+// Converts between web-standard Request and Response and the gateway's own Inbound and Outbound.
 
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
@@ -13,7 +13,7 @@ function targetOf(url: string): string {
   return pathname + search
 }
 
-/** inboundOf wraps a Request, whose target is taken from the URL where the raw one is not given; `release` lets go of its body. */
+/** Wraps a Request. The target comes from the URL where no raw one is given. `release` cancels the rest of the body. */
 function inboundOf(
   request: Request,
   { remoteAddress = '', rawTarget }: From
@@ -45,7 +45,6 @@ function inboundOf(
   return { inbound, release }
 }
 
-/** responseOf makes the Response. */
 function responseOf(method: string, { status, headers, body, stream }: Outbound): Response {
   if (stream) return new Response(bodyOf(body, stream), { status, headers })
   const isBare = hasNoBody(method, status) || body.length === 0
@@ -61,7 +60,7 @@ async function askLegacy(
   try {
     response = await legacy(request, passOn)
   } catch {
-    // An old handler's fault is not the gateway's word.
+    // The old handler's exception becomes its own 500, without a word of the gateway.
     response = new Response(null, { status: 500 })
   }
   if (passOn.phase !== 'warn') return response
@@ -71,7 +70,7 @@ async function askLegacy(
   return new Response(response.body, { status, statusText, headers })
 }
 
-/** serveRequest answers a Request with what `exchange` makes of it. */
+/** Answers a Request by `exchange`, or by `legacy` where the phase passes it on. Throws ERR_INVALID_ARGUMENT for no Request. */
 export async function serveRequest(
   request: Request,
   from: From,
@@ -93,7 +92,7 @@ export async function serveRequest(
     release()
     return responseOf(inbound.method, out)
   }
-  // Two readers of one body: what the gateway has read is there for the old handler too.
+  // The body has two readers: the old handler gets it whole, whatever the gateway has read.
   const out = await exchange({ ...inbound, canPassOn: true })
   release()
   if (out.passOn) return askLegacy(legacy, spare, out.passOn)

@@ -1,34 +1,33 @@
 // SPDX-License-Identifier: MIT
-// Streams of events over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110): the first message is the signed
-// subscription, everything else goes the other way.
+// Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is the
+// signed subscription. All other messages go to the client.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { FRAME_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
+import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol.ts'
 import { optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
 import { hasDuplicates } from './node-handler.ts'
-import { SUBPROTOCOL } from './upgrade.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
 const OPEN = 1
 const FIRST_MESSAGE_MS = 5000
-/** A subscription's payload is a handful of members. */
+/** The payload of a subscription has a few short members. */
 const MAX_MESSAGE = MAX_ENVELOPE + 1024
-/** Connections of one source, and of all, that have not said yet who they are. */
+/** The most connections of one source, and of all sources, that have not sent their subscription yet. */
 const MAX_WAITING = { perSource: 64, total: 4096 }
 const PING_MS = 15_000
-/** What a refused client may take to hear it out. */
+/** The time in which a refused client may read its refusal. */
 const LINGER_MS = 1000
 const CLOSE = { ended: 1000, goingAway: 1001, malformed: 4400, refused: 4401, tooSlow: 4408, unsigned: 4000 }
 
-/** Headers of the upgrade that would speak of the message; the message speaks for itself. */
-const OWN_HEADERS: { readonly [name: string]: string | null } = {
+/** Headers of the message. Those of the upgrade say nothing of it. */
+const MESSAGE_HEADERS: { readonly [name: string]: string | null } = {
   'content-type': FRAME_TYPE,
   'content-encoding': null,
   'content-length': null,
@@ -46,7 +45,7 @@ function refuse(socket: Duplex, status: number): void {
   socket.end(head, () => socket.destroy())
 }
 
-/** A bound on connections that are waiting for their first message. */
+/** Bounds the connections that wait for their first message. */
 function createWaiting() {
   const bySource = new Map<string, number>()
   let total = 0
@@ -80,7 +79,7 @@ const send = (socket: WebSocket, frame: Uint8Array): Promise<boolean> =>
     else socket.send(frame, { binary: true }, (error) => resolve(!error))
   })
 
-// A peer that vanished without a word answers no ping; TCP alone would take a quarter of an hour to notice.
+// A peer that is gone answers no ping. TCP alone would need about 15 minutes to notice.
 function watchPeer(socket: WebSocket): void {
   let isThere = true
   const timer = setInterval(() => {
@@ -118,10 +117,11 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
 }
 
 /**
- * webSocketHandler makes a listener for a server's `upgrade` event: streams of events over WebSocket, at the gateway's
- * endpoint. The gateway's `origins` and its own host may connect from a page. It throws ERR_INVALID_ARGUMENT for what is no
- * gateway. A server that ends lets go of these connections by `gateway.close()`. Node hands such a listener every request that
- * asks for an upgrade of any kind; what is no WebSocket is refused with 400.
+ * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of the
+ * gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every upgrade
+ * request to such a listener; it refuses those that are no WebSocket with 400.
+ *
+ * @throws ERR_INVALID_ARGUMENT when the argument is no gateway.
  *
  * @example
  * ```ts
@@ -140,11 +140,11 @@ export function webSocketHandler(
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    // A frame is mostly hash and signature: little to gain, and a compressor costs memory for each connection.
+    // A frame is mostly hash and signature. Compression gains little, and costs memory for each connection.
     perMessageDeflate: false,
     maxPayload: MAX_MESSAGE,
     autoPong: false,
-    handleProtocols: () => SUBPROTOCOL
+    handleProtocols: () => STREAM_PROTOCOL
   })
 
   const serve = (socket: WebSocket, base: Inbound, leave: () => void): void => {
@@ -156,7 +156,7 @@ export function webSocketHandler(
       return {
         ...base,
         method: 'POST',
-        header: (name) => (name in OWN_HEADERS ? (OWN_HEADERS[name] ?? null) : base.header(name)),
+        header: (name) => (name in MESSAGE_HEADERS ? (MESSAGE_HEADERS[name] ?? null) : base.header(name)),
         async read() {
           const piece = left
           left = null
@@ -173,7 +173,7 @@ export function webSocketHandler(
       hasAsked = true
       await answer(socket, await gateway.exchange(inboundOf(data)))
     })
-    // Answered only while the peer reads: pongs must not pile up.
+    // Answered only while the peer reads, so that pongs do not pile up.
     socket.on('ping', (data) => {
       if (socket.readyState === OPEN && socket.bufferedAmount === 0) socket.pong(data)
     })
@@ -210,7 +210,7 @@ export function webSocketHandler(
     try {
       upgrade(request, socket, head)
     } catch {
-      // What an application's `remoteAddress` throws must not end the process.
+      // An exception of the application's `remoteAddress` must not end the process.
       refuse(socket, 500)
     }
   }

@@ -2,7 +2,7 @@
 // Bounds and small steps that several stores share.
 
 import { CountersignError } from '../../common/errors.ts'
-import { encodeText } from '../support/encoding.ts'
+import { encodeBase64 } from '../support/encoding.ts'
 import type { SessionRecord } from '../types.ts'
 
 /** Request ids that a lasting store holds by default. */
@@ -34,7 +34,7 @@ export function checkReplayKey(key32: Uint8Array): void {
 
 /** Encodes bytes as base64url, for stores that keep text. */
 export function encodeBytes(bytes: Uint8Array): string {
-  return encodeText(bytes, 'base64url')
+  return encodeBase64(bytes, 'base64url')
 }
 
 /** Decodes base64url that `encodeBytes` wrote. */

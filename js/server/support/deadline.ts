@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Deadlines. No store, signer, body or handler that the gateway waits for can hang it.
 
-import type { ServerSigner } from '../types.ts'
-
 /** A wait that took longer than its deadline. */
 export class DeadlineError extends Error {
   override name = 'DeadlineError'
@@ -36,7 +34,7 @@ export function within<T>(ms: number, name: string, work: () => T | PromiseLike<
  */
 export function signWithin(
   ms: number,
-  signer: Pick<ServerSigner, 'sign'>,
+  signer: { sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array> },
   bytes: Uint8Array
 ): Uint8Array | Promise<Uint8Array> {
   const signature = signer.sign(bytes)

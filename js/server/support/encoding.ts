@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// Small rules about bytes and text that several parts of the gateway share. Node's Buffer does the work: payloads of the
-// json binding are large, and atob is not made for them.
+// Bytes and text, as several parts of the gateway need them. Node's Buffer does the work: payloads of the json binding are
+// large, and atob is slow on them.
 
 import * as crypto from 'node:crypto'
 
-/** decodeExact reads base64 (padded) or base64url (unpadded); undefined for any spelling its own encoder would not write (R8). */
-export function decodeExact(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
+/** Decodes base64 (padded) or base64url (unpadded). Returns undefined for a spelling that encodeBase64 would not write (R8). */
+export function decodeBase64(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
   const bytes = Buffer.from(text, alphabet)
   return bytes.toString(alphabet) === text ? bytes : undefined
 }
 
-/** encodeText writes bytes as base64 (padded) or base64url (unpadded). */
-export function encodeText(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string {
+/** Encodes bytes as base64 (padded) or base64url (unpadded). */
+export function encodeBase64(bytes: Uint8Array, alphabet: 'base64' | 'base64url'): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(alphabet)
 }
 
-// One call instead of three objects, where this Node has it (20.12 and later).
+// One call instead of three objects, in Node 20.12 and later.
 const hashOnce = (crypto as { hash?: (algorithm: string, data: Uint8Array | string, encoding: 'buffer') => Buffer })
   .hash
 
@@ -26,17 +26,17 @@ export function randomId(): string {
   return crypto.randomBytes(ID_BYTES).toString('base64url')
 }
 
-/** sha256 hashes bytes or the UTF-8 of a text. */
+/** Returns the SHA-256 of bytes or of a text in UTF-8. */
 export function sha256(bytes: Uint8Array | string): Uint8Array {
   return hashOnce ? hashOnce('sha256', bytes, 'buffer') : crypto.createHash('sha256').update(bytes).digest()
 }
 
-/** isSameBytes compares in constant time for a given length (R28). */
+/** Compares bytes; for a given length in constant time (R28). */
 export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && crypto.timingSafeEqual(one, other)
 }
 
-/** escapeText makes a text safe for logs and screens: printable ASCII, the rest escaped, one to one (R9). */
+/** Escapes a text for logs and screens: printable ASCII stays, the rest is escaped one to one (R9). */
 export function escapeText(text: string): string {
   return /^[\x20-\x5b\x5d-\x7e]*$/.test(text)
     ? text
@@ -45,7 +45,7 @@ export function escapeText(text: string): string {
       )
 }
 
-/** isText tells whether a string is protocol text: 1 to 128 bytes of UTF-8, no control characters, no lone surrogate (R6). */
+/** Tells whether a value is protocol text: 1 to 128 bytes of UTF-8, no control characters, no lone surrogate (R6). */
 export function isText(value: unknown): value is string {
   return (
     typeof value === 'string' &&
@@ -59,7 +59,7 @@ export function isText(value: unknown): value is string {
 
 const EMPTY = new Uint8Array(0)
 
-/** emptyBytes is the one empty payload. */
+/** Returns the shared empty payload. */
 export function emptyBytes(): Uint8Array {
   return EMPTY
 }

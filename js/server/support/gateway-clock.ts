@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 
-/** GatewayClock gives whole Unix milliseconds that never step back (PROTOCOL.md, R65). */
+/** A clock of whole Unix milliseconds that never steps back (PROTOCOL.md, R65). */
 export type GatewayClock = {
   now(): number
-  /** Moves the clock to `ms` where it is behind. */
+  /** Moves the clock forward to `ms` (Unix milliseconds) where it is behind. */
   raise(ms: number): void
 }
 
-// Monotonic since start, so that a wall clock set back does not reach the gateway. One set forward is followed: a machine
-// that slept or booted with a wrong clock would otherwise stay behind the other gateways of its label until a restart.
+// Monotonic since the start, so a wall clock that is set back changes nothing. A wall clock that is set forward is followed.
+// Otherwise a machine that slept, or booted with a wrong clock, would stay behind the other gateways until a restart.
 function systemTime(): () => number {
   let base = Date.now() - performance.now()
   return () => {
@@ -18,7 +18,7 @@ function systemTime(): () => number {
   }
 }
 
-/** createGatewayClock reads `source` (the system by default) and never gives less than it gave before. */
+/** Returns a clock that reads `source`, and never returns less than it did before. Default: the system's clock. */
 export function createGatewayClock(source: () => number = systemTime()): GatewayClock {
   let last = 0
   return {

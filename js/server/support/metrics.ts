@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Counters and histograms in Prometheus' text format. Every label value comes from a fixed set of the protocol's own words:
-// nothing a client sends can add a series.
+// Counters and histograms in the text format of Prometheus. Every label value comes from a fixed set of words of the
+// protocol, so nothing that a client sends can add a series.
 
 type Histogram = { bounds: readonly number[]; counts: number[]; sum: number; count: number }
 
@@ -60,18 +60,18 @@ const labelsOf = (labels: { [name: string]: string | number | boolean }): string
 const stageLabels = (binding: string, stage: string, verdict: string, code: string): string =>
   labelsOf({ binding, stage, verdict, code })
 
-/** Metrics counts what the gateway does. */
+/** The metrics of one gateway. */
 export type Metrics = {
   count(name: string, labels: { [name: string]: string | number | boolean }): void
-  /** One check: hot, so it keeps its own counters. */
+  /** Counts one check and its time in milliseconds. It runs often, so it has counters of its own. */
   stage(binding: string, stage: string, verdict: string, code: string, ms: number): void
   skew(ms: number): void
-  /** A number read when the text is written. */
+  /** Adds a number that is read when the text is written. */
   gauge(name: string, help: string, read: () => number | { [labels: string]: number }): void
   text(): string
 }
 
-/** createMetrics makes an empty set of counters. */
+/** Returns empty metrics. */
 export function createMetrics(): Metrics {
   const counters = new Map<string, Map<string, number>>()
   const passes = new Map<string, Map<string, { count: number }>>()
@@ -85,7 +85,7 @@ export function createMetrics(): Metrics {
     series.set(labels, (series.get(labels) ?? 0) + 1)
   }
 
-  // Nine of these a request: found without making a string.
+  // Nine of these a request, so they are found without a new string.
   const passesOf = (binding: string, stage: string): { count: number } => {
     const ofBinding = passes.get(binding) ?? new Map<string, { count: number }>()
     if (ofBinding.size === 0) passes.set(binding, ofBinding)

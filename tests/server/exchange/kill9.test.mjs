@@ -112,6 +112,8 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
     const request = signRequest(device, { type: 'demo.effect', nowMs: Date.now() })
     unknown.push(request)
     const { resultCode } = await send(post, request)
+    // A store that did not answer in time, on a busy machine: the outcome stays unknown.
+    if (resultCode === 'cs.unavailable') return
     assert.equal(resultCode, 'ok')
     unknown.splice(unknown.indexOf(request), 1)
     accepted.push(request)
@@ -133,17 +135,22 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
     }
   }
 
+  // A gateway that is not able to tell is asked again.
+  const codeOf = async (post, request) => {
+    const { resultCode } = await send(post, request())
+    return resultCode === 'cs.unavailable' ? codeOf(post, request) : resultCode
+  }
+
   const check = async (post, count) => {
     for (const device of devices.slice(-count)) {
-      const { resultCode } = await send(post, signRequest(device, { type: 'cs.time', payload: '', nowMs: Date.now() }))
-      assert.equal(resultCode, 'ok', 'a session was lost')
+      const ask = () => signRequest(device, { type: 'cs.time', payload: '', nowMs: Date.now() })
+      assert.equal(await codeOf(post, ask), 'ok', 'a session was lost')
     }
     for (const request of accepted.slice(-count)) {
-      const { resultCode } = await send(post, request)
-      assert.equal(resultCode, 'cs.replayed', 'an accepted request was accepted again')
+      assert.equal(await codeOf(post, () => request), 'cs.replayed', 'an accepted request was accepted again')
     }
     for (const request of unknown.splice(0)) {
-      const { resultCode } = await send(post, request)
+      const resultCode = await codeOf(post, () => request)
       assert.ok(['ok', 'cs.replayed'].includes(resultCode), resultCode)
       accepted.push(request)
     }

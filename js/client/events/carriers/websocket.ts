@@ -2,10 +2,9 @@
 // A WebSocket: binary messages, one frame each, the signed request first.
 
 import { CountersignError } from '../../../common/errors.ts'
+import { STREAM_PROTOCOL } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
-
-const PROTOCOL = 'countersign.v1'
 
 // A WebSocket cannot be told to wait: one that brings more than anybody reads is closed, and the rest asked for later.
 const MAX_WAITING = 1024
@@ -72,7 +71,7 @@ export async function* readSocket(route: CarrierInput): AsyncGenerator<CarrierIt
   const { signal } = route
   const { webSocket, endpoint } = route.host.settings
   const inbox = new Inbox()
-  const socket = webSocket(endpoint.replace(/^http/, 'ws'), PROTOCOL)
+  const socket = webSocket(endpoint.replace(/^http/, 'ws'), STREAM_PROTOCOL)
   const stop = (): void => {
     inbox.end(signal.reason)
     socket.close()
@@ -81,7 +80,7 @@ export async function* readSocket(route: CarrierInput): AsyncGenerator<CarrierIt
   try {
     if (signal.aborted) throw signal.reason
     await open(socket, inbox)
-    if (socket.protocol !== PROTOCOL)
+    if (socket.protocol !== STREAM_PROTOCOL)
       throw new CountersignError('ERR_NETWORK', { detail: 'the server chose another subprotocol', retry: 'never' })
     const { context, requestId, frame } = await subscribe(route)
     const sentMs = context.clock.monotonic()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The envelope is judged as soon as it
-// is whole, before more of the body is read (R47).
+// The frame binding (PROTOCOL.md, R29 to R31): a body that begins with the envelope. The gateway checks the envelope as
+// soon as it is whole, before it reads more of the body (R47).
 
 import { MAX_ENVELOPE } from '../../../common/protocol.ts'
 import { emptyBytes } from '../../support/encoding.ts'
@@ -10,8 +10,8 @@ const MAGIC = [0x43, 0x53, 0x01]
 const FIELDS = 3
 
 /**
- * envelopeEnd gives the length of the envelope that `bytes` begin with; undefined while that needs more bytes; 0 where no
- * further byte can make it one. It only finds the end: the core judges what is inside.
+ * Returns the length of the envelope that `bytes` begin with. Returns undefined while more bytes are needed, and 0 where no
+ * further byte can make it an envelope. It only finds the end; the core parses the content.
  */
 export function envelopeEnd(bytes: Uint8Array): number | undefined {
   for (let at = 0; at < MAGIC.length; at++) {
@@ -36,8 +36,8 @@ export function envelopeEnd(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * readEnvelope reads a body until its envelope is whole, cannot become one, or the body ends. `head` is what there is of
- * it, `rest` the part of the payload that came along.
+ * Reads a body until its envelope is whole, cannot become one, or the body ends. `head` is the envelope or the bytes that
+ * are no envelope. `rest` is the part of the payload that arrived with it.
  */
 export async function readEnvelope(inbound: Inbound): Promise<{ head: Uint8Array; rest: Uint8Array }> {
   let bytes = emptyBytes()

@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: MIT
-// The header binding (PROTOCOL.md, R36 to R41): the envelope in a header, the payload as the body, and the request line as
+// The header binding (PROTOCOL.md, R36 to R41): the envelope is a header, the payload is the body, and the request line is
 // the message type.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { MAX_ENVELOPE } from '../../../common/protocol.ts'
-import { decodeExact, encodeText, sha256 } from '../../support/encoding.ts'
+import { decodeBase64, encodeBase64, sha256 } from '../../support/encoding.ts'
 
 const MAX_HEADER = Math.ceil((MAX_ENVELOPE * 4) / 3)
 const MAX_TYPE = 128
 
-/** headerType gives the message type of a request line: `METHOD target`, hashed where it is over 128 bytes (R36). */
+/** Returns the message type of a request line: `METHOD target`, or its hash where it is longer than 128 bytes (R36). */
 export function headerType(line: string): string {
-  return line.length <= MAX_TYPE ? line : `sha256:${encodeText(sha256(line), 'base64url')}`
+  return line.length <= MAX_TYPE ? line : `sha256:${encodeBase64(sha256(line), 'base64url')}`
 }
 
-/** isTarget tells whether a raw request target is in origin form and printable ASCII: nothing else is ever signed as one. */
+/** Tells whether a raw request target is in origin form and printable ASCII. Clients sign no other targets. */
 export function isTarget(target: string): boolean {
   return /^\/[\x21\x22\x24-\x7e]*$/.test(target)
 }
 
-/** readHeader gives the bytes of a `countersign` header; it throws a malformed error. */
-export function readHeader(value: string): Uint8Array {
+/** Parses a `countersign` header and returns its bytes. Throws a malformed error. */
+export function parseHeader(value: string): Uint8Array {
   if (value.length > MAX_HEADER) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
-  const envelope = decodeExact(value, 'base64url')
+  const envelope = decodeBase64(value, 'base64url')
   if (!envelope) throw new CountersignError('ERR_BAD_BASE64', { detail: 'the countersign header' })
   return envelope
 }
