@@ -6,6 +6,7 @@ import { loadCore } from 'countersign/core'
 import * as dpop from 'dpop'
 import * as jose from 'jose'
 import { Randomness } from '../dist/client/random.js'
+
 // What the client hashes payloads and makes ids with; the package does not export them.
 
 const { subtle } = webcrypto

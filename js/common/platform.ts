@@ -27,8 +27,3 @@ export const monotonicNow: () => number = performance.now.bind(performance)
 
 /** Calls `run` once, `afterMs` later; the function it returns cancels that. */
 export type Schedule = (run: () => void, afterMs: number) => () => void
-
-/** Returns whether the browser says that it is offline. */
-export function isOffline(): boolean {
-  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
-}

@@ -14,16 +14,16 @@ export const EVENT_STREAM_TYPE = 'text/event-stream'
 export const JSON_TYPE = 'application/json'
 
 /** 1 MiB, in bytes. */
-export const MIB = 2 ** 20
+export const MIB = 1_048_576
 
 /** A minute, in milliseconds. */
 export const MINUTE_MS = 60_000
 
 /** An hour, in milliseconds. */
-export const HOUR_MS = 60 * MINUTE_MS
+export const HOUR_MS = 3_600_000
 
 /** A day, in milliseconds. */
-export const DAY_MS = 24 * HOUR_MS
+export const DAY_MS = 86_400_000
 
 /** The version of the protocol. */
 export const PROTOCOL_VERSION = 'v1'

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Sends the intents of one owner, the oldest first and one at a time. Only the tab that holds the owner's lock sends.
 
+import { isOffline } from '../client/events/backoff.ts'
 import { CountersignError } from '../common/errors.ts'
-import { isOffline, type Schedule } from '../common/platform.ts'
+import type { Schedule } from '../common/platform.ts'
 import { IntentList, type IntentListParts } from './intent-list.ts'
 import { type IntentOutcome, isFinal } from './outcome.ts'
 import { RetryPause } from './retry-pause.ts'

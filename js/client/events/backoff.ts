@@ -18,6 +18,11 @@ export function isFinal(error: unknown): boolean {
   return category === 'usage' || category === 'key' || category === 'storage' || code === 'ERR_INTERNAL'
 }
 
+/** Returns whether the browser says that the device is offline. */
+export function isOffline(): boolean {
+  return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
+}
+
 /** Full jitter: a time between nothing and a bound that doubles with every failure. */
 export class Backoff {
   readonly #random: ClientSettings['random']

@@ -2,9 +2,9 @@
 // The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { isOffline } from '../../common/platform.ts'
 import { isSigned } from '../transport/refusals.ts'
-import { Backoff, isFinal } from './backoff.ts'
+import { Backoff, isFinal, isOffline } from './backoff.ts'
+
 import type { CarrierItem } from './carriers/carrier.ts'
 import type { EventHub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
