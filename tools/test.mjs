@@ -1,199 +1,176 @@
 // SPDX-License-Identifier: MIT
-// Runs every test: what a step printed is shown only when it failed. The last line is `N passed, N failed`, in tests.
+// Runs the tests, step by step. It shows what a step printed only when that step failed. The last line is `N passed, N failed`.
 //
-//   node tools/test.mjs [--long] [--only NAME[,NAME…]] [--list]
+//   node tools/test.mjs [--only NAME[,NAME…]] [--grep PATTERN] [--repeat N] [--seed N] [--long] [--jobs N] [--no-build] [--list]
 //
-// --long runs the long campaigns too (COUNTERSIGN_LONG=1 tells the tests). --only runs the named steps and builds nothing
-// first. A step that prints no count is one test.
-import { spawn } from 'node:child_process'
-import { existsSync, readdirSync } from 'node:fs'
+// --only NAMES   runs these steps, after a build of what has changed; --list prints their names.
+// --grep PATTERN runs the tests whose name, or whose parent's name, matches this regular expression. Checks without named
+//                tests, such as lint and fuzzers, are left out. No match in any step is an error.
+// --repeat N     runs each step N times and fails if one run failed. The build runs once.
+// --seed N       seeds the random choices of the tests (COUNTERSIGN_SEED for them). Repetition K uses N + K - 1.
+//                Default: another seed for each run. The first line prints it.
+// --long         runs the long campaigns too (COUNTERSIGN_LONG=1 for the tests).
+// --jobs N       runs so many steps side by side. Default: 2 where the machine has two processors, else 1.
+// --no-build     skips the build that comes first.
+//
+// A check that prints no count is one test.
+import { spawnSync } from 'node:child_process'
 import { availableParallelism } from 'node:os'
-import { delimiter, dirname } from 'node:path'
+import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { catchNames, nodeArguments, wanted } from './test/grep.mjs'
+import { countsOf, grepCountsOf, run } from './test/run.mjs'
+import { needsBuild, stepsOf } from './test/steps.mjs'
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
-const { values: options } = parseArgs({
-  options: { long: { type: 'boolean', default: false }, only: { type: 'string' }, list: { type: 'boolean' } }
-})
 
-const jobs = String(availableParallelism())
-const node = process.execPath
-// Debian's emcc finds `acorn` only there.
-const emscripten = { NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].filter(Boolean).join(delimiter) }
-const plain = ['--use-colour', 'no']
-const fuzzSeconds = options.long ? 300 : 5
-
-const found = (folder, pattern, recursive = false) =>
-  existsSync(folder)
-    ? readdirSync(folder, { recursive })
-        .filter((name) => pattern.test(name))
-        .sort()
-        .map((name) => `${folder}/${name}`)
-    : []
-
-/** A step is a list of commands, run in turn until one fails; a command is [program, ...arguments] and maybe { env }. */
-const nodeTests = (folder, pattern = /\.test\.mjs$/) => {
-  const files = found(folder, pattern, true)
-  return files.length > 0 ? [[node, '--test', '--test-reporter=spec', ...files]] : [['false']]
-}
-const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples']
-  .flatMap((folder) => [folder, `${folder}/json`])
-  .flatMap((folder) => found(folder, /\.[ch]pp$/))
-const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\.cpp$/g, ''))
-
-/** Versions of these differ in what they say, so they judge only the long run. */
-const style = {
-  style: [
-    ['clang-format', '--dry-run', '--Werror', ...cpp],
-    ['clang-tidy', '--quiet', '-p', 'build/release', ...found('src', /\.cpp$/), ...found('src/json', /\.cpp$/)]
-  ]
+const fail = (message) => {
+  console.error(`test: ${message}`)
+  process.exit(2)
 }
 
-const steps = {
-  build: [[node, 'tools/build.mjs']],
-  format: [[node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.']],
-  lint: [[node, 'tools/lint/main.mjs']],
-  native: [
-    ['cmake', '--preset', 'dev'],
-    ['cmake', '--build', '--preset', 'dev', '--parallel', jobs],
-    ['build/dev/countersign_tests', ...plain],
-    ['build/dev/countersign_json_tests', ...plain],
-    [node, '--test', '--test-reporter=spec', ...found('tests/native/json', /\.test\.mjs$/)]
-  ],
-  clang: [
-    ['cmake', '--preset', 'clang'],
-    ['cmake', '--build', '--preset', 'clang', '--parallel', jobs],
-    ...fuzzers.map((name) => [
-      `build/clang/fuzz_${name}`,
-      `-max_total_time=${fuzzSeconds}`,
-      '-print_final_stats=1',
-      '-artifact_prefix=build/clang/',
-      '-max_len=4096'
-    ])
-  ],
-  // Under valgrind a secret is marked undefined: a branch or an index that depends on it fails the run.
-  release: [
-    ['cmake', '--preset', 'release'],
-    ['cmake', '--build', '--preset', 'release', '--parallel', jobs],
-    ['valgrind', '-q', '--error-exitcode=9', 'build/release/countersign_tests', '[.constant-time]', ...plain],
-    ...(options.long ? [['build/release/countersign_tests', '[.speed],[.rsa-many]', ...plain]] : [])
-  ],
-  wasm: [
-    ['emcmake', 'cmake', '--preset', 'wasm-tests', { env: emscripten }],
-    ['cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs, { env: emscripten }],
-    [node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs', ...plain]
-  ],
-  repo: nodeTests('tests/repo'),
-  consumers: nodeTests('tests/consumers'),
-  unit: nodeTests('tests/runners', /^[^/]*\.test\.mjs$/),
-  server: nodeTests('tests/server', /^(?!stores\/redis\/).*\.test\.mjs$/),
-  redis: nodeTests('tests/server/stores/redis'),
-  world: nodeTests('tests/world'),
-  interop: nodeTests('tests/interop'),
-  profiles: nodeTests('tests/profiles'),
-  cli: nodeTests('tests/cli'),
-  demo: nodeTests('tests/demo'),
-  browsers: nodeTests('tests/runners/browsers'),
-  ...(options.long && style)
-}
-
-let running
-const stop = (signal) => {
-  if (!running?.pid) return
+const readOptions = () => {
   try {
-    process.kill(-running.pid, signal)
-  } catch {
-    // It has gone already.
+    const flag = { type: 'boolean', default: false }
+    const text = { type: 'string' }
+    const options = {
+      only: text,
+      grep: text,
+      repeat: text,
+      seed: text,
+      jobs: text,
+      long: flag,
+      list: flag,
+      'no-build': flag
+    }
+    return parseArgs({ options }).values
+  } catch (error) {
+    return fail(error.message)
   }
 }
-/** stopGently lets a test end the browsers and servers that it started in groups of their own. */
-const stopGently = () => {
-  stop('SIGTERM')
-  setTimeout(stop, 5000, 'SIGKILL').unref()
+
+const options = readOptions()
+const numberOf = (name, fallback, least) => {
+  const text = options[name]
+  if (text === undefined) return fallback
+  if (!/^\d{1,10}$/.test(text) || Number(text) < least) fail(`--${name} takes a number from ${least}, not ${text}`)
+  return Number(text)
 }
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-  process.on(signal, () => {
-    stopGently()
-    running?.on('close', () => process.exit(1))
-    setTimeout(() => process.exit(1), 6000)
+
+if (options.long) process.env.COUNTERSIGN_LONG = '1'
+const steps = stepsOf(options.long)
+if (options.list) {
+  console.log(Object.keys(steps).join('\n'))
+  process.exit(0)
+}
+const repeat = numberOf('repeat', 1, 1)
+const inherited = process.env.COUNTERSIGN_SEED
+const firstSeed = numberOf('seed', inherited ? Number(inherited) : Math.floor(Math.random() * 2 ** 31), 0)
+const jobs = numberOf('jobs', Math.min(2, availableParallelism()), 1)
+const { grep } = options
+if (grep === '') fail('--grep takes a regular expression')
+try {
+  wanted(grep)
+} catch (error) {
+  fail(`--grep: ${error.message}`)
+}
+
+const hasNames = (name) => name === 'build' || steps[name].some(({ kind }) => kind === 'node' || kind === 'catch2')
+const chooseSteps = () => {
+  const chosen = options.only?.split(',').map((name) => name.trim()) ?? Object.keys(steps)
+  const unknown = chosen.filter((name) => !Object.hasOwn(steps, name))
+  if (unknown.length > 0) fail(`no step ${unknown.join(', ')}; the steps are ${Object.keys(steps).join(', ')}`)
+  const named = grep ? chosen.filter(hasNames) : chosen
+  if (named.length === 0)
+    fail(`--grep ${grep} chooses among named tests, and these steps have none: ${chosen.join(', ')}`)
+  return named
+}
+const chosen = chooseSteps()
+
+const catchArguments = ({ argv: [program, ...args], spec, env }) => {
+  if (!grep) return [...spec, '--use-colour', 'no']
+  const list = spawnSync(program, [...args, ...spec, '--list-test-names-only'], {
+    encoding: 'utf8',
+    env: { ...process.env, ...env }
   })
-}
-process.on('exit', () => stop('SIGKILL'))
-
-const run = ([program, ...args], output) =>
-  new Promise((resolve) => {
-    const env = { ...process.env, ...(options.long && { COUNTERSIGN_LONG: '1' }), NO_COLOR: '1' }
-    if (typeof args.at(-1) === 'object') Object.assign(env, args.pop().env)
-    output.push(`$ ${[program, ...args].join(' ')}\n`)
-    // A process group of its own, which is ended with it: nothing that a test has started holds the step open.
-    running = spawn(program, args, { env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-    const limit = setTimeout(
-      () => {
-        output.push('stopped: it took too long\n')
-        stopGently()
-      },
-      (options.long ? 120 : 25) * 60_000
-    )
-    for (const stream of [running.stdout, running.stderr]) stream.on('data', (bytes) => output.push(bytes))
-    running.on('exit', () => stop('SIGKILL'))
-    running.on('error', (error) => output.push(`${error.message}\n`))
-    running.on('close', (status) => {
-      clearTimeout(limit)
-      resolve(status === 0)
-    })
-  })
-
-/** countsOf reads node:test's summary or Catch2's. */
-const countsOf = (text) => {
-  const counts = { passed: 0, failed: 0, skipped: 0 }
-  for (const [, name, count] of text.matchAll(/^(?:ℹ|#) (pass|fail|cancelled|skipped) (\d+)$/gm)) {
-    counts[{ pass: 'passed', fail: 'failed', cancelled: 'failed', skipped: 'skipped' }[name]] += Number(count)
-  }
-  for (const [, count] of text.matchAll(/^All tests passed \(\d+ assertions? in (\d+) test cases?\)$/gm)) {
-    counts.passed += Number(count)
-  }
-  for (const [, rest] of text.matchAll(/^test cases:\s+\d+((?:\s+\|\s+\d+ \w[\w ]*)*)/gm)) {
-    for (const [, count, name] of rest.matchAll(/(\d+) (passed|failed)/g)) counts[name] += Number(count)
-  }
-  return counts
+  const names = list.stdout.split('\n').filter((name) => name.trim() !== '' && wanted(grep)(name))
+  return names.length > 0 && [catchNames(names), '--use-colour', 'no']
 }
 
-const runStep = async (name) => {
+/** commandOf makes what is run of a command of a step; undefined where `--grep` leaves nothing of it. */
+const commandOf = (command, seed) => {
+  const { kind, argv, files } = command
+  const env = { ...command.env, COUNTERSIGN_SEED: String(seed), ...(grep && { COUNTERSIGN_GREP: grep }) }
+  if (kind === 'check' && grep) return undefined
+  if (kind === 'catch2') {
+    const args = catchArguments(command)
+    return args && { argv: [...argv, ...args], env }
+  }
+  if (kind !== 'node') return { argv: argv.map((part) => part.replace('{seed}', String(seed))), env }
+  if (!grep) return { argv: [...argv, ...files], env }
+  const reporters = ['stdout', './tools/test/count-reporter.mjs', 'stdout'].map((value, at) =>
+    at === 1 ? `--test-reporter=${value}` : `--test-reporter-destination=${value}`
+  )
+  return { argv: [...argv, ...reporters, ...nodeArguments(grep), ...files], env }
+}
+
+/** runStep runs a step once and prints its verdict. */
+const runStep = async (name, seed, turn) => {
   const started = performance.now()
   const output = []
-  if (process.stdout.isTTY) process.stdout.write(`…     ${name}\r`)
   let isGood = true
   for (const command of steps[name]) {
-    isGood &&= await run(command, output)
+    const made = commandOf(command, seed)
+    if (made && isGood) isGood = await run(made, output)
   }
   const text = output.map(String).join('')
-  const counts = countsOf(text)
-  if (isGood && counts.failed === 0 && counts.passed === 0) counts.passed = 1
+  const counts = (grep ? grepCountsOf : countsOf)(text)
+  if (isGood && !grep && counts.failed === 0 && counts.passed === 0) counts.passed = 1
   if (!isGood && counts.failed === 0) counts.failed = 1
-  if (!isGood || counts.failed > 0) console.log(text)
-  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
-  const verdict = counts.failed === 0 ? 'pass' : 'FAIL'
+  const isRed = !isGood || counts.failed > 0
+  if (isRed) console.log(text)
+  const said = [`${counts.passed} passed`, `${counts.failed} failed`]
+  if (counts.skipped > 0) said.push(`${counts.skipped} skipped`)
+  if (turn) said.push(turn)
+  if (isRed) said.push(`--seed ${seed} repeats its random choices`)
   const time = `${((performance.now() - started) / 1000).toFixed(1)} s`
-  console.log(
-    `${verdict}  ${name.padEnd(10)} ${time.padStart(8)}  ${counts.passed} passed, ${counts.failed} failed${skipped}`
-  )
+  console.log(`${isRed ? 'FAIL' : 'pass'}  ${name.padEnd(10)} ${time.padStart(8)}  ${said.join(', ')}`)
   return counts
 }
 
-const chosen = options.only?.split(',') ?? Object.keys(steps)
-const unknown = chosen.filter((name) => !steps[name])
-if (unknown.length > 0 || options.list) {
-  console.log(Object.keys(steps).join('\n'))
-  process.exit(options.list ? 0 : 2)
+const total = { passed: 0, failed: 0 }
+const summaries = []
+const runRepeatedly = async (name) => {
+  const times = name === 'build' ? 1 : repeat
+  let green = 0
+  for (let turn = 1; turn <= times; turn++) {
+    const counts = await runStep(name, firstSeed + turn - 1, times > 1 && `run ${turn} of ${times}`)
+    total.passed += counts.passed
+    total.failed += counts.failed
+    if (counts.failed === 0) green += 1
+  }
+  if (times > 1)
+    summaries.push(`${green === times ? 'pass' : 'FAIL'}  ${name.padEnd(10)} ${green} of ${times} runs passed`)
 }
-let [passed, failed] = [0, 0]
-for (const name of chosen) {
-  const counts = await runStep(name)
-  passed += counts.passed
-  failed += counts.failed
-  // Nothing after it means anything when the build is broken.
-  if (name === 'build' && counts.failed > 0) break
+
+console.log(`seed ${firstSeed}`)
+const rest = chosen.filter((name) => name !== 'build')
+if (chosen.includes('build')) await runRepeatedly('build')
+else if (!options['no-build'] && rest.some(needsBuild)) {
+  // Not asked for by name, so it counts only where it fails.
+  const { failed } = await runStep('build', firstSeed)
+  total.failed += failed
 }
-console.log(`\n${passed} passed, ${failed} failed`)
-process.exitCode = failed > 0 ? 1 : 0
+// Nothing after it means anything when the build is broken.
+if (total.failed === 0) {
+  const work = async () => {
+    for (let name = rest.shift(); name; name = rest.shift()) await runRepeatedly(name)
+  }
+  await Promise.all(Array.from({ length: jobs }, work))
+}
+for (const summary of summaries) console.log(summary)
+if (grep && total.passed + total.failed === 0) fail(`--grep ${grep} matches no test of ${chosen.join(', ')}`)
+if (grep) console.log(`\n${total.passed + total.failed} tests matched --grep ${grep}`)
+console.log(`\n${total.passed} passed, ${total.failed} failed`)
+process.exitCode = total.failed > 0 ? 1 : 0

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// The steps of `npm test` as data. A step is a list of commands, which run in turn until one fails.
+import { existsSync, readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { delimiter } from 'node:path'
+
+const jobs = String(availableParallelism())
+const node = process.execPath
+// Debian's emcc finds `acorn` only there.
+const emscripten = { NODE_PATH: [process.env.NODE_PATH, '/usr/share/nodejs'].filter(Boolean).join(delimiter) }
+
+const found = (folder, pattern) =>
+  existsSync(folder)
+    ? readdirSync(folder, { recursive: true })
+        .filter((name) => pattern.test(name))
+        .sort()
+        .map((name) => `${folder}/${name}`)
+    : []
+
+/** A command that makes what later commands of its step run. */
+const make = (...argv) => ({ kind: 'make', argv })
+/** A check without named tests: it counts as one, and `--grep` leaves it out. */
+const check = (...argv) => ({ kind: 'check', argv })
+/** A Catch2 program; `spec` chooses tests that do not run otherwise. */
+const catch2 = (argv, spec = []) => ({ kind: 'catch2', argv, spec: [spec].flat() })
+/** Test files of node:test. Those that wait more than they work run several at a time. */
+const nodeTest = (files, atOnce = 1) => {
+  if (files.length === 0) return check('false')
+  return { kind: 'node', argv: [node, '--test', '--test-reporter=spec', `--test-concurrency=${atOnce}`], files }
+}
+const folder = (path, { atOnce, only = /\.test\.mjs$/ } = {}) => [nodeTest(found(path, only), atOnce)]
+const inEmscripten = (command) => ({ ...command, env: emscripten })
+
+const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples'].flatMap((path) =>
+  found(path, /\.[ch]pp$/)
+)
+const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\.cpp$/g, ''))
+
+/** stepsOf gives the steps by name, the longest first where that matters: steps run side by side. */
+export const stepsOf = (isLong) => ({
+  build: [make(node, 'tools/build.mjs')],
+  format: [check(node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.')],
+  layers: [check(node, 'tools/check-layers.mjs')],
+  browsers: folder('tests/runners/browsers'),
+  native: [
+    make('cmake', '--preset', 'dev'),
+    make('cmake', '--build', '--preset', 'dev', '--parallel', jobs),
+    catch2(['build/dev/countersign_tests']),
+    catch2(['build/dev/countersign_json_tests']),
+    nodeTest(found('tests/native/json', /\.test\.mjs$/))
+  ],
+  demo: folder('tests/demo'),
+  clang: [
+    make('cmake', '--preset', 'clang'),
+    make('cmake', '--build', '--preset', 'clang', '--parallel', jobs),
+    ...fuzzers.map((name) =>
+      check(
+        `build/clang/fuzz_${name}`,
+        `-max_total_time=${isLong ? 300 : 5}`,
+        '-print_final_stats=1',
+        '-artifact_prefix=build/clang/',
+        '-max_len=4096'
+      )
+    )
+  ],
+  // Under valgrind a secret is marked undefined: a branch or an index that depends on it fails the run.
+  release: [
+    make('cmake', '--preset', 'release'),
+    make('cmake', '--build', '--preset', 'release', '--parallel', jobs),
+    catch2(['valgrind', '-q', '--error-exitcode=9', 'build/release/countersign_tests'], '[.constant-time]'),
+    ...(isLong ? [catch2(['build/release/countersign_tests'], '[.speed],[.rsa-many]')] : [])
+  ],
+  wasm: [
+    inEmscripten(make('emcmake', 'cmake', '--preset', 'wasm-tests')),
+    inEmscripten(make('cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs)),
+    catch2([node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs'])
+  ],
+  repo: folder('tests/repo'),
+  consumers: folder('tests/consumers'),
+  unit: folder('tests/runners', { only: /^[^/]*\.test\.mjs$/ }),
+  server: folder('tests/server', { only: /^(?!stores\/redis\/).*\.test\.mjs$/ }),
+  redis: folder('tests/server/stores/redis'),
+  world: folder('tests/world'),
+  interop: folder('tests/interop'),
+  profiles: folder('tests/profiles'),
+  cli: folder('tests/cli'),
+  // Versions of these differ in what they say, so they judge only the long run.
+  ...(isLong && {
+    style: [
+      check('clang-format', '--dry-run', '--Werror', ...cpp),
+      check('clang-tidy', '--quiet', '-p', 'build/release', ...found('src', /\.cpp$/))
+    ]
+  })
+})
+
+/** What needs the built package; a step that is not here needs no `dist`. */
+export const needsBuild = (name) =>
+  !['build', 'format', 'layers', 'native', 'clang', 'release', 'wasm', 'style'].includes(name)
