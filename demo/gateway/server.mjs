@@ -172,11 +172,14 @@ const listen = (server, { host, port }) =>
   })
 
 // Answers what was accepted, takes nothing new, and is gone within DRAIN_MS whatever a client does.
-const drain = (server, unused) =>
+const drain = (server, unused, log) =>
   new Promise((resolve) => {
     // Browsers open connections ahead of time; Node does not count one that never carried a request as idle.
     for (const socket of unused) socket.destroy()
-    const deadline = setTimeout(() => server.closeAllConnections(), DRAIN_MS - 1000)
+    const deadline = setTimeout(() => {
+      log.line('drain.cut')
+      server.closeAllConnections()
+    }, DRAIN_MS - 1000)
     // A connection whose answer was under way when the signal came turns idle later.
     const sweep = setInterval(() => server.closeIdleConnections(), 50)
     server.close(() => {
@@ -210,7 +213,7 @@ const serve = async (config, log, actions) => {
   const stop = async () => {
     state.isDraining = true
     // Streams end with the gateway; what it is answering keeps its connection until then.
-    await Promise.all([drain(server, unused), parts.gateway.close()])
+    await Promise.all([drain(server, unused, log), parts.gateway.close()])
     await parts.close()
   }
   return {

@@ -98,10 +98,15 @@ export const createGame = ({ client, stream }) => {
       return client.clock.now()
     }
   }
-  const turn = async () => {
+  // Counted from the last answer: the gateway counts from when it took the action, which is later than when it was sent.
+  const inTurn = async (work) => {
     const waitMs = lastMs + APART_MS - performance.now()
     if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs))
-    lastMs = performance.now()
+    try {
+      return await work()
+    } finally {
+      lastMs = performance.now()
+    }
   }
   const send = async (fields) =>
     mode === 'strict' ? tools.strict(fields) : tools.post((await tools.sealed(fields)).text)
@@ -116,14 +121,12 @@ export const createGame = ({ client, stream }) => {
     await watch()
     const result = await puzzle.play()
     if (!result) return say('time_is_up')
-    await turn()
-    const { status, points } = await send(actionOf(result))
+    const { status, points } = await inTurn(() => send(actionOf(result)))
     say(status, points)
   }
   const cheat = async (id) => {
     const { send: run } = CHEATS.find((one) => one.id === id) ?? CHEATS[0]
-    await turn()
-    const { status, points } = await run(tools)
+    const { status, points } = await inTurn(() => run(tools))
     say(status, points)
     return status
   }

@@ -62,9 +62,9 @@ test('a connection that was never used does not hold up the end', async (t) => {
   const { hostname, port } = new URL(gateway.url)
   const socket = connectSocket(Number(port), hostname)
   await new Promise((resolve) => socket.once('connect', resolve))
-  const started = performance.now()
-  await gateway.stop('SIGTERM')
-  assert.ok(performance.now() - started < 4000)
+  gateway.child.kill('SIGTERM')
+  assert.equal(await gateway.exited, 'ended with 0')
+  assert.doesNotMatch(gateway.output(), /drain\.cut/)
   socket.destroy()
 })
 

@@ -35,7 +35,7 @@ test('the header binding: POST /api/echo answers the body, GET /api/time the tim
   const time = await client.fetch('/api/time')
   const { server_time_ms: serverTimeMs, ...rest } = await time.json()
   assert.deepEqual(rest, {})
-  assert.ok(Math.abs(serverTimeMs - before) < 2000)
+  assert.ok(serverTimeMs >= before && serverTimeMs <= Date.now(), `${serverTimeMs} after ${before}`)
 })
 
 test('an unsigned request to the header binding gets nothing', async (t) => {
@@ -105,16 +105,19 @@ test('/dev/trace gives the stages of an exchange with verdicts and times, and a 
       ['replay', 'fail', 'cs.replayed']
     ]
   ])
-  for (const { ms } of stages) assert.ok(ms >= 0 && ms < 1000)
+  for (const { ms } of stages) assert.ok(Number.isFinite(ms) && ms >= 0)
   const unknown = await getJson(`${gateway.url}/dev/trace?request_id=nobody`)
   assert.deepEqual(unknown, { request_id: 'nobody', stages: [] })
 })
 
 test('PAST_MS is the window: what was signed earlier is cs.stale', async (t) => {
-  const gateway = await startGateway(t, { PAST_MS: '600', FUTURE_MS: '500' })
-  const client = await signIn(t, gateway, { pastMs: 600, futureMs: 60_000 })
+  // Signing in takes its time on a busy machine; only what is to be stale meets the short window.
+  const { folder, port, stop, ...first } = await startGateway(t)
+  const client = await signIn(t, first, { futureMs: 600_000 })
   const { frame, requestId } = await client.sign('demo.echo', utf8('x'))
+  await stop()
   await new Promise((resolve) => setTimeout(resolve, 800))
+  const gateway = await startGateway(t, { DATA_DIR: folder, PORT: String(port), PAST_MS: '600', FUTURE_MS: '500' })
   const response = await fetch(`${gateway.url}/exchange`, {
     method: 'POST',
     headers: { 'content-type': FRAME },

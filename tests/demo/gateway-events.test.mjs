@@ -88,10 +88,9 @@ for (const carrier of CARRIERS) {
     const gateway = await startGateway(t)
     const client = await signIn(t, gateway, { webSocket })
     const { end } = await listen(client, { carrier })
-    const beganMs = performance.now()
     gateway.child.kill('SIGTERM')
     assert.equal(await gateway.exited, 'ended with 0')
-    assert.ok(performance.now() - beganMs < 5000, `${performance.now() - beganMs} ms`)
+    assert.doesNotMatch(gateway.output(), /drain\.cut/)
     assert.equal(client.state, 'ready')
     end()
   })
@@ -107,7 +106,7 @@ test('kill -9 in the middle: the client goes on at the next process, no event lo
   await first.stop('SIGKILL')
   const second = await startGateway(t, { DATA_DIR: first.folder, PORT: String(first.port) })
   for (let number = 11; number <= 20; number++) await publish(client, String(number))
-  await until(() => heard.events.length >= 20, 'twenty events', 40_000)
+  await until(() => heard.events.length >= 20, 'twenty events')
   assert.deepEqual(
     heard.events.map(({ sequence, text }) => [sequence, text]),
     Array.from({ length: 20 }, (_, at) => [at + 1, String(at + 1)])

@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { serverKeyFile } from 'countersign/server'
+import { randomOf } from '../unit/harness/random.mjs'
 import { codeFor, describe, makeFolder, startGateway, textOf } from './harness.mjs'
 
 const COMMAND = fileURLToPath(new URL('../../demo/gateway/rotate-key.mjs', import.meta.url))
@@ -158,6 +159,7 @@ test('B15 rotate-key killed at random points: a key that signs, one that clients
   const folder = await makeFolder(t)
   const { readRing } = await import('../../demo/gateway/keys.mjs')
   readRing(folder)
+  const random = randomOf('rotate-key killed')
   let serial = 0
   for (let round = 0; round < 24; round++) {
     const before = readRing(folder)
@@ -166,7 +168,7 @@ test('B15 rotate-key killed at random points: a key that signs, one that clients
       : [before.next && before.set.keys.length > 0 ? 'switch' : 'announce']
     const child = execFile(process.execPath, [COMMAND, ...step, '--data', folder])
     const gone = new Promise((resolve) => child.once('exit', resolve))
-    const timer = setTimeout(() => child.kill('SIGKILL'), 40 + Math.random() * 120)
+    const timer = setTimeout(() => child.kill('SIGKILL'), 40 + random.below(120))
     await gone
     clearTimeout(timer)
     const after = readRing(folder)

@@ -9,6 +9,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { startProcess } from '../runners/browsers/process.mjs'
+import { until } from '../unit/harness/wait.mjs'
+
+export { until }
 
 export const MAIN = fileURLToPath(new URL('../../demo/gateway/main.mjs', import.meta.url))
 
@@ -50,16 +53,6 @@ export const getJson = async (url, init) => {
   const response = await fetch(url, init)
   assert.equal(response.status, 200, `${url} answered ${response.status}`)
   return response.json()
-}
-
-/** until waits for a condition, at most `ms`. */
-export const until = async (check, what, ms = 10_000) => {
-  for (const end = Date.now() + ms; ; ) {
-    const value = await check()
-    if (value) return value
-    if (Date.now() > end) assert.fail(`${what}: not within ${ms} ms`)
-    await new Promise((resolve) => setTimeout(resolve, 40))
-  }
 }
 
 /** describe reads what a client needs from a gateway's public description. */

@@ -36,7 +36,7 @@ export const dark = (stages) => Object.fromEntries(stages.map((stage) => [stage,
 /** engineOptions skips a test whose engine is missing, unless engines are required here. */
 export const engineOptions = (engine) => {
   const command = missingEngine(engine)
-  return { timeout: 180_000, skip: command && !browsersRequired ? `${engine} is missing: ${command}` : false }
+  return { skip: command && !browsersRequired ? `${engine} is missing: ${command}` : false }
 }
 
 /** openBrowser starts an engine that ends with the test. */
@@ -65,8 +65,7 @@ export const visit = async (browser, url) => {
         if (now === 'error') throw new Error(await page.evaluate(() => document.getElementById('notice').textContent))
         return states.includes(now)
       },
-      `the page is ${states.join(' or ')}`,
-      30_000
+      `the page is ${states.join(' or ')}`
     )
   const click = (selector) =>
     page.evaluate((target) => {
@@ -74,6 +73,39 @@ export const visit = async (browser, url) => {
       if (!node || node.disabled || node.offsetParent === null) throw new Error(`nobody could press ${target}`)
       node.click()
     }, selector)
+  /**
+   * record keeps every value that a node shows from now on, its text or one of its attributes, and gives a function that reads
+   * them all. What is shown for a moment only is missed by whoever looks now and then.
+   */
+  const record = async (selector, attribute) => {
+    const key = `${selector} ${attribute}`
+    await page.evaluate(
+      (target, name, at) => {
+        const node = document.querySelector(target)
+        const read = () => (name ? node.getAttribute(name) : node.textContent)
+        globalThis.recorded ??= {}
+        const shown = [read()]
+        globalThis.recorded[at] = shown
+        const note = () => shown.at(-1) !== read() && shown.push(read())
+        new MutationObserver(note).observe(node, {
+          subtree: true,
+          childList: true,
+          characterData: true,
+          attributes: true
+        })
+      },
+      selector,
+      attribute,
+      key
+    )
+    return () => page.evaluate((at) => globalThis.recorded[at], key)
+  }
+  /** complaint gives what the page says went wrong, and throws it where a test waits for something else. */
+  const complaint = () =>
+    page.evaluate(() => {
+      const notice = document.getElementById('notice')
+      return notice.hidden ? '' : notice.textContent
+    })
   const text = (selector) => page.evaluate((target) => document.querySelector(target).textContent, selector)
   const lamps = () =>
     page.evaluate(() => {
@@ -95,6 +127,12 @@ export const visit = async (browser, url) => {
     await click('#enter')
     await waitFor('ready')
   }
+  /** enter goes to a gateway's page and signs in there, if nobody is. */
+  const enter = async (address) => {
+    await page.goto(address)
+    await waitFor('signed-out', 'ready')
+    if ((await state()) === 'signed-out') await signIn()
+  }
   const overflow = () =>
     page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth)
   const shoot = async (name, fullPage = true) => {
@@ -115,5 +153,5 @@ export const visit = async (browser, url) => {
     }
   }
   await page.goto(url)
-  return { page, state, waitFor, click, press, text, lamps, signIn, overflow, shoot, show }
+  return { page, state, waitFor, click, press, enter, record, complaint, text, lamps, signIn, overflow, shoot, show }
 }

@@ -4,6 +4,10 @@ import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
 
 const HOUR_MS = 3_600_000
+// A round trip takes less, on any machine; a wrong clock is hours off.
+const NEAR_MS = 60_000
+// Half a round trip: milliseconds, or seconds on a busy machine, and never the hours of a wrong clock.
+const SMALL = /^± (\d+ ms|\d+\.\d s)$/
 
 const read = (page) =>
   page.evaluate(() => ({
@@ -36,12 +40,22 @@ const offsetMs = (text) => {
   return (sign === '−' ? -1 : 1) * (Number(hours) * HOUR_MS + Number(minutes) * 60_000 + Number(seconds) * 1000)
 }
 
+const timeOf = (text) => Date.parse(`1970-01-01T${text}Z`)
+
 /** clocks turns the device's hand by keys, lets it sleep, and believes it. */
 export const clocks = async (t, { view, gateway }) => {
   const { page } = view
   // The newest packet stands first.
   const settled = (count) =>
-    until(async () => (await read(page)).packets.length === count && read(page), `${count} packets`)
+    until(async () => {
+      const shown = await read(page)
+      return shown.packets.length >= count && shown
+    }, `${count} packets`)
+  const mended = () =>
+    until(async () => {
+      const shown = await read(page)
+      return SMALL.test(shown.error) && shown
+    }, 'a small error')
   await page.goto(`${gateway.url}/?motion=off&clocks#clocks/0`)
   await view.waitFor('ready')
 
@@ -49,19 +63,26 @@ export const clocks = async (t, { view, gateway }) => {
     const before = await settled(1)
     assert.match(before.packets[0], /^\d\d:\d\d:\d\d ok$/)
     assert.equal(before.source, 'round-trip')
-    assert.ok(Math.abs(offsetMs(before.offset)) < 5000, before.offset)
+    assert.ok(Math.abs(offsetMs(before.offset)) < NEAR_MS, before.offset)
+    const [errors, bars] = [await view.record('#clock-error'), await view.record('#error-bar', 'style')]
     await key(page, 'ArrowUp', 7)
     const turned = await read(page)
     assert.equal(turned.skew, '7')
     assert.equal(turned.hash, '#clocks/7')
-    assert.ok(Math.abs(offsetMs(turned.offset) + 7 * HOUR_MS) < 5000, turned.offset)
-    await until(async () => /^± 7\.\d h$/.test((await read(page)).error), 'an error of the size of the step')
-    assert.ok((await read(page)).bar > 90)
-    const after = await settled(2)
+    assert.ok(Math.abs(offsetMs(turned.offset) + 7 * HOUR_MS) < NEAR_MS, turned.offset)
+    await until(
+      async () => (await errors()).some((shown) => /^± 7\.\d h$/.test(shown)),
+      'an error as large as the step'
+    )
+    await settled(2)
+    // The answer is with the client a moment after its copy was read off the line.
+    const after = await mended()
     assert.match(after.packets[0], / ok$/)
-    assert.match(after.error, /^± \d+ ms$/)
-    assert.ok(after.bar < 60, String(after.bar))
-    assert.ok(Math.abs(offsetMs(after.offset) + 7 * HOUR_MS) < 5000, after.offset)
+    const widest = Math.max(
+      ...(await bars()).map((style) => Number.parseFloat(/width: ([\d.]+)%/.exec(style)?.[1] ?? '0'))
+    )
+    assert.ok(widest > 90 && after.bar < widest, `${after.bar} after ${widest}`)
+    assert.ok(Math.abs(offsetMs(after.offset) + 7 * HOUR_MS) < NEAR_MS, after.offset)
   })
 
   await t.test('believing the local clock turns packets red, by the signed word of the gateway', async () => {
@@ -70,9 +91,10 @@ export const clocks = async (t, { view, gateway }) => {
     assert.match(trusted.packets[0], / stale$/)
     await until(async () => (await read(page)).notice === 'ERR_STALE', 'the refusal, verified by the client')
     assert.equal(trusted.hash, '#clocks/7/local')
-    // What it is stamped with is what the device shows.
+    // What it is stamped with is what the device shows, but for the time that has passed since.
     const [stamp] = trusted.packets[0].split(' ')
-    assert.equal(stamp.slice(0, 2), trusted.device.slice(0, 2))
+    const sinceMs = (timeOf(trusted.device) - timeOf(stamp) + 24 * HOUR_MS) % (24 * HOUR_MS)
+    assert.ok(sinceMs < HOUR_MS, `${stamp} and ${trusted.device}`)
     await view.show('clocks', '#scene-clocks')
     await view.click('#clock-right')
     assert.match((await settled(4)).packets[0], / ok$/)
@@ -81,12 +103,13 @@ export const clocks = async (t, { view, gateway }) => {
   })
 
   await t.test('three hours asleep, and its packet passes', async () => {
+    const errors = await view.record('#clock-error')
     await view.click('#clock-sleep')
-    await until(async () => /^± 3\.\d h$/.test((await read(page)).error), 'an error of three hours')
-    const after = await settled(6)
+    await until(async () => (await errors()).some((shown) => /^± 3\.\d h$/.test(shown)), 'an error of three hours')
+    await settled(6)
+    const after = await mended()
     assert.match(after.packets[0], / ok$/)
     assert.equal(after.skew, '3')
-    assert.match(after.error, /^± \d+ ms$/)
   })
 
   await t.test('the hand is dragged round the dial, past the top and within twelve hours', async () => {

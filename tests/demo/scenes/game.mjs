@@ -14,30 +14,44 @@ const read = (page) =>
     }
   })
 
-/** Solves the puzzle as a player would, one swap of neighbours after the other, and not faster than anybody could. */
-const solve = async (page) => {
-  const started = Date.now()
-  const tiles = () =>
-    page.evaluate(() => Array.from(document.querySelectorAll('#game-board button'), (node) => Number(node.textContent)))
-  const press = (at) => page.evaluate((index) => document.querySelectorAll('#game-board button')[index].click(), at)
-  for (let swaps = 0; swaps < 8; swaps++) {
-    const now = await tiles()
-    const wrong = now.findIndex((tile, at) => tile !== at + 1)
-    if (wrong < 0) return swaps
-    const rest = 3400 - (Date.now() - started)
-    if (swaps === 3 && rest > 0) await new Promise((resolve) => setTimeout(resolve, rest))
-    await press(now.indexOf(wrong + 1))
-    await press(wrong)
-  }
-  throw new Error('not solved in eight swaps')
-}
+/**
+ * Solves the puzzle as a player would, one swap of neighbours after the other, and not faster than anybody could. It runs in
+ * the page: a puzzle has to be solved in twenty seconds, and a driver's round trips take long on a busy machine.
+ */
+const solve = (page) =>
+  page.evaluate(async () => {
+    const started = performance.now()
+    const buttons = () => Array.from(document.querySelectorAll('#game-board button'))
+    for (let swaps = 0; swaps < 8; swaps++) {
+      const now = buttons().map((node) => Number(node.textContent))
+      const wrong = now.findIndex((tile, at) => tile !== at + 1)
+      if (wrong < 0) return swaps
+      const restMs = 3400 - (performance.now() - started)
+      if (swaps === 3 && restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs))
+      buttons()[now.indexOf(wrong + 1)].click()
+      buttons()[wrong].click()
+    }
+    throw new Error('not solved in eight swaps')
+  })
 
 /** game cheats in every way, in both modes, and then wins. */
 export const game = async (t, { view, gateway, browser }) => {
   const { page } = view
   await page.goto(`${gateway.url}/?motion=off&game#game`)
   await view.waitFor('ready')
-  const status = (wanted, what) => until(async () => (await read(page)).status === wanted, what, 30_000)
+  /** status waits for the gateway's word, whatever it is, and asserts that it is the expected one. */
+  const status = async (wanted, what) => {
+    const said = await until(async () => {
+      const [{ status: now }, trouble] = [await read(page), await view.complaint()]
+      return trouble || (now !== 'none' && now)
+    }, what)
+    assert.equal(said, wanted, what)
+  }
+
+  const forget = () =>
+    page.evaluate(() => {
+      document.getElementById('scene-game').dataset.status = 'none'
+    })
 
   await t.test('every cheat is refused, each for its own reason', async () => {
     const cheats = {
@@ -50,9 +64,7 @@ export const game = async (t, { view, gateway, browser }) => {
     // The same script in every engine, and three seconds a cheat.
     const names = browser.engine === 'chromium' ? Object.keys(cheats) : ['edit', 'nonce']
     for (const name of names) {
-      await page.evaluate(() => {
-        document.getElementById('scene-game').dataset.status = 'none'
-      })
+      await forget()
       await view.click(`[data-cheat="${name}"]`)
       await status(cheats[name], `cheat ${name} is ${cheats[name]}`)
       assert.equal((await read(page)).verdict, 'fail')
@@ -62,6 +74,7 @@ export const game = async (t, { view, gateway, browser }) => {
   const win = async () => {
     await view.click('#game-play')
     await until(() => page.evaluate(() => document.getElementById('game-board').dataset.state === 'playing'), 'a game')
+    await forget()
     const swaps = await solve(page)
     assert.equal(swaps >= 4, true)
     await status('ok', 'the gateway takes the score')

@@ -18,12 +18,14 @@ export const knock = async (t, { view, gateway }) => {
 
   await t.test('the door opens for a knock, and says for whom', async () => {
     await until(() => page.evaluate(() => !document.getElementById('knock-send').disabled), 'the button')
+    const doors = await view.record('#scene-knock', 'data-door')
     await view.click('#knock-send')
     const shown = await until(async () => {
       const now = await read(page)
       return now.opened === '1' && now
     }, 'an open door')
-    assert.deepEqual([shown.door, shown.shows, shown.cells.length], ['open', 'noise', 256])
+    assert.deepEqual([shown.shows, shown.cells.length], ['noise', 256])
+    await until(async () => (await doors()).includes('open'), 'the door to be drawn open')
     assert.equal(shown.said, 'the door opened for 203.0.113.9')
     await view.show('knock', '#scene-knock')
   })
@@ -31,7 +33,7 @@ export const knock = async (t, { view, gateway }) => {
   await t.test('the same datagram again is silence', async () => {
     await view.click('#knock-again')
     await until(async () => (await read(page)).said === 'the same again: silence', 'it was sent')
-    await until(async () => (await read(page)).door === 'shut', 'the door has shut', 20_000)
+    await until(async () => (await read(page)).door === 'shut', 'the door has shut')
     assert.equal((await read(page)).opened, '1')
   })
 
