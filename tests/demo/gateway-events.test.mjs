@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, memoryStore } from 'countersign'
 import WebSocket from 'ws'
-import { withinASecond } from '../server/events/kit.mjs'
+import { timed } from '../server/events/kit.mjs'
 import { describe, getJson, signIn, startGateway, textOf, until, utf8 } from './harness.mjs'
 
 const CARRIERS = ['sse', 'websocket', 'poll']
@@ -66,7 +66,7 @@ for (const carrier of CARRIERS) {
     const gateway = await startGateway(t)
     const ada = await signIn(t, gateway, { webSocket })
     const kept = await listen(ada, { carrier })
-    await withinASecond(t, async (count) => {
+    await timed(t, async (count) => {
       const other = await signIn(t, gateway, { webSocket })
       const lost = await listen(other, { carrier })
       const { deviceSessionId } = (await ada.sessions()).find(

@@ -6,10 +6,12 @@ import { connect, createServer } from 'node:net'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { memoryEventStore, memoryReplayStore } from 'countersign/server'
+import { randomOf } from '../../unit/harness/random.mjs'
 import { createServed, subscribeBy } from './dial.mjs'
 import { poll, pollOver, subscribeOver } from './kit.mjs'
 
 const LONG = process.env.COUNTERSIGN_LONG === '1'
+const random = randomOf('cut connections')
 const EVENTS = LONG ? 10_000 : 1000
 
 /** A proxy that ends each connection after a number of bytes, in the middle of any message. */
@@ -66,7 +68,7 @@ for (const [carrier, open] of Object.entries(carriers)) {
     // Cuts from within the head of an answer to some dozens of events. An answer to a poll counts only when it is
     // whole.
     const most = carrier === 'poll' ? 25_000 : 10_000
-    const port = await serveCuts(t, world.port, () => 200 + Math.floor(Math.random() * most))
+    const port = await serveCuts(t, world.port, () => 200 + random.below(most))
     const seen = []
     let cursor = { after: 0 }
     let connections = 0

@@ -9,7 +9,7 @@ import { webSocketHandler } from 'countersign/server/websocket'
 import { until } from '../exchange/socket-kit.mjs'
 import { createWorld, enrol, serve, signRequest } from '../kit.mjs'
 import { createServed, dial, metric, subscribeBy } from './dial.mjs'
-import { createEventWorld, openFirst, subscriptionOf, withinASecond } from './kit.mjs'
+import { createEventWorld, openFirst, subscriptionOf, timed } from './kit.mjs'
 
 test('R110 the same frames in the same order, resumed like any stream', async (t) => {
   const world = await createServed(t)
@@ -33,7 +33,7 @@ test('R110 the same frames in the same order, resumed like any stream', async (t
 })
 
 test('R104 heartbeats, R105 a revocation within 1 s and 4401', (t) =>
-  withinASecond(t, async () => {
+  timed(t, async () => {
     const world = await createServed(t, { limits: { heartbeatMs: 40 } })
     const stream = await subscribeBy(world)
     assert.equal((await stream.next()).type, 'cs.time')

@@ -5,16 +5,15 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
+import { HUNG_MS } from '../../unit/harness/wait.mjs'
 import { FRAME, openAnswer } from '../kit.mjs'
 import { createServed, head, post, raw, statuses, until } from './socket-kit.mjs'
 
 test('R47 the envelope is judged before the body comes: a refusal does not wait for it', async (t) => {
-  const world = await createServed(t, { limits: { bodyMs: 30_000, idleMs: 30_000 } })
+  const world = await createServed(t, { limits: { bodyMs: HUNG_MS, idleMs: HUNG_MS } })
   const forged = world.requestOf({ payload: Buffer.alloc(1_000_000), signature: new Uint8Array(64) })
-  const began = Date.now()
   const text = await raw(world.port, [post(forged.frame.length), forged.envelope])
   assert.deepEqual(statuses(text), [401])
-  assert.ok(Date.now() - began < 10_000)
   assert.match(text, /connection: close/i)
   const stale = world.requestOf({ type: 'POST /api/echo', payload: Buffer.alloc(1_000_000), timestampMs: 1 })
   const countersign = `countersign: ${Buffer.from(stale.envelope).toString('base64url')}`
@@ -68,21 +67,19 @@ test('E9 an endless body of a verified request ends at the limit', async (t) => 
 })
 
 test('E9 slow senders are cut: before the envelope plainly, within the body signed, and the id is burnt', async (t) => {
-  const world = await createServed(t, { limits: { envelopeMs: 400, bodyMs: 700, idleMs: 400 } })
+  const world = await createServed(t, { limits: { envelopeMs: 2000, bodyMs: 2000, idleMs: 2500 } })
   const request = world.requestOf({ payload: Buffer.alloc(1000) })
   const slow = (bytes, count) => Array.from({ length: count }, (_, at) => bytes.subarray(at, at + 1))
-  const began = Date.now()
-  const early = await raw(world.port, [post(request.frame.length), ...slow(request.frame, 60)], { pauseMs: 10 })
+  const early = await raw(world.port, [post(request.frame.length), ...slow(request.frame, 210)], { pauseMs: 10 })
   assert.deepEqual(statuses(early), [400])
   assert.equal(world.refusals.at(-1).code, 'ERR_TIMEOUT')
-  const late = await raw(world.port, [post(request.frame.length), request.envelope, ...slow(Buffer.alloc(1000), 90)], {
+  const late = await raw(world.port, [post(request.frame.length), request.envelope, ...slow(Buffer.alloc(1000), 210)], {
     pauseMs: 10
   })
   assert.deepEqual(statuses(late), [400])
   assert.equal(world.refusals.at(-1).code, 'cs.payload_mismatch')
   const idle = world.requestOf({ payload: Buffer.alloc(1000) })
   assert.deepEqual(statuses(await raw(world.port, [post(idle.frame.length), idle.envelope])), [400])
-  assert.ok(Date.now() - began < 30_000)
   for (const burnt of [request, idle]) {
     const again = await fetch(`${world.url}/exchange`, {
       method: 'POST',

@@ -5,12 +5,14 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { test } from 'node:test'
 import { memoryReplayStore, nodeHandler } from 'countersign/server'
+import { runSeed } from '../../unit/harness/random.mjs'
+import { HUNG_MS } from '../../unit/harness/wait.mjs'
 import { createWorld, FRAME, jsonOf, openAnswer, serve } from '../kit.mjs'
 
 const isLong = process.env.COUNTERSIGN_LONG === '1'
 const IN_PROCESS = isLong ? 2_000_000 : 100_000
 const OVER_SOCKETS = isLong ? 20_000 : 2000
-const seed = Number(process.env.COUNTERSIGN_SEED ?? Date.now() % 2 ** 31)
+const seed = runSeed
 
 /** mulberry32: a run is repeated by its seed. */
 const createRandom = (start) => {
@@ -183,7 +185,7 @@ const exchangeRaw = async (port, bytes) => {
   await once(socket, 'connect')
   // Half-closed: the server knows that nothing more is coming.
   socket.end(bytes)
-  const timer = setTimeout(() => socket.destroy(), 5000)
+  const timer = setTimeout(() => socket.destroy(), HUNG_MS)
   await closed
   clearTimeout(timer)
   return Buffer.concat(received).toString('latin1')

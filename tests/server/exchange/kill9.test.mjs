@@ -9,8 +9,11 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { serverKeyFile } from 'countersign/server'
+import { randomOf } from '../../unit/harness/random.mjs'
+import { until } from '../../unit/harness/wait.mjs'
 import { core, createKey, FRAME, label, openAnswer, sha256, signRequest } from '../kit.mjs'
 
+const random = randomOf('kill -9 under load')
 const ROUNDS = process.env.COUNTERSIGN_LONG === '1' ? 500 : 50
 const SENDERS = 6
 const ENROLLERS = 3
@@ -104,7 +107,7 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
   }
 
   const sendOne = async (post) => {
-    const device = devices[Math.floor(Math.random() * devices.length)]
+    const device = random.pick(devices)
     if (!device) return sleep(5)
     const request = signRequest(device, { type: 'demo.effect', nowMs: Date.now() })
     unknown.push(request)
@@ -154,7 +157,7 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
     spare = prepare()
     // Some die while they start.
     if (round % 10 === 9) {
-      await sleep(Math.random() * 15)
+      await sleep(random.below(15))
       gateway.kill()
       await gateway.exited
       continue
@@ -166,7 +169,11 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
       ...Array.from({ length: SENDERS }, () => load(gateway, post, (_gateway, to) => sendOne(to))),
       ...Array.from({ length: ENROLLERS }, () => load(gateway, post, enrolOne))
     ]
-    await sleep(40 + Math.random() * 260)
+    // At a random moment, and never before there was load: how much that is must not be up to the machine.
+    const goal = accepted.length + 3 + random.below(40)
+    const isDue = () => accepted.length >= goal && devices.length >= Math.min(10, round + 1)
+    await Promise.race([until(isDue, 'load'), ...loads])
+    await sleep(random.below(40))
     gateway.kill()
     await Promise.all(loads)
   }

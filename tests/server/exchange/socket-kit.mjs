@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeHandler } from 'countersign/server'
+import { HUNG_MS, until as untilSo } from '../../unit/harness/wait.mjs'
 import { createWorld, FRAME, serve } from '../kit.mjs'
 
 /** statuses lists the status of every final answer in what a socket gave. */
@@ -13,7 +14,7 @@ export const statuses = (text) => [...text.matchAll(/HTTP\/1\.1 ([2-5]\d\d) /g)]
  * raw sends bytes over a socket and gives all that comes back: until the server closes it, or `waitMs` after `answers`
  * answers have begun, so that one too many is seen.
  */
-export const raw = async (port, pieces, { answers = 1, waitMs = 60, pauseMs = 0, firstMs = 10_000 } = {}) => {
+export const raw = async (port, pieces, { answers = 1, waitMs = 60, pauseMs = 0, firstMs = HUNG_MS } = {}) => {
   const socket = connect(port, '127.0.0.1')
   let text = ''
   let last = Date.now()
@@ -35,11 +36,8 @@ export const raw = async (port, pieces, { answers = 1, waitMs = 60, pauseMs = 0,
   return text
 }
 
-/** until waits for something a test has caused, at most ten seconds. */
-export const until = async (isSo) => {
-  for (const end = Date.now() + 10_000; Date.now() < end; await sleep(5)) if (await isSo()) return
-  throw new Error(`this never happened: ${isSo}`)
-}
+/** until waits for something a test has caused. */
+export const until = (isSo) => untilSo(isSo, () => String(isSo))
 
 export const head = (lines) => `${lines.join('\r\n')}\r\n\r\n`
 

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { idempotent, memoryAnswerStore } from 'countersign/server'
+import { HUNG_MS } from '../../unit/harness/wait.mjs'
 import { createKey, createWorld, openAnswer, sessionOf } from '../kit.mjs'
 
 const DAY_MS = 86_400_000
@@ -97,7 +98,7 @@ test('R130 keys are per user: another session of the user shares them, another u
 
 test('R130 of thirty tries at once one runs, and all get its answer', async () => {
   const shop = await createShop({
-    waitMs: 5000,
+    waitMs: HUNG_MS,
     handler: async (_, run) => {
       await sleep(60)
       return { payload: `run ${run}` }
@@ -183,10 +184,8 @@ test('R64 R130 a store that fails or hangs at the claim refuses: nothing runs, t
     const released = []
     const answers = { ...memoryAnswerStore(), claim, release: async (key32) => void released.push(key32) }
     const shop = await createShop({ answers })
-    const startedMs = performance.now()
     const answer = await order(shop)
     assert.deepEqual([answer.status, answer.resultCode], [503, 'cs.unavailable'])
-    assert.ok(performance.now() - startedMs < 5000)
     assert.equal(shop.refusals[0].stage, 'handler')
     assert.match(shop.refusals[0].error.message, /down|did not answer/)
     assert.deepEqual([shop.runs.length, released.length, released[0].length], [0, 1, 32])

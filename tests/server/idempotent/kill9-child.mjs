@@ -6,15 +6,17 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createGateway, idempotent, nodeHandler, serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
+import { randomOf } from '../../unit/harness/random.mjs'
 
 const [, , folder] = process.argv
+const random = randomOf('how long an order takes')
 const effects = openSync(join(folder, 'effects'), 'a')
 const { answers, sessions, replay } = lmdbStores({ path: join(folder, 'stores'), capacity: 2 ** 17 })
 
 const place = async ({ idempotencyKey }) => {
-  await pause(Math.random() * 4)
+  await pause(random.below(4))
   writeSync(effects, `${idempotencyKey}\n`)
-  await pause(Math.random() * 4)
+  await pause(random.below(4))
   return { resultCode: 'placed', payload: `order of ${idempotencyKey}` }
 }
 

@@ -10,10 +10,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { serverKeyFile } from 'countersign/server'
 import { lmdbStores } from 'countersign/server/lmdb'
+import { randomOf } from '../../unit/harness/random.mjs'
+import { until } from '../../unit/harness/wait.mjs'
 import { enrol, FRAME, openAnswer, signRequest } from '../kit.mjs'
 
 const ROUNDS = process.env.COUNTERSIGN_LONG === '1' ? 200 : 6
 const SENDERS = 8
+const random = randomOf('keys and kill -9')
 const child = fileURLToPath(new URL('./kill9-child.mjs', import.meta.url))
 
 const start = (folder) => {
@@ -74,9 +77,8 @@ test(`D12 R132 ${ROUNDS} rounds of kill -9 under load: each key acts once at mos
   for (let round = 0; round < ROUNDS; round++) {
     await gateway.port
     const before = said.size
-    const endMs = Date.now() + 20_000
-    while (said.size < before + SENDERS && Date.now() < endMs) await sleep(5)
-    await sleep(Math.random() * 60)
+    await Promise.race([until(() => said.size >= before + SENDERS, 'a word for each sender'), ...senders])
+    await sleep(random.below(60))
     gateway.kill()
     await gateway.exited
     gateway = start(folder)

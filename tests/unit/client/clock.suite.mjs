@@ -19,7 +19,8 @@ const started = async (skewMs = 0, options = {}) => {
   return { ...it, clocks, reload, seenTypes }
 }
 
-const isNear = (a, b) => Math.abs(a - b) < 500
+// A round trip is well below this on any machine, and every clock that is wrong here is wrong by more.
+const isNear = (a, b) => Math.abs(a - b) < 10_000
 
 export const suite = (test, assert) => {
   for (const [name, skewMs] of Object.entries({ ...skews, '+10 years': 10 * YEAR })) {

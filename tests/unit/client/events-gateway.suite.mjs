@@ -58,13 +58,10 @@ export const suite = (test, assert, env) => {
       const { client: two } = await signedIn(email)
       const heard = listen(one.events({ carrier }))
       await live(one)
-      const revokedMs = performance.now()
       await two.revoke(one.sessionId)
       await heard.ended()
       assert.equal(heard.error?.code, 'ERR_SESSION_REVOKED')
       assert.equal(one.state, 'revoked')
-      // A second is what the gateway promises; the rest is a busy machine's.
-      assert.ok(performance.now() - revokedMs < 5000)
       for (const client of [one, two]) await client.close()
     })
   }

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // As much of IndexedDB as a key store uses, with a fault in any of its calls. A fault is an Error (thrown by the call), a
 // string naming an error (its request fails with that), 'hang' (nothing ever happens), 'null' (it succeeds with nothing),
-// 'late' (an open that takes 400 ms), or a function that gives one of these for the value to be written.
+// 'late' (an open that takes 800 ms), or a function that gives one of these for the value to be written.
 
 const failure = (name) => new DOMException(`made to fail: ${name}`, name)
 
 export const fakeIndexedDb = () => {
   const databases = new Map()
-  const factory = { faults: {}, opened: 0, connections: new Set() }
+  const factory = { faults: {}, opened: 0, late: 0, connections: new Set() }
 
   const fire = (target, name, event = {}) => setTimeout(() => target[name]?.({ target, ...event }))
 
@@ -108,8 +108,9 @@ export const fakeIndexedDb = () => {
           request.onupgradeneeded?.({ target: request })
         }
         request.onsuccess?.({ target: request })
+        if (fault === 'late') factory.late++
       },
-      fault === 'late' ? 400 : 0
+      fault === 'late' ? 800 : 0
     )
     return request
   }

@@ -20,6 +20,28 @@ export const createClocks = (skewMs = 0) => {
 }
 
 /**
+ * The operations of WebCrypto that are under way. They run on other threads: however long they take on a busy machine, a
+ * program that waits for one is not idle.
+ */
+const countCrypto = () => {
+  const prototype = Object.getPrototypeOf(globalThis.crypto.subtle)
+  const pending = { count: 0 }
+  for (const name of ['digest', 'sign', 'verify', 'generateKey', 'importKey', 'exportKey']) {
+    const original = prototype[name]
+    prototype[name] = async function (...given) {
+      pending.count++
+      try {
+        return await original.apply(this, given)
+      } finally {
+        pending.count--
+      }
+    }
+  }
+  return pending
+}
+const pending = countCrypto()
+
+/**
  * Timers that fire when nothing else has happened for a while: backoff and time limits without waiting for them. `fired`
  * lists the waits; the monotonic clock moves with them.
  */
@@ -45,8 +67,7 @@ export const createTimers = (clocks = createClocks()) => {
     while (!isDone) {
       await Promise.race([done.catch(() => {}), new Promise((resolve) => setTimeout(resolve, 25))])
       const next = waiting.toSorted((one, other) => one.dueMs - other.dueMs)[0]
-      if (isDone || !next) continue
-      // Signing takes real time, more of it on a busy machine.
+      if (isDone || !next || pending.count > 0) continue
       if (next !== last) patience = next.afterMs < 1000 ? 1 : 20
       last = next
       if (--patience > 0) continue

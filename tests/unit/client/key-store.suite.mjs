@@ -2,6 +2,7 @@
 // Where keys live: IndexedDB that is missing, blocked, full, empty, hanging or dead (F-4, F-6), and memory.
 
 import { connect, indexedDbStore, memoryStore } from 'countersign'
+import { HUNG_MS, until } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 import { fakeIndexedDb } from './fake-indexeddb.mjs'
 import { createTimers, enrol, optionsFor } from './fixture.mjs'
@@ -21,12 +22,14 @@ const withIndexedDb = async (assert, value, work) => {
 }
 
 export const suite = (test, assert) => {
-  const started = async (options = {}) => {
+  /** How long a store waits for what never happens; one that answers may take as long as the machine likes. */
+  const limitOf = (how) => (['hang', 'blocked', 'late'].includes(how) ? 500 : HUNG_MS)
+  const started = async (options = {}, how = '') => {
     const gateway = await fakeGateway()
     const factory = fakeIndexedDb()
-    const store = indexedDbStore({ factory, timeoutMs: 250 })
+    const store = indexedDbStore({ factory, timeoutMs: limitOf(how) })
     const all = optionsFor(gateway, { store, ...options })
-    return { gateway, factory, store, options: all }
+    return { gateway, factory, store, options: all, patient: indexedDbStore({ factory, timeoutMs: HUNG_MS }) }
   }
 
   const table = [
@@ -61,23 +64,23 @@ export const suite = (test, assert) => {
   for (const row of table) {
     const [call, how, code] = row
     test(`F-4 ${labelOf(row)}: ${code}, in bounded time, and no session without its key`, async () => {
-      const { gateway, factory, options } = await started()
+      const { gateway, factory, options, patient } = await started({}, how)
       factory.faults = { [call]: how }
-      const visit = async () => {
-        const client = await connect(options)
+      const visit = async (store = options.store) => {
+        const client = await connect({ ...options, store })
         await enrol(client, gateway)
         return client
       }
       const error = await assert.rejects(visit(), { code, category: 'storage' })
       assert.ok(error.cause !== undefined || code === 'ERR_STORAGE_EMPTY')
       factory.faults = {}
-      const client = await visit()
+      const client = await visit(patient)
       assert.equal(client.state, 'ready', 'the fault over, all is well')
       assert.equal(client.key.storage, 'store')
     })
 
     test(`F-4 ${labelOf(row)}: a caller who asked for it goes on with a key in memory`, async () => {
-      const { gateway, factory, options } = await started({ allowMemoryKey: true })
+      const { gateway, factory, options } = await started({ allowMemoryKey: true }, how)
       factory.faults = { [call]: how }
       const client = await connect(options)
       await enrol(client, gateway)
@@ -145,7 +148,7 @@ export const suite = (test, assert) => {
   })
 
   test('F-6 a connection lets go when another tab wants a newer version, and a late open leaves none behind', async () => {
-    const { factory, store } = await started()
+    const { factory, store } = await started({}, 'late')
     await store.get('demo')
     const [db] = factory.connections
     db.onversionchange()
@@ -153,7 +156,7 @@ export const suite = (test, assert) => {
     assert.equal(factory.connections.size, 0)
     factory.faults = { open: 'late' }
     await assert.rejects(store.get('demo'), { code: 'ERR_STORAGE_BLOCKED' })
-    await new Promise((resolve) => setTimeout(resolve, 600))
+    await until(() => factory.late > 0, 'the late open')
     assert.equal(factory.opened, 2)
     assert.equal(factory.connections.size, 0, 'what opened after nobody waited is closed again')
     factory.faults = {}

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // A client that listens to a fake gateway, and the waits of its tests.
 
+import { until } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 import { fakeStreams } from './fake-streams.mjs'
 import { enrolled } from './fixture.mjs'
+
+export { until }
 
 export const CARRIERS = ['sse', 'websocket', 'poll']
 
@@ -21,15 +24,6 @@ export const listening = async (options = {}) => {
   const streams = fakeStreams(gateway)
   const { webSocket } = streams
   return { ...(await enrolled({ schedule: hurried, webSocket, ...options }, gateway)), streams }
-}
-
-/** until waits for a condition, 20 s at most. */
-export const until = async (isSo, what = 'a condition') => {
-  for (const end = performance.now() + 20_000; performance.now() < end; ) {
-    if (await isSo()) return
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
-  throw new Error(`waited in vain for ${typeof what === 'function' ? what() : what}`)
 }
 
 /** listen collects what an iterator gives: `got` as `type sequence payload`, and `error` when it ends with one. */

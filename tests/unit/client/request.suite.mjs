@@ -24,7 +24,7 @@ export const suite = (test, assert) => {
         assert.equal(text(reply.payload), 'hello')
         assert.equal(reply.resultCode, 'ok')
         assert.equal(reply.timings.tries, 1)
-        assert.ok(Math.abs(reply.serverTimeMs - Date.now()) < 10_000)
+        assert.ok(Math.abs(reply.serverTimeMs - Date.now()) < 60_000)
         assert.deepEqual(stages, [
           'parse pass',
           'signature pass',

@@ -2,6 +2,7 @@
 // rotateKey: a new key for the same session, and one working key whatever breaks on the way (R120 to R123).
 
 import { connect, memoryStore } from 'countersign'
+import { until } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 import { createClocks, enrol, enrolled, faults, lost, optionsFor } from './fixture.mjs'
 
@@ -10,14 +11,21 @@ const works = async (client) => (await client.request('demo.echo', 'x')).resultC
 
 /** A store and a fetch that stop for good at step `k` of what a client does, and say how many steps there were. */
 const mortal = (store, fetch, k = Number.POSITIVE_INFINITY, isDoneFirst = false) => {
-  const counter = { steps: 0 }
+  const counter = { steps: 0, underWay: 0, isDead: false }
+  const die = () => {
+    counter.isDead = true
+    return new Promise(() => {})
+  }
   const step = async (work) => {
     const isLast = counter.steps++ === k
     if (counter.steps > k + 1) return new Promise(() => {})
-    if (isLast && !isDoneFirst) return new Promise(() => {})
-    const done = await work()
+    if (isLast && !isDoneFirst) return die()
+    counter.underWay++
+    const done = await work().finally(() => {
+      counter.underWay--
+    })
     // It took effect, and nobody lived to hear of it.
-    return isLast ? new Promise(() => {}) : done
+    return isLast ? die() : done
   }
   const dying = { ...store }
   for (const name of ['get', 'put', 'delete', 'add']) dying[name] = (...given) => step(() => store[name](...given))
@@ -237,11 +245,8 @@ export const suite = (test, assert) => {
         rotating.then(() => {
           isDone = true
         })
-        for (let idle = 0, last = -1; idle < 15 && !isDone; idle++) {
-          if (first.counter.steps !== last) idle = 0
-          last = first.counter.steps
-          await new Promise((resolve) => setTimeout(resolve, 2))
-        }
+        const { counter } = first
+        await until(() => isDone || (counter.isDead && counter.underWay === 0), 'the end of the first life')
         // The second life: another page over the same store.
         const again = await connect({ ...options, store: { ...store, lock: memoryStore().lock } })
         assert.equal(again.state, 'ready', `step ${k}`)

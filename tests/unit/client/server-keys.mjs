@@ -4,16 +4,10 @@ import { connect, memoryStore } from 'countersign'
 import { fakeGateway } from './fake-gateway.mjs'
 import { createClocks, enrol, optionsFor, text } from './fixture.mjs'
 
+export { until } from '../harness/wait.mjs'
+
 export const DAY = 24 * 3600 * 1000
 export const base64 = (bytes) => btoa(String.fromCharCode(...bytes))
-
-export const until = async (assert, check, what) => {
-  const endMs = Date.now() + 10_000
-  while (!(await check())) {
-    if (Date.now() > endMs) assert.fail(`${what}: not within 10 s`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
 
 /** A client of a gateway that answers cs.keys with `it.set` by key `it.by`, and everything else by `it.signer`. */
 export const started = async (options = {}) => {

@@ -120,8 +120,8 @@ export const suite = (test, assert) => {
     assert.equal(it.asked, 0)
     it.later(61_000)
     await echo(it)
-    await until(assert, () => it.asked === 1, 'the question')
-    await until(assert, async () => (await it.stored()).set !== undefined, 'the set is kept')
+    await until(() => it.asked === 1, 'the question')
+    await until(async () => (await it.stored()).set !== undefined, 'the set is kept')
     for (let count = 0; count < 3; count++) await echo(it)
     assert.equal(it.asked, 1)
     it.switched()
@@ -130,7 +130,7 @@ export const suite = (test, assert) => {
     const { askedMs } = await it.stored()
     it.later(DAY + 1000)
     await echo(it)
-    await until(assert, async () => (await it.stored()).askedMs > askedMs, 'the next day')
+    await until(async () => (await it.stored()).askedMs > askedMs, 'the next day')
     await it.reload()
     await echo(it)
     assert.equal(it.asked, 2)
@@ -148,7 +148,7 @@ export const suite = (test, assert) => {
       await enrol(client, it.gateway)
       await client.request('demo.echo')
       await client.request('demo.echo')
-      if (asked) await until(assert, () => it.asked === 1, 'the question')
+      if (asked) await until(() => it.asked === 1, 'the question')
       assert.equal(it.asked, asked)
       await client.close()
     }
@@ -159,7 +159,7 @@ export const suite = (test, assert) => {
     it.set = 'no set'
     it.later(DAY + 1000)
     await echo(it)
-    await until(assert, () => it.warnings.length > 0, 'the warning')
+    await until(() => it.warnings.length > 0, 'the warning')
     assert.deepEqual(
       it.warnings.map(([message, { code }]) => [message, code]),
       [['the server keys were not taken', 'ERR_KEY_SET_REFUSED']]

@@ -2,19 +2,15 @@
 // Several clients over one record, as tabs are: one key, one session, and each hears of what another one did (F-7, F-8).
 
 import { connect } from 'countersign'
+import { until } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 import { enrol, enrolled, faults, optionsFor } from './fixture.mjs'
 
-/** Waits for a condition, ten seconds at most. */
-const until = async (what, condition) => {
-  const endMs = performance.now() + 10_000
-  while (!(await condition())) {
-    if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
-const becomes = (client, state) => until(`state ${state}, not ${client.state}`, () => client.state === state)
+const becomes = (client, state) =>
+  until(
+    () => client.state === state,
+    () => `state ${state}, not ${client.state}`
+  )
 
 export const suite = (test, assert) => {
   test('F-7 two clients of one store that enrol at once: one key, one session, and the other one is ended', async () => {
@@ -81,7 +77,7 @@ export const suite = (test, assert) => {
     other.on('state', (state) => told.push(state))
     faults(gateway, [() => new Promise(() => {})])
     const inFlight = assert.rejects(other.request('demo.echo'), { code: 'ERR_NO_SESSION' })
-    await until('the call is in flight', () => gateway.seen.some(({ messageType }) => messageType === 'demo.echo'))
+    await until(() => gateway.seen.some(({ messageType }) => messageType === 'demo.echo'), 'the call is in flight')
     assert.deepEqual(await client.signOut(), { revoked: true })
     await inFlight
     assert.equal(other.state, 'signed-out')
@@ -99,7 +95,7 @@ export const suite = (test, assert) => {
     other.on('state', async () => seen.push(await store.get('demo')))
     await client.signOut()
     assert.equal(await store.get('demo'), null)
-    await until('the other one was told', () => seen.length > 0)
+    await until(() => seen.length > 0, 'the other one was told')
     assert.deepEqual(seen, [null])
   })
 
@@ -110,7 +106,7 @@ export const suite = (test, assert) => {
     other.on('state', (state) => told.push([state, other.sessionId]))
     await client.signOut()
     await enrol(client, gateway)
-    await until('the other one has the new session', () => other.sessionId === client.sessionId)
+    await until(() => other.sessionId === client.sessionId, 'the other one has the new session')
     assert.deepEqual(told, [
       ['signed-out', null],
       ['ready', client.sessionId]
@@ -133,7 +129,7 @@ export const suite = (test, assert) => {
     const other = await connect(options)
     const { thumbprint } = other.key
     await client.rotateKey()
-    await until('the other one has the key', () => other.key.thumbprint === client.key.thumbprint)
+    await until(() => other.key.thumbprint === client.key.thumbprint, 'the other one has the key')
     assert.notEqual(client.key.thumbprint, thumbprint)
     assert.equal((await other.request('demo.echo')).resultCode, 'ok')
     assert.equal(gateway.seen.at(-1).signer, gateway.sessions.get(client.sessionId))
@@ -204,7 +200,7 @@ export const suite = (test, assert) => {
     await firsts[0].signOut()
     await becomes(seconds[0], 'signed-out')
     await firsts[1].rotateKey()
-    await until('bob has his new key', () => seconds[1].key.thumbprint === firsts[1].key.thumbprint)
+    await until(() => seconds[1].key.thumbprint === firsts[1].key.thumbprint, 'bob has his new key')
     for (const client of [firsts[1], firsts[2], seconds[1], seconds[2]]) {
       assert.equal((await client.request('demo.echo')).resultCode, 'ok')
     }

@@ -4,23 +4,17 @@ import { connect } from 'countersign'
 import { intentQueue, memoryIntents } from 'countersign/queue'
 import { enrolled, lost, text } from '../client/fixture.mjs'
 
+export { until } from '../harness/wait.mjs'
+
 /** Timers that never take long: what a queue waits for is looked at every 20 ms. */
 export const impatient = (run, ms) => {
   const timer = setTimeout(run, Math.min(ms, 20))
   return () => clearTimeout(timer)
 }
 
-export const until = async (assert, check, what) => {
-  const endMs = Date.now() + 15_000
-  while (!(await check())) {
-    if (Date.now() > endMs) assert.fail(`${what}: not within 15 s`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
-
 /**
  * `it.effects` lists the payloads that took effect, `it.tries` every try that arrived. `it.fault(exchange, answer)` may answer
- * in place of the gateway, after the effect; `it.isDown` loses what is sent before it arrives.
+ * in place of the gateway, after the effect; `it.isDown` loses what is sent before it arrives, and `it.isHeld` lets no pause end.
  */
 export const house = async (options = {}) => {
   const {
@@ -30,7 +24,17 @@ export const house = async (options = {}) => {
     options: connectOptions
   } = await enrolled({ retries: 0, ...options.client })
   const done = new Map()
-  const it = { client, gateway, keyStore, store: memoryIntents(), effects: [], tries: [], ended: [], isDown: false }
+  const it = {
+    client,
+    gateway,
+    keyStore,
+    store: memoryIntents(),
+    effects: [],
+    tries: [],
+    ended: [],
+    isDown: false,
+    isHeld: false
+  }
   it.nowMs = Date.now()
   gateway.intercept = async (exchange, answer) => {
     if (!exchange.messageType.startsWith('demo.')) return undefined
@@ -58,9 +62,18 @@ export const house = async (options = {}) => {
   it.connect = (changes = {}) => connect({ ...all, ...changes })
   it.client = await it.connect()
   it.open = (changes = {}, by = it.client) => {
+    // How long a pause between two tries is was drawn at random: no test waits for it, and none hopes that it is long.
+    const schedule = (run) => {
+      const timer = setTimeout(() => {
+        if (it.isHeld) return
+        queue.retry()
+        run()
+      }, 20)
+      return () => clearTimeout(timer)
+    }
     const queue = intentQueue(by, {
       store: it.store,
-      schedule: impatient,
+      schedule,
       now: () => it.nowMs,
       ...options.queue,
       ...changes

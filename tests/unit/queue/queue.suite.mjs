@@ -3,6 +3,7 @@
 
 import { intentQueue, memoryIntents } from 'countersign/queue'
 import { enrol, lost, text } from '../client/fixture.mjs'
+import { turns } from '../harness/wait.mjs'
 import { house, until } from './kit.mjs'
 
 const failure = (promise) =>
@@ -36,7 +37,7 @@ export const suite = (test, assert) => {
       it.ended.map(([payload]) => payload),
       ['a', 'b', 'c', 'd']
     )
-    await until(assert, () => it.queue.state === 'idle', 'idle')
+    await until(() => it.queue.state === 'idle', 'idle')
     assert.deepEqual([await it.stored(), it.queue.size, it.queue.failure], [[], 0, undefined])
     await it.close()
   })
@@ -45,7 +46,7 @@ export const suite = (test, assert) => {
     const it = await house()
     it.isDown = true
     const { intent, settled } = await it.queue.add('demo.order', 'x', { expiresMs: 60_000 })
-    await until(assert, () => it.queue.state === 'waiting' && it.queue.failure, 'the pause')
+    await until(() => it.queue.state === 'waiting' && it.queue.failure, 'the pause')
     const [stored] = await it.stored()
     assert.deepEqual(Object.keys(stored).sort(), [
       'createdMs',
@@ -79,8 +80,8 @@ export const suite = (test, assert) => {
     it.isDown = true
     const queued = []
     for (const payload of ['a', 'b', 'c']) queued.push(await it.queue.add('demo.order', payload))
-    await until(assert, () => it.queue.failure, 'a failure')
-    await until(assert, () => it.queue.size === 3, 'three')
+    await until(() => it.queue.failure, 'a failure')
+    await until(() => it.queue.size === 3, 'three')
     assert.deepEqual(it.effects, [])
     it.isDown = false
     globalThis.dispatchEvent?.(new Event('online'))
@@ -158,11 +159,11 @@ export const suite = (test, assert) => {
     const it = await house()
     it.isDown = true
     const first = await it.queue.add('demo.order', 'sent', { expiresMs: 10_000 })
-    await until(assert, () => it.queue.failure, 'the first try')
+    await until(() => it.queue.failure, 'the first try')
     const second = await it.queue.add('demo.order', 'short', { expiresMs: 1000 })
     const third = await it.queue.add('demo.order', 'long', { expiresMs: 20_000 })
     it.nowMs += 999
-    await new Promise((resolve) => setTimeout(resolve, 60))
+    await turns()
     assert.equal(it.ended.length, 0)
     it.nowMs += 1
     const short = await failure(second.settled)
@@ -183,15 +184,16 @@ export const suite = (test, assert) => {
 
   test('R134 an intent that was sent before a reload and is over after it has an unknown outcome as its cause', async () => {
     const it = await house()
+    it.isHeld = true
     it.fault = () => lost()
     await it.queue.add('demo.order', 'x', { expiresMs: 10_000 })
-    await until(assert, () => it.queue.failure, 'a lost answer')
+    await until(() => it.queue.failure, 'a lost answer')
     await it.queue.close()
     it.nowMs += 10_000
     const causes = []
     it.queue = it.open()
     it.queue.on('settled', ({ error }) => causes.push(error.cause?.code))
-    await until(assert, () => causes.length > 0, 'the end')
+    await until(() => causes.length > 0, 'the end')
     assert.deepEqual([causes, it.tries.length], [['ERR_OUTCOME_UNKNOWN'], 1])
     await it.close()
   })
@@ -205,7 +207,7 @@ export const suite = (test, assert) => {
     await assert.rejects(it.queue.add('demo.order', ''), { code: 'ERR_QUEUE_FULL' })
     assert.equal((await it.stored()).length, 3)
     it.isDown = false
-    await until(assert, () => it.effects.length === 3, 'the end')
+    await until(() => it.effects.length === 3, 'the end')
     await (await it.queue.add('demo.order', 'abc')).settled
     assert.deepEqual(it.effects, ['1234', '5678', 'ab', 'abc'])
     await it.close()
@@ -215,7 +217,7 @@ export const suite = (test, assert) => {
     const it = await house()
     it.isDown = true
     const first = await it.queue.add('demo.order', 'a')
-    await until(assert, () => it.queue.failure, 'the first try')
+    await until(() => it.queue.failure, 'the first try')
     const second = await it.queue.add('demo.order', 'b')
     assert.equal(await it.queue.cancel(first.intent.id), false)
     assert.equal(await it.queue.cancel(second.intent.id), true)
@@ -239,17 +241,17 @@ export const suite = (test, assert) => {
     it.isDown = true
     await bySession.add('demo.order', 'session')
     await byUser.add('demo.order', 'user')
-    await until(assert, () => bySession.failure || byUser.failure, 'a failure')
+    await until(() => bySession.failure || byUser.failure, 'a failure')
     it.isDown = false
     it.fault = (_, answer) => answer({ resultCode: 'cs.session_revoked', payload: '{}' })
-    await until(assert, () => it.client.state === 'revoked', 'the revocation')
+    await until(() => it.client.state === 'revoked', 'the revocation')
     it.fault = undefined
     const [before] = [it.effects.length]
-    await new Promise((resolve) => setTimeout(resolve, 80))
+    await turns(40)
     assert.equal(it.effects.length, before, 'without a session nothing is sent')
     await enrol(it.client, it.gateway)
-    await until(assert, () => it.ended.some(([payload]) => payload === 'user'), 'the user’s')
-    await new Promise((resolve) => setTimeout(resolve, 80))
+    await until(() => it.ended.some(([payload]) => payload === 'user'), 'the user’s')
+    await turns(40)
     assert.deepEqual(
       (await it.stored()).map(({ payload }) => text(payload)),
       ['session']

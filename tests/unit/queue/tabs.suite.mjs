@@ -51,7 +51,7 @@ export const suite = (test, assert, env) => {
         ['a', 'b', 'c']
       )
       it.queue = it.open({ store })
-      await until(assert, () => it.ended.length === 3, 'the end')
+      await until(() => it.ended.length === 3, 'the end')
       assert.deepEqual([it.effects, await store.list('countersign')], [['a', 'b', 'c'], []])
       await it.close()
     })
@@ -67,13 +67,13 @@ export const suite = (test, assert, env) => {
       const store = view()
       assert.equal((await store.list('countersign')).length, 1)
       it.queue = it.open({ store })
-      await until(assert, () => it.ended.length === 2, 'the second word')
+      await until(() => it.ended.length === 2, 'the second word')
       assert.deepEqual(it.ended, [
         ['x', 'done 1'],
         ['x', 'done 1']
       ])
       assert.deepEqual([it.effects, it.tries.length, new Set(it.tries.map(({ key }) => key)).size], [['x'], 2, 1])
-      await until(assert, async () => (await store.list('countersign')).length === 0, 'the removal')
+      await until(async () => (await store.list('countersign')).length === 0, 'the removal')
       await it.close()
     })
 
@@ -109,7 +109,7 @@ export const suite = (test, assert, env) => {
       const it = await house({ queue: { store: view() } })
       it.isDown = true
       await it.queue.add('demo.order', 'a')
-      await until(assert, () => it.queue.failure, 'a failure')
+      await until(() => it.queue.failure, 'a failure')
       const other = it.open({ store: view() })
       const { settled } = await other.add('demo.order', 'b')
       await it.queue.close()
@@ -127,7 +127,7 @@ export const suite = (test, assert, env) => {
     const other = it.open({ store })
     it.isDown = true
     await it.queue.add('demo.order', 'a')
-    await until(assert, () => it.queue.failure || other.failure, 'a failure')
+    await until(() => it.queue.failure || other.failure, 'a failure')
     const second = await it.queue.add('demo.order', 'b')
     assert.equal(await other.cancel(second.intent.id), true)
     assert.equal((await failure(second.settled)).code, 'ERR_ABORTED')
@@ -155,9 +155,9 @@ export const suite = (test, assert, env) => {
     broken.add('delete')
     const { settled } = await it.queue.add('demo.order', 'a')
     await settled
-    await until(assert, () => it.queue.failure?.code === 'ERR_STORAGE_FAILED', 'the failure')
+    await until(() => it.queue.failure?.code === 'ERR_STORAGE_FAILED', 'the failure')
     broken.clear()
-    await until(assert, async () => (await kept.list('countersign')).length === 0, 'the removal')
+    await until(async () => (await kept.list('countersign')).length === 0, 'the removal')
     assert.deepEqual([it.effects, it.tries.length, it.ended], [['a'], 1, [['a', 'done 1']]])
     for (const name of ['list', 'put']) {
       broken.add(name)
@@ -166,7 +166,7 @@ export const suite = (test, assert, env) => {
       await new Promise((resolve) => setTimeout(resolve, 40))
       broken.clear()
     }
-    await until(assert, () => it.effects.includes('put'), 'the end')
+    await until(() => it.effects.includes('put'), 'the end')
     broken.add('add')
     await assert.rejects(it.queue.add('demo.order', 'x'), { code: 'ERR_STORAGE_FAILED' })
     broken.clear()
@@ -189,7 +189,7 @@ export const suite = (test, assert, env) => {
     const it = await house({ queue: { store: slow } })
     it.isDown = true
     const adding = it.queue.add('demo.order', 'x')
-    await until(assert, async () => (await store.list('countersign')).length === 1, 'the intent in the store')
+    await until(async () => (await store.list('countersign')).length === 1, 'the intent in the store')
     await it.queue.close()
     proceed()
     const { intent, settled } = await adding
@@ -221,9 +221,9 @@ export const suite = (test, assert, env) => {
     const it = await house({ queue: { store: { ...store, list }, schedule } })
     it.isDown = true
     const { intent, settled } = await it.queue.add('demo.order', 'x')
-    await until(assert, () => it.queue.state === 'waiting', 'a failed try')
+    await until(() => it.queue.state === 'waiting', 'a failed try')
     await store.delete('countersign', intent.id)
-    await until(assert, () => due.length > 0, 'the search for the intent')
+    await until(() => due.length > 0, 'the search for the intent')
     isBroken = true
     runDue()
     await new Promise((resolve) => setTimeout(resolve, 50))
@@ -236,7 +236,7 @@ export const suite = (test, assert, env) => {
       runDue()
       return code
     }
-    await until(assert, look, 'the end of the intent')
+    await until(look, 'the end of the intent')
     assert.deepEqual([code, failures], ['ERR_OUTCOME_UNKNOWN', []])
     if (isNode) target.off('unhandledRejection', note)
     else target.removeEventListener('unhandledrejection', note)

@@ -6,9 +6,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { Agent, request as httpRequest } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { serverKeyFile } from 'countersign/server'
+import { until as untilSo } from '../../../unit/harness/wait.mjs'
 import { core, FRAME, label } from '../../kit.mjs'
 
 const child = fileURLToPath(new URL('./gateway-child.mjs', import.meta.url))
@@ -33,16 +33,8 @@ export const post = (port, frame) =>
     asked.end(frame)
   })
 
-/** Waits for a condition, 20 s at most. */
-export const until = async (what, condition, limitMs = 20_000) => {
-  const endAt = performance.now() + limitMs
-  for (;;) {
-    const value = await condition()
-    if (value) return value
-    assert.ok(performance.now() < endAt, `waited in vain: ${what}`)
-    await sleep(10)
-  }
-}
+/** until waits for a condition. */
+export const until = (what, condition) => untilSo(condition, what)
 
 const startGateway = async (options, running) => {
   const gateway = fork(child, [JSON.stringify(options)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
