@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The command `countersign`, run as a person runs it: exit codes, one line for mistakes, files that are never written over.
 import assert from 'node:assert/strict'
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { generateKeyPairSync } from 'node:crypto'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +11,7 @@ import { importKnockKey, knockPacket, sealKnock } from 'countersign/knock'
 import { createDeviceKey, signEvent } from 'countersign/stats-event'
 import { key as knockKey, secret as knockSecret, listen, rsaPair } from '../profiles/knock/kit.mjs'
 import { core, createKey, jsonOf, signRequest } from '../server/kit.mjs'
+import { randomOf } from '../unit/harness/random.mjs'
 import { run } from './kit.mjs'
 
 const inFolder = async (t) => {
@@ -73,7 +74,7 @@ test('inspect knows signing inputs, JSON messages, events, proofs and knocks; th
     assert.equal(status, 0, `${kind}: ${stderr}`)
     assert.equal(stdout.startsWith(`${kind} (not verified)\n`), true, stdout)
   }
-  for (const bytes of ['', 'hello', '{}', '[1]', randomBytes(300), '{"a":']) {
+  for (const bytes of ['', 'hello', '{}', '[1]', randomOf('no frame').bytes(300), '{"a":']) {
     const { status, stdout, stderr } = await run(['inspect', '-'], bytes)
     assert.deepEqual([status, stdout], [2, ''])
     assert.match(stderr, /^countersign: the input is not a frame[^\n]*\n$/)

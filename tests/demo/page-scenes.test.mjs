@@ -3,6 +3,7 @@
 // wait more than they work, so the engines go through them side by side.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { wanted } from '../../tools/test/grep.mjs'
 import { engines } from '../runners/browsers/launch.mjs'
 import { startGateway } from './harness.mjs'
 import { engineOptions, openBrowser, visit } from './page-driver.mjs'
@@ -19,8 +20,10 @@ import { usedIds } from './scenes/used-ids.mjs'
 
 const scenes = { clocks, 'used ids': usedIds, push, tabs, rotation, explain, game, stats, knock, tour }
 
-// COUNTERSIGN_SCENES=push,tabs picks scenes, for a person at work.
-const picked = process.env.COUNTERSIGN_SCENES?.split(',') ?? Object.keys(scenes)
+// COUNTERSIGN_SCENES=push,tabs picks scenes, and --grep those whose name matches; COUNTERSIGN_ENGINES picks engines.
+const isWanted = wanted()
+const picked = process.env.COUNTERSIGN_SCENES?.split(',') ?? Object.keys(scenes).filter(isWanted)
+const chosen = process.env.COUNTERSIGN_ENGINES?.split(',') ?? engines
 
 const playScenes = async (t, engine) => {
   const gateway = await startGateway(t, { PAST_MS: '60000', FUTURE_MS: '10000' })
@@ -41,6 +44,8 @@ const playScenes = async (t, engine) => {
 }
 
 test('scenes', { concurrency: true }, async (t) => {
-  const played = engines.map((engine) => t.test(engine, engineOptions(engine), (t) => playScenes(t, engine)))
+  const played = engines
+    .filter((name) => chosen.includes(name))
+    .map((engine) => t.test(engine, engineOptions(engine), (t) => playScenes(t, engine)))
   await Promise.all(played)
 })

@@ -10,13 +10,21 @@ import { startProcess } from './browsers/process.mjs'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
 
-const picked = process.env.COUNTERSIGN_SUITES ?? ''
+const pickSuites = () => {
+  const all = readdirSync(join(root, 'tests/unit'), { recursive: true })
+    .filter((name) => name.endsWith('.suite.mjs'))
+    .sort()
+  const beginnings = process.env.COUNTERSIGN_SUITES?.split(',') ?? ['']
+  const lost = beginnings.filter((beginning) => !all.some((name) => name.startsWith(beginning)))
+  if (lost.length > 0) throw new Error(`COUNTERSIGN_SUITES: no suite of tests/unit begins with ${lost.join(' or ')}`)
+  return all.filter((name) => beginnings.some((beginning) => name.startsWith(beginning)))
+}
 
-/** suiteFiles names the suites, as paths from the root; COUNTERSIGN_SUITES picks those whose name begins with it. */
-export const suiteFiles = readdirSync(join(root, 'tests/unit'), { recursive: true })
-  .filter((name) => name.endsWith('.suite.mjs') && name.startsWith(picked))
-  .sort()
-  .map((name) => `tests/unit/${name}`)
+/**
+ * suiteFiles names the suites, as paths from the root. COUNTERSIGN_SUITES=client/events,queue picks those whose name in
+ * tests/unit begins with one of these; one that begins no name is an error.
+ */
+export const suiteFiles = pickSuites().map((name) => `tests/unit/${name}`)
 
 /** importSuite loads a suite file into this process. */
 export const importSuite = (file) => import(pathToFileURL(join(root, file)))

@@ -5,7 +5,7 @@
 export const PARENTS = ['chromium', 'firefox', 'webkit', 'scenes']
 
 /** wanted gives a function that says whether a name matches COUNTERSIGN_GREP. Without that variable every name matches. */
-export const wanted = (text = process.env.COUNTERSIGN_GREP) => {
+export const wanted = (text = globalThis.process?.env.COUNTERSIGN_GREP) => {
   if (!text) return () => true
   const pattern = new RegExp(text)
   return (name) => pattern.test(name)

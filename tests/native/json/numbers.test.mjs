@@ -2,9 +2,9 @@
 // Numbers printed and read natively against this Node: random doubles of every kind, bit for bit. COUNTERSIGN_LONG=1 takes a million.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { randomOf } from '../../unit/harness/random.mjs'
 
 const program = fileURLToPath(new URL('../../../build/dev/json_numbers', import.meta.url))
 const count = process.env.COUNTERSIGN_LONG ? 1_000_000 : 50_000
@@ -18,7 +18,7 @@ const run = (args, input) => {
 
 /** Half of them any bits, half of them of the sizes that people write: where the printed form changes. */
 const doubles = () => {
-  const bytes = randomBytes(count * 8)
+  const bytes = Buffer.from(randomOf('doubles').bytes(count * 8))
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = 0; at < bytes.length; at += 8) {
     if (at % 16 === 0) {

@@ -2,7 +2,6 @@
 // Knocks between this project and an implementation in Python that shares no code with it, in both directions.
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { sendKnock } from 'countersign/knock/node'
 import { missingPython } from '../../interop/run.mjs'
+import { randomOf } from '../../unit/harness/random.mjs'
 import { fields, key, listen, nowSeconds, rsaPair, secret, sendTo } from './kit.mjs'
 
 const missing = missingPython()
@@ -27,7 +27,7 @@ const start = async (t, mode, config) => {
   return createInterface({ input: child.stdout })[Symbol.asyncIterator]()
 }
 
-const payloads = ['', 'x', 'Zugang bitte ✓', randomBytes(191)]
+const payloads = ['', 'x', 'Zugang bitte ✓', randomOf('a payload').bytes(191)]
 
 test('what Python knocks, the listener accepts: versions 1 to 4, payloads up to the limit', { skip }, async (t) => {
   const daemon = await listen(t)

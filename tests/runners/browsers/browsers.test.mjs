@@ -4,13 +4,13 @@
 
 import { equal, ok } from 'node:assert/strict'
 import { test } from 'node:test'
+import { runSeed } from '../../unit/harness/random.mjs'
+import { within } from '../../unit/harness/wait.mjs'
 import { startGateway } from '../suites.mjs'
 import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
 import { startPageServer } from './page-server.mjs'
 
-const SILENCE_MS = 120_000
-
-/** follow gives the page's messages one by one; throws when none comes in time, saying what came last. */
+/** follow gives the page's messages one by one; throws where the page hangs, saying what came last. */
 const follow = async function* (server) {
   const queue = []
   let wake = () => {}
@@ -21,11 +21,10 @@ const follow = async function* (server) {
   let last = 'the page was opened'
   for (;;) {
     if (queue.length === 0) {
-      const silent = AbortSignal.timeout(SILENCE_MS)
-      await new Promise((resolve, reject) => {
+      const more = new Promise((resolve) => {
         wake = resolve
-        silent.onabort = () => reject(new Error(`the page said nothing for ${SILENCE_MS / 1000} s after: ${last}`))
       })
+      await within(`the page said nothing after: ${last}`, more)
     }
     const message = queue.shift()
     if (message.done) return
@@ -45,7 +44,8 @@ const runEngine = async (t, engine) => {
   t.diagnostic(`${engine} ${browser.version}`)
   const page = await browser.newPage()
   const messages = follow(server)
-  const opened = page.goto(`${server.url}?engine=${engine}`)
+  const asked = new URLSearchParams({ engine, seed: runSeed, grep: process.env.COUNTERSIGN_GREP ?? '' })
+  const opened = page.goto(`${server.url}?${asked}`)
   const waiting = new Set()
   for await (const { planned, suite, name, error } of messages) {
     if (planned) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { chromium } from 'playwright-core'
-import { outcomeOf, scriptOf, within } from './process.mjs'
+import { HUNG_MS, within } from '../../unit/harness/wait.mjs'
+import { outcomeOf, scriptOf } from './process.mjs'
 
 const ARGS = [
   '--disable-gpu',
@@ -12,8 +13,7 @@ const ARGS = [
 ]
 
 const pageOf = (page) => ({
-  goto: async (url, { timeoutMs = 30_000 } = {}) =>
-    void (await page.goto(url, { timeout: timeoutMs, waitUntil: 'load' })),
+  goto: async (url) => void (await page.goto(url, { waitUntil: 'load' })),
   reload: async () => void (await page.reload({ waitUntil: 'load' })),
   evaluate: async (run, ...args) => outcomeOf(await page.evaluate(scriptOf(run, args))),
   tap: (selector) => page.click(selector),
@@ -30,11 +30,12 @@ export const launchChromium = async ({ executable, profile, args = [] }) => {
     // Root has no namespace to sandbox in.
     chromiumSandbox: process.getuid?.() !== 0,
     args: [...ARGS, ...args],
-    timeout: 30_000
+    timeout: HUNG_MS
   })
+  context.setDefaultTimeout(HUNG_MS)
   return {
     version: context.browser()?.version() ?? 'unknown',
     newPage: async () => pageOf(await context.newPage()),
-    close: () => within(15_000, 'chromium did not close', context.close())
+    close: () => within('chromium did not close', context.close())
   }
 }

@@ -18,13 +18,13 @@ import {
   nodeHandler
 } from 'countersign/server'
 import { build } from 'esbuild'
+import { until as untilSo } from '../../unit/harness/wait.mjs'
 import { root } from '../suites.mjs'
 import { browsersRequired, engines, launch, missingEngine } from './launch.mjs'
 import { POLICY } from './page-server.mjs'
 
 const PAGES = 3
 const ROUNDS = process.env.COUNTERSIGN_LONG === '1' ? 12 : 2
-const STEP_MS = 60_000
 /** Fewer than the gateway keeps, for pages that come late. */
 const MOST_EVENTS = 240
 
@@ -75,13 +75,12 @@ const view = (page) => page.evaluate(() => globalThis.lab.view())
 /** until asks pages what they see until that is as it should be. */
 const until = async (pages, isSo, what) => {
   let views
-  for (const endMs = Date.now() + STEP_MS; Date.now() < endMs; ) {
+  const look = async () => {
     views = []
     for (const page of pages) views.push(await view(page))
-    if (isSo(views)) return views
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    return isSo(views) && views
   }
-  throw new Error(`${what}: ${JSON.stringify(views).slice(0, 500)}`)
+  return untilSo(look, () => `${what}: ${JSON.stringify(views).slice(0, 500)}`)
 }
 
 const hasOneLeader = (views) => views.filter(({ role }) => role === 'leader').length === 1

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Firefox through WebDriver BiDi, spoken directly: there is no geckodriver for it in Debian.
 
+import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import WebSocket from 'ws'
-import { outcomeOf, scriptOf, startProcess, within } from './process.mjs'
+import { within } from '../../unit/harness/wait.mjs'
+import { outcomeOf, scriptOf, startProcess } from './process.mjs'
 
 const PREFERENCES = {
   'app.normandy.enabled': false,
@@ -40,28 +42,27 @@ const connect = async (url) => {
     waiting.clear()
   })
   let last = 0
-  const send = async (method, params = {}, timeoutMs = 30_000) => {
+  const send = async (method, params = {}) => {
     // What is sent over a closed connection is dropped without a word.
     if (socket.readyState !== WebSocket.OPEN) throw new Error(`firefox has gone: ${method}`)
     const id = ++last
     const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
     socket.send(JSON.stringify({ id, method, params }))
-    return within(timeoutMs, `firefox ${method}`, answer)
+    return within(`firefox ${method}`, answer)
   }
   return { send, close: () => socket.close() }
 }
 
 const pageOf = (send, context) => ({
-  goto: async (url, { timeoutMs = 30_000 } = {}) =>
-    void (await send('browsingContext.navigate', { context, url, wait: 'complete' }, timeoutMs)),
+  goto: async (url) => void (await send('browsingContext.navigate', { context, url, wait: 'complete' })),
   reload: async () => void (await send('browsingContext.reload', { context, wait: 'complete' })),
   evaluate: async (run, ...args) => {
     const expression = scriptOf(run, args)
-    const { result, exceptionDetails } = await send(
-      'script.evaluate',
-      { expression, target: { context }, awaitPromise: true },
-      300_000
-    )
+    const { result, exceptionDetails } = await send('script.evaluate', {
+      expression,
+      target: { context },
+      awaitPromise: true
+    })
     if (exceptionDetails) throw new Error(`in the page: ${exceptionDetails.text}`)
     return outcomeOf(result.value)
   },
@@ -109,7 +110,7 @@ export const launchFirefox = async ({ executable, profile, args = [] }) => {
   const browser = await startProcess(
     executable,
     ['--headless', '--no-remote', '--profile', profile, '--remote-debugging-port', '0', ...args],
-    { ready: /WebDriver BiDi listening on (ws:\/\/\S+)/, timeoutMs: 60_000, env: { MOZ_CRASHREPORTER_DISABLE: '1' } }
+    { ready: /WebDriver BiDi listening on (ws:\/\/\S+)/, env: { MOZ_CRASHREPORTER_DISABLE: '1' } }
   )
   try {
     const { send, close } = await connect(`${browser.match[1]}/session`)
@@ -121,7 +122,9 @@ export const launchFirefox = async ({ executable, profile, args = [] }) => {
         // A closed browser has written its storage; the process group is ended all the same.
         await send('browser.close').catch(() => {})
         close()
-        await within(10_000, 'firefox did not close', browser.exited).catch(() => {})
+        // It is given ten seconds to end by itself, and is ended otherwise.
+        const patience = AbortSignal.timeout(10_000)
+        await Promise.race([browser.exited, once(patience, 'abort')])
         await browser.stop()
       }
     }

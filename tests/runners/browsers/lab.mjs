@@ -7,10 +7,9 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createGateway, enrollment, memoryReplayStore, memorySessionStore, nodeHandler } from 'countersign/server'
 import { build } from 'esbuild'
+import { until } from '../../unit/harness/wait.mjs'
 import { root } from '../suites.mjs'
 import { POLICY } from './page-server.mjs'
-
-const STEP_MS = 60_000
 
 const createSigner = () => {
   const { privateKey, publicKey } = generateKeyPairSync('ed25519')
@@ -100,12 +99,7 @@ export const begin = (page, step, given) =>
 
 /** outcomeOf resolves to what came of the page's step, and rejects with its failure. */
 export const outcomeOf = async (page, step) => {
-  const endMs = Date.now() + STEP_MS
-  while (Date.now() < endMs) {
-    const outcome = await page.evaluate(() => globalThis.lab.outcome ?? null)
-    if (outcome?.error) throw new Error(outcome.error)
-    if (outcome) return outcome.value
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-  throw new Error(`${step} did not end`)
+  const outcome = await until(() => page.evaluate(() => globalThis.lab.outcome ?? null), `the end of ${step}`)
+  if (outcome.error) throw new Error(outcome.error)
+  return outcome.value
 }

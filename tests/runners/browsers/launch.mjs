@@ -28,6 +28,7 @@ const miniBrowser = () => {
   return undefined
 }
 
+// COUNTERSIGN_FIREFOX=/path/firefox runs the tests in another one than the one on PATH; the same for the other engines.
 const ENGINES = {
   chromium: { find: () => onPath('chromium'), packages: 'chromium', start: launchChromium },
   firefox: { find: () => onPath('firefox-esr', 'firefox'), packages: 'firefox-esr', start: launchFirefox },
@@ -37,9 +38,15 @@ const ENGINES = {
 /** engines names the browser engines the tests know. */
 export const engines = Object.keys(ENGINES)
 
+const findEngine = (engine) => {
+  const given = process.env[`COUNTERSIGN_${engine.toUpperCase()}`]
+  if (given && !existsSync(given)) throw new Error(`COUNTERSIGN_${engine.toUpperCase()}: there is no ${given}`)
+  return given || ENGINES[engine].find()
+}
+
 /** missingEngine gives the command that installs an engine, or undefined where it is installed. */
 export const missingEngine = (engine) =>
-  ENGINES[engine].find() ? undefined : `apt-get install -y --no-install-recommends ${ENGINES[engine].packages}`
+  findEngine(engine) ? undefined : `apt-get install -y --no-install-recommends ${ENGINES[engine].packages}`
 
 /** browsersRequired tells whether a missing engine is a failure here, not a skipped test. */
 export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_REQUIRED)
@@ -51,8 +58,8 @@ export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_R
  * where the engine is missing or does not start in time.
  */
 export const launch = async (engine, { profile, args } = {}) => {
-  const { find, start } = ENGINES[engine]
-  const executable = find()
+  const { start } = ENGINES[engine]
+  const executable = findEngine(engine)
   if (!executable) throw new Error(`${engine} is not installed: ${missingEngine(engine)}`)
   const folder = profile ?? (await mkdtemp(join(tmpdir(), `countersign-${engine}-`)))
   const clean = () =>

@@ -1,20 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Child processes in groups of their own, ended by their id, with time-outs that say what was being waited for.
+// Child processes in groups of their own, ended by their id.
 
 import { spawn } from 'node:child_process'
-
-/** within rejects with `what` when a promise takes longer than `ms`. */
-export const within = async (ms, what, promise) => {
-  let timer
-  const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
+import { within } from '../../unit/harness/wait.mjs'
 
 const running = new Set()
 const killGroup = (pid, signal) => {
@@ -34,13 +22,9 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 /**
  * startProcess runs a command in a process group of its own. With `ready`, it resolves once a line of any output matches,
- * as `match`; it rejects when the process ends first or says nothing in time, quoting its last output.
+ * as `match`; it rejects when the process ends first or hangs, quoting its last output.
  */
-export const startProcess = async (
-  command,
-  args,
-  { env, ready, stdio = ['ignore', 'pipe', 'pipe'], timeoutMs = 30_000, cwd } = {}
-) => {
+export const startProcess = async (command, args, { env, ready, stdio = ['ignore', 'pipe', 'pipe'], cwd } = {}) => {
   const child = spawn(command, args, { stdio, detached: true, cwd, env: { ...process.env, ...env } })
   let output = ''
   const exited = new Promise((resolve) => {
@@ -73,7 +57,7 @@ export const startProcess = async (
   const started = { pid: child.pid, child, exited, stop, output: () => output }
   if (!ready) return started
   try {
-    return { ...started, match: await within(timeoutMs, `${command} did not become ready`, matched) }
+    return { ...started, match: await within(`${command} did not become ready`, matched) }
   } catch (error) {
     await stop('SIGKILL')
     error.message += `\n${output.slice(-2000)}`

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The page's side: registers every test of every suite, runs them in order and posts what became of each.
 
+import { wanted } from '../../../tools/test/grep.mjs'
 import { assert } from '../../unit/harness/assert.mjs'
 
 // What is kept alive has 64 KiB at most, all of it under way together (Fetch, 4.5); a list of all tests has more.
@@ -31,7 +32,9 @@ export const runSuites = async (suites, base) => {
     if (!response.ok) throw new Error(`there is no vector file ${name}`)
     return name.endsWith('.json') && as !== 'text' ? response.json() : response.text()
   }
-  const runtime = new URL(location.href).searchParams.get('engine')
+  const asked = new URL(location.href).searchParams
+  const runtime = asked.get('engine')
+  const isWanted = wanted(asked.get('grep'))
   const urlOf = (name) => new URL(name, base).href
   const env = {
     runtime,
@@ -43,7 +46,8 @@ export const runSuites = async (suites, base) => {
   }
   const tests = []
   for (const [suite, register] of suites) {
-    const failure = await runOne(() => register((name, run) => tests.push({ suite, name, run }), assert, env))
+    const add = (name, run) => isWanted(name) && tests.push({ suite, name, run })
+    const failure = await runOne(() => register(add, assert, env))
     if (failure) tests.push({ suite, name: 'registers its tests', run: () => Promise.reject(new Error(failure)) })
   }
   await post(base, { planned: tests.map(({ suite, name }) => ({ suite, name })) })

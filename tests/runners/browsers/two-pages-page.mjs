@@ -2,20 +2,13 @@
 // One of two pages of one origin: a client over the browser's own IndexedDB, and the steps that both take at once.
 
 import { connect } from 'countersign'
+import { until } from '../../unit/harness/wait.mjs'
 import { base64, codeOf, register, serveSteps } from './lab-page.mjs'
 
 /** Holds until the other page has come here too; the server lets both go with one stroke. */
 const meet = async (name) => {
   const response = await fetch(`/meet/${encodeURIComponent(name)}`, { method: 'POST' })
   if (!response.ok) throw new Error(`nobody came to ${name}`)
-}
-
-const until = async (what, condition) => {
-  const endMs = performance.now() + 20_000
-  while (!condition()) {
-    if (performance.now() > endMs) throw new Error(`waited in vain: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
 }
 
 /** The key that the gateway has for whoever asks, by the session's own word. */
@@ -37,7 +30,7 @@ const start = async (serverKeys) => {
 const enrolling = async (round) => {
   await meet(`${round} enrol`)
   const code = await codeOf(client.enroll(register))
-  await until(`ready after ${code}`, () => client.state === 'ready')
+  await until(() => client.state === 'ready', `ready after ${code}`)
   await meet(`${round} enrolled`)
   return { code, ...view(client) }
 }
@@ -49,7 +42,7 @@ const rotating = async (round) => {
   const calls = Array.from({ length: 4 }, () => codeOf(client.request('demo.key', '', { idempotencyKey: 'call' })))
   const rotation = await codeOf(client.rotateKey())
   const later = codeOf(client.request('demo.key'))
-  await until('the new key', () => base64(client.key.publicKey) !== before)
+  await until(() => base64(client.key.publicKey) !== before, 'the new key')
   await meet(`${round} rotated`)
   const { key, tries } = await keyAtGateway(client)
   return { rotation, calls: await Promise.all([...calls, later]), gateway: key, tries, ...view(client) }
@@ -63,7 +56,7 @@ const leaving = async (round, isLeaving) => {
     : [client.request('demo.key'), client.rotateKey(), client.request('demo.key')].map(codeOf)
   const done = isLeaving ? await codeOf(client.signOut()) : 'stayed'
   const ends = await Promise.all(calls)
-  await until(`signed out, not ${client.state}`, () => client.state === 'signed-out')
+  await until(() => client.state === 'signed-out', `signed out, not ${client.state}`)
   await meet(`${round} left`)
   return { done, ends, after: await codeOf(client.request('demo.key')), ...view(client) }
 }

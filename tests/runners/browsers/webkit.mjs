@@ -3,7 +3,8 @@
 
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
-import { outcomeOf, scriptOf, startProcess, within } from './process.mjs'
+import { HUNG_MS, within } from '../../unit/harness/wait.mjs'
+import { outcomeOf, scriptOf, startProcess } from './process.mjs'
 
 const freePort = () =>
   new Promise((resolve, reject) => {
@@ -19,8 +20,7 @@ const freePort = () =>
 const startDisplay = async () => {
   const display = await startProcess('Xvfb', ['-displayfd', '3', '-screen', '0', '1600x2400x24', '-nolisten', 'tcp'], {
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-    ready: /^(\d+)\n/,
-    timeoutMs: 20_000
+    ready: /^(\d+)\n/
   })
   return { name: `:${display.match[1]}`, stop: display.stop }
 }
@@ -29,7 +29,7 @@ const startDriver = async (display) => {
   const port = await freePort()
   const env = { DISPLAY: display, GDK_BACKEND: 'x11' }
   const driver = await startProcess('WebKitWebDriver', [`--port=${port}`], { env })
-  const call = async (method, path, body, timeoutMs = 30_000) => {
+  const call = async (method, path, body, timeoutMs = HUNG_MS) => {
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,
       body: body && JSON.stringify(body),
@@ -49,7 +49,7 @@ const startDriver = async (display) => {
     }
   }
   try {
-    await within(20_000, 'WebKitWebDriver did not answer', answers())
+    await within('WebKitWebDriver did not answer', answers())
   } catch (error) {
     await driver.stop('SIGKILL')
     throw error
@@ -68,17 +68,17 @@ const turns = () => {
 }
 
 const pageOf = (call, inTurn, handle) => {
-  const run = (method, path, body, timeoutMs) =>
+  const run = (method, path, body) =>
     inTurn(async () => {
       await call('POST', '/window', { handle })
-      return call(method, path, body, timeoutMs)
+      return call(method, path, body)
     })
   const evaluate = async (code, ...args) => {
     const script = `const done = arguments[arguments.length - 1]; ${scriptOf(code, args)}.then(done)`
-    return outcomeOf(await run('POST', '/execute/async', { script, args: [] }, 300_000))
+    return outcomeOf(await run('POST', '/execute/async', { script, args: [] }))
   }
   return {
-    goto: async (url, { timeoutMs = 30_000 } = {}) => void (await run('POST', '/url', { url }, timeoutMs)),
+    goto: async (url) => void (await run('POST', '/url', { url })),
     reload: async () => void (await run('POST', '/refresh', {})),
     evaluate,
     tap: async (selector) => {
@@ -117,7 +117,7 @@ export const launchWebkit = async ({ executable, args = [] }) => {
     }
     const session = await driver.call('POST', '/session', { capabilities }, 60_000)
     const call = (method, path, ...rest) => driver.call(method, `/session/${session.sessionId}${path}`, ...rest)
-    await call('POST', '/timeouts', { script: 300_000, pageLoad: 60_000 })
+    await call('POST', '/timeouts', { script: HUNG_MS, pageLoad: HUNG_MS })
     const inTurn = turns()
     let first = await call('GET', '/window')
     return {
