@@ -42,7 +42,7 @@ const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\
 export const stepsOf = (isLong) => ({
   build: [make(node, 'tools/build.mjs')],
   format: [check(node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.')],
-  layers: [check(node, 'tools/check-layers.mjs')],
+  lint: [check(node, 'tools/lint/main.mjs')],
   browsers: folder('tests/runners/browsers'),
   native: [
     make('cmake', '--preset', 'dev'),
@@ -99,4 +99,4 @@ export const stepsOf = (isLong) => ({
 
 /** What needs the built package; a step that is not here needs no `dist`. */
 export const needsBuild = (name) =>
-  !['build', 'format', 'layers', 'native', 'clang', 'release', 'wasm', 'style'].includes(name)
+  !['build', 'format', 'lint', 'native', 'clang', 'release', 'wasm', 'style'].includes(name)
