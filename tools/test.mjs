@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Runs the tests, step by step. It shows what a step printed only when that step failed. The last line is `N passed, N failed`.
 //
-//   node tools/test.mjs [--only NAME[,NAME…]] [--grep PATTERN] [--repeat N] [--seed N] [--long] [--jobs N] [--no-build] [--list]
+//   node tools/test.mjs [--unit] [--only NAME[,NAME…]] [--grep PATTERN] [--repeat N] [--seed N] [--long] [--jobs N] [--no-build] [--list]
 //
+// --unit         runs what a change of js/ needs first, in at most two minutes on two idle cores, and needs no browser, no root,
+//                no C++ compiler and no Redis: format and lint, the suites of tests/unit in Node, tests/world, tests/profiles,
+//                tests/cli, and tests/repo but for the tests of set-up. It is `npm run test:unit`.
 // --only NAMES   runs these steps, after a build of what has changed; --list prints their names.
 // --grep PATTERN runs the tests whose name, or whose parent's name, matches this regular expression. Checks without named
 //                tests, such as lint and fuzzers, are left out. No match in any step is an error.
@@ -15,13 +18,14 @@
 //
 // A check that prints no count is one test.
 import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { catchNames, nodeArguments, wanted } from './test/grep.mjs'
 import { countsOf, grepCountsOf, run } from './test/run.mjs'
-import { needsBuild, stepsOf } from './test/steps.mjs'
+import { needsBuild, stepsOf, UNIT } from './test/steps.mjs'
 
 process.chdir(dirname(dirname(fileURLToPath(import.meta.url))))
 
@@ -41,6 +45,7 @@ const readOptions = () => {
       seed: text,
       jobs: text,
       long: flag,
+      unit: flag,
       list: flag,
       'no-build': flag
     }
@@ -78,7 +83,8 @@ try {
 
 const hasNames = (name) => name === 'build' || steps[name].some(({ kind }) => kind === 'node' || kind === 'catch2')
 const chooseSteps = () => {
-  const chosen = options.only?.split(',').map((name) => name.trim()) ?? Object.keys(steps)
+  const all = options.unit ? UNIT : Object.keys(steps)
+  const chosen = options.only?.split(',').map((name) => name.trim()) ?? all
   const unknown = chosen.filter((name) => !Object.hasOwn(steps, name))
   if (unknown.length > 0) fail(`no step ${unknown.join(', ')}; the steps are ${Object.keys(steps).join(', ')}`)
   const named = grep ? chosen.filter(hasNames) : chosen
@@ -87,6 +93,12 @@ const chooseSteps = () => {
   return named
 }
 const chosen = chooseSteps()
+if (
+  chosen.some(needsBuild) &&
+  !chosen.includes('build') &&
+  !(existsSync('node_modules') && existsSync('dist/index.js'))
+)
+  fail('the package is not built yet; run: npm run build')
 
 const catchArguments = ({ argv: [program, ...args], spec, env }) => {
   if (!grep) return [...spec, '--use-colour', 'no']

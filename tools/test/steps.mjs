@@ -43,7 +43,7 @@ export const stepsOf = (isLong) => ({
   build: [make(node, 'tools/build.mjs')],
   format: [check(node, 'node_modules/@biomejs/biome/bin/biome', 'ci', '--colors=off', '.')],
   lint: [check(node, 'tools/lint/main.mjs')],
-  browsers: folder('tests/runners/browsers'),
+  browsers: folder('tests/runners/browsers', { atOnce: 2 }),
   native: [
     make('cmake', '--preset', 'dev'),
     make('cmake', '--build', '--preset', 'dev', '--parallel', jobs),
@@ -51,7 +51,7 @@ export const stepsOf = (isLong) => ({
     catch2(['build/dev/countersign_json_tests']),
     nodeTest(found('tests/native/json', /\.test\.mjs$/))
   ],
-  demo: folder('tests/demo'),
+  demo: folder('tests/demo', { atOnce: 3 }),
   clang: [
     make('cmake', '--preset', 'clang'),
     make('cmake', '--build', '--preset', 'clang', '--parallel', jobs),
@@ -79,14 +79,15 @@ export const stepsOf = (isLong) => ({
     inEmscripten(make('cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs)),
     catch2([node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs'])
   ],
-  repo: folder('tests/repo'),
-  consumers: folder('tests/consumers'),
+  repo: folder('tests/repo', { only: /^(?!setup\.).*\.test\.mjs$/ }),
+  setup: folder('tests/repo', { only: /^setup\.test\.mjs$/ }),
+  consumers: folder('tests/consumers', { atOnce: 2 }),
   unit: folder('tests/runners', { only: /^[^/]*\.test\.mjs$/ }),
-  server: folder('tests/server', { only: /^(?!stores\/redis\/).*\.test\.mjs$/ }),
-  redis: folder('tests/server/stores/redis'),
+  server: folder('tests/server', { only: /^(?!stores\/redis\/).*\.test\.mjs$/, atOnce: 3 }),
+  redis: folder('tests/server/stores/redis', { atOnce: 3 }),
   world: folder('tests/world'),
-  interop: folder('tests/interop'),
-  profiles: folder('tests/profiles'),
+  interop: folder('tests/interop', { atOnce: 2 }),
+  profiles: folder('tests/profiles', { atOnce: 2 }),
   cli: folder('tests/cli'),
   // Versions of these differ in what they say, so they judge only the long run.
   ...(isLong && {
@@ -96,6 +97,9 @@ export const stepsOf = (isLong) => ({
     ]
   })
 })
+
+/** What runs without a browser, without root, without a C++ compiler and without Redis. */
+export const UNIT = ['format', 'lint', 'unit', 'world', 'repo', 'profiles', 'cli']
 
 /** What needs the built package; a step that is not here needs no `dist`. */
 export const needsBuild = (name) =>
