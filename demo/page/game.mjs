@@ -126,6 +126,8 @@ export const createGame = ({ client, stream }) => {
   }
   const cheat = async (id) => {
     const { send: run } = CHEATS.find((one) => one.id === id) ?? CHEATS[0]
+    // An answer first, as before a game: it sets right what a stored clock was wrong about, and a proof is dated by that clock.
+    await watch()
     const { status, points } = await inTurn(() => run(tools))
     say(status, points)
     return status
@@ -159,6 +161,6 @@ export const createGame = ({ client, stream }) => {
       for (const button of root.querySelectorAll('#game-play, [data-cheat]')) button.disabled = !isReady
       if (!isReady) secret = undefined
     },
-    visit: ([what]) => (what ? watch().then(() => cheat(what)) : watch())
+    visit: ([what]) => (what ? cheat(what) : watch())
   }
 }
