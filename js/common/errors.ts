@@ -50,6 +50,7 @@ export class CountersignError extends Error {
     )
     this.code = code
     this.category = errorCategories[Math.floor(number / 100) - 1] as ErrorCategory
+    // A refusal keeps its row's stage, unless the code that the gateway signed has another one (R94).
     this.stage = init.stage ?? stage
     this.resultCode = init.resultCode
     this.retryAfterMs = init.retryAfterMs
