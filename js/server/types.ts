@@ -97,7 +97,9 @@ export type HandlerResult = {
 }
 
 /**
- * Answers a verified request. An exception becomes a signed `cs.unavailable`; only `onRefusal` gets the reason.
+ * Answers a verified request. A valid signature says which session sent which bytes, and when. It does not say that they
+ * are true (R99): the handler still checks ownership, permissions and plausibility. An exception becomes a signed
+ * `cs.unavailable`; only `onRefusal` gets the reason.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement answers `ok`
 export type Handler = (context: HandlerContext) => HandlerResult | void | Promise<HandlerResult | void>

@@ -33,8 +33,8 @@ export function isHeaderType(type: string): boolean {
 }
 
 /**
- * Compiles routes. With `reserved` the routes are the protocol's own. Otherwise throws ERR_RESERVED_TYPE, ERR_INVALID_TEXT
- * or ERR_INVALID_ARGUMENT for a route that no application may register.
+ * Compiles routes. With `reserved` the routes are the protocol's own (R98). Otherwise throws ERR_RESERVED_TYPE,
+ * ERR_INVALID_TEXT or ERR_INVALID_ARGUMENT for a route that no application may register.
  */
 export function createRoutes(routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes {
   const exact = new Map<string, RouteMatch>()
