@@ -7,7 +7,7 @@ import * as dpop from 'dpop'
 import * as jose from 'jose'
 import { Randomness } from '../dist/client/random.js'
 
-// What the client hashes payloads and makes ids with; the package does not export them.
+// The client makes its ids with it; the package does not export it.
 
 const { subtle } = webcrypto
 const PAYLOAD_BYTES = 1024
@@ -36,7 +36,7 @@ async function requestGroup({ core, device, payload }) {
       messageType: 'fleet.move',
       timestampMs: Date.now(),
       requestId: randomId(),
-      payloadHash: digest(core, payload)
+      payloadHash: core.digest(payload)
     })
   const finish = (signingInput, signature) => core.buildFrame({ signingInput, keyId: '', signature, payload })
 
