@@ -23,7 +23,7 @@ export const algorithms: { readonly [Name in Algorithm]: Facts } = {
 }
 
 /** The order in which a client tries the algorithms. P-256 serves browsers that cannot make or keep an Ed25519 key. */
-export const ladder: readonly Algorithm[] = ['ed25519', 'es256']
+export const preferredAlgorithms: readonly Algorithm[] = ['ed25519', 'es256']
 
 /** The length of a signature, in bytes. */
 export const SIGNATURE_BYTES = 64

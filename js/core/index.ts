@@ -155,7 +155,6 @@ const wholeCores = new WeakMap<Wasm, WholeCore>()
  * const core = await loadCore()
  * core.verifyEd25519(publicKey, message, signature)
  * ```
- *
  */
 export async function loadCore(source?: WasmSource | Promise<WasmSource>): Promise<T.Core> {
   const wasm = await loadWasm(wholeSource, source)
