@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The public face of the client. Importing it loads and sends nothing.
 
 export type { Progress, RequestOptions } from './client/call-options.ts'
 export { type Client, connect, type Reply } from './client/client.ts'

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a caller hands to one call, read once and checked before anything is sent, and the limits it sets.
+// Reads and checks the options of one call before anything is sent, and enforces the limits that they set.
 
 import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
@@ -7,22 +7,35 @@ import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
 import { badArgument, copyOf, functionOf, textOf, timeoutOf } from '../core/args.ts'
 
-/** Told while a body arrives; byte counts only, since nothing of it has been verified yet. */
+/**
+ * The progress of an answer's body, in bytes. It has counts only, since nothing of the body is verified yet.
+ * `totalBytes` is undefined when the server did not declare the length.
+ */
 export type Progress = { receivedBytes: number; totalBytes: number | undefined }
 
+/** The options of one request. */
 export type RequestOptions = {
+  /** Aborts the call, which then rejects with ERR_ABORTED. */
   signal?: AbortSignal | null | undefined
-  /** The limit of the whole call with its retries, in milliseconds. */
+  /** The limit of the whole call with its retries, in milliseconds. Default: `timeoutMs` of `connect` (15000 ms). */
   timeoutMs?: number | undefined
-  /** Makes the call safe to repeat: 1 to 64 of `[A-Za-z0-9_-]`, handed to the application, the same for every try. */
+  /**
+   * Makes the call safe to repeat: 1 to 64 of `[A-Za-z0-9_-]`, the same for every try. The gateway passes it to the
+   * application. Default: none.
+   */
   idempotencyKey?: string | undefined
+  /** Receives the progress while the answer's body arrives. */
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
-// `cs.action_secret` is asked for by a profile, which is no part of this client.
+// A profile, which is no part of this client, sends `cs.action_secret`, so it is not reserved.
 const RESERVED = /^(?:cs\.(?!action_secret$)|http\.|sha256:)| /
 
-/** checkType throws a usage error for a type that is no text, that is reserved (R31, R32) or that the policy forbids. */
+/**
+ * Checks a message type.
+ * @throws ERR_RESERVED_TYPE when the protocol reserves the type (R31, R32), ERR_TYPE_NOT_ALLOWED when the signing
+ * policy forbids it, and usage errors.
+ */
 export function checkType(
   { allowTypes }: { allowTypes?: ((type: string) => boolean) | undefined },
   type: unknown
@@ -31,7 +44,10 @@ export function checkType(
   if (allowTypes?.(type as string) === false) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
-/** bytesOfPayload copies a caller's payload (R92), text as UTF-8; throws usage errors. */
+/**
+ * Copies a caller's payload once, at the beginning of the call (R92); text becomes UTF-8.
+ * @throws usage errors.
+ */
 export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
   if (payload === undefined) return new Uint8Array(0)
   if (typeof payload !== 'string') return copyOf(payload, 'payload')
@@ -39,26 +55,39 @@ export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
   throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
 }
 
-/** payloadOf copies a caller's payload (R92), text as UTF-8; throws ERR_PAYLOAD_TOO_LARGE and usage errors. */
+/**
+ * Copies a caller's payload once, at the beginning of the call (R92); text becomes UTF-8.
+ * @throws ERR_PAYLOAD_TOO_LARGE when it is over the limit, and usage errors.
+ */
 export function payloadOf({ maxPayload }: { maxPayload: number }, payload: BytesLike | string | undefined): Bytes {
   const bytes = bytesOfPayload(payload)
   if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return bytes
 }
 
+/**
+ * Checks an idempotency key and returns it.
+ * @throws ERR_INVALID_IDEMPOTENCY_KEY when it is none.
+ */
 export function idempotencyKeyOf(key: unknown): string | undefined {
   if (key === undefined || (typeof key === 'string' && /^[A-Za-z0-9_-]{1,64}$/.test(key))) return key
   throw new CountersignError('ERR_INVALID_IDEMPOTENCY_KEY')
 }
 
-/** signalOf checks an AbortSignal that may be left out. */
+/**
+ * Checks an optional AbortSignal and returns it.
+ * @throws ERR_INVALID_ARGUMENT when the value is no AbortSignal.
+ */
 export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | undefined {
   if (signal === undefined || signal === null) return undefined
   if (typeof signal.addEventListener !== 'function') throw badArgument('signal must be an AbortSignal')
   return signal
 }
 
-/** readRequest reads the options of a call; throws usage errors. */
+/**
+ * Reads the options of a call.
+ * @throws usage errors.
+ */
 export function readRequest(settings: { timeoutMs: number }, options: RequestOptions) {
   const { signal, timeoutMs, idempotencyKey, onProgress } = options
   return {
@@ -71,13 +100,13 @@ export function readRequest(settings: { timeoutMs: number }, options: RequestOpt
 
 const { setTimeout: startTimer, clearTimeout: stopTimer } = globalThis
 
-/** Schedules with the platform's timers. */
+/** Calls `run` after `afterMs` milliseconds by the platform's timers. Returns the function that cancels the call. */
 export function schedule(run: () => void, afterMs: number): () => void {
   const timer = startTimer(run, afterMs)
   return () => stopTimer(timer)
 }
 
-/** What may end a call before it is done; `ends` are those of every call of one client, for close(). */
+/** The limits of a call. `ends` holds a function for each open call of the client; close() ends the calls with them. */
 export type CallLimits = {
   readonly signal: AbortSignal | undefined
   readonly timeoutMs: number
@@ -86,8 +115,8 @@ export type CallLimits = {
 }
 
 /**
- * withinLimits runs work and settles as it does, unless the caller aborts, time runs out or the client is closed: then it
- * rejects at once, with ERR_ABORTED, ERR_TIMEOUT or ERR_CLOSED, which is also the reason of the signal that work gets.
+ * Runs work and settles as it does. It rejects at once with ERR_ABORTED, ERR_TIMEOUT or ERR_CLOSED when the caller
+ * aborts, time runs out or the client is closed. The signal that the work receives aborts with the same error.
  */
 export function withinLimits<T>(limits: CallLimits, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -121,7 +150,7 @@ export function withinLimits<T>(limits: CallLimits, work: (signal: AbortSignal) 
   })
 }
 
-/** pause waits, or rejects with the signal's reason as soon as that aborts. */
+/** Waits for `ms` milliseconds. Rejects with the signal's reason as soon as the signal aborts. */
 export function pause(schedule: Schedule, ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     const stop = (): void => {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// The Client: the methods that an application calls. Each checks its arguments and hands the work to the runtime.
 
 import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
@@ -31,52 +32,58 @@ import type { Answer, Call } from './transport/types.ts'
 /** A verified answer of the application. */
 export type Reply = Omit<Answer, 'response'>
 
-// Nobody who signs out should wait long for a gateway that cannot be reached.
+// A user who signs out should not wait long for a gateway that cannot be reached.
 const SIGN_OUT_MS = 5000
 
-/** A client of one gateway under one label. It holds a device key that cannot leave the device; `connect` makes it. */
+/** A client of one gateway under one label. It holds a device key that cannot leave the device. `connect` makes it. */
 export class Client {
   readonly #runtime: ClientRuntime
 
   /** @internal */
-  constructor(engine: ClientRuntime) {
-    this.#runtime = engine
+  constructor(runtime: ClientRuntime) {
+    this.#runtime = runtime
   }
 
-  /** state says whether the client can send, and if not, why; `on('state')` tells changes. */
+  /** Says whether the client can send, and if not, why. `on('state')` reports changes. */
   get state(): ClientState {
     return this.#runtime.state
   }
 
-  /** sessionId is the enrolled session's id, null without one. */
+  /** The id of the enrolled session, or null without one. */
   get sessionId(): string | null {
     return this.#runtime.session?.id ?? null
   }
 
-  /** key describes the device key, null without a session. */
+  /** The public facts of the device key, or null without a session. */
   get key(): KeyInfo | null {
     const { session, deviceSession, core } = this.#runtime
     return session ? describeKey(core, deviceSession.vault, session.key) : null
   }
 
-  /** clock is what is known of the server's time now, a snapshot. */
+  /**
+   * A snapshot of the server's time as this client knows it.
+   * @throws ERR_CLOSED when the client is closed.
+   */
   get clock(): ClockView {
     this.#runtime.checkOpen()
     return this.#runtime.clock.view()
   }
 
   /**
-   * on registers a listener for `state`, `clock`, `connection` or `stage` (each check of each answer and event, as it passes
-   * or fails) and gives the function that removes it. It throws ERR_INVALID_ARGUMENT for another event.
+   * Registers a listener for `state`, `clock`, `connection` or `stage`, and returns the function that removes it.
+   * `stage` reports each check of each answer and event as it passes or fails.
+   * @throws ERR_INVALID_ARGUMENT when there is no event of this name.
    */
   on<Name extends keyof ClientEvents>(event: Name, listener: (event: ClientEvents[Name]) => void): () => void {
     return this.#runtime.listeners.add(event, listener)
   }
 
   /**
-   * enroll makes the device key where there is none, has `register` take it to the gateway, and keeps the session that the
-   * verified answer names. It rejects with ERR_ENROLLMENT_REFUSED, ERR_ALREADY_ENROLLED, a key, a storage or a transport
-   * error; repeating it is safe.
+   * Enrols this device. It makes the device key when there is none, and calls `register`, which takes the key to the
+   * gateway. Then it stores the session that the verified answer names. To repeat it is safe.
+   *
+   * Rejects with ERR_ENROLLMENT_REFUSED when the gateway refuses, ERR_ALREADY_ENROLLED when there is a session, and
+   * with key, storage and transport errors.
    *
    * @example
    * await client.enroll(async ({ publicKey, algorithm, prove, post }) =>
@@ -87,8 +94,9 @@ export class Client {
   }
 
   /**
-   * request sends a message and gives the application's verified answer, whatever its result code. It rejects with a
-   * CountersignError for every refusal of the gateway, every failed check and every lost answer.
+   * Sends a message and returns the application's verified answer, with any result code of the application.
+   *
+   * Rejects with a CountersignError for every refusal of the gateway, every failed check and every lost answer.
    *
    * @example
    * const { resultCode, payload } = await client.request('fleet.move', move, { idempotencyKey: orderId })
@@ -104,8 +112,10 @@ export class Client {
   }
 
   /**
-   * fetch is fetch for the gateway's origin, signed: the request's method, path, query and body, and the answer's status and
-   * body. Other headers are not signed. It rejects as request does.
+   * Sends a signed HTTP request to the gateway's origin and returns a Response whose body is verified. The signature
+   * covers the request's method, path, query and body, and the answer's status and body. Other headers are not signed.
+   *
+   * Rejects with ERR_FOREIGN_ORIGIN when the URL has another origin, and as `request` does.
    *
    * @example
    * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
@@ -126,8 +136,10 @@ export class Client {
   }
 
   /**
-   * sign makes the signed frame of a request without sending it, for a carrier of the caller's own; `open` opens the answer.
-   * It rejects as request does before sending.
+   * Signs a request and returns its frame without sending it. The caller carries the frame, and `open` opens the
+   * answer.
+   *
+   * Rejects as `request` does before it sends.
    *
    * @example
    * const { frame, requestId } = await client.sign('fleet.move', move)
@@ -150,8 +162,11 @@ export class Client {
   }
 
   /**
-   * open verifies the answer to a frame that `sign` made, once: the id is forgotten then. It rejects with ERR_WRONG_REQUEST_ID
-   * for an answer to anything else, and as request does for refusals and failed checks.
+   * Verifies the answer to a frame that `sign` made and returns it. Each request id opens one answer; the client
+   * forgets the id then.
+   *
+   * Rejects with ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does for refusals and
+   * failed checks.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
     return this.#runtime.open(
@@ -161,9 +176,11 @@ export class Client {
   }
 
   /**
-   * events gives the events that the gateway publishes for this session, in their order, none twice, each verified. The stream
-   * opens when the first one is asked for and closes when the last listener leaves; it is resumed over broken connections, and
-   * one stream serves all tabs. `next` rejects with what ends it: the session's end, a signed refusal, ERR_ABORTED,
+   * Returns the verified events that the gateway publishes for this session, each once and in order. The stream opens
+   * with the first call of `next`, resumes after a broken connection, and closes when the last listener leaves. All
+   * tabs share one stream.
+   *
+   * `next` rejects with the error that ends the stream: the end of the session, a signed refusal, ERR_ABORTED,
    * ERR_CLOSED or a usage error.
    *
    * @example
@@ -173,18 +190,18 @@ export class Client {
     return this.#runtime.events.listen({ ...optionsOf(options, 'options') })
   }
 
-  /** connection says how the stream of events is doing; `on('connection')` tells changes. */
+  /** The state of the stream of events. `on('connection')` reports changes. */
   get connection(): ConnectionView {
     return this.#runtime.events.connection
   }
 
-  /** sessions lists the sessions of this client's user; rejects as request does. */
+  /** Returns the sessions of this client's user. Rejects as `request` does. */
   async sessions(): Promise<SessionInfo[]> {
     const { payload } = await this.#ask('cs.sessions')
     return (await loadChanges()).readSessions(payload)
   }
 
-  /** rename names a session of this client's user, for lists of devices; rejects as request does. */
+  /** Gives a session of this client's user a name for lists of devices. Rejects as `request` does. */
   async rename(deviceSessionId: string, name: string): Promise<void> {
     await this.#ask('cs.rename', {
       device_session_id: textOf(deviceSessionId, 'deviceSessionId'),
@@ -192,7 +209,7 @@ export class Client {
     })
   }
 
-  /** revoke ends a session of this client's user, its own included; rejects as request does. */
+  /** Ends a session of this client's user, which may be its own. Rejects as `request` does. */
   async revoke(deviceSessionId: string): Promise<void> {
     const { session } = this.#runtime
     await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
@@ -200,9 +217,11 @@ export class Client {
   }
 
   /**
-   * rotateKey replaces the device key by a new one, the best that can be made and kept here: the old one signs the change, the
-   * new one proves that it is there. It rejects with ERR_ROTATION_REFUSED, a key or a storage error, or as request does; one
-   * working key is left whatever happens, and repeating it is safe. Where another tab rotates at the same time, one key comes of it.
+   * Replaces the device key by the best new one that can be made and stored here. The old key signs the change, and the
+   * new one proves that the client holds it. Whatever happens, one working key is left, and to repeat the call is safe.
+   * When two tabs rotate at the same time, one new key results.
+   *
+   * Rejects with ERR_ROTATION_REFUSED when the gateway refuses, with key and storage errors, and as `request` does.
    *
    * @example
    * await client.rotateKey()
@@ -212,7 +231,10 @@ export class Client {
     return (await loadChanges()).rotate(this.#runtime, session)
   }
 
-  /** storage tells where the key lies, why not in a better place, and what the browser says about keeping it. */
+  /**
+   * Returns the level of the key's store, the reasons why it is no better, and the browser's report about storage.
+   * Rejects with ERR_LOAD_FAILED when its code cannot be loaded.
+   */
   async storage(): Promise<(KeyLevel | { level: null; reason: null }) & StorageReport> {
     const { session, deviceSession } = this.#runtime
     const level = session ? levelOf(deviceSession.vault, session.key) : { level: null, reason: null }
@@ -220,8 +242,10 @@ export class Client {
   }
 
   /**
-   * signOut tells the gateway that this session is over, deletes the key and resolves when it is gone. `revoked` is false
-   * where the gateway could not be told; it rejects with a storage error where the key could not be deleted.
+   * Asks the gateway to end this session, and deletes the key. `revoked` is false when the gateway did not confirm the
+   * end within 5000 ms.
+   *
+   * Rejects with a storage error when the key could not be deleted.
    */
   async signOut(): Promise<{ revoked: boolean }> {
     const { session, state } = this.#runtime
@@ -231,7 +255,7 @@ export class Client {
     return { revoked }
   }
 
-  /** close ends every call in flight with ERR_CLOSED and resolves when nothing is left to do; the session stays. */
+  /** Ends every call in flight with ERR_CLOSED, and resolves when no work is left. The session stays. */
   async close(): Promise<void> {
     return this.#runtime.close()
   }
@@ -259,8 +283,10 @@ export class Client {
 }
 
 /**
- * connect makes a client: it loads the core and what the store has of an earlier visit, and sends nothing. It rejects with
- * usage errors for its options, ERR_INSECURE_CONTEXT or ERR_NO_CRYPTO for the environment, and with load and storage errors.
+ * Makes a client. It loads the core and the stored session, and sends nothing.
+ *
+ * Rejects with usage errors for its options, with ERR_INSECURE_CONTEXT or ERR_NO_CRYPTO for the environment, and with
+ * load and storage errors.
  *
  * @example
  * const client = await connect({ url: location.origin, label: 'myapp', serverKeys: [{ id: 'k1', publicKey }] })
@@ -274,7 +300,7 @@ export async function connect(options: ConnectOptions): Promise<Client> {
     throw new CountersignError('ERR_INSECURE_CONTEXT', { detail })
   }
   if (!canSign) throw new CountersignError('ERR_NO_CRYPTO')
-  // A generator that gives nothing is found here, not at the first request.
+  // This finds a generator that gives no bytes here, not at the first request.
   settings.random.id()
   return new Client(await ClientRuntime.start(settings))
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What begins a session, changes its key or lists it: needed now and then, so loaded when it is needed.
+// The code that begins a session, changes its key or lists sessions. A client needs it rarely, so it is loaded on
+// demand.
 
 export { askStorage } from './keys/storage-report.ts'
 export { enroll, enrollByEmail } from './session/enroll.ts'

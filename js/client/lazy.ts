@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is no part of a page's first download, each loaded by the call that needs it.
+// The parts that are not in a page's first download. The call that needs a part loads it.
 
 import { CountersignError } from '../common/errors.ts'
 import type { StorageReport } from './keys/storage-report.ts'
@@ -9,7 +9,7 @@ const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })
 }
 
-/** loadChanges loads what enrols and rotates keys; rejects with ERR_LOAD_FAILED. */
+/** Loads the code that enrols a device, rotates its key and lists sessions. Rejects with ERR_LOAD_FAILED. */
 export function loadChanges() {
   return import('./lazy-parts.ts').catch(failed)
 }
@@ -19,15 +19,17 @@ export function loadJson() {
   return import('./transport/bindings/json.ts').catch(failed)
 }
 
-/** loadHeader loads the header binding; rejects with ERR_LOAD_FAILED. */
+/** Loads the header binding. Rejects with ERR_LOAD_FAILED. */
 export function loadHeader() {
   return import('./transport/bindings/header.ts').catch(failed)
 }
 
 /**
- * emailEnrollment enrols a client through the gateway's own endpoints: it has a code mailed, asks for it and confirms. It
- * rejects with ERR_ENROLLMENT_REFUSED, the gateway's problem as its cause, and may then be called again; with ERR_ABORTED
- * where `code` gives null.
+ * Enrols a client through the gateway's own endpoints: the gateway mails a code, `code` returns it, and the client
+ * confirms.
+ *
+ * Rejects with ERR_ENROLLMENT_REFUSED when the gateway refuses; its cause is the gateway's problem, and the call may be
+ * repeated. Rejects with ERR_ABORTED when `code` returns null, and as `client.enroll` does.
  *
  * @example
  * await emailEnrollment(client, { email: 'ada@example.com', code: () => prompt('The code from your mail') })
@@ -37,7 +39,7 @@ export async function emailEnrollment(client: Enrollable, options: EmailEnrollme
 }
 
 /**
- * storageReport tells how long this origin's storage will be kept and how full it is. It rejects with ERR_LOAD_FAILED alone.
+ * Returns how long the browser keeps this origin's storage, and how full it is. Rejects with ERR_LOAD_FAILED only.
  *
  * @example
  * const { persisted } = await storageReport()

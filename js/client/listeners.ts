@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
+// The listeners of `client.on`.
+
 import { badArgument } from '../core/args.ts'
 import type { Logger } from './options.ts'
 
-/** Listeners by event: one that throws stops neither the others nor the call that told them. */
+/**
+ * Holds the listeners of each event. A listener that throws stops neither the others nor the call that emitted the
+ * event.
+ */
 export class Listeners<Events extends object> {
   readonly #byEvent: { readonly [Name in keyof Events]: Set<(event: Events[Name]) => void> }
   readonly #logger: Logger | undefined
@@ -12,7 +17,10 @@ export class Listeners<Events extends object> {
     this.#logger = logger
   }
 
-  /** add registers a listener and gives the function that removes it; throws ERR_INVALID_ARGUMENT for an unknown event. */
+  /**
+   * Registers a listener and returns the function that removes it.
+   * @throws ERR_INVALID_ARGUMENT when there is no event of this name.
+   */
   add<Name extends keyof Events>(name: Name, listener: (event: Events[Name]) => void): () => void {
     const listeners = Object.hasOwn(this.#byEvent, name) ? this.#byEvent[name] : undefined
     if (!listeners) throw badArgument('there is no event with this name')
@@ -23,11 +31,13 @@ export class Listeners<Events extends object> {
     }
   }
 
+  /** Returns whether an event has listeners. */
   has(name: keyof Events): boolean {
     return this.#byEvent[name].size > 0
   }
 
-  tell<Name extends keyof Events>(name: Name, event: Events[Name]): void {
+  /** Calls the listeners of an event. */
+  emit<Name extends keyof Events>(name: Name, event: Events[Name]): void {
     for (const listener of this.#byEvent[name]) {
       try {
         listener(event)

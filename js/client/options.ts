@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The options of connect(), each read exactly once and checked; what follows works on the settings made here.
+// Reads each option of connect() exactly once and checks it. The client works with the settings made here.
 
-import { isAlgorithm, ladder } from '../common/algorithms.ts'
+import { isAlgorithm, preferredAlgorithms } from '../common/algorithms.ts'
 import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
@@ -24,62 +24,82 @@ import type { WasmSource } from '../core/load.ts'
 import { schedule } from './call-options.ts'
 import { Randomness } from './random.ts'
 
-/** Where a client tells what nobody waits for: a failed note of the clock, a listener that threw. No bytes of messages. */
+/**
+ * Receives warnings that belong to no call, such as a failed note of the clock or a listener that threw. They quote no
+ * bytes of messages.
+ */
 export type Logger = { warn(message: string, error?: unknown): void }
 
+/** The options of `connect`. */
 export type ConnectOptions = {
   /** The gateway's origin: https, or http on a loopback host. */
   url: string | URL
-  /** The application's name, `[a-z][a-z0-9.-]{0,31}`, inside every signed byte string. */
+  /** The application's name, `[a-z][a-z0-9.-]{0,31}`. It is inside every signed byte string. */
   label: string
-  /** The server keys this application trusts, at least one. */
+  /** The server keys that this application trusts: 1 to 64. */
   serverKeys: readonly TrustedServerKey[]
-  /** Where frames go, on the same origin; `/exchange` unless told. */
+  /** The path that receives frames, on the gateway's origin. Default: `/exchange`. */
   endpoint?: string
-  /** How `request` travels; `frame` unless told. */
+  /** The form of `request` in HTTP. Default: `frame`. */
   binding?: 'frame' | 'json'
-  /** Where the device key lives; IndexedDB unless told. */
+  /** The store of the device key. Default: `indexedDbStore()`. */
   store?: KeyStore
-  /** Tells several accounts of one label and origin apart in the store: 1 to 64 of `[A-Za-z0-9._-]`. */
+  /** Tells several accounts of one label and origin apart in the store: 1 to 64 of `[A-Za-z0-9._-]`. Default: none. */
   namespace?: string
-  /** Goes on with a key in memory, lost with the page, where the store fails; false unless told. */
+  /** Continues with a key in memory, which is lost with the page, when the store fails. Default: false. */
   allowMemoryKey?: boolean
-  /** Asks the browser, once after an enrolment, to keep this origin's storage; true unless told. */
+  /** Asks the browser, once after an enrolment, to keep this origin's storage. Default: true. */
   persist?: boolean
-  /** Key algorithms to try, best first; `ed25519`, then `es256` unless told (`ed25519` alone where `compatible`). */
+  /** The key algorithms to try, best first. Default: `ed25519`, then `es256`; with `compatible`, `ed25519` alone. */
   algorithms?: readonly Algorithm[]
-  /** How long an unopened `sign` stays open, in milliseconds: the gateway's window, 60000 and 10000 unless told. */
+  /**
+   * The gateway's window for the past, in milliseconds. A frame of `sign` stays open for the sum of the two windows.
+   * Default: 60000 ms.
+   */
   pastMs?: number
+  /** The gateway's window for the future, in milliseconds. Default: 10000 ms. */
   futureMs?: number
-  /** The limit of a whole call with its retries, in milliseconds; 15000 unless told. */
+  /** The limit of a whole call with its retries, in milliseconds. Default: 15000 ms. */
   timeoutMs?: number
-  /** Tries after the first one; 2 unless told. */
+  /** The number of tries after the first one, 0 to 10. Default: 2. */
   retries?: number
-  /** The largest payload either way, in bytes; 8 MiB unless told. */
+  /** The largest payload of a request and of an answer, in bytes. Default: 8388608 bytes (8 MiB). */
   maxPayload?: number
-  /** Message types without effect, which may be sent again when an answer is lost. */
+  /** The message types without effect. The client may send them again when an answer is lost. Default: none. */
   safeTypes?: readonly string[]
-  /** The signing policy: the types (`METHOD /path` for `fetch`) this client signs at all; every one unless told. */
+  /** The signing policy: the types that this client signs at all (`METHOD /path` for `fetch`). Default: every type. */
   allowTypes?: readonly string[] | ((type: string) => boolean)
-  /** The gateway is an existing galaxy one. */
+  /** Says that the gateway is an existing galaxy one. Default: false. */
   compatible?: boolean
-  /** Stamps from the device's own clock while the server's is unknown; one that is a day ahead then costs the session (R63). */
+  /**
+   * Stamps messages from the device's own clock while the server's time is unknown. A clock that is a day ahead then
+   * costs the session (R63). Default: false.
+   */
   trustLocalClock?: boolean
+  /** The source of countersign-client.wasm. Default: the file beside this package's code. */
   wasm?: WasmSource | Promise<WasmSource>
+  /** Sends the HTTP requests. Default: the platform's `fetch`. */
   fetch?: (input: string, init: RequestInit) => Promise<Response>
-  /** Makes a WebSocket, as `new WebSocket(url, protocol)` does, where the platform has none (Node before 22). */
+  /**
+   * Makes a WebSocket, as `new WebSocket(url, protocol)` does. Node before 22 needs it. Default: the platform's
+   * `WebSocket`.
+   */
   webSocket?: (url: string, protocol: string) => WebSocket
-  /** The wall clock, in Unix milliseconds. */
+  /** The wall clock, in Unix milliseconds. Default: `Date.now`. */
   now?: () => number
-  /** A clock that never steps, in milliseconds. */
+  /** A clock that never steps, in milliseconds. Default: `performance.now`. */
   monotonicNow?: () => number
-  /** Fills the buffer with secure random bytes, as crypto.getRandomValues does, or gives a new one of that length. */
+  /**
+   * Fills the buffer with secure random bytes, or returns a new one of that length. Default: `crypto.getRandomValues`.
+   */
   random?: platform.FillRandom
-  /** Timers, for tests with a clock of their own. */
+  /** Starts a timer; tests pass one that follows their own clock. Default: the platform's `setTimeout`. */
   schedule?: Schedule
+  /** Receives warnings that belong to no call. Default: none. */
   logger?: Logger
 }
 
+/** A configured or delivered server key. The times are in Unix milliseconds, inclusive. */
 export type ServerKey = { id: string; publicKey: Bytes; notBefore?: number; notAfter?: number }
 
 const MAX_KEYS = 64
@@ -94,7 +114,7 @@ const parseUrl = (value: string | URL, base?: string): URL => {
   }
 }
 
-// R33: https, or http on a loopback host.
+// Only https, or http on a loopback host, is allowed (R33).
 const originOf = (value: string | URL): string => {
   const url = parseUrl(value)
   const { protocol, hostname, origin } = url
@@ -105,7 +125,10 @@ const originOf = (value: string | URL): string => {
   return origin
 }
 
-/** resolveUrl gives the URL on the configured origin that a caller means; ERR_FOREIGN_ORIGIN for any other (R37). */
+/**
+ * Returns the URL on the configured origin that a caller means.
+ * @throws ERR_FOREIGN_ORIGIN when it has another origin (R37), and ERR_INVALID_ARGUMENT when it is no valid URL.
+ */
 export function resolveUrl(value: unknown, origin: string): URL {
   if (typeof value !== 'string') throw badArgument('the URL must be a string')
   const url = parseUrl(value, origin)
@@ -134,7 +157,10 @@ const serverKeyOf = (value: unknown): ServerKey => {
   }
 }
 
-/** serverKeysOf checks a list of server keys; throws usage errors. */
+/**
+ * Checks a list of server keys and returns them.
+ * @throws usage errors.
+ */
 export function serverKeysOf(value: unknown): readonly ServerKey[] {
   const keys = listOf(value, 'serverKeys').map(serverKeyOf)
   const ids = new Set(keys.map(({ id }) => id))
@@ -146,7 +172,7 @@ export function serverKeysOf(value: unknown): readonly ServerKey[] {
 
 const policyOf = (value: ConnectOptions['allowTypes']): ((type: string) => boolean) => {
   if (typeof value === 'function') return (type) => value(type) === true
-  // Types of the header binding may be longer than a text field, so this list is not read as one.
+  // Types of the header binding may be longer than a text field, so the list is not checked as text fields.
   const types = new Set(listOf(value, 'allowTypes'))
   return (type) => types.has(type)
 }
@@ -198,7 +224,7 @@ const loggerOf = (value: Logger): Logger => {
       try {
         warn.call(value, message, error)
       } catch {
-        // There is nobody left to tell.
+        // A logger that throws has no logger of its own.
       }
     }
   }
@@ -215,48 +241,48 @@ const platformSocket = (url: string, protocol: string): WebSocket => {
   return new Socket(url, protocol)
 }
 
-/** A reader of an option that may be left out; what stands in for it is not read. */
-const or =
+/** Returns the reader of an optional option. The reader does not check the fallback. */
+const optional =
   <T>(fallback: T, read: (value: never, name: string) => T) =>
   (value: unknown, name: string): T =>
     value === undefined ? fallback : read(value as never, name)
 
 const bytesUpTo = (value: unknown, name: string): number => integerOf(value, 0, 1024 * MIB, name)
 
-// One reader per option, so that each is read once and none is forgotten.
+// One reader an option, so that each option is read once and none is forgotten.
 const readers = {
   url: originOf,
   label: labelOf,
   serverKeys: serverKeysOf,
-  endpoint: or('/exchange', (value: string) => value),
-  binding: or<'frame' | 'json'>('frame', bindingOf),
-  store: or<KeyStore | undefined>(undefined, storeOf),
-  namespace: or<string | undefined>(undefined, namespaceOf),
-  allowMemoryKey: or(false, flagOf),
-  persist: or(true, flagOf),
-  compatible: or(false, flagOf),
-  algorithms: or<readonly Algorithm[] | undefined>(undefined, algorithmsOf),
-  pastMs: or(60_000, timeOf),
-  futureMs: or(10_000, timeOf),
-  timeoutMs: or(15_000, timeoutOf),
-  retries: or(2, (value, name) => integerOf(value, 0, 10, name)),
-  maxPayload: or(8 * MIB, bytesUpTo),
-  safeTypes: or<ReadonlySet<unknown>>(new Set(), (value, name) => new Set(listOf(value, name))),
-  allowTypes: or<((type: string) => boolean) | undefined>(undefined, policyOf),
-  trustLocalClock: or(false, flagOf),
+  endpoint: optional('/exchange', (value: string) => value),
+  binding: optional<'frame' | 'json'>('frame', bindingOf),
+  store: optional<KeyStore | undefined>(undefined, storeOf),
+  namespace: optional<string | undefined>(undefined, namespaceOf),
+  allowMemoryKey: optional(false, flagOf),
+  persist: optional(true, flagOf),
+  compatible: optional(false, flagOf),
+  algorithms: optional<readonly Algorithm[] | undefined>(undefined, algorithmsOf),
+  pastMs: optional(60_000, timeOf),
+  futureMs: optional(10_000, timeOf),
+  timeoutMs: optional(15_000, timeoutOf),
+  retries: optional(2, (value, name) => integerOf(value, 0, 10, name)),
+  maxPayload: optional(8 * MIB, bytesUpTo),
+  safeTypes: optional<ReadonlySet<unknown>>(new Set(), (value, name) => new Set(listOf(value, name))),
+  allowTypes: optional<((type: string) => boolean) | undefined>(undefined, policyOf),
+  trustLocalClock: optional(false, flagOf),
   wasm: (value: ConnectOptions['wasm']) => value,
-  fetch: or<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
-  webSocket: or<NonNullable<ConnectOptions['webSocket']>>(platformSocket, functionOf),
-  now: or(platform.wallNow, clockOf),
-  monotonicNow: or(platform.monotonicNow, clockOf),
-  random: or(platform.fillRandom, functionOf),
-  schedule: or(schedule, functionOf),
-  logger: or<Logger | undefined>(undefined, loggerOf)
+  fetch: optional<NonNullable<ConnectOptions['fetch']>>(platform.platformFetch ?? noFetch, functionOf),
+  webSocket: optional<NonNullable<ConnectOptions['webSocket']>>(platformSocket, functionOf),
+  now: optional(platform.wallNow, clockOf),
+  monotonicNow: optional(platform.monotonicNow, clockOf),
+  random: optional(platform.fillRandom, functionOf),
+  schedule: optional(schedule, functionOf),
+  logger: optional<Logger | undefined>(undefined, loggerOf)
 } satisfies { readonly [Name in keyof Required<ConnectOptions>]: unknown }
 
 type ReadOptions = { readonly [Name in keyof typeof readers]: ReturnType<(typeof readers)[Name]> }
 
-/** What a client works with: its options, checked and completed. */
+/** The settings of a client: its options, checked and completed. */
 export type ClientSettings = Omit<ReadOptions, 'url' | 'random' | 'algorithms'> & {
   readonly origin: string
   /** The record's name in the store. */
@@ -265,14 +291,23 @@ export type ClientSettings = Omit<ReadOptions, 'url' | 'random' | 'algorithms'> 
   readonly random: Randomness
 }
 
-/** readOptions checks the options of connect, each read exactly once; throws usage errors. */
+/**
+ * Checks the options of connect, each read exactly once.
+ * @throws usage errors.
+ */
 export function readOptions(options: ConnectOptions): ClientSettings {
   optionsOf(options, 'options')
   const entries = Object.entries(readers as { [name: string]: (value: unknown, name: string) => unknown })
   const read = Object.fromEntries(
     entries.map(([name, reader]) => [name, reader(options[name as keyof ConnectOptions], name)])
   ) as ReadOptions
-  const { url: origin, label, namespace, compatible, algorithms = compatible ? ladder.slice(0, 1) : ladder } = read
+  const {
+    url: origin,
+    label,
+    namespace,
+    compatible,
+    algorithms = compatible ? preferredAlgorithms.slice(0, 1) : preferredAlgorithms
+  } = read
   return {
     ...read,
     origin,

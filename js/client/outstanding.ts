@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
+// The request ids of frames that the application carries itself.
 
 const CAPACITY = 2048
 
+/** The time of the signature, on the monotonic clock in milliseconds, and the owner of the frame. */
 type Signed<Owner> = { readonly atMs: number; readonly by: Owner }
 
 /**
- * Ids of frames whose answers the caller brings: each is used once, and forgotten when nobody brings one in time. There are
- * two generations, and the elder is dropped whole, so that noting an id costs the same however many are open.
+ * Ids of frames whose answers the caller brings. Each id is used once, and forgotten after the window. There are two
+ * generations, and the elder is dropped whole. So the cost of an id does not grow with the number of open ones.
  */
 export class Outstanding<Owner> {
   readonly #windowMs: number
@@ -18,6 +20,7 @@ export class Outstanding<Owner> {
     this.#windowMs = windowMs
   }
 
+  /** Adds the id of a frame that was signed at `atMs` of the monotonic clock. */
   add(requestId: string, atMs: number, by: Owner): void {
     if (atMs - this.#bornMs > this.#windowMs || this.#young.size >= CAPACITY) {
       this.#old = this.#young
@@ -27,12 +30,12 @@ export class Outstanding<Owner> {
     this.#young.set(requestId, { atMs, by })
   }
 
-  /** When the id was made, on the monotonic clock, and for whom; undefined for one that is not outstanding. */
+  /** Returns the time and the owner of an id. Returns undefined for an id that is not outstanding. */
   find(requestId: string): Signed<Owner> | undefined {
     return this.#young.get(requestId) ?? this.#old.get(requestId)
   }
 
-  /** Uses an id up and says whether it was there. */
+  /** Removes an id and returns whether it was there. */
   take(requestId: string): boolean {
     return this.#young.delete(requestId) || this.#old.delete(requestId)
   }

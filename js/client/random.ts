@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+// Random ids and the jitter of waits.
 
 import { CountersignError } from '../common/errors.ts'
 import type { FillRandom } from '../common/platform.ts'
@@ -22,7 +23,10 @@ const textOfId = (bytes: Uint8Array, at: number): string => {
   return text + ALPHABET.charAt(last >> 2) + ALPHABET.charAt((last & 3) << 4)
 }
 
-/** Random ids and fractions from one generator, asked for many bytes at a time: a call of it costs more than an id. */
+/**
+ * Makes random ids and fractions. It asks the generator for many bytes at a time, because a call of the generator costs
+ * more than an id.
+ */
 export class Randomness {
   readonly #fill: FillRandom
   readonly #pool = new Uint8Array(POOL_BYTES)
@@ -39,7 +43,7 @@ export class Randomness {
     return at
   }
 
-  // A generator that fails, fills nothing or only a part, or gives the same bytes again would make ids that repeat.
+  // A generator may fail, fill only a part, or give the same bytes again. Then ids would repeat, so it is refused.
   #refill(): void {
     const pool = this.#pool
     const words = new BigUint64Array(pool.buffer)
@@ -56,12 +60,15 @@ export class Randomness {
     this.#used = 0
   }
 
-  /** 128 random bits as 22 base64url characters; throws ERR_NO_CRYPTO where the generator gives none. */
+  /**
+   * Returns 128 random bits as 22 base64url characters.
+   * @throws ERR_NO_CRYPTO when the generator fails.
+   */
   id(): string {
     return textOfId(this.#pool, this.#take(ID_BYTES))
   }
 
-  /** A number from 0 to 1, 1 excluded: the jitter of a wait, nothing that has to be secret. */
+  /** Returns a number from 0 to 1, 1 excluded. It is for the jitter of a wait, which need not be secret. */
   fraction(): number {
     const at = this.#take(4)
     return new DataView(this.#pool.buffer).getUint32(at) / 2 ** 32

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What lies behind a Client: its session and state, its core and clock, and the frame in which every call runs.
+// The live parts behind a Client: its session, its core, its clock and the server keys that it trusts.
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 import { DAY_MS } from '../common/protocol.ts'
@@ -27,7 +27,7 @@ import { isRefusal, refusalOf } from './transport/refusals.ts'
 import type { Answer, Call, CallContext, Trust } from './transport/types.ts'
 import { ServerKeys } from './trust/server-keys.ts'
 
-/** What `client.on` tells. */
+/** The events of `client.on`. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }
 
 /** A verified answer to a frame that `sign` made. */
@@ -37,12 +37,14 @@ async function bindingOf(settings: ClientSettings): Promise<HttpBinding> {
   return settings.binding === 'frame' ? frameBinding(settings) : (await loadJson()).jsonBinding(settings)
 }
 
+/** The live parts of one client. */
 export class ClientRuntime implements EventsHost {
   readonly settings: ClientSettings
   readonly listeners: Listeners<ClientEvents>
   readonly deviceSession: DeviceSession
-  /** How `request` travels. */
+  /** The form of `request` in HTTP. */
   readonly binding: HttpBinding
+  /** Functions that each end one open call of this client with an error. */
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding<Session>
   readonly events = new EventStreams(this)
@@ -72,6 +74,7 @@ export class ClientRuntime implements EventsHost {
     this.trust = new ServerKeys(this)
   }
 
+  /** Loads the core, the stored record and the binding. Rejects with ERR_BAD_PUBLIC_KEY, load and storage errors. */
   static async start(settings: ClientSettings): Promise<ClientRuntime> {
     const core = await loadClientCore(settings.wasm)
     for (const { publicKey } of settings.serverKeys) {
@@ -98,7 +101,7 @@ export class ClientRuntime implements EventsHost {
     return this.deviceSession.tabs
   }
 
-  /** What a call needs; rejects with the usage error that says why no call can be made. */
+  /** Returns the context of a call. Rejects with the usage error that says why the client cannot make one. */
   async context(): Promise<CallContext> {
     this.checkOpen()
     if (this.#isTrapped) await this.#revive()
@@ -109,52 +112,64 @@ export class ClientRuntime implements EventsHost {
     return { ...this.contextOf(session), renew: async () => (await loadChanges()).renew(this, session) }
   }
 
-  /** What a call of a session needs whose key is not looked up anew. */
+  /** Returns the context of a call for a session whose key is not read again. */
   contextOf(session: Session): CallContext {
     const { settings, core, clock, trust, report, ends } = this
     const learn = (error: unknown): void => this.learn(error, { core, session })
     return { settings, core, clock, session, trust, ends, report, learn, synchronise: () => this.#synchronise() }
   }
 
+  /**
+   * Checks that the client is open.
+   * @throws ERR_CLOSED when it is closed.
+   */
   checkOpen(): void {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
   }
 
-  /** Makes a call of the client's own, its answer checked with the keys of `trust`. */
+  /** Makes one of the client's own calls and checks its answer with the keys of `trust`. Rejects as `request` does. */
   async ask(call: Call, trust: Trust): Promise<Answer> {
     return makeCall({ ...(await this.context()), trust }, call)
   }
 
-  /** note keeps what is known of the server's keys. */
+  /** Stores the facts about the server's keys beside the session. */
   note(serverKeys: NonNullable<Stored['serverKeys']>): void {
     this.deviceSession.note({ serverKeys }, 'the server keys could not be stored')
   }
 
-  /** learn draws from a failure what it says about the core and the session of the call. */
+  /** Updates the client's state from a failure that concerns its core or its session. */
   learn(error: unknown, { core, session }: { core: ClientCore; session?: Session | undefined }): void {
     if (!isCountersignError(error)) return
     if (error.code === 'ERR_CORE_TRAPPED' && core === this.core) this.#isTrapped = true
     if (error.resultCode === 'cs.session_revoked' && session) this.deviceSession.revoked(session)
   }
 
+  /** Returns the function that reports a check, or undefined when no listener wants to know. */
   get tellStage(): ((event: StageEvent) => void) | undefined {
-    return this.listeners.has('stage') ? (event) => this.listeners.tell('stage', event) : undefined
+    return this.listeners.has('stage') ? (event) => this.listeners.emit('stage', event) : undefined
   }
 
+  /** Reports the checks of an answer to the listeners of `stage`. */
   report = (requestId: string, failure?: unknown): void => {
     const { tellStage } = this
     if (tellStage) for (const event of stagesOf(requestId, failure)) tellStage(event)
   }
 
+  /** Keeps the state of the stream of events and reports it to the listeners of `connection`. */
   tell(connection: ConnectionView): void {
     this.events.connection = connection
-    this.listeners.tell('connection', connection)
+    this.listeners.emit('connection', connection)
   }
 
+  /** Ends a session that the server has revoked with a signed message. */
   revoked(session: Session): void {
     this.deviceSession.revoked(session)
   }
 
+  /**
+   * Calls `listener` with the reason when the client can no longer send. Returns the function that removes the
+   * listener.
+   */
   onUnready(listener: (error: unknown) => void): () => void {
     return this.listeners.add('state', () => {
       try {
@@ -165,12 +180,15 @@ export class ClientRuntime implements EventsHost {
     })
   }
 
-  /** open runs the checks of an answer the caller brought; its id is used once and then forgotten. */
+  /**
+   * Checks an answer that the caller brought and returns it. Its id is used once and then forgotten. Rejects with
+   * ERR_WRONG_REQUEST_ID, the error of a failed check or the gateway's refusal.
+   */
   async open(raw: RawAnswer, requestId: string): Promise<Opened> {
     const { settings, core, clock, trust, report } = this
     this.checkOpen()
     const signed = this.outstanding.find(requestId)
-    // An id that is not ours is compared with one that nobody has: the checks before it are made all the same.
+    // For an unknown id the client expects a random id. So it makes all checks that come before the check of the id.
     const expected = signed === undefined ? settings.random.id() : requestId
     const checking = {
       settings,
@@ -193,6 +211,10 @@ export class ClientRuntime implements EventsHost {
     throw refusal
   }
 
+  /**
+   * Enrols this device. Rejects with ERR_ALREADY_ENROLLED when there is a session or another enrolment, and as
+   * enroll.ts does.
+   */
   async enroll(register: Register): Promise<void> {
     this.checkOpen()
     if (this.state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
@@ -208,6 +230,7 @@ export class ClientRuntime implements EventsHost {
     }
   }
 
+  /** Ends every open call with ERR_CLOSED and resolves when no background work is left. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -221,9 +244,9 @@ export class ClientRuntime implements EventsHost {
   }
 
   #stateChanged(state: ClientState): void {
-    // What is in flight belongs to a session that is no more.
+    // A call in flight belongs to the session that has ended.
     if (state === 'signed-out') this.#end('ERR_NO_SESSION')
-    this.listeners.tell('state', state)
+    this.listeners.emit('state', state)
   }
 
   #settle(): Promise<void> {
@@ -236,7 +259,7 @@ export class ClientRuntime implements EventsHost {
     return this.#settling
   }
 
-  // Concurrent calls share one request for the time; each gives up on it by its own limits.
+  // Concurrent calls share one request for the time. Each stops waiting by its own limits.
   #synchronise(): Promise<void> {
     this.#sync ??= this.#probe().finally(() => {
       this.#sync = undefined
@@ -255,17 +278,17 @@ export class ClientRuntime implements EventsHost {
   }
 
   #clockChanged(): void {
-    if (this.listeners.has('clock')) this.listeners.tell('clock', this.clock.view())
+    if (this.listeners.has('clock')) this.listeners.emit('clock', this.clock.view())
     if (this.state !== 'ready') return
     const notes = this.clock.notesIfDue()
     if (notes) this.deviceSession.note(notes, "the server's time could not be stored")
     const nowMs = this.clock.view().now()
     if (!(Math.abs(nowMs - this.trust.askedMs) < DAY_MS)) this.trust.askToday(nowMs)
-    // Nobody waits for it: what fails is asked again by the request that needs it.
+    // No call waits for this request. If it fails, the next request that needs the time asks again.
     if (this.clock.shouldAsk()) this.#synchronise().catch(() => {})
   }
 
-  // A core that trapped is dead with its clock; the key is not in it.
+  // A core that has trapped is lost with its clock. The key is not in the core, so it stays.
   async #revive(): Promise<void> {
     this.core = await loadClientCore(this.settings.wasm)
     this.deviceSession.vault.core = this.core

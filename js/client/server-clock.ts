@@ -1,63 +1,65 @@
 // SPDX-License-Identifier: MIT
-// The server's time on this device (R74 to R81). The core keeps the estimate; here are the two local clocks, what the store
-// remembers from an earlier visit, and the time floor below which nothing is believed (R27).
+// The server's time on this device (R74 to R81). The core keeps the estimate. This file reads the two local clocks and
+// keeps the notes of an earlier visit. It also holds the time floor, below which the client believes no time (R27).
 
 import { DAY_MS } from '../common/protocol.ts'
 import type { ClockSource, CoreClock, RoundTrip, Stored } from '../common/types.ts'
 import type { ClientCore } from '../core/client-core.ts'
 import type { ClientSettings } from './options.ts'
 
-/** No server is older than this release; raised with every one. */
+/** The earliest time that a server can have, in Unix milliseconds. Each release raises it. */
 export const BUILD_TIME_MS = Date.UTC(2026, 0, 1)
 
 const FLOOR_SLACK_MS = 5 * 60 * 1000
 const FLOOR_AFTER_MS = 10 * 60 * 1000
 const DRIFT = 200e-6
 
-// Both sides count whole milliseconds, and within a round trip of 5 s the clocks part by one more.
+// Both sides count whole milliseconds. Within a round trip of 5 s the clocks drift apart by one more.
 const RESOLUTION_MS = 3
-// What is seen as a sleep or a step is seen as a correction too.
+// The core sees a step of this size as a sleep, and so it counts as a correction too.
 const CORRECTION_MS = 250
-// An answer may take long to come again: one question a minute at most that no request waits for.
+// No request waits for this question, so the client asks it once a minute at most.
 const RESYNC_EVERY_MS = 60_000
 
-// A note is a write to the disk: once in a while, and when the device's clock was set.
+// A note is a write to the disk. So it is made rarely, and when the device's clock was set.
 const NOTE_EVERY_MS = 10 * 60 * 1000
 const NOTE_STEP_MS = 1000
 
-/** What a store remembers of the clock. */
+/** The notes about the clock that a store keeps. */
 export type ClockNotes = Pick<Stored, 'clock' | 'timeFloorMs'>
 
-/** A move of the estimate by more than 250 ms. */
+/** A change of the estimate by more than 250 ms. */
 export type ClockCorrection = {
-  /** How far it was moved, in milliseconds; positive where the server was ahead of what was known. */
+  /** The size of the change, in milliseconds. It is positive when the server was ahead of the estimate. */
   readonly byMs: number
-  /** The server's time then, in Unix milliseconds. */
+  /** The server's time at the change, in Unix milliseconds. */
   readonly atMs: number
-  /** What moved it. */
+  /** The origin of the sample. */
   readonly source: ClockSource
 }
 
-/** The server's clock as a client knows it. */
+/** The server's time as a client knows it. */
 export type ClockView = {
   /** Server time minus this device's wall clock, in milliseconds; 0 while the source is `none`. */
   readonly offsetMs: number
   /**
-   * How far off the estimate may be, either way; Infinity while the source is `none`, and where events alone bound it. With
-   * `stored` it holds as long as nobody has set the device's clock since.
+   * The largest error of the estimate, either way, in milliseconds. It is Infinity while the source is `none`, and
+   * while only events bound the time. With `stored` it holds only if the device's clock was not set since.
    */
   readonly errorMs: number
-  /** Since the last verified sample; Infinity while the source is `none`. */
+  /** The time since the last verified sample, in milliseconds; Infinity while the source is `none`. */
   readonly ageMs: number
+  /** The origin of the estimate. */
   readonly source: ClockSource
-  /** The last time a verified message moved what was known; null where none has. */
+  /** The last change of the estimate by a verified message, or null when there was none. */
   readonly lastCorrection: ClockCorrection | null
-  /** The server's time now, in Unix milliseconds; the device's own while the source is `none`. */
+  /** Returns the server's time now, in Unix milliseconds. While the source is `none` it is the device's own time. */
   now(): number
 }
 
 const isTime = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0
 
+/** Tracks the server's time for one client. */
 export class ServerClock {
   readonly #core: CoreClock
   readonly #now: () => number
@@ -83,7 +85,7 @@ export class ServerClock {
     if (notes.clock) this.#recall(notes.clock)
   }
 
-  // A wall clock that was set back since, or a day gone by, makes the note worthless.
+  // After a day, or when the wall clock was set back since, the note is worthless.
   #recall({ offsetMs, errorMs, wallMs }: NonNullable<Stored['clock']>): void {
     const now = this.#now()
     const ageMs = now - wallMs
@@ -93,12 +95,12 @@ export class ServerClock {
     this.#core.addStored({ monotonicMs: this.#monotonicNow(), serverMs, errorMs: errorMs + DRIFT * ageMs })
   }
 
-  /** A trusted key that ended before this time verifies nothing. */
+  /** The time floor, in Unix milliseconds. A trusted key that ended before it verifies nothing. */
   get floorMs(): number {
     return this.#floorMs
   }
 
-  /** Whether an answer of the server is wanted before the time is known well enough for everything. */
+  /** True while the client needs an answer of the server to know the time well enough for every request. */
   get lacksAnswer(): boolean {
     return !this.#isSampled || this.#isDoubted || !Number.isFinite(this.#estimate().errorMs)
   }
@@ -111,7 +113,7 @@ export class ServerClock {
     return this.#core.estimate(this.#monotonicNow())
   }
 
-  /** shouldAsk says, and says it once a minute at most, that events alone bound the time: a question in the background helps. */
+  /** Returns true, once a minute at most, while only events bound the time. The client then asks in the background. */
   shouldAsk(): boolean {
     const atMs = this.#monotonicNow()
     if (!this.#isSampled || !this.lacksAnswer || atMs - this.#askedMs < RESYNC_EVERY_MS) return false
@@ -119,7 +121,7 @@ export class ServerClock {
     return true
   }
 
-  // Wall and monotonic clock are compared at every look, so that sleep is noticed before the next stamp.
+  // Each look compares the wall clock with the monotonic one, so the client notices a sleep before the next stamp.
   #look(): number {
     const monotonicMs = this.#monotonicNow()
     if (this.#core.noteWall({ monotonicMs, wallMs: this.#now() })) this.#onChange()
@@ -127,8 +129,9 @@ export class ServerClock {
   }
 
   /**
-   * stamp gives the time to sign, or undefined where the server has to be asked for it first (R77, R78): with no estimate,
-   * and, for a type that may not be sent twice, with one from an earlier visit; while one answer claims a time a day ahead (R76).
+   * Returns the time to sign, in Unix milliseconds, or undefined when the client must ask the server first (R77, R78).
+   * It must ask without an estimate, and while one answer claims a time a day ahead (R76). For a type that may not be
+   * sent twice it must also ask while the estimate is from an earlier visit.
    */
   stamp(isRetriable: boolean): number | undefined {
     const monotonicMs = this.#look()
@@ -142,9 +145,9 @@ export class ServerClock {
   }
 
   /**
-   * probeStamp gives the time to sign on the `cs.time` request that asks for the server's time. A clock far ahead of all
-   * that is known stamps the floor instead: the signed cs.stale that follows serves as well, while ids dated far ahead cost
-   * the session (R63).
+   * Returns the time to sign on the `cs.time` request that asks for the server's time. A clock far ahead of all known
+   * times stamps the floor instead. The signed `cs.stale` that follows brings the time as well, while ids dated far
+   * ahead cost the session (R63).
    */
   probeStamp(): number {
     const monotonicMs = this.#look()
@@ -153,17 +156,20 @@ export class ServerClock {
     return now >= this.#floorMs && now <= this.#floorMs + DAY_MS ? now : Math.floor(this.#floorMs)
   }
 
-  /** The monotonic clock, on which requests are timed. */
+  /** Returns the time of the monotonic clock, in milliseconds. Requests are timed on it. */
   monotonic(): number {
     return this.#monotonicNow()
   }
 
-  /** sample takes the time of a verified answer to our own request and says whether it did; `replace` is for cs.stale. */
+  /**
+   * Adds the time of a verified answer to a request of this client. Returns whether the clock used it. `replace` is for
+   * `cs.stale`.
+   */
   sample(sample: RoundTrip & { replace?: boolean }): boolean {
     const { sentMs, receivedMs, serverMs, replace } = sample
     this.#look()
     if (this.#isTooOld(serverMs) || this.#isClaim(serverMs - (sentMs + receivedMs) / 2)) return false
-    // The server has said that our time is wrong; where this sample is none either, it has to be asked.
+    // The server has said that our time is wrong. When this sample is of no use either, the client has to ask.
     if (replace) this.#isSampled = false
     if (!this.#take(serverMs, 'round-trip', () => this.#core.addRoundTrip(sample))) return false
     this.#isSampled = true
@@ -171,13 +177,16 @@ export class ServerClock {
     return true
   }
 
-  /** event takes the time of a verified event in its order, received at `receivedMs` of the monotonic clock; says whether it did. */
+  /**
+   * Adds the time of a verified event that came in its order. `receivedMs` is of the monotonic clock. Returns whether
+   * the clock used it.
+   */
   event(receivedMs: number, serverMs: number): boolean {
     this.#look()
     if (this.#isTooOld(serverMs)) return false
     const offsetMs = serverMs - receivedMs
     const isFar = this.#isFar(offsetMs)
-    // Only answers settle a claim: that of an event has them asked for.
+    // Only an answer can confirm a claim. After the claim of an event the client asks for one.
     if (isFar) this.#claimMs = offsetMs
     const isTaken = !isFar && this.#take(serverMs, 'event', () => this.#core.addEvent({ receivedMs, serverMs }))
     if (isTaken || isFar) this.#onChange()
@@ -188,7 +197,7 @@ export class ServerClock {
     return serverMs < this.#floorMs - FLOOR_SLACK_MS
   }
 
-  // Stamped a day ahead, a request costs the session (R63): one gateway with a wrong clock must not bring that about.
+  // A request stamped a day ahead costs the session (R63). One gateway with a wrong clock must not cause that.
   #isFar(offsetMs: number): boolean {
     const { offsetMs: knownMs, errorMs } = this.#estimate()
     return this.#isSampled && offsetMs - knownMs - errorMs > DAY_MS
@@ -207,29 +216,30 @@ export class ServerClock {
     if (before.source !== 'none' && Math.abs(byMs) > CORRECTION_MS) {
       this.#lastCorrection = Object.freeze({ byMs, atMs: serverMs, source })
     }
-    // A gateway with a wrong clock must not stay in the way of the others: a floor is what stood for a while, or since a visit before.
+    // A gateway with a wrong clock must not block the others. So only a time that held for a while, or since an earlier
+    // visit, raises the floor.
     const atMs = this.#monotonicNow()
     if (before.source === 'none' || Math.abs(byMs) > FLOOR_SLACK_MS) this.#movedMs = atMs
     if (atMs - this.#movedMs >= FLOOR_AFTER_MS && this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
     return true
   }
 
-  // A server, or a record, far ahead of everything else here must not end keys for ever.
+  // A server or a record far ahead of all other times must not end keys for ever.
   #mayRaiseFloor(ms: number): boolean {
     return ms > this.#floorMs && ms <= Math.max(this.#now(), BUILD_TIME_MS) + DAY_MS
   }
 
-  /** What the next visit should know. */
+  /** Returns the notes for the next visit. */
   notes(): ClockNotes {
     const floor = this.#floorMs > BUILD_TIME_MS ? { timeFloorMs: this.#floorMs } : {}
     if (!this.#isSampled) return floor
     const { offsetMs, errorMs } = this.view()
-    // Events alone give an estimate and no bound: nothing to remember.
+    // Events alone give an estimate without a bound, so there is no offset to note.
     if (!Number.isFinite(errorMs)) return floor
     return { ...floor, clock: { offsetMs, errorMs, wallMs: this.#now() } }
   }
 
-  /** notesIfDue gives the notes when the last ones have grown old, and takes them as written. */
+  /** Returns the notes when the last ones have grown old, and counts them as written. */
   notesIfDue(): ClockNotes | undefined {
     const notes = this.notes()
     if (!notes.clock) return undefined
@@ -241,6 +251,7 @@ export class ServerClock {
     return notes
   }
 
+  /** Returns a snapshot of the clock. */
   view(): ClockView {
     const monotonicMs = this.#look()
     const wallMs = this.#now()
@@ -256,6 +267,7 @@ export class ServerClock {
     })
   }
 
+  /** Releases the clock in the core. */
   close(): void {
     this.#core.free()
   }

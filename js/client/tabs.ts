@@ -1,29 +1,30 @@
 // SPDX-License-Identifier: MIT
-// What the tabs of one origin tell each other about one stored key: that its record has changed, what came on the stream of
-// events, what time it is. Other tabs are this origin's own script, no more and no less trusted; frames are verified anew by
-// whoever gets them.
+// Messages between the tabs of one origin that share a stored key: changes of its record, events and intents. Other
+// tabs run this origin's own script, so they are trusted as much as this one. A tab that receives a frame verifies it
+// again.
 
-/** A message between tabs; `about` says whose it is. */
+/** A message between tabs. `about` names its topic. */
 export type TabMessage = {
   readonly about: 'record' | 'events' | 'clock' | 'intents'
   readonly [member: string]: unknown
 }
 
+/** The other tabs that share one record. */
 export type Tabs = {
   post(message: TabMessage): void
-  /** Calls back for each message of another tab; gives the function that ends it. */
+  /** Calls `listener` for each message of another tab. Returns the function that ends it. */
   listen(about: TabMessage['about'], listener: (message: TabMessage) => void): () => void
   close(): void
 }
 
 const ALONE: Tabs = { post() {}, listen: () => () => {}, close() {} }
 
-/** openTabs joins the tabs that share the record `name` of one scope; alone where the platform has no BroadcastChannel. */
+/** Joins the tabs that share the record `name` of one scope. Without BroadcastChannel the tab stays alone. */
 export function openTabs(name: string, scope = ''): Tabs {
   const { BroadcastChannel: Channel } = globalThis
   if (typeof Channel !== 'function') return ALONE
   const channel = new Channel(`countersign:${name}:${scope}`)
-  // Node would wait for it before it exits.
+  // An open channel would keep Node from exiting.
   ;(channel as { unref?: () => void }).unref?.()
   const listeners = new Set<readonly [TabMessage['about'], (message: TabMessage) => void]>()
   channel.onmessage = ({ data }) => {

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The client's key algorithms as a table of facts: the first an environment can make and keep is the one it gets.
+// The client's key algorithms, as a table of facts.
 
 import type { Algorithm } from './types.ts'
 
+/** The facts of one algorithm. */
 type Facts = {
-  /** What WebCrypto calls the key. */
+  /** The key's parameters for WebCrypto. */
   readonly key: EcKeyImportParams | { readonly name: string }
-  /** What WebCrypto calls the signature; both are 64 bytes, es256 as r‖s. */
+  /** The signature's parameters for WebCrypto. A signature is 64 bytes long; `es256` writes it as r‖s. */
   readonly signature: EcdsaParams | { readonly name: string }
   readonly publicKeyBytes: number
 }
 
+/** The facts of each algorithm. */
 export const algorithms: { readonly [Name in Algorithm]: Facts } = {
   ed25519: { key: { name: 'Ed25519' }, signature: { name: 'Ed25519' }, publicKeyBytes: 32 },
   es256: {
@@ -20,11 +22,13 @@ export const algorithms: { readonly [Name in Algorithm]: Facts } = {
   }
 }
 
-/** Tried in this order; P-256 where a browser cannot make or keep an Ed25519 key. */
-export const ladder: readonly Algorithm[] = ['ed25519', 'es256']
+/** The order in which a client tries the algorithms. P-256 serves browsers that cannot make or keep an Ed25519 key. */
+export const preferredAlgorithms: readonly Algorithm[] = ['ed25519', 'es256']
 
+/** The length of a signature, in bytes. */
 export const SIGNATURE_BYTES = 64
 
+/** Returns whether a value names an algorithm. */
 export function isAlgorithm(value: unknown): value is Algorithm {
   return value === 'ed25519' || value === 'es256'
 }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
-// Base64 with exactly one accepted spelling (PROTOCOL.md, "Encoding"): no white space, no other alphabet, no missing or
-// extra padding, zero tail bits. atob alone is laxer than that, so what it gives is encoded again and compared.
+// Base64 with exactly one accepted spelling (PROTOCOL.md, "Encoding"). White space, another alphabet, wrong padding and
+// non-zero tail bits are refused. `atob` accepts more than that, so the decoder encodes the result again and compares
+// it.
 
 import type { Bytes } from './types.ts'
 
-/** encodeBase64 writes bytes as standard base64 with padding. */
+/** Encodes bytes as standard base64 with padding. */
 export function encodeBase64(bytes: Uint8Array): string {
   let binary = ''
-  // A call takes a bounded number of arguments, so the bytes go in pieces.
+  // An engine limits the number of arguments of a call, so the bytes go in pieces.
   for (let from = 0; from < bytes.length; from += 8192) {
     binary += String.fromCharCode(...bytes.subarray(from, from + 8192))
   }
   return btoa(binary)
 }
 
-/** encodeBase64Url writes bytes as base64url without padding. */
+/** Encodes bytes as base64url without padding. */
 export function encodeBase64Url(bytes: Uint8Array): string {
   return encodeBase64(bytes).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '')
 }
 
-/** decodeBase64 reads standard base64 with padding; gives undefined for every spelling that encodeBase64 would not write. */
+/** Decodes standard base64 with padding. Returns undefined for every spelling that encodeBase64 does not write. */
 export function decodeBase64(text: string): Bytes | undefined {
   let binary: string
   try {
@@ -33,7 +34,7 @@ export function decodeBase64(text: string): Bytes | undefined {
   return bytes
 }
 
-/** decodeBase64Url reads base64url without padding; gives undefined for every spelling that encodeBase64Url would not write. */
+/** Decodes base64url without padding. Returns undefined for every spelling that encodeBase64Url does not write. */
 export function decodeBase64Url(text: string): Bytes | undefined {
   return /^[A-Za-z0-9_-]*$/.test(text)
     ? decodeBase64(text.replaceAll('-', '+').replaceAll('_', '/') + '='.repeat((4 - (text.length % 4)) % 4))

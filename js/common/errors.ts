@@ -1,45 +1,53 @@
 // SPDX-License-Identifier: MIT
+// The one error class of this package. The table of codes is generated from errors.def.
+
 import { type ErrorCode, errorCategories, errorTable } from '../generated/errors.ts'
 import type { Stage } from './types.ts'
 
 export type { ErrorCode } from '../generated/errors.ts'
 
-/** The kinds of failure; the leading digit of an error's number. */
+/** The kinds of failures. The first digit of an error's number stands for the category. */
 export type ErrorCategory = (typeof errorCategories)[number]
 
-/** Whether the same call may be made again as it is: never, after `retryAfterMs`, or at once. */
+/** Says when the same call may be repeated: never, after `retryAfterMs` milliseconds, or at once (`safe`). */
 export type RetryRule = 'never' | 'after' | 'safe'
 
-/** What an error may carry beyond its code; `stage` and `retry` override the table's. */
+/** The optional members of an error. `stage` and `retry` override those of the table. */
 export type CountersignErrorInit = {
   cause?: unknown
   stage?: Stage | undefined
   retry?: RetryRule | undefined
-  /** The server's signed result code, where one was given. */
+  /** The result code that the server signed, when there is one. */
   resultCode?: string | undefined
+  /** The shortest wait before the next try, in milliseconds, when the server named one. */
   retryAfterMs?: number | undefined
-  /** A hint for developers, appended to the message; never bytes of a message. */
+  /** A hint for developers, appended to the error's message. It never quotes bytes of a protocol message. */
   detail?: string | undefined
 }
 
 type ErrorRow = readonly [number: number, message: string, retry?: RetryRule, stage?: Stage]
 
-// Shared by every copy of this package in a program, so that errors are recognised across bundles and realms.
+// All copies of this package in a program share the symbol, so they recognise each other's errors, in other realms too.
 const BRAND = Symbol.for('countersign.error')
 
 const NAMES: { readonly [code: string]: string } = { ERR_ABORTED: 'AbortError', ERR_TIMEOUT: 'TimeoutError' }
 
 /**
- * CountersignError is the one error this package throws: `code` is stable, `category`, `stage` and `retry` follow from it.
- * Recognise it with `isCountersignError`, not `instanceof`, where a program may hold two copies of the package.
+ * The one error that this package throws. `code` is stable; `category`, `stage` and `retry` follow from it. A program
+ * may hold two copies of the package, so recognise the error with `isCountersignError`, not with `instanceof`.
  */
 export class CountersignError extends Error {
+  /** The stable code, such as `ERR_TIMEOUT`. */
   readonly code: ErrorCode
+  /** The kind of the failure. */
   readonly category: ErrorCategory
-  /** The check that refused, where a check of a message is concerned. */
+  /** The check that refused a message, when a check failed. */
   readonly stage: Stage | undefined
+  /** The result code that the server signed, when there is one. */
   readonly resultCode: string | undefined
+  /** The shortest wait before the next try, in milliseconds, when the server named one. */
   readonly retryAfterMs: number | undefined
+  /** Says when the same call may be repeated. */
   readonly retry: RetryRule
 
   constructor(code: ErrorCode, init: CountersignErrorInit = {}) {
@@ -66,12 +74,12 @@ export class CountersignError extends Error {
   }
 }
 
-/** isCountersignError tells whether a value is a CountersignError, of this copy of the package or another. */
+/** Returns whether a value is a CountersignError of this copy of the package or of another. */
 export function isCountersignError(value: unknown): value is CountersignError {
   return typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true
 }
 
-/** errorOfNumber makes the error that errors.def lists under a number; ERR_INTERNAL for a number it does not list. */
+/** Returns the error that errors.def lists under a number. Returns ERR_INTERNAL for a number that it does not list. */
 export function errorOfNumber(number: number, init: CountersignErrorInit = {}): CountersignError {
   const row = Object.entries(errorTable).find(([, [listed]]) => listed === number)
   return row

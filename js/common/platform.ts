@@ -1,29 +1,32 @@
 // SPDX-License-Identifier: MIT
-// What this package takes from the platform, taken once when the module loads: a script that replaces a global later changes
-// nothing here (SECURITY.md, "Code that runs before countersign"). keys.ts and digest.ts do the same with WebCrypto. Nothing is
-// called, and nothing is read that an environment makes on first use.
+// The platform's functions, each taken once when the module loads. A script that replaces a global later changes
+// nothing here (SECURITY.md, "Code that runs before countersign"). keys/device-key.ts and core/client-core.ts do the
+// same with WebCrypto. Loading calls no function and reads no object that an environment makes on first use.
 
 const { crypto, performance } = globalThis
 const getRandomValues = crypto?.getRandomValues?.bind(crypto)
 
-/** Whether this environment has secure random numbers. */
+/** True when this environment has secure random numbers. */
 export const hasRandom = getRandomValues !== undefined
 
-/** Fills a buffer with random bytes and gives it back; the platform's generator where an application injects none. */
+/**
+ * Fills a buffer with random bytes and returns it. The platform's generator serves when the application passes none.
+ */
 export type FillRandom = (buffer: Uint8Array<ArrayBuffer>) => Uint8Array
 
-/** Fills a buffer by the platform's generator. */
+/** Fills a buffer with bytes of the platform's secure generator and returns it. */
 export function fillRandom(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
   return getRandomValues(bytes)
 }
 
+/** The platform's `fetch`, undefined where there is none. */
 export const platformFetch: typeof fetch | undefined = globalThis.fetch?.bind(globalThis)
 
 /** The wall clock, in Unix milliseconds. */
 export const wallNow: () => number = Date.now
 
-/** A clock that never steps, in milliseconds from an origin of its own. */
+/** A clock that never steps, in milliseconds since an origin of its own. */
 export const monotonicNow: () => number = performance.now.bind(performance)
 
-/** Calls `run` once, `afterMs` later; the function it returns cancels that. */
+/** Calls `run` once after `afterMs` milliseconds. Returns the function that cancels the call. */
 export type Schedule = (run: () => void, afterMs: number) => () => void

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Numbers and names of the protocol that more than one room needs. The core has its own copies in protocol.hpp.
+// Numbers and names of the protocol that several folders need. The C++ core has its own copies in protocol.hpp.
 
-/** The most bytes that an envelope may have (R30). */
+/** The maximum length of an envelope, in bytes (R30). */
 export const MAX_ENVELOPE = 1024
 
 /** The content type of a frame. */

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT
+// The events of `client.on('stage')`: the checks that an answer or an event passed or failed.
+
 import { isCountersignError } from './errors.ts'
 import type { Stage } from './types.ts'
 
-/** One check of one answer, as `client.on('stage')` tells it. */
+/** One check of one answer or event, as `client.on('stage')` reports it. */
 export type StageEvent = {
+  /** The request's id. For an event of a stream it is the event's id. */
   readonly requestId: string
+  /** The check. */
   readonly stage: Stage
+  /** The outcome of the check. */
   readonly verdict: 'pass' | 'fail'
   /** The error's code, where the check failed. */
   readonly code?: string
@@ -22,7 +27,7 @@ const refusingCheck = (failure: unknown): Stage | undefined => {
   return stage && checks.includes(stage) ? stage : 'parse'
 }
 
-/** Lists the checks that a message went through, up to the one that refused it. */
+/** Returns the checks that a message went through, up to the check that refused it. */
 export function listStages(
   requestId: string,
   checks: readonly Stage[],
@@ -40,9 +45,12 @@ export function listStages(
   return events
 }
 
-/** stagesOf lists the checks an answer went through: all passed without a failure, up to the refusing one with it. */
+/**
+ * Returns the checks that an answer went through. All passed when there is no failure; with a failure the last one
+ * failed.
+ */
 export function stagesOf(requestId: string, failure?: unknown): StageEvent[] {
   const refusing = refusingCheck(failure)
-  // An answer that never arrived whole was not checked.
+  // The client has checked nothing of an answer that did not arrive whole.
   return failure !== undefined && refusing === undefined ? [] : listStages(requestId, checks, refusing, failure)
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text and JSON as bytes.
+// Encodes and decodes text and JSON.
 
 import { CountersignError } from './errors.ts'
 import type { Bytes } from './types.ts'
@@ -8,12 +8,15 @@ const encoder = new TextEncoder()
 const lenient = new TextDecoder()
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
-/** Encodes text as UTF-8; a lone surrogate becomes U+FFFD. */
+/** Encodes text as UTF-8. A lone surrogate becomes U+FFFD. */
 export function encodeText(text: string): Bytes {
   return encoder.encode(text)
 }
 
-/** Decodes UTF-8 exactly: a byte order mark stays. @throws TypeError when the bytes are malformed. */
+/**
+ * Decodes UTF-8 exactly; a byte order mark stays.
+ * @throws TypeError when the bytes are malformed.
+ */
 export function decodeText(bytes: Uint8Array): string {
   return strict.decode(bytes)
 }
@@ -27,7 +30,7 @@ export function tryDecodeText(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** Decodes UTF-8 as `fs.readFile` does: malformed bytes become U+FFFD, and a byte order mark stays. */
+/** Decodes UTF-8 as `fs.readFile` does. Malformed bytes become U+FFFD, and a byte order mark stays. */
 export function decodeLenientText(bytes: Uint8Array): string {
   return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
 }
@@ -37,7 +40,10 @@ export function encodeJson(value: unknown): Bytes {
   return encodeText(JSON.stringify(value))
 }
 
-/** Parses JSON in UTF-8; malformed bytes become U+FFFD. @throws SyntaxError when the text is no JSON. */
+/**
+ * Parses JSON in UTF-8. Malformed bytes become U+FFFD.
+ * @throws SyntaxError when the text is not JSON.
+ */
 export function parseJson(bytes: Uint8Array): unknown {
   return JSON.parse(lenient.decode(bytes))
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
-// The shapes that several rooms share. Types only: nothing here runs.
+// The shapes that several folders share. This file has types only.
 
-/** Bytes this package hands out: always a fresh copy over an ordinary ArrayBuffer. */
+/** Bytes that this package returns: always a fresh copy in an ordinary ArrayBuffer. */
 export type Bytes = Uint8Array<ArrayBuffer>
 
-/** Bytes this package takes: copied once at entry (PROTOCOL.md, "Buffers"). */
+/** Bytes that this package accepts. A call copies them once, before it does anything else (PROTOCOL.md, "Buffers"). */
 export type BytesLike = ArrayBuffer | ArrayBufferView
 
-/** Client key algorithms; the registered key decides, a message never names one. */
+/** The algorithms of client keys. The registered key decides; a message never names an algorithm. */
 export type Algorithm = 'ed25519' | 'es256'
 
-/** The checks of a message, in the one vocabulary of errors, logs, metrics, lights and tests. */
+/** The checks of a message. Errors, logs, metrics, the demo's lights and the tests all use these names. */
 export type Stage =
   | 'parse'
   | 'version'
@@ -24,9 +24,10 @@ export type Stage =
   | 'request_id'
   | 'sequence'
 
+/** The fields of a request's signing input. */
 export type RequestFields = {
   label: string
-  /** Defaults to `v1`. */
+  /** Default: `v1`. */
   protocolVersion?: string
   deviceSessionId: string
   messageType: string
@@ -35,6 +36,7 @@ export type RequestFields = {
   payloadHash: BytesLike
 }
 
+/** The fields of an answer's signing input. */
 export type ResponseFields = {
   label: string
   protocolVersion?: string
@@ -44,6 +46,7 @@ export type ResponseFields = {
   payloadHash: BytesLike
 }
 
+/** The fields of an event's signing input. */
 export type EventFields = {
   label: string
   protocolVersion?: string
@@ -55,6 +58,7 @@ export type EventFields = {
   payloadHash: BytesLike
 }
 
+/** The fields of the signing input that proves the possession of a key at enrolment. */
 export type EnrollFields = {
   label: string
   challengeId: string
@@ -63,6 +67,7 @@ export type EnrollFields = {
   email: string
 }
 
+/** The fields of the signing input that proves the possession of a session's next key. */
 export type RotateFields = {
   label: string
   deviceSessionId: string
@@ -77,7 +82,7 @@ type Parsed<Kind extends string, Fields> = { kind: Kind; protocolVersion: string
     : Fields[Name]
 }
 
-/** What `parseSigningInput` returns; `enroll` and `rotate` carry no protocol version. */
+/** The result of `parseSigningInput`. `enroll` and `rotate` carry no protocol version. */
 export type SigningFields =
   | Parsed<'request', RequestFields>
   | Parsed<'response', ResponseFields>
@@ -85,53 +90,68 @@ export type SigningFields =
   | Omit<Parsed<'enroll', EnrollFields>, 'protocolVersion'>
   | Omit<Parsed<'rotate', RotateFields>, 'protocolVersion'>
 
+/** The parts of a frame. */
 export type FrameParts = {
   signingInput: Bytes
-  /** Empty in requests. */
+  /** The id of the server's key; empty in requests. */
   keyId: string
-  /** Exactly 64 bytes. */
+  /** 64 bytes. */
   signature: Bytes
   payload: Bytes
 }
 
-/** A server key the application trusts; `notBefore` and `notAfter` are Unix milliseconds, inclusive. */
+/** A server key that the application trusts. */
 export type TrustedServerKey = {
-  /** 0 to 128 bytes of text, unique for ever. */
+  /** The key's id: 0 to 128 bytes of text. An id names one key for ever. */
   id: string
   /** 32 bytes, or their standard base64. */
   publicKey: BytesLike | string
+  /** The first time at which the key is valid, in Unix milliseconds, inclusive. Default: 0. */
   notBefore?: number
+  /** The last time at which the key is valid, in Unix milliseconds, inclusive. Default: no end. */
   notAfter?: number
 }
 
+/** The rules by which an answer is checked. */
 export type OpenOptions = {
   label: string
+  /** The server keys that may have signed the message. */
   keys: readonly TrustedServerKey[]
-  /** The id the answer has to carry. */
+  /** The request id that the answer must carry. */
   requestId: string
-  /** Judges freshness as a window when given. */
+  /** The present time, in Unix milliseconds. Without it the core does not check freshness. */
   nowMs?: number
+  /** The maximum age of the message, in milliseconds. Default: 60000 ms. */
   pastMs?: number
+  /** The maximum lead of the message over `nowMs`, in milliseconds. Default: 10000 ms. */
   futureMs?: number
-  /** A key whose `notAfter` lies before this time verifies nothing (Unix milliseconds). */
+  /** The time floor, in Unix milliseconds. A key whose `notAfter` lies before it verifies nothing. Default: 0. */
   timeFloorMs?: number
-  /** The JSON binding names no key: try every trusted one. */
+  /** Tries every trusted key, because the JSON binding names none. Default: false. */
   anyKey?: boolean
 }
 
+/** A verified answer. `timestampMs` is in Unix milliseconds. */
 export type OpenedResponse = { resultCode: string; timestampMs: number; payload: Bytes }
 
-/** What an event has to meet; everything but these is as for an answer. */
+/** The rules by which an event is checked: those of an answer and the place in the stream. */
 export type EventOptions = Omit<OpenOptions, 'requestId' | 'anyKey'> & {
   deviceSessionId: string
-  /** The stream that the verified answer to the subscription named. */
+  /** The id of the stream, from the verified answer to the subscription. */
   stream: string
-  /** The number of the last event taken: a numbered event has to be the next, `cs.time`, `cs.gap` and `cs.revoked` repeat it. Not judged without. */
+  /**
+   * The number of the last event that the client accepted; without it the core does not check the order. A numbered
+   * event must be the next one; `cs.time`, `cs.gap` and `cs.revoked` must repeat the number.
+   */
   lastSequence?: number
-  /** With `lastSequence`: no `cs.time`, `cs.gap` or `cs.revoked` may be dated before this (Unix milliseconds). */
+  /**
+   * The earliest date of a `cs.time`, `cs.gap` or `cs.revoked`, in Unix milliseconds. It counts with `lastSequence`
+   * only. Default: 0.
+   */
   sinceMs?: number
 }
 
+/** A verified event. `timestampMs` is in Unix milliseconds. */
 export type OpenedEvent = {
   eventType: string
   sequence: number
@@ -140,46 +160,56 @@ export type OpenedEvent = {
   payload: Bytes
 }
 
-/** A request as the gateway sees it after `parse`: nothing of it has been verified yet. */
+/** A request as the gateway has it after the `parse` check. Nothing of it is verified yet. */
 export type ParsedRequest = {
   protocolVersion: string
   deviceSessionId: string
   messageType: string
   timestampMs: number
   requestId: string
-  /** Signed inside the id; absent where the caller gave none. */
+  /** The idempotency key, which is signed as a part of the id; absent when the caller gave none. */
   idempotencyKey?: string
   payloadHash: Bytes
   signingInput: Bytes
   signature: Bytes
-  /** Bytes of the envelope; what follows is the payload. */
+  /** The length of the envelope, in bytes. The payload follows it. */
   envelopeLength: number
 }
 
+/** The origin of the estimate of the server's time. */
 export type ClockSource = 'none' | 'stored' | 'event' | 'round-trip'
 
-/** Server time is `monotonic + offsetMs`, true within ± `errorMs`. */
+/** An estimate of the server's time: `monotonic + offsetMs`, true within ± `errorMs`. */
 export type ClockEstimate = { offsetMs: number; errorMs: number; ageMs: number; source: ClockSource }
 
+/** One time sample. `sentMs` and `receivedMs` are of the monotonic clock, `serverMs` is in Unix milliseconds. */
 export type RoundTrip = { sentMs: number; receivedMs: number; serverMs: number }
 
-/** The tracker of the server's clock (PROTOCOL.md, "The server's clock"). All times in milliseconds. */
+/** Tracks the server's clock (PROTOCOL.md, "The server's clock"). All times are in milliseconds. */
 export interface CoreClock {
-  /** Returns whether the sample was taken; over 5 s of round trip it is not. `replace` drops the old estimate first (cs.stale). */
+  /**
+   * Adds the sample of an answer. Returns false when the round trip took more than 5000 ms. `replace` drops the old
+   * estimate first, after a signed `cs.stale`.
+   */
   addRoundTrip(sample: RoundTrip & { replace?: boolean }): boolean
+  /** Adds the sample of an event. Returns whether the core used it. */
   addEvent(sample: { receivedMs: number; serverMs: number }): boolean
-  /** Starts from a stored offset: source `stored` until a verified sample arrives. */
+  /** Starts from a stored offset. The source is `stored` until a verified sample arrives. */
   addStored(sample: { monotonicMs: number; serverMs: number; errorMs: number }): void
-  /** Returns whether a sleep or step of more than 250 ms was seen. */
+  /** Compares the two local clocks. Returns whether the device slept or a clock stepped by more than 250 ms. */
   noteWall(sample: { monotonicMs: number; wallMs: number }): boolean
+  /** Returns the estimate at a time of the monotonic clock. */
   estimate(monotonicMs: number): ClockEstimate
-  /** The time to stamp on a message: never before the last one given, an integer. */
+  /** Returns the time to stamp on a message: an integer, never before the last one that it returned. */
   stamp(monotonicMs: number): number
+  /** Forgets all samples. */
   reset(): void
   free(): void
 }
 
+/** Remembers request ids in memory, so that the gateway accepts each of them once. */
 export interface ReplayGuard {
+  /** Reserves an id until `expiresMs`. All times are in Unix milliseconds. */
   reserve(
     key32: BytesLike,
     timestampMs: number,
@@ -187,107 +217,131 @@ export interface ReplayGuard {
     nowMs: number,
     sessionKey?: BytesLike
   ): ReserveVerdict
+  /** The number of ids that the guard holds. */
   readonly size: number
+  /** The time before which the guard refuses every message, in Unix milliseconds. */
   readonly floorMs: number
   free(): void
 }
 
+/** The outcome of `reserve`: only `reserved` lets the request through. */
 export type ReserveVerdict = 'reserved' | 'used' | 'too-old' | 'full'
 
+/** A public key that is ready to verify many messages. */
 export interface TrustedKey {
   verify(message: BytesLike, signature: BytesLike): boolean
   free(): void
 }
 
+/** A SHA-256 in progress. `digest` ends it. */
 export interface Sha256Stream {
   update(chunk: BytesLike): Sha256Stream
   digest(): Bytes
 }
 
-/** The C++ core by itself. Every method copies in, copies out and throws a CountersignError. */
+/** The C++ core. Every method copies its arguments and its result, and throws a CountersignError. */
 export interface Core {
   readonly version: string
   sha256(bytes: BytesLike): Bytes
   createSha256(): Sha256Stream
   hmacSha256(key: BytesLike, message: BytesLike): Bytes
-  /** Exactly 32 bytes of tag, compared in constant time. */
+  /** Verifies a tag of exactly 32 bytes, in constant time. */
   verifyHmacSha256(key: BytesLike, message: BytesLike, tag: BytesLike): boolean
   requestSigningInput(fields: RequestFields): Bytes
   responseSigningInput(fields: ResponseFields): Bytes
   eventSigningInput(fields: EventFields): Bytes
   enrollSigningInput(fields: EnrollFields): Bytes
   rotateSigningInput(fields: RotateFields): Bytes
-  /** `requestId` is the part before the dot; returns the whole id. */
+  /** Returns the whole request id. `fields.requestId` is the part before the dot. */
   bindRequestId(fields: RequestFields): string
-  /** The hot path of a request: binds the id and writes the signing input in one call. `requestId` as for bindRequestId. */
+  /** Binds the request id and writes the signing input in one call. `fields.requestId` is the part before the dot. */
   beginRequest(fields: RequestFields): { requestId: string; signingInput: Bytes }
   parseSigningInput(bytes: BytesLike): SigningFields
   buildFrame(parts: { signingInput: BytesLike; keyId: string; signature: BytesLike; payload?: BytesLike }): Bytes
   parseFrame(bytes: BytesLike): FrameParts
   verifyEd25519(publicKey: BytesLike, message: BytesLike, signature: BytesLike): boolean
-  /** Whether an Ed25519 key is canonical and not of small order (what registration asks). */
+  /** Returns whether an Ed25519 key is canonical and not of small order. Registration requires both. */
   isAcceptableEd25519Key(publicKey: BytesLike): boolean
   trustedKey(publicKey: BytesLike): TrustedKey
   openResponse(frame: BytesLike, options: OpenOptions): OpenedResponse
-  /** openResponse for an envelope whose payload travels, and was hashed, apart (header binding, large payloads). */
+  /** Opens an answer whose payload travels apart from its envelope and is hashed already. */
   openEnvelope(
     envelope: BytesLike,
     payloadHash: BytesLike,
     options: OpenOptions
   ): { resultCode: string; timestampMs: number }
-  /** The client's checks of an event: parse · signature · session · stream · payload hash · freshness · sequence. */
+  /**
+   * Opens an event. The checks in their order: parse, signature, session, stream, payload hash, freshness, sequence.
+   */
   openEvent(frame: BytesLike, options: EventOptions): OpenedEvent
-  /** The id that binds an event to its place in a stream. */
+  /** Returns the id that binds an event to its place in a stream. */
   eventId(stream: string, sequence: number, eventType: string): string
-  /** Gateway: parse and request id of an envelope, or of a frame's beginning (at most its first 1 KiB are read). */
+  /**
+   * Parses a request and checks its id, for the gateway. `envelope` may be a whole frame: the core reads its first 1
+   * KiB only.
+   */
   openRequest(envelope: BytesLike, options: { label: string; compatible?: boolean }): ParsedRequest
-  /** SHA-256(field(label) · field(device_session_id) · field(request_id)). */
+  /** Returns SHA-256(field(label) · field(device_session_id) · field(request_id)). */
   replayKey(label: string, deviceSessionId: string, requestId: string): Bytes
   createClock(): CoreClock
   createReplayGuard(options: { capacity: number; sessionQuota?: number; floorMs?: number }): ReplayGuard
 }
 
-/** Signs without showing its key: for Node and native shells, where a CryptoKey cannot be written to disk. */
+/** Signs without showing its key. It serves Node and native shells, which cannot write a CryptoKey to disk. */
 export interface Signer {
+  /** Returns the 64-byte signature of the bytes. */
   sign(bytes: Bytes): Promise<Uint8Array>
 }
 
-/** A delivered set of server keys: the signed frame of an answer, and what of its request it is bound to. */
+/**
+ * A set of server keys that the server has delivered: the signed frame of an answer, and the request that it answers.
+ */
 export type KeySet = { frame: Uint8Array; requestId: string; timestampMs: number }
 
-/** What a key store keeps under one name. */
+/** The record that a key store keeps under one name. */
 export type Stored = {
   key: CryptoKey | Signer
   publicKey: Uint8Array
   algorithm: Algorithm
+  /** The id of the enrolled session; absent before the enrolment. */
   sessionId?: string
-  /** The server has said, signed, that this session is over. */
+  /** True when the server has said, in a signed answer, that this session is over. */
   revoked?: boolean
-  /** When the server was last asked for its keys, and what it had delivered (PROTOCOL.md, R126). */
+  /**
+   * The time of the last request for the server's keys, and the set that the server delivered (R126). `askedMs` is in
+   * Unix milliseconds of the server.
+   */
   serverKeys?: { askedMs: number; set?: KeySet }
-  /** Latest verified server time kept for this label (PROTOCOL.md, "time floor"). */
+  /** The latest verified time of the server, in Unix milliseconds (PROTOCOL.md, "time floor"). */
   timeFloorMs?: number
-  /** Server time minus wall clock, as last verified. */
+  /** The last verified offset: server time minus wall clock, in milliseconds. */
   clock?: { offsetMs: number; errorMs: number; wallMs: number }
-  /** The public key's thumbprint (RFC 7638), kept beside the session that it is registered for. */
+  /** The public key's JWK thumbprint (RFC 7638). The record holds it beside the session of the key. */
   thumbprint?: string
-  /** The better rungs of the ladder that failed when this key was made, each with its error's code. */
-  skipped?: { readonly [rung: string]: string }
-  /** A key on its way to replace this one: the server has one of the two. */
+  /** The better key levels that failed when this key was made, each with its error's code. */
+  skipped?: { readonly [level: string]: string }
+  /** A key that is about to replace this one. The server has one of the two. */
   next?: Pick<Stored, 'key' | 'publicKey' | 'algorithm' | 'thumbprint' | 'skipped'> & {
-    /** The server's time when it was first seen to have the old key still. */
+    /** The server's time when it still had the old key for the first time, in Unix milliseconds. */
     heldMs?: number
   }
 }
 
-/** Where a device key lives. Calls of one name are serialised by `lock`, across tabs where the platform can. */
+/** Stores the device key. `lock` runs the work on one name one after another, across tabs where the platform can. */
 export interface KeyStore {
+  /** Resolves to the record, or to null when there is none. */
   get(name: string): Promise<Stored | null>
-  /** Resolves to false, and changes nothing, where the name is taken. */
+  /** Adds a record. Resolves to false, and changes nothing, when the name is taken. */
   add(name: string, stored: Stored): Promise<boolean>
+  /** Writes a record over the one that is there. */
   put(name: string, stored: Stored): Promise<void>
+  /** Deletes the record, when there is one. */
   delete(name: string): Promise<void>
+  /** Runs work on a name while no other work holds its lock. Resolves as the work does. */
   lock<T>(name: string, work: () => Promise<T>): Promise<T>
-  /** What tells records of one name apart: clients over stores of one scope tell each other of changes. Absent: the whole origin. */
+  /**
+   * Tells records of one name apart. Clients over stores of one scope notify each other of changes. Default: the whole
+   * origin.
+   */
   readonly scope?: string
 }

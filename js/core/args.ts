@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What callers hand in is checked here, once, before a byte of it reaches WebAssembly: Embind itself coerces silently.
-// The checks use the getters of the language's own prototypes, which look at internal slots: they serve objects of every
-// realm and cannot be fooled by a subclass, a proxy or an own property named `length`.
+// Checks the arguments of callers once, before a byte of them reaches WebAssembly, because Embind coerces silently. The
+// checks use the getters of the language's own prototypes, which read internal slots. So they serve objects of every
+// realm. A subclass, a proxy or an own property named `length` cannot deceive them.
 
 import { CountersignError, type ErrorCode } from '../common/errors.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
@@ -27,7 +27,7 @@ const viewLength = getterOf(DataView.prototype, 'byteLength') as (value: unknown
 const bufferLength = getterOf(ArrayBuffer.prototype, 'byteLength') as (value: unknown) => number
 const isResizable = getterOf(ArrayBuffer.prototype, 'resizable')
 
-/** badArgument makes ERR_INVALID_ARGUMENT (or the given code) with a hint that names the argument. */
+/** Returns ERR_INVALID_ARGUMENT, or the error of another code, with a hint that names the argument. */
 export function badArgument(detail: string, code: ErrorCode = 'ERR_INVALID_ARGUMENT'): CountersignError {
   return new CountersignError(code, { detail })
 }
@@ -47,14 +47,14 @@ const checkBuffer = (buffer: unknown, length: number, name: string): void => {
   }
 }
 
-/** lengthOf gives the length of what bytesOf returned, from its internal slot. */
+/** Returns the length of bytes that bytesOf has returned, from their internal slot. */
 export function lengthOf(bytes: Uint8Array): number {
   return typedLength(bytes)
 }
 
 /**
- * bytesOf gives a view of a caller's bytes, not a copy: use it before any await, and measure it with lengthOf only.
- * It throws ERR_INVALID_ARGUMENT for anything but an ArrayBuffer or a view of one, and for shared, resizable and
+ * Returns a view of a caller's bytes, not a copy. Use it before any await, and measure it with lengthOf only.
+ * @throws ERR_INVALID_ARGUMENT when the value is no ArrayBuffer or view of one, or lies in shared, resizable or
  * detached memory.
  */
 export function bytesOf(value: unknown, name: string): Uint8Array {
@@ -74,12 +74,15 @@ export function bytesOf(value: unknown, name: string): Uint8Array {
   return new Uint8Array(buffer, viewOffset(value), viewLength(value))
 }
 
-/** partOf gives a view of some of the bytes that bytesOf returned. */
+/** Returns a view of a part of the bytes that bytesOf has returned. */
 export function partOf(bytes: Uint8Array, from: number, to: number): Uint8Array {
   return new Uint8Array(typedBuffer(bytes), typedOffset(bytes) + from, to - from)
 }
 
-/** copyOf gives a fresh copy of a caller's bytes; throws as bytesOf does. */
+/**
+ * Returns a fresh copy of a caller's bytes.
+ * @throws ERR_INVALID_ARGUMENT as bytesOf does.
+ */
 export function copyOf(value: BytesLike, name: string): Bytes {
   const bytes = bytesOf(value, name)
   const copy = new Uint8Array(lengthOf(bytes))
@@ -87,26 +90,38 @@ export function copyOf(value: BytesLike, name: string): Bytes {
   return copy
 }
 
-/** sizedBytesOf is bytesOf for a field of exactly `size` bytes. */
+/**
+ * Returns a view of a caller's bytes, as bytesOf does, for a field of exactly `size` bytes.
+ * @throws ERR_INVALID_ARGUMENT when the length differs, and as bytesOf does.
+ */
 export function sizedBytesOf(value: unknown, size: number, name: string): Uint8Array {
   const bytes = bytesOf(value, name)
   if (lengthOf(bytes) !== size) throw badArgument(`${name} must be ${size} bytes`)
   return bytes
 }
 
-/** optionsOf checks that an options argument is an object; its members are then read once, by destructuring. */
+/**
+ * Checks that an options argument is an object and returns it. The caller reads each member once, by destructuring.
+ * @throws ERR_INVALID_ARGUMENT when the value is no object.
+ */
 export function optionsOf<T>(value: T, name: string): T {
   if (typeof value !== 'object' || value === null) throw badArgument(`${name} must be an object`)
   return value
 }
 
-/** functionOf checks that an argument is a function. */
+/**
+ * Checks that an argument is a function and returns it.
+ * @throws ERR_INVALID_ARGUMENT when it is none.
+ */
 export function functionOf<T>(value: T, name: string): T {
   if (typeof value !== 'function') throw badArgument(`${name} must be a function`)
   return value
 }
 
-/** timeOf checks a time: an integer of milliseconds from 0 to 2^53-1, or ERR_INVALID_TIME. */
+/**
+ * Checks a time and returns it.
+ * @throws ERR_INVALID_TIME when the value is no integer of milliseconds from 0 to 2^53-1.
+ */
 export function timeOf(value: unknown, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < 0) throw badArgument(name, 'ERR_INVALID_TIME')
   return value as number
@@ -114,12 +129,18 @@ export function timeOf(value: unknown, name: string): number {
 
 const MAX_TIMER_MS = 2 ** 31 - 1
 
-/** timeoutOf checks a time limit in milliseconds. */
+/**
+ * Checks a time limit in milliseconds and returns it.
+ * @throws ERR_INVALID_ARGUMENT when the value is no integer from 1 to 2^31-1.
+ */
 export function timeoutOf(value: unknown): number {
   return integerOf(value, 1, MAX_TIMER_MS, 'timeoutMs')
 }
 
-/** integerOf checks an integer from `least` to `most`, or ERR_INVALID_ARGUMENT. */
+/**
+ * Checks an integer from `least` to `most` and returns it.
+ * @throws ERR_INVALID_ARGUMENT when the value is no such integer.
+ */
 export function integerOf(value: unknown, least: number, most: number, name: string): number {
   if (!Number.isSafeInteger(value) || (value as number) < least || (value as number) > most) {
     throw badArgument(`${name} must be an integer from ${least} to ${most}`)
@@ -127,19 +148,28 @@ export function integerOf(value: unknown, least: number, most: number, name: str
   return value as number
 }
 
-/** flagOf checks a boolean and gives it as the core takes it, 1 or 0; or ERR_INVALID_ARGUMENT. */
+/**
+ * Checks a boolean and returns it in the core's form, 1 or 0.
+ * @throws ERR_INVALID_ARGUMENT when the value is no boolean.
+ */
 export function flagOf(value: unknown, name: string): 0 | 1 {
   if (typeof value !== 'boolean') throw badArgument(`${name} must be true or false`)
   return value ? 1 : 0
 }
 
-/** finiteOf checks a finite number (a reading of a monotonic clock), or ERR_INVALID_TIME. */
+/**
+ * Checks a reading of a monotonic clock and returns it.
+ * @throws ERR_INVALID_TIME when the value is no finite number.
+ */
 export function finiteOf(value: unknown, name: string): number {
   if (!Number.isFinite(value)) throw badArgument(`${name} must be a finite number`, 'ERR_INVALID_TIME')
   return value as number
 }
 
-/** labelOf checks an application's label, or ERR_INVALID_LABEL. */
+/**
+ * Checks an application's label and returns it.
+ * @throws ERR_INVALID_LABEL when the text is no label, ERR_INVALID_ARGUMENT when the value is no text.
+ */
 export function labelOf(value: unknown): string {
   if (typeof value !== 'string') throw badArgument('label must be a string')
   if (!/^[a-z][a-z0-9.-]{0,31}$/.test(value)) throw badArgument('label', 'ERR_INVALID_LABEL')
@@ -160,12 +190,12 @@ const isWellFormed = (text: string): boolean => {
   return true
 }
 
-// TextEncoder would silently write U+FFFD for a lone surrogate, so the string is looked at first.
-const writeWideText = (value: string, into: Uint8Array, at: number, name: string): number => {
+// TextEncoder silently writes U+FFFD for a lone surrogate, so the text is checked first.
+const writeWideText = (value: string, into: Uint8Array, offset: number, name: string): number => {
   if (!isWellFormed(value)) throw badArgument(`${name} has a lone surrogate`, 'ERR_INVALID_TEXT')
-  const { written } = encoder.encodeInto(value, into.subarray(at, at + 3 * MAX_TEXT))
+  const { written } = encoder.encodeInto(value, into.subarray(offset, offset + 3 * MAX_TEXT))
   if (written > MAX_TEXT) throw badArgument(name, 'ERR_INVALID_TEXT')
-  for (let index = at; index < at + written; index++) {
+  for (let index = offset; index < offset + written; index++) {
     const byte = into[index] as number
     if (byte < 0x20 || byte === 0x7f) throw badArgument(name, 'ERR_INVALID_TEXT')
   }
@@ -173,25 +203,29 @@ const writeWideText = (value: string, into: Uint8Array, at: number, name: string
 }
 
 /**
- * writeText writes a text field as UTF-8 at `at` and gives its length, `least` to 128 bytes. It throws ERR_INVALID_TEXT for
- * lone surrogates, control characters and other lengths, ERR_INVALID_ARGUMENT for what is no string.
+ * Writes a text field as UTF-8 at `offset` and returns its length, `least` to 128 bytes.
+ * @throws ERR_INVALID_TEXT when the text has lone surrogates, control characters or another length.
+ * @throws ERR_INVALID_ARGUMENT when the value is no text.
  */
-export function writeText(value: unknown, into: Uint8Array, at: number, name: string, least = 1): number {
+export function writeText(value: unknown, into: Uint8Array, offset: number, name: string, least = 1): number {
   if (typeof value !== 'string') throw badArgument(`${name} must be a string`)
   const { length } = value
   if (length < least || length > MAX_TEXT) throw badArgument(name, 'ERR_INVALID_TEXT')
   for (let index = 0; index < length; index++) {
     const unit = value.charCodeAt(index)
-    if (unit > 0x7f) return writeWideText(value, into, at, name)
+    if (unit > 0x7f) return writeWideText(value, into, offset, name)
     if (unit < 0x20 || unit === 0x7f) throw badArgument(name, 'ERR_INVALID_TEXT')
-    into[at + index] = unit
+    into[offset + index] = unit
   }
   return length
 }
 
 const scratch = new Uint8Array(3 * MAX_TEXT)
 
-/** textOf checks a text field and gives it back; throws as writeText does. */
+/**
+ * Checks a text field and returns it.
+ * @throws ERR_INVALID_TEXT and ERR_INVALID_ARGUMENT as writeText does.
+ */
 export function textOf(value: unknown, name: string, least = 1): string {
   writeText(value, scratch, 0, name, least)
   return value as string

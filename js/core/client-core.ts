@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The part of the core that a client needs; index.ts adds the rest, which a page does not download.
+// The part of the core that a client needs. index.ts adds the rest, which a page does not download.
 
 import { CORE_BYTES, hashNow } from '#hash-source'
 import { clientSource } from '#wasm-source'
@@ -32,13 +32,13 @@ import { openEnvelope } from './frames.ts'
 import { loadWasm, type WasmSource } from './load.ts'
 import { PIECE, type Wasm } from './wasm.ts'
 
-// Taken once, when the module loads: a script that replaces it later changes nothing here.
+// Taken once when the module loads, so a script that replaces it later changes nothing here.
 const subtleDigest = globalThis.crypto?.subtle?.digest?.bind(globalThis.crypto.subtle)
 
-/** A longer hash would hold up whatever else is to be done. */
+/** The longest input that Node hashes at once, in bytes. A longer hash would delay all other work of the program. */
 const NOW_BYTES = 65536
 
-/** The calls of the core that a client makes; PROTOCOL.md says what each does, types.ts what it takes. */
+/** The calls of the core that a client makes. PROTOCOL.md describes each act, types.ts its arguments. */
 export class ClientCore
   implements
     Pick<
@@ -70,8 +70,8 @@ export class ClientCore
   }
 
   /**
-   * Returns the SHA-256 of bytes that nobody else can change meanwhile: at once for small ones, so that no promise of the
-   * platform holds up the hot path, and as a promise for large ones.
+   * Returns the SHA-256 of bytes that no other code can change meanwhile. Short input is hashed at once, so that no
+   * promise of the platform delays the hot path. Long input gives a promise.
    */
   digest(bytes: Bytes): Bytes | Promise<Bytes> {
     if (bytes.length <= CORE_BYTES) return this.sha256(bytes)
@@ -98,7 +98,7 @@ export class ClientCore
   beginRequest(fields: T.RequestFields): { requestId: string; signingInput: Bytes } {
     const { wasm } = this
     const given = optionsOf(fields, 'fields')
-    // Every request passes here, so its fields are taken one by one.
+    // Every request takes this path, so the fields are read one by one.
     const { label, protocolVersion = 'v1', deviceSessionId, messageType, requestId } = given
     const timestampMs = timeOf(given.timestampMs, 'timestampMs')
     const hash = sizedBytesOf(given.payloadHash, 32, 'payloadHash')
@@ -166,12 +166,13 @@ type MessageLayout = {
   readonly numbers: readonly ('timestampMs' | 'sequence' | 'algorithm')[]
 }
 
-/** In the order of the C++ enum. */
+/** The kinds, in the order of the C++ enum. */
 export const KINDS: readonly SigningKind[] = ['request', 'response', 'event', 'enroll', 'rotate']
+/** The algorithms, in the order of the C++ enum. */
 export const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
 const MAX_KEY = 128
 
-// In the order of wasm/bindings.cpp: numbers, the hash or key, texts.
+/** The layout of each signing input, in the order of wasm/bindings.cpp: numbers, the hash or key, texts. */
 export const MESSAGES: { readonly [Kind in SigningKind]: MessageLayout } = {
   request: {
     numbers: ['timestampMs'],
@@ -203,16 +204,19 @@ const numberOf = (name: MessageLayout['numbers'][number], value: unknown): numbe
 const fieldBytesOf = (name: MessageLayout['bytes'], value: unknown): Uint8Array => {
   if (name === 'payloadHash') return sizedBytesOf(value, 32, name)
   const key = bytesOf(value, name)
-  // Whether it fits is checked by the core, which knows the size that belongs to the algorithm.
+  // The core checks the exact length, because it knows the size of each algorithm's keys.
   if (lengthOf(key) > MAX_KEY) throw new CountersignError('ERR_BAD_PUBLIC_KEY')
   return key
 }
 
-/** writeMessage writes a signing input to the core's result and gives its size; throws what is wrong with the fields. */
+/**
+ * Writes a signing input to the core's result and returns its size.
+ * @throws the error of the first field that is wrong.
+ */
 export function writeMessage(wasm: Wasm, kind: SigningKind, fields: object): number {
   const { numbers, texts, bytes } = MESSAGES[kind]
   const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
-  // A getter may run code of the caller's, which may call the core: all are read before the buffer is used.
+  // A getter may run a caller's code, and that may call the core. So all fields are read before the buffer is used.
   const values: unknown[] = []
   for (const name of texts) values.push(given[name])
   const args: number[] = []
@@ -229,7 +233,7 @@ export function writeMessage(wasm: Wasm, kind: SigningKind, fields: object): num
   return wasm.check(wasm.call[`write_${kind}` as 'write_request'](...args))
 }
 
-/** Handle names an object of the core; use after free() throws ERR_FREED, a second free() does nothing. */
+/** Names an object of the core. Use after free() throws ERR_FREED; a second free() does nothing. */
 export class Handle {
   protected readonly wasm: Wasm
   #handle: number
@@ -247,6 +251,7 @@ export class Handle {
     return this.#handle
   }
 
+  /** Releases the object in the core. */
   free(): void {
     if (this.#handle < 0) return
     const handle = this.#handle
@@ -258,7 +263,7 @@ export class Handle {
 
 const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
 
-/** The tracker of the server's time. */
+/** Tracks the server's time. */
 export class Clock extends Handle implements CoreClock {
   constructor(wasm: Wasm) {
     super(wasm, wasm.call.clock_new(), wasm.call.clock_free)
@@ -318,7 +323,7 @@ export class Clock extends Handle implements CoreClock {
   }
 }
 
-/** A hash in progress. digest() ends it; one that is given up is freed when it is collected. */
+/** A hash in progress. digest() ends it. The garbage collector frees one that the program drops. */
 export class Sha256 extends Handle implements Sha256Stream {
   constructor(wasm: Wasm) {
     super(wasm, wasm.check(wasm.call.sha256_new()), wasm.call.sha256_free)
@@ -342,14 +347,14 @@ export class Sha256 extends Handle implements Sha256Stream {
   }
 }
 
-/** Returns the SHA-256 of what bytesOf returned. */
+/** Returns the SHA-256 of bytes that bytesOf has returned. */
 export function hashOf(wasm: Wasm, bytes: Uint8Array): Bytes {
   return lengthOf(bytes) > PIECE
     ? new Sha256(wasm).update(bytes).digest()
     : wasm.out(wasm.begin().call.sha256(wasm.put(bytes)))
 }
 
-/** loadClientCore is loadCore for the part that a client needs; the whole core's file serves it as well. */
+/** Loads the part of the core that a client needs, as loadCore does. The file of the whole core serves too. */
 export async function loadClientCore(source?: WasmSource | Promise<WasmSource>): Promise<ClientCore> {
   return new ClientCore(await loadWasm(clientSource, source))
 }

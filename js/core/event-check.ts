@@ -1,27 +1,31 @@
 // SPDX-License-Identifier: MIT
-// The call that judges an event. It checks no arguments and imports nothing, so that a page which listens downloads just this.
+// Checks an event. This file checks no arguments and imports no code, so a page that listens downloads little.
 
 import type { OpenedEvent } from '../common/types.ts'
 import type { TrustedKeyBytes, Wasm } from './wasm.ts'
 
-/** What the call takes, checked by whoever makes it. */
+/** The rules of one check. The caller has checked them. */
 export type EventRules = {
   readonly label: string
+  /** The id of the device session that the event must name. */
   readonly session: string
   readonly stream: string
   readonly keys: readonly TrustedKeyBytes[]
   readonly timeFloorMs: number
-  /** Not judged where there is none. */
+  /** The number of the last accepted event. Without it the core does not check the order. */
   readonly last: number | undefined
   readonly sinceMs: number
-  /** Now, how far back, how far ahead. */
+  /** The present time, the maximum age and the maximum lead, in milliseconds. */
   readonly window?: readonly [number, number, number] | undefined
 }
 
-/** Stands for a time or a number that was not given. */
+/** Stands for a time or a number that the caller did not give. */
 const NONE = -1
 
-/** judgeEvent makes all checks of an event whose payload was hashed; throws the error of the first that refuses. */
+/**
+ * Makes all checks of an event whose payload is hashed, and returns its fields.
+ * @throws the error of the first check that refuses.
+ */
 export function checkEvent(
   wasm: Wasm,
   envelope: Uint8Array,

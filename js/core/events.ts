@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The checks of events, and the ids that bind them to their streams, for callers whose arguments are checked first.
+// Checks the arguments of the calls about events: their checks, and the ids that bind them to their streams.
 
 import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
@@ -10,7 +10,10 @@ import type { Wasm } from './wasm.ts'
 
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
 
-/** eventId makes the id of an event at its place; throws ERR_INVALID_TEXT and usage errors. */
+/**
+ * Returns the id of an event at its place in a stream.
+ * @throws ERR_INVALID_TEXT when a text is not valid, and usage errors.
+ */
 export function eventId(wasm: Wasm, stream: string, sequence: number, eventType: string): string {
   const place = sequenceOf(sequence, 'sequence')
   wasm.begin()
@@ -30,7 +33,10 @@ const readEventRules = (options: EventOptions) => {
   }
 }
 
-/** openEvent makes all checks of an event in their order; throws the error of the first that refuses, and usage errors. */
+/**
+ * Makes all checks of an event in their order and returns the event.
+ * @throws the error of the first check that refuses, and usage errors.
+ */
 export function openEvent(wasm: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
   const frame = bytesOf(bytes, 'frame')
   const rules = readEventRules(options)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Frames, and the checks of requests and answers. Only envelopes cross into the core; payloads stay here or are hashed.
+// Frames, and the checks of requests and answers. Only envelopes enter the core. Payloads stay in JavaScript, or only
+// their hash enters.
 
 import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
@@ -31,20 +32,28 @@ const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000
 const TRUNCATED = -200
 
+/**
+ * Parses the envelope of a frame and returns its length.
+ * @throws ERR_ENVELOPE_TOO_LARGE or a malformed error.
+ */
 export function parseHead(wasm: Wasm, frame: Uint8Array): number {
   return checkSize(wasm, wasm.begin().call.parse_frame(putHead(wasm, frame)), frame)
 }
 
-/** putHead adds what of a frame the core has to see: an envelope is at most this long. */
+/** Adds the beginning of a frame to the arguments: as many bytes as an envelope may have. */
 const putHead = (wasm: Wasm, frame: Uint8Array): number =>
   wasm.put(lengthOf(frame) > MAX_ENVELOPE ? partOf(frame, 0, MAX_ENVELOPE) : frame)
 
-/** checkSize checks a call's outcome: what ends too early in the head of a longer frame is an envelope that is too large. */
+/** Checks the outcome of a call. When the core saw only the head of a frame, "truncated" means "too large". */
 const checkSize = (wasm: Wasm, size: number, frame: Uint8Array): number => {
   if (size === TRUNCATED && lengthOf(frame) > MAX_ENVELOPE) throw new CountersignError('ERR_ENVELOPE_TOO_LARGE')
   return wasm.check(size)
 }
 
+/**
+ * Parses a frame and returns copies of its parts.
+ * @throws a malformed error when the bytes are no frame.
+ */
 export function parseFrame(wasm: Wasm, frame: Uint8Array): FrameParts {
   const size = parseHead(wasm, frame)
   return {
@@ -55,6 +64,10 @@ export function parseFrame(wasm: Wasm, frame: Uint8Array): FrameParts {
   }
 }
 
+/**
+ * Parses a request and checks that its id is bound to it.
+ * @throws a malformed or rejected error.
+ */
 export function openRequest(
   wasm: Wasm,
   envelope: Uint8Array,
@@ -100,12 +113,12 @@ const readKeys = (keys: unknown): TrustedKeyBytes[] => {
   const { length } = keys
   if (length > MAX_KEYS) throw badArgument(`keys must have at most ${MAX_KEYS} entries`)
   const read = Array.from({ length }, (_, index) => readKey(keys[index]))
-  // An id names one key for ever: a message that names it has to have one meaning.
+  // An id names one key for ever, so a message that names an id must have one meaning.
   if (new Set(read.map(({ id }) => id)).size < length) throw badArgument('keys must have different ids')
   return read
 }
 
-/** What answers and events are checked against alike. */
+/** Checks the rules that answers and events share, and returns them for the core. */
 export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
   const { label, keys, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
   const past = timeOf(pastMs, 'pastMs')
@@ -118,6 +131,10 @@ export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
   }
 }
 
+/**
+ * Checks the rules of an answer and returns them for the core.
+ * @throws usage errors.
+ */
 export function readRules(options: OpenOptions) {
   const given = optionsOf(options, 'options')
   const { requestId, anyKey = false } = given
@@ -125,14 +142,17 @@ export function readRules(options: OpenOptions) {
   return { ...trust, requestId: textOf(requestId, 'requestId'), anyKey: flagOf(anyKey, 'anyKey') }
 }
 
-type Rules = ReturnType<typeof readRules>
+type AnswerRules = ReturnType<typeof readRules>
 
-/** Makes all checks of an answer whose rules were read. @throws the error of the first check that refuses. */
+/**
+ * Makes all checks of an answer whose rules were read.
+ * @throws the error of the first check that refuses.
+ */
 export function openRead(
   wasm: Wasm,
   envelope: Uint8Array,
   hash: Uint8Array,
-  rules: Rules
+  rules: AnswerRules
 ): Omit<OpenedResponse, 'payload'> {
   wasm.begin().put(hash)
   const size = putHead(wasm, envelope)
@@ -145,6 +165,10 @@ export function openRead(
   return { resultCode: wasm.textAt(1), timestampMs: wasm.number(0) }
 }
 
+/**
+ * Opens an answer whose payload is hashed already.
+ * @throws the error of the first check that refuses, and usage errors.
+ */
 export function openEnvelope(
   wasm: Wasm,
   envelope: Uint8Array,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What only the whole core keeps between calls: trusted keys and the replay guard.
+// The objects that only the whole core keeps between calls: trusted keys and the replay guard.
 
 import { CountersignError } from '../common/errors.ts'
 import { fillRandom, hasRandom } from '../common/platform.ts'
@@ -8,7 +8,7 @@ import { bytesOf, integerOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from '.
 import { Handle } from './client-core.ts'
 import type { Wasm } from './wasm.ts'
 
-/** A public key made ready to verify many messages. */
+/** A public key that is ready to verify many messages. */
 export class Trusted extends Handle implements TrustedKey {
   constructor(wasm: Wasm, publicKey: BytesLike) {
     wasm.begin().put(sizedBytesOf(publicKey, 32, 'publicKey'))
@@ -74,7 +74,7 @@ export class Guard extends Handle implements ReplayGuard {
   }
 }
 
-// 53 random bits, which keep an attacker from choosing ids that share a bucket.
+// 53 random bits. They keep an attacker from choosing ids that share a bucket.
 const seed = (): number => {
   if (!hasRandom) throw new CountersignError('ERR_NO_CRYPTO')
   const bytes = new Uint8Array(8)

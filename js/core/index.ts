@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The C++ core by itself: it signs nothing and talks to nobody, but makes and checks every byte of a message.
+// The C++ core. It makes and checks every byte of a message; it signs nothing and uses no network.
 
 import { wholeSource } from '#wasm-source'
 import type * as T from '../common/types.ts'
@@ -34,7 +34,7 @@ export type { WasmSource } from './load.ts'
 class WholeCore extends ClientCore implements T.Core {
   constructor(wasm: Wasm) {
     super(wasm)
-    // The file for pages has the same ABI and less in it.
+    // The client's file has the same ABI and fewer functions.
     if (!wasm.call.guard_new)
       throw badArgument('load countersign.wasm, not countersign-client.wasm', 'ERR_VERSION_MISMATCH')
   }
@@ -117,20 +117,23 @@ class WholeCore extends ClientCore implements T.Core {
 const readMessage = (wasm: Wasm, kind: SigningKind): SigningFields => {
   const { numbers, texts, bytes } = MESSAGES[kind]
   const fields: { [name: string]: unknown } = { kind }
-  let at = 0
+  let index = 0
   for (const name of numbers) {
-    const value = wasm.number(at++)
+    const value = wasm.number(index++)
     fields[name] = name === 'algorithm' ? ALGORITHMS[value] : value
   }
-  fields[bytes] = wasm.bytesAt(at)
+  fields[bytes] = wasm.bytesAt(index)
   for (const name of texts) {
-    at += 2
-    fields[name] = wasm.textAt(at)
+    index += 2
+    fields[name] = wasm.textAt(index)
   }
   return fields as SigningFields
 }
 
-/** parseMessage takes apart a signing input of any kind; throws what is malformed. */
+/**
+ * Parses a signing input of any kind.
+ * @throws a malformed error when the bytes are no signing input.
+ */
 function parseMessage(wasm: Wasm, input: Uint8Array): SigningFields {
   return wasm.large(lengthOf(input), false, () =>
     readMessage(wasm, KINDS[wasm.check(wasm.call.parse_signing_input(wasm.put(input)))] as SigningKind)
@@ -140,10 +143,13 @@ function parseMessage(wasm: Wasm, input: Uint8Array): SigningFields {
 const wholeCores = new WeakMap<Wasm, WholeCore>()
 
 /**
- * loadCore makes the core. Without a source it loads countersign.wasm from beside this file, once: calls share one
- * instance, a load that failed is tried again at the next call, and one that trapped is replaced. With a source (an
- * address, a Response, bytes or a WebAssembly.Module, or a promise of one) each call makes an instance of its own. It
- * rejects with ERR_LOAD_FAILED, whose cause says why, or ERR_VERSION_MISMATCH for the file of another version.
+ * Loads the core.
+ *
+ * Without a source it loads countersign.wasm from beside this file, and all calls share one instance. The next call
+ * repeats a load that failed, and replaces an instance that trapped. With a source (an address, a Response, bytes, a
+ * WebAssembly.Module, or a promise of one) each call makes its own instance.
+ *
+ * Rejects with ERR_LOAD_FAILED, whose cause says why, or with ERR_VERSION_MISMATCH when the file is of another version.
  *
  * ```ts
  * const core = await loadCore()

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// From a source to a running instance. Nothing happens at import; a load that failed leaves nothing behind.
+// Makes a running instance of the core from a source. Importing this file loads nothing, and a load that failed leaves
+// nothing behind.
 
 import { fetchSource } from '#wasm-source'
 import { CountersignError, isCountersignError } from '../common/errors.ts'
@@ -8,7 +9,7 @@ import { bytesOf } from './args.ts'
 import createGlue, { type InstantiateWasm } from './platform/glue.js'
 import { Wasm } from './wasm.ts'
 
-/** Where the WebAssembly file comes from: an address, an answer to be, its bytes, or what is compiled already. */
+/** The source of the WebAssembly file: its address, a Response, its bytes or a compiled module. */
 export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
@@ -18,7 +19,7 @@ const compileBytes = (bytes: unknown): Promise<WebAssembly.Module> =>
 
 const compileResponse = async (response: Response): Promise<WebAssembly.Module> => {
   if (!response.ok) throw new CountersignError('ERR_LOAD_FAILED', { detail: `HTTP status ${response.status}` })
-  // Streaming refuses every other type, and a server that does not know .wasm is no reason to fail.
+  // Streaming refuses every other type. A server that does not know .wasm is no reason to fail.
   const isWasm = response.headers.get('content-type') === 'application/wasm'
   return isWasm && WebAssembly.compileStreaming
     ? WebAssembly.compileStreaming(response)
@@ -34,17 +35,17 @@ const compile = async (source: unknown): Promise<WebAssembly.Module> => {
 }
 
 const memoryOf = (instance: WebAssembly.Instance): WebAssembly.Memory => {
-  // Emscripten shortens the names of exports, so the memory is found by its kind.
+  // Emscripten shortens the names of exports, so the memory is found by its type.
   const memory = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory)
   if (!memory) throw new CountersignError('ERR_VERSION_MISMATCH')
   return memory as WebAssembly.Memory
 }
 
-/** instantiate joins a module and the glue; rejects with ERR_VERSION_MISMATCH where they do not belong together. */
+/** Joins a module and the glue. Rejects with ERR_VERSION_MISMATCH when they do not belong together. */
 const instantiate = (module: WebAssembly.Module): Promise<Wasm> =>
   new Promise((resolve, reject) => {
     const failed = (cause: unknown): void => {
-      // What remains is a lack of memory.
+      // Every other failure is a lack of memory.
       const isForeign = cause instanceof WebAssembly.LinkError || cause instanceof TypeError
       const code = isForeign ? 'ERR_VERSION_MISMATCH' : 'ERR_LOAD_FAILED'
       reject(isCountersignError(cause) ? cause : new CountersignError(code, { cause }))
@@ -73,7 +74,7 @@ const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAss
   }
 }
 
-/** Where a build of the core lies by default; also what its shared instance is known by. */
+/** Returns the default source of one build of the core. It is also the key of that build's shared instance. */
 export type DefaultSource = () => unknown
 
 const shared = new Map<DefaultSource, Promise<Wasm>>()
@@ -89,8 +90,9 @@ const loadShared = async (defaultSource: DefaultSource): Promise<Wasm> => {
 }
 
 /**
- * loadWasm makes an instance of the core from a source, or gives the shared one of the default source, which is made once,
- * again after a load that failed, and anew after a trap. It rejects with ERR_LOAD_FAILED or ERR_VERSION_MISMATCH.
+ * Returns a new instance of the core from a source, or the shared instance of the default source. The shared instance
+ * is made once, and made again after a load that failed or after a trap. Rejects with ERR_LOAD_FAILED or
+ * ERR_VERSION_MISMATCH.
  */
 export async function loadWasm(defaultSource: DefaultSource, source?: unknown): Promise<Wasm> {
   if (source !== undefined) return (await load(() => source)).wasm

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: MIT
-// The one place that touches WebAssembly memory, and the other half of wasm/bindings.cpp. Arguments that are bytes are laid
-// one after another into `io`; what comes back is copied out at once. Views are made anew when the memory has grown, which
-// detaches them. No code of a caller's runs between begin() and the copy out: everything of a caller's was read before.
+// The one file that uses WebAssembly memory, and the counterpart of wasm/bindings.cpp. Arguments that are bytes lie one
+// after another in `io`. Results are copied out at once. Views are made anew when the memory has grown, because growth
+// detaches them. No code of a caller runs between begin() and the copy of the result: all members of a caller's objects
+// are read before.
 
 import { CountersignError, errorOfNumber } from '../common/errors.ts'
 import { decodeText } from '../common/text.ts'
 import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
-/** What core.ts was written against; wasm/bindings.cpp has the same number. */
+/** The version of the interface to wasm/bindings.cpp, which has the same number. */
 export const ABI = 2
-/** The size of the static buffer in wasm/bindings.cpp. */
+/** The size of the static buffer in wasm/bindings.cpp, in bytes. */
 const IO_SIZE = 65536 + 4096
-/** Larger payloads are hashed in pieces of this size. */
+/** The core hashes larger payloads in pieces of this size, in bytes. */
 export const PIECE = 65536
 const OUT_SIZE = 2048
 const TABLE_SIZE = 32
@@ -29,8 +30,8 @@ type WasmCall = (
   i?: number,
   j?: number
 ) => number
-/** The functions of wasm/bindings.cpp, apart from those that this file alone calls. */
-type Name =
+/** The functions of wasm/bindings.cpp, apart from those that only this file calls. */
+type CallName =
   | 'reserve'
   | `${'' | 'hmac_'}sha256`
   | `sha256_${'new' | 'update' | 'finish' | 'free'}`
@@ -46,9 +47,9 @@ type Name =
   | 'replay_key'
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'state' | 'free'}`
-type WasmCalls = { readonly [N in Name]: WasmCall }
+type WasmCalls = { readonly [Name in CallName]: WasmCall }
 
-/** A server key, read and checked. */
+/** A server key whose members are checked. */
 export type TrustedKeyBytes = {
   readonly id: string
   readonly publicKey: Uint8Array
@@ -56,10 +57,11 @@ export type TrustedKeyBytes = {
   readonly notAfter?: number | undefined
 }
 
-/** Wasm is one instance of the core: its buffer, its calls, and whether it still runs. */
+/** One instance of the core: its buffer, its calls and its state. */
 export class Wasm {
+  /** The functions of the core. After a trap each of them throws ERR_CORE_TRAPPED. */
   readonly call: WasmCalls
-  /** Called once, when the instance has trapped and must not be used again. */
+  /** Called once when the instance has trapped. The program must not use it again. */
   onTrap: (() => void) | undefined
   readonly #functions: { [name: string]: WasmCall }
   readonly #memory: WebAssembly.Memory
@@ -67,12 +69,15 @@ export class Wasm {
   #io = new Uint8Array()
   #out = new Uint8Array()
   #table = new Float64Array()
-  #at = 0
+  #offset = 0
   readonly #watched = new FinalizationRegistry<() => void>((release) => {
     if (!this.#trap) release()
   })
 
-  /** Throws ERR_VERSION_MISMATCH where the functions are not those of this file's ABI. */
+  /**
+   * Joins the functions and the memory of one instance.
+   * @throws ERR_VERSION_MISMATCH when the functions have another ABI.
+   */
   constructor(functions: Record<string, unknown>, memory: WebAssembly.Memory) {
     const { abi } = functions
     if (typeof abi !== 'function' || abi() !== ABI) throw new CountersignError('ERR_VERSION_MISMATCH')
@@ -86,14 +91,14 @@ export class Wasm {
     this.#renew()
   }
 
-  // Whatever leaves the core as an exception (a trap, an abort, an exhausted stack) leaves it in an unknown state.
+  // A trap, an abort or an exhausted stack leaves the core in an unknown state, so the instance ends with it.
   #guarded(run: WasmCall): WasmCall {
-    // As many parameters as the longest call has: rest parameters would make an array for each.
+    // The longest call has this many parameters. Rest parameters would make an array for each call.
     return (a, b, c, d, e, f, g, h, i, j) => {
       if (this.#trap) throw new CountersignError('ERR_CORE_TRAPPED', this.#trap)
       try {
         const value = run(a, b, c, d, e, f, g, h, i, j)
-        // The memory has grown, and with that the views are detached.
+        // Growth of the memory has detached the views.
         if (this.#io.length === 0) this.#renew()
         return value
       } catch (cause) {
@@ -116,63 +121,67 @@ export class Wasm {
     this.#table = new Float64Array(...view('table_address', TABLE_SIZE))
   }
 
-  /** Whether the instance has stopped: nothing of it can be called. */
+  /** True when the instance has trapped. None of its functions can be called then. */
   get hasTrapped(): boolean {
     return this.#trap !== undefined
   }
 
-  /** watch releases what an object names in the core when the object is collected. */
+  /** Calls `release` when the garbage collector has collected an object. */
   watch(object: object, release: () => void): void {
     this.#watched.register(object, release, object)
   }
 
-  /** unwatch ends that. */
+  /** Stops watching an object. */
   unwatch(object: object): void {
     this.#watched.unregister(object)
   }
 
-  /** begin starts a new list of arguments. */
+  /** Starts a new list of arguments. */
   begin(): this {
-    this.#at = 0
+    this.#offset = 0
     return this
   }
 
-  /** How many bytes of arguments there are. */
+  /** The total length of the arguments, in bytes. */
   get size(): number {
-    return this.#at
+    return this.#offset
   }
 
-  /** put adds bytes (of bytesOf) to the arguments and gives their length. */
+  /** Adds bytes that bytesOf has returned to the arguments. Returns their length. */
   put(bytes: Uint8Array): number {
-    this.#io.set(bytes, this.#at)
+    this.#io.set(bytes, this.#offset)
     const length = lengthOf(bytes)
-    this.#at += length
+    this.#offset += length
     return length
   }
 
-  /** text adds a text field of `least` to 128 bytes and gives its length; throws as writeText does. */
+  /**
+   * Adds a text field of `least` to 128 bytes and returns its length.
+   * @throws ERR_INVALID_TEXT and ERR_INVALID_ARGUMENT as writeText does.
+   */
   text(value: unknown, name: string, least?: number): number {
-    const length = writeText(value, this.#io, this.#at, name, least)
-    this.#at += length
+    const length = writeText(value, this.#io, this.#offset, name, least)
+    this.#offset += length
     return length
   }
 
-  /** trust adds keys, of which all was checked, to the arguments and tells the core that the next check may trust them. */
+  /** Adds checked keys to the arguments. The next check of the core may trust them. */
   trust(keys: readonly TrustedKeyBytes[]): void {
     for (const { id, publicKey, notBefore = 0, notAfter } of keys) {
-      const at = this.#at
+      const keyOffset = this.#offset
       this.put(publicKey)
-      this.call.trust_key(at, this.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+      this.call.trust_key(keyOffset, this.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
     }
   }
 
   /**
-   * large runs a call whose arguments take `size` bytes, in a buffer made for it where the static one is too small, and
-   * wipes that buffer afterwards where it holds a secret. Throws ERR_NO_MEMORY where there is no room.
+   * Runs a call whose arguments take `size` bytes, in a temporary buffer when the static one is too small. Wipes the
+   * arguments afterwards when they hold a secret.
+   * @throws ERR_NO_MEMORY when there is no room.
    */
   large<T>(size: number, isSecret: boolean, run: () => T): T {
     if (size > IO_SIZE) {
-      // Beyond this Embind would wrap the number around.
+      // Embind wraps a larger number around.
       if (size > 0x7fffffff) throw new CountersignError('ERR_NO_MEMORY')
       this.check(this.call.reserve(size))
       this.#renew(size)
@@ -189,13 +198,16 @@ export class Wasm {
     }
   }
 
-  /** check gives a call's value back, or throws the error that a negative one stands for. */
+  /**
+   * Returns a call's value.
+   * @throws the error of a negative value.
+   */
   check(value: number): number {
     if (value < 0) throw errorOfNumber(-value)
     return value
   }
 
-  /** out copies the first bytes of the result, and `rest` (of bytesOf) behind them. */
+  /** Returns a copy of the first bytes of the result, with `rest` (from bytesOf) behind them. */
   out(size: number, rest?: Uint8Array): Bytes {
     if (!rest) return this.#out.slice(0, size)
     const copy = new Uint8Array(size + lengthOf(rest))
@@ -204,23 +216,23 @@ export class Wasm {
     return copy
   }
 
-  /** outAscii reads ASCII text out of the result. */
+  /** Returns ASCII text from the result. */
   outAscii(from: number, size: number): string {
     return String.fromCharCode.apply(undefined, this.#out.subarray(from, from + size) as unknown as number[])
   }
 
-  /** number reads a number of the table. */
+  /** Returns a number of the table. */
   number(index: number): number {
     return this.#table[index] as number
   }
 
-  /** bytesAt copies the slice of the arguments that the table names at `index`. */
+  /** Returns a copy of the slice of the arguments that the table names at `index`. */
   bytesAt(index: number): Bytes {
     const from = this.number(index)
     return this.#io.slice(from, from + this.number(index + 1)) as Bytes
   }
 
-  /** textAt reads the slice of the arguments that the table names at `index`, which the core has found to be UTF-8. */
+  /** Decodes the slice of the arguments that the table names at `index`. The core has checked that it is UTF-8. */
   textAt(index: number): string {
     const from = this.number(index)
     return decodeText(this.#io.subarray(from, from + this.number(index + 1)))

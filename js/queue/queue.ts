@@ -177,7 +177,7 @@ export class IntentQueue {
 
   #report(intent: Intent, outcome: IntentOutcome): void {
     this.#pending.settle(intent.id, outcome)
-    this.#listeners.tell('settled', { intent, ...outcome } as QueueEvents['settled'])
+    this.#listeners.emit('settled', { intent, ...outcome } as QueueEvents['settled'])
   }
 
   // Another tab has queued an intent, or reports the end of one.
@@ -193,7 +193,7 @@ export class IntentQueue {
 
   #changed(): void {
     const { state, failure } = this
-    this.#listeners.tell('change', { state, size: this.size, failure })
+    this.#listeners.emit('change', { state, size: this.size, failure })
     if (this.#sender.intents) this.#pending.findMissing(this.#sender.intents)
   }
 }

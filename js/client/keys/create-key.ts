@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Making keys and writing them to a record: for a session that begins, and for one that changes its key.
+// Makes keys and writes them to a record, for a session that begins and for one that changes its key.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Algorithm, Stored } from '../../common/types.ts'
@@ -7,7 +7,7 @@ import { type DeviceKey, isSameKey, newPair } from './device-key.ts'
 import type { KeyVault } from './key-vault.ts'
 import { type Notes, type Session, usableKey } from './key-vault.ts'
 
-/** Where a new key goes to be tried. */
+/** The place in the store where a new key is written and read back. */
 type KeySlot = {
   put(stored: Stored): Promise<unknown>
   get(): Promise<Stored['next'] | null>
@@ -17,7 +17,7 @@ type KeySlot = {
 // WebKitGTK fails to make an Ed25519 key in about 0.6 % of calls; the next call succeeds.
 const GENERATE_TRIES = 3
 
-/** makeKey makes a key pair of one algorithm, none of it stored; rejects with ERR_KEY_GENERATION_FAILED. */
+/** Makes a key pair of one algorithm and does not store it. Rejects with ERR_KEY_GENERATION_FAILED. */
 const makeKey = async (algorithm: Algorithm): Promise<DeviceKey> => {
   let cause: unknown
   for (let tries = 0; tries < GENERATE_TRIES; tries++) {
@@ -31,14 +31,15 @@ const makeKey = async (algorithm: Algorithm): Promise<DeviceKey> => {
   throw new CountersignError('ERR_KEY_GENERATION_FAILED', { cause, detail: algorithm })
 }
 
-// Another algorithm's key may be made or kept where this one's was not; a full or blocked store stays so.
+// A key of another algorithm may succeed where this one failed. A full or blocked store stays as it is.
 const mayNextAlgorithmHelp = ({ code, cause }: CountersignError): boolean =>
   code === 'ERR_KEY_GENERATION_FAILED' ||
   code === 'ERR_KEY_UNUSABLE' ||
   code === 'ERR_STORAGE_EMPTY' ||
   (code === 'ERR_STORAGE_FAILED' && (cause as Error | undefined)?.name === 'DataCloneError')
 
-// Some stores take a CryptoKey and lose it, some give back one that no longer signs: only what came back counts.
+// Some stores accept a CryptoKey and lose it, or return one that no longer signs. So only the key that was read back
+// counts.
 const createOne = async (vault: KeyVault, place: KeySlot, algorithm: Algorithm): Promise<DeviceKey> => {
   await place.put(vault.recordOf(await makeKey(algorithm)))
   const record = await place.get()
@@ -66,8 +67,9 @@ const create = async (vault: KeyVault, place: KeySlot): Promise<DeviceKey> => {
 }
 
 /**
- * prepareKey gives the key to enrol, an earlier one that was never enrolled or a new one: stored, read back, signed with and
- * verified. It rejects with ERR_ALREADY_ENROLLED where another tab has enrolled in the meantime.
+ * Returns the key to enrol: an earlier one that was never enrolled, or a new one. The new key was stored, read back,
+ * signed with and verified. Rejects with ERR_ALREADY_ENROLLED when another tab has enrolled meanwhile, and with key and
+ * storage errors.
  */
 export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
   return vault.locked(async (store, name) => {
@@ -83,7 +85,10 @@ export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
   })
 }
 
-/** saveSession keeps an enrolled session and reads it back; rejects with ERR_ALREADY_ENROLLED where another tab was faster. */
+/**
+ * Stores an enrolled session and reads it back. Rejects with ERR_ALREADY_ENROLLED when another tab was faster, and with
+ * storage errors.
+ */
 export function saveSession(vault: KeyVault, { id, key }: Session, notes: Notes): Promise<void> {
   return vault.locked(async (store, name) => {
     const { sessionId = id, revoked } = (await store.get(name)) ?? {}
@@ -94,8 +99,8 @@ export function saveSession(vault: KeyVault, { id, key }: Session, notes: Notes)
 }
 
 /**
- * stageKey makes a new key and stores it beside the session's own, tried as at enrolment; one that waits there already goes on
- * waiting, for the server may have it. It gives undefined where the record is no longer this session's.
+ * Makes a new key, tries it as at enrolment and stores it beside the session's own. A next key that waits there already
+ * is kept, for the server may have it. Returns undefined when the record is no longer this session's.
  */
 export function stageKey(vault: KeyVault, session: Session): Promise<DeviceKey | undefined> {
   return vault.change(session, async ({ next, ...record }, put, get) => {
@@ -109,7 +114,7 @@ export function stageKey(vault: KeyVault, session: Session): Promise<DeviceKey |
   })
 }
 
-/** promoteKey makes the next key the session's own and reads it back. */
+/** Makes the next key the session's own and reads it back. Rejects with a storage error. */
 export function promoteKey(vault: KeyVault, session: Session, key: DeviceKey): Promise<void> {
   return vault.change(session, async ({ next, skipped: _, ...record }, put, get) => {
     vault.skipped = next?.skipped ?? {}
@@ -119,8 +124,9 @@ export function promoteKey(vault: KeyVault, session: Session, key: DeviceKey): P
 }
 
 /**
- * retainKey goes on with the session's own key, which the server had at `serverMs`. A rotation that is still on its way may
- * change that: the next key is dropped once no request of that time can be accepted any more, or at once without a time.
+ * Keeps the session's own key, which the server had at `serverMs`. A rotation that is still on its way may change that.
+ * So the next key stays until the gateway can no longer accept a request of that time. Without a time it is dropped at
+ * once.
  */
 export function retainKey(vault: KeyVault, session: Session, serverMs?: number): Promise<void> {
   return vault.change(session, async ({ next, ...record }, put) => {

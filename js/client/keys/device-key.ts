@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The device key. Private keys are made with `extractable: false` and no code path exports one; the CryptoKey is reachable
-// from no public property of this package. The subtle functions are taken once, when the module loads.
+// The device key. Private keys are made with `extractable: false`, and no code exports one. No public property of this
+// package leads to the CryptoKey. The functions of WebCrypto are taken once, when the module loads.
 
 import { algorithms, SIGNATURE_BYTES } from '../../common/algorithms.ts'
 import { encodeBase64Url } from '../../common/base64.ts'
@@ -16,10 +16,10 @@ const importKey = subtle?.importKey.bind(subtle)
 const subtleSign = subtle?.sign.bind(subtle)
 const subtleVerify = subtle?.verify.bind(subtle)
 
-/** Whether this environment has WebCrypto. */
+/** True when this environment has WebCrypto. */
 export const canSign = subtle !== undefined
 
-// No signing input begins like this: its first byte would be the length of a label no longer than 47 bytes.
+// No signing input begins like this. Its first byte would be the length of a label, which is at most 47 bytes long.
 const PROBE = encodeText('countersign: does this key sign?')
 
 const isCryptoKey = (key: unknown): key is CryptoKey => Object.prototype.toString.call(key) === '[object CryptoKey]'
@@ -33,7 +33,7 @@ const checkSignature = (bytes: Bytes): Bytes => {
   return bytes
 }
 
-/** One device key: it signs and tells its public half, and shows its private half only to the store. */
+/** One device key. It signs and shows its public half; only the store sees its private half. */
 export class DeviceKey {
   readonly #key: CryptoKey | Signer
   readonly algorithm: Algorithm
@@ -45,7 +45,7 @@ export class DeviceKey {
     this.publicKey = publicKey
   }
 
-  /** sign gives the 64-byte signature of bytes; rejects with ERR_SIGNING_FAILED. */
+  /** Returns the 64-byte signature of bytes. Rejects with ERR_SIGNING_FAILED. */
   sign(bytes: Bytes): Promise<Bytes> {
     const key = this.#key
     return isCryptoKey(key)
@@ -56,7 +56,7 @@ export class DeviceKey {
       : signWithSigner(key, bytes)
   }
 
-  /** stored gives the record a store keeps; the one place where the private half leaves this object. */
+  /** Returns the record for the store. The private half leaves this object only here. */
   stored(): Stored {
     return { key: this.#key, publicKey: this.publicKey.slice(), algorithm: this.algorithm }
   }
@@ -70,7 +70,7 @@ const signWithSigner = async (signer: Signer, bytes: Bytes): Promise<Bytes> => {
   }
 }
 
-/** newPair makes one key pair of the platform, its private half not to be exported; rejects as the platform does. */
+/** Makes one key pair of the platform, whose private half cannot be exported. Rejects as the platform does. */
 export async function newPair(algorithm: Algorithm): Promise<DeviceKey> {
   const pair = (await generateKey(algorithms[algorithm].key, false, ['sign', 'verify'])) as CryptoKeyPair
   return new DeviceKey(pair.privateKey, algorithm, new Uint8Array(await exportKey('raw', pair.publicKey)))
@@ -84,17 +84,17 @@ const isPrivateKey = (key: unknown, algorithm: Algorithm): key is CryptoKey | Si
     ? key.type === 'private' && !key.extractable && key.algorithm.name === algorithms[algorithm].key.name
     : typeof (key as Signer | null | undefined)?.sign === 'function'
 
-/** isSameKey tells whether two keys have one public half. */
+/** Returns whether two keys have the same public half. */
 export function isSameKey({ publicKey }: Pick<Stored, 'publicKey'>, other: Pick<Stored, 'publicKey'>): boolean {
   return (
     publicKey.length === other.publicKey.length && publicKey.every((byte, index) => byte === other.publicKey[index])
   )
 }
 
-/** thumbprintOf gives a public key's JWK thumbprint (RFC 7638), the base64url of a SHA-256. */
+/** Returns a public key's JWK thumbprint (RFC 7638): the base64url of a SHA-256. */
 export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceKey): string {
   const part = (from: number, to?: number): string => encodeBase64Url(publicKey.slice(from, to))
-  // Members in the order of their names, without white space: these bytes and no others are hashed.
+  // RFC 7638 hashes exactly these bytes: the members in the order of their names, without white space.
   const jwk =
     algorithm === 'ed25519'
       ? { crv: 'Ed25519', kty: 'OKP', x: part(0) }
@@ -102,7 +102,9 @@ export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceK
   return encodeBase64Url(core.sha256(encodeJson(jwk)))
 }
 
-/** keyOfRecord reads a stored record's key; undefined where the record is corrupt, half-written or of another algorithm. */
+/**
+ * Reads the key of a stored record. Returns undefined when the record is damaged, half-written or of another algorithm.
+ */
 export function keyOfRecord(record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined {
   const { key, publicKey, algorithm } = record
   if (!Object.hasOwn(algorithms, algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm))
@@ -111,7 +113,10 @@ export function keyOfRecord(record: Pick<Stored, 'key' | 'publicKey' | 'algorith
   return isPublicKey(algorithm, bytes) ? new DeviceKey(key, algorithm, bytes) : undefined
 }
 
-/** doesKeySign tells whether a key signs and its public half verifies that: ed25519 by the core, es256 by the platform. */
+/**
+ * Returns whether a key signs and its public half verifies the signature. The core verifies ed25519, the platform
+ * es256.
+ */
 export async function doesKeySign(core: ClientCore, key: DeviceKey): Promise<boolean> {
   const { algorithm, publicKey } = key
   try {

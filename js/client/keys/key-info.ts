@@ -1,38 +1,41 @@
 // SPDX-License-Identifier: MIT
-// What a client tells about its key.
+// The public facts of a client's key.
 
 import type { Algorithm, Bytes } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import { type DeviceKey, thumbprintOf } from './device-key.ts'
 import type { KeyVault } from './key-vault.ts'
 
-/** The public half of a client's device key and where the private half lies. */
+/** The public half of a client's device key, and the place of the private half. */
 export type KeyInfo = {
   readonly algorithm: Algorithm
   readonly publicKey: Bytes
-  /** The public key's name: its JWK thumbprint (RFC 7638). */
+  /** The public key's JWK thumbprint (RFC 7638). */
   readonly thumbprint: string
-  /** `memory` where the store failed and the caller allowed that: lost with the page. */
+  /**
+   * The place of the key. `memory` means that the store failed and the application allowed that: the key is lost with
+   * the page.
+   */
   readonly storage: 'store' | 'memory'
 } & KeyLevel
 
-/** Where on the ladder a key stands. */
+/** The quality of the key's algorithm and store. */
 export type KeyLevel = {
-  /** `store` is one of the application's own. */
+  /** The level. `store` means a store of the application. */
   readonly level: 'ed25519-indexeddb' | 'es256-indexeddb' | 'store' | 'memory'
-  /** Why it is no better one: each better rung with the code of the error that ruled it out. */
-  readonly reason: { readonly [rung: string]: string }
+  /** The better levels, each with the code of the error that ruled it out. */
+  readonly reason: { readonly [level: string]: string }
 }
 
-/** levelOf tells where on the ladder a key stands. */
+/** Returns the level of a key. */
 export function levelOf(vault: KeyVault, { algorithm }: DeviceKey): KeyLevel {
   return {
-    level: vault.rungOf(algorithm) as KeyLevel['level'],
+    level: vault.levelOf(algorithm) as KeyLevel['level'],
     reason: vault.skipped
   }
 }
 
-/** describeKey tells all there is to tell about a key. */
+/** Returns the public facts of a key. */
 export function describeKey(core: ClientCore, vault: KeyVault, key: DeviceKey): KeyInfo {
   const { algorithm, publicKey } = key
   const thumbprint = thumbprintOf(core, key)

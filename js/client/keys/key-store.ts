@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Where device keys live: IndexedDB in a page, memory in Node and in tests. The only file that names IndexedDB. Every wait in
-// it is bounded and every failure typed: a store that is missing, blocked, full, hanging or dead is told apart, since each
-// needs another remedy.
+// The stores of device keys: IndexedDB in a page, memory in Node and in tests. Only this file uses IndexedDB. Every
+// wait is bounded, and every failure has its own code. A missing, blocked, full, hanging or dead store each needs
+// another remedy.
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import type { KeyStore, Stored } from '../../common/types.ts'
@@ -9,17 +9,19 @@ import { schedule } from '../call-options.ts'
 
 const VERSION = 1
 
-/** Options of a store in IndexedDB; the defaults are what a page wants. */
+/** The options of `indexedDbStore`. */
 export type IndexedDbStoreOptions = {
-  /** The database's name. */
+  /** The name of the database. Default: `countersign`. */
   database?: string
-  /** How long an open, a transaction or another tab's lock may take, in milliseconds; 5000 unless told. */
+  /**
+   * The limit of an open, of a transaction, and of the wait for another tab's lock, in milliseconds. Default: 5000 ms.
+   */
   timeoutMs?: number
-  /** The factory to use in place of the global `indexedDB`. */
+  /** The factory of the database. Default: the global `indexedDB`. */
   factory?: IDBFactory
 }
 
-/** A table of a database, and how it is made. */
+/** A table of a database, and the parameters that create it. */
 export type TableOptions = { database: string; table: string; make?: IDBObjectStoreParameters }
 
 const codes: { readonly [name: string]: ErrorCode } = {
@@ -30,7 +32,7 @@ const codes: { readonly [name: string]: ErrorCode } = {
   VersionError: 'ERR_STORAGE_BLOCKED'
 }
 
-/** nameOf gives the name of what a platform has thrown. */
+/** Returns the name of an error that the platform has thrown. */
 export function nameOf(error: unknown): string {
   return (error as { name?: string } | null)?.name ?? ''
 }
@@ -44,7 +46,7 @@ const timedOut = (code: ErrorCode, what: string, ms: number): CountersignError =
 const findFactory = (given: IDBFactory | undefined): IDBFactory => {
   let factory = given
   try {
-    // A frame with an opaque origin throws at the mere mention.
+    // In a frame with an opaque origin the mere mention throws.
     factory ??= globalThis.indexedDB as IDBFactory | undefined
   } catch (cause) {
     throw typed(cause)
@@ -53,10 +55,10 @@ const findFactory = (given: IDBFactory | undefined): IDBFactory => {
   return factory
 }
 
-/** Runs work under a name, after whatever runs under it already. */
+/** Runs work under a name, after the work that runs under it already. */
 export type Lock = <T>(name: string, work: () => Promise<T>) => Promise<T>
 
-/** createQueues serialises work per name inside this realm: the whole of it where the platform has no Web Locks. */
+/** Returns a lock that serialises work per name inside this realm. Without Web Locks there is no other. */
 export function createQueues(): Lock {
   const tails = new Map<string, Promise<unknown>>()
   return (name, work) => {
@@ -70,6 +72,7 @@ export function createQueues(): Lock {
   }
 }
 
+/** One database with one table. Each failure has its own code. */
 export class Database {
   readonly #options: IndexedDbStoreOptions
   readonly #table: TableOptions
@@ -83,7 +86,10 @@ export class Database {
     this.timeoutMs = options.timeoutMs ?? 5000
   }
 
-  /** Runs one request in one transaction; a connection that has died in the meantime is opened again, once. */
+  /**
+   * Runs one request in one transaction. A connection that has died meanwhile is opened again, once. Rejects with a
+   * storage error.
+   */
   async run<T>(mode: IDBTransactionMode, ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
     const db = await this.#connection()
     try {
@@ -99,7 +105,7 @@ export class Database {
     if (!this.#opened) {
       const opening = this.#open()
       this.#opened = opening
-      // A failed open is forgotten: the next call tries afresh.
+      // A failed open is forgotten, so that the next call tries again.
       opening.catch(() => {
         if (this.#opened === opening) this.#opened = undefined
       })
@@ -157,7 +163,7 @@ export class Database {
         try {
           transaction?.abort()
         } catch {
-          // It has ended by itself; nobody waits for it any more.
+          // The transaction has ended by itself, and no call waits for it any more.
         }
       }, this.timeoutMs)
       const fail = (cause: unknown): void => {
@@ -165,7 +171,7 @@ export class Database {
         reject(typed(cause))
       }
       try {
-        // What the server will hold us to has to be on the disk before it is told.
+        // The record must be on the disk before the client tells the server about it.
         transaction = db.transaction(table, mode, { durability: 'strict' })
         const request = ask(transaction.objectStore(table))
         transaction.onabort = () => fail(request.error ?? transaction?.error)
@@ -182,8 +188,9 @@ export class Database {
 }
 
 /**
- * withWebLock runs work under a lock that all tabs of the origin share, and waits for it for `timeoutMs` at most
- * (ERR_STORAGE_BLOCKED), or for as long as it takes. Where the platform has no Web Locks it runs the work at once.
+ * Runs work under a lock that all tabs of the origin share. Waits for the lock for `timeoutMs` milliseconds, or without
+ * a limit when it is undefined. Without Web Locks it runs the work at once. Rejects with ERR_STORAGE_BLOCKED when the
+ * wait is over.
  */
 export async function withWebLock<T>(name: string, timeoutMs: number | undefined, work: () => Promise<T>): Promise<T> {
   const locks = (globalThis as { navigator?: Navigator }).navigator?.locks
@@ -212,13 +219,15 @@ const createCounter = (): (() => number) => {
   return () => ++count
 }
 const nextStore = createCounter()
-// Most likely no other page or process has this scope. One that has it hears messages that do not concern it, reads its own
+// Most likely no other page or process has this scope. If one has it, it hears messages of other records, reads its own
 // record again and finds it unchanged.
 const ownScope = (): string => `${globalThis.performance.timeOrigin}/${nextStore()}`
 
 /**
- * indexedDbStore keeps keys in the browser's IndexedDB, where a CryptoKey stays non-extractable. Its calls reject with
- * ERR_STORAGE_MISSING, _BLOCKED, _FULL or _FAILED. Key bytes lie readable in the browser's profile on disk.
+ * Returns a store in the browser's IndexedDB, where a CryptoKey stays non-extractable. The key's bytes lie readable in
+ * the browser's profile on disk.
+ *
+ * Its calls reject with ERR_STORAGE_MISSING, ERR_STORAGE_BLOCKED, ERR_STORAGE_FULL or ERR_STORAGE_FAILED.
  *
  * @example
  * const client = await connect({ url: location.origin, label: 'myapp', serverKeys, store: indexedDbStore() })
@@ -244,14 +253,14 @@ export function indexedDbStore(options: IndexedDbStoreOptions = {}): KeyStore {
     async delete(name) {
       await database.run('readwrite', (table) => table.delete(name))
     },
-    // Without Web Locks the constraint of `add` alone decides which tab's key wins, which is enough for one key.
+    // Without Web Locks, `add` alone decides which tab's key wins. That is enough for one key.
     lock: (name, work) => queue(name, () => withWebLock(`countersign:${name}`, database.timeoutMs, work))
   }
 }
 
 /**
- * memoryStore keeps keys for as long as the program runs: for Node, for tests, and for an application that means to enrol
- * anew each time. It never fails.
+ * Returns a store that keeps keys while the program runs: for Node, for tests, and for an application that enrols anew
+ * each time. It never fails.
  *
  * @example
  * const client = await connect({ url: 'https://api.example', label: 'myapp', serverKeys, store: memoryStore() })

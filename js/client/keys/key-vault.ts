@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The one record of a client's device key: what a store has of it, and the work on it that no other tab may disturb. A key is
-// made, proved and read back before anybody hears of it, and never replaced in silence.
+// The one record of a client's device key in the store, and the work on it under a lock that other tabs respect. A key
+// is made, tried and read back before any other code uses it. It is never replaced silently.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Schedule } from '../../common/platform.ts'
@@ -13,25 +13,27 @@ import type { ClockNotes } from '../server-clock.ts'
 import { type DeviceKey, doesKeySign, isSameKey, keyOfRecord, thumbprintOf } from './device-key.ts'
 import { indexedDbStore, memoryStore } from './key-store.ts'
 
-/** An enrolled key and the session it signs for. */
+/** An enrolled key and the session that it signs for. */
 export type Session = {
   readonly id: string
   readonly key: DeviceKey
-  /** A key that may have replaced it: which of the two the server has is to be asked. */
+  /** A key that may have replaced it. The client has to ask the server which of the two it has. */
   readonly next?: DeviceKey | undefined
 }
 
-/** What is remembered beside a session's key: of the server's time and of its keys. */
+/** The notes that the record holds beside a session's key: about the server's time and the server's keys. */
 export type Notes = ClockNotes & Pick<Stored, 'serverKeys'>
 
-/** What a record turned out to be; `new` is a key that was stored and not enrolled yet. */
+/** The state of a record. `new` is a key that is stored and not enrolled yet. */
 export type RecordState =
   | { readonly kind: 'none' }
   | { readonly kind: 'lost'; readonly cause: CountersignError }
   | { readonly kind: 'new'; readonly key: DeviceKey }
   | { readonly kind: 'ready' | 'revoked'; readonly session: Session; readonly notes: Notes }
 
-/** isSessionId tells whether a value is a session id: 22 base64url characters, any text with an existing galaxy gateway. */
+/**
+ * Returns whether a value is a session id: 22 base64url characters. With an existing galaxy gateway any text is one.
+ */
 export function isSessionId(value: unknown, compatible: boolean): value is string {
   if (!compatible) return typeof value === 'string' && /^[A-Za-z0-9_-]{22}$/.test(value)
   try {
@@ -46,13 +48,13 @@ const lost = (detail: string): RecordState => ({
   cause: new CountersignError('ERR_KEY_UNUSABLE', { detail })
 })
 
-/** usableKey reads the key of a record, or of its `next`, and tries it; undefined where it does not sign. */
+/** Reads the key of a record, or of its `next`, and tries it. Returns undefined when the key does not sign. */
 export async function usableKey(core: ClientCore, record: Stored['next']): Promise<DeviceKey | undefined> {
   const key = record && keyOfRecord(record)
   return key && (await doesKeySign(core, key)) ? key : undefined
 }
 
-/** judge reads a record; a corrupt one is a lost key, never a reason to make a new one. */
+/** Reads a record and tries its key. A damaged record is a lost key, never a reason to make a new one. */
 export async function readKeyRecord(
   core: ClientCore,
   record: Stored | null,
@@ -81,7 +83,8 @@ const isStorageFailure = ({ category, code }: CountersignError): boolean =>
 
 const STORE_MS = 10_000
 
-// A store that never answers must not hang a page. The wait for a lock may be long: it is another tab's whole work.
+// A store that never answers must not block a page. The wait for a lock may be long, because it lasts as long as
+// another tab's work.
 const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
   const limits = { signal: undefined, timeoutMs: STORE_MS, schedule, ends: new Set<never>() }
   const within = <T>(work: () => Promise<T>): Promise<T> =>
@@ -104,18 +107,19 @@ const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
 /** Work on the record `name` of a store. */
 export type Work<T> = (store: KeyStore, name: string) => Promise<T>
 
-/** A client's way down from the best kind of key to the one it could make and keep. */
-export type Rungs = { readonly [rung: string]: string }
+/** The levels that failed, each with its error's code. */
+export type SkippedLevels = { readonly [level: string]: string }
 
+/** The record of one client's device key. */
 export class KeyVault {
-  /** Replaced when it has trapped. */
+  /** The runtime replaces it after a trap. */
   core: ClientCore
   readonly settings: ClientSettings
   #store: KeyStore
-  /** Where the key is: `memory` once a failing store made a client that may go on without it. */
+  /** The place of the key. It is `memory` after the store failed, when the application allows that. */
   storage: 'store' | 'memory' = 'store'
-  /** The rungs above the present key's, each with the code of its failure. */
-  skipped: Rungs = {}
+  /** The better levels that failed before the present key was made, each with its error's code. */
+  skipped: SkippedLevels = {}
 
   constructor(core: ClientCore, settings: ClientSettings) {
     this.core = core
@@ -123,18 +127,18 @@ export class KeyVault {
     this.#store = settings.store ? bounded(settings.store, settings.schedule) : indexedDbStore()
   }
 
-  /** rungOf names where on the ladder a key of one algorithm stands. */
-  rungOf(algorithm: Algorithm): string {
+  /** Returns the level of a key of one algorithm. */
+  levelOf(algorithm: Algorithm): string {
     if (this.storage === 'memory') return 'memory'
     return this.settings.store ? 'store' : `${algorithm}-indexeddb`
   }
 
-  /** load says what the store has. */
+  /** Reads the record. Rejects with a storage error. */
   load(mayMove = this.settings.allowMemoryKey): Promise<RecordState> {
     return this.#withStore((store, name) => this.read(store, name), mayMove)
   }
 
-  /** holds tells whether the record is still that of a session, of its key, and not revoked. */
+  /** Returns whether the record is still of this session and its key, and not revoked. */
   holds({ id, key }: Session): Promise<boolean> {
     return this.#withStore(async (store, name) => {
       const record = await store.get(name)
@@ -143,22 +147,22 @@ export class KeyVault {
     }, false)
   }
 
-  /** note adds to a session's record, if it is still that session's: another tab may have signed out or enrolled. */
+  /** Adds to a session's record if it is still that session's. Another tab may have signed out or enrolled. */
   note(session: Session, notes: Notes & Pick<Stored, 'revoked'>): Promise<void> {
     return this.change(session, async (record, put) => put({ ...record, ...notes }))
   }
 
-  /** forget deletes the key; a store that will not let go of it is told, never passed over. */
+  /** Deletes the key. Rejects with a storage error when the store keeps it. */
   forget(): Promise<void> {
     return this.locked((store, name) => store.delete(name), false)
   }
 
-  /** alone runs work while no other tab changes keys. The record itself stays free for everybody meanwhile. */
+  /** Runs work while no other tab changes keys. Other tabs may still use the record meanwhile. */
   alone<T>(work: () => Promise<T>): Promise<T> {
     return this.locked(work, false, ':rotate')
   }
 
-  /** read judges the record; for work under the lock. */
+  /** Reads the state of the record. The caller holds the lock. */
   async read(store: KeyStore, name: string): Promise<RecordState> {
     const record = await store.get(name)
     const found = await readKeyRecord(this.core, record, this.settings.compatible)
@@ -166,19 +170,19 @@ export class KeyVault {
     return found
   }
 
-  /** recordOf gives what is stored of a key. */
+  /** Returns the record of a key. */
   recordOf(key: DeviceKey): Stored {
     const { skipped } = this
-    const rungs = Object.keys(skipped).length > 0 ? { skipped } : {}
-    return { ...key.stored(), thumbprint: thumbprintOf(this.core, key), ...rungs }
+    const levels = Object.keys(skipped).length > 0 ? { skipped } : {}
+    return { ...key.stored(), thumbprint: thumbprintOf(this.core, key), ...levels }
   }
 
-  /** skip notes that a rung of the ladder failed. */
+  /** Notes that a level failed. */
   skip(algorithm: Algorithm, { code }: CountersignError): void {
     this.skipped = { [`${algorithm}-${this.settings.store ? 'store' : 'indexeddb'}`]: code, ...this.skipped }
   }
 
-  /** change works on a session's record where it is still there; what hangs on a key in the store never moves into memory. */
+  /** Runs work on a session's record if it is still there. A key in the store never moves into memory. */
   change<T>(
     { id }: Session,
     work: (record: Stored, put: (record: Stored) => Promise<void>, get: () => Promise<Stored | null>) => Promise<T>
@@ -190,10 +194,10 @@ export class KeyVault {
     }, false)
   }
 
-  /** locked runs work while no other tab changes the record. */
+  /** Runs work while no other tab changes the record. */
   locked<T>(work: Work<T>, mayMove = this.settings.allowMemoryKey, suffix = ''): Promise<T> {
     return this.#withStore(async (store, name) => {
-      // What work came to is not left to a store to hand back.
+      // The result comes from the work itself, because a store of the application may not return it.
       const done: Promise<T>[] = []
       await store.lock(name + suffix, () => {
         done[0] ??= work(store, name)
@@ -205,13 +209,13 @@ export class KeyVault {
     }, mayMove)
   }
 
-  // The caller's wish to go on in memory is asked here alone. What a key in the store depends on never moves there.
+  // Only this method reads the permission to continue in memory. Work on a key in the store never moves there.
   async #withStore<T>(work: Work<T>, mayMove = this.settings.allowMemoryKey): Promise<T> {
     const { name, logger, algorithms } = this.settings
     try {
       return await work(this.#store, name)
     } catch (cause) {
-      // A store of the application's own fails in words of its own.
+      // A store of the application throws errors of its own.
       const error = isCountersignError(cause) ? cause : new CountersignError('ERR_STORAGE_FAILED', { cause })
       if (!mayMove || this.storage === 'memory' || !isStorageFailure(error)) throw error
       logger?.warn('the store failed; the key is kept in memory', error)

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The questions to the browser about this origin's storage.
+// Asks the browser about this origin's storage.
 
-/** Whether the browser has promised to keep this origin's storage, and how much there is, in bytes; null where it does not say. */
+/**
+ * The browser's report about this origin's storage. `persisted` is true when the browser has promised to keep it.
+ * `quota` and `usage` are in bytes. A member is null when the browser does not say.
+ */
 export type StorageReport = {
   readonly persisted: boolean | null
   readonly quota: number | null
@@ -10,7 +13,7 @@ export type StorageReport = {
 
 const storage = (): Partial<StorageManager> => globalThis.navigator?.storage ?? {}
 
-// A browser that forbids the question has not said.
+// A browser that forbids the question counts as one that does not say.
 const orNull = async <T>(ask: () => Promise<T> | undefined): Promise<T | null> => {
   try {
     return (await ask()) ?? null
@@ -19,12 +22,15 @@ const orNull = async <T>(ask: () => Promise<T> | undefined): Promise<T | null> =
   }
 }
 
-/** persistStorage asks for storage that the browser does not clear by itself. Nobody waits for the answer: a person may have to give it. */
+/**
+ * Asks the browser not to clear this origin's storage by itself. It does not wait for the answer, which a user may have
+ * to give.
+ */
 export function persistStorage(): void {
   void orNull(() => storage().persist?.())
 }
 
-/** askStorage is what storageReport does. */
+/** Returns the browser's report, as storageReport describes. It never rejects. */
 export async function askStorage(): Promise<StorageReport> {
   const persisted = await orNull(() => storage().persisted?.())
   const { quota = null, usage = null } = (await orNull(() => storage().estimate?.())) ?? {}

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The states of a client and what leads from one to the next, as data. The tests take their cases from this table, and
-// docs/guide/states.md its diagram.
+// The states of a client and the transitions between them, as data. The tests take their cases from this table, and
+// docs/guide/states.md takes its diagram.
 
-/** Whether a client can send, and if not, why. */
+/** The state of a client: it says whether the client can send, and if not, why. */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
 
 /**
@@ -28,14 +28,14 @@ export type SessionEvent =
   | 'left'
   | 'deleted'
 
-/** A transition: the next state, and the states in which the event counts, all of them when none is named. */
+/** A transition: the next state, and the states in which the event counts. Without `from` it counts in all states. */
 type Transition = { readonly to: ClientState; readonly from?: readonly ClientState[] }
 
-/** What each event leads to. In a state that its row does not name, an event changes nothing. */
+/** The transition of each event. An event changes nothing in a state that its row does not name. */
 export const clientTransitions: { readonly [Event in SessionEvent]: Transition } = {
   enrolled: { to: 'ready' },
   'enrolled-revoked': { to: 'revoked' },
-  // Not from `revoked`: a record that has not heard the server's word does not take it back.
+  // Not from `revoked`: a record without the server's revocation does not undo it.
   confirmed: { to: 'ready', from: ['ready'] },
   revoked: { to: 'revoked', from: ['ready'] },
   replaced: { to: 'signed-out', from: ['ready'] },

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// A client's hold on its session: whether it can send and if not why, what of it is in the store, and the tabs that share it.
-// The store is the truth: a message of another tab says no more than that it is worth reading again. client-state.ts lists
-// what leads from one state to the next.
+// A client's session: its state, its record in the store, and the tabs that share it. The store is the truth; a message
+// of another tab only says that the record is worth reading again. client-state.ts lists the transitions between the
+// states.
 
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import { withinLimits } from '../call-options.ts'
@@ -27,23 +27,24 @@ const stateOfRecord = {
   revoked: 'revoked'
 } as const
 
-// A cleared store is noticed by the next call after this; a read for every call would cost more than its signature.
+// The first call after this time notices a cleared store. A read for every call would cost more than its signature.
 const LOOK_EVERY_MS = 1000
 const LOOK_LIMIT_MS = 1000
 const LOOK_PAUSE_MS = 60_000
 
+/** The session of one client and its state. */
 export class DeviceSession {
   readonly vault: KeyVault
   readonly tabs: Tabs
   session: Session | undefined
-  /** Changed by #apply alone. */
+  /** Only #apply changes it. */
   state: ClientState
   readonly #settings: ClientSettings
   readonly #onState: (state: ClientState) => void
   #cause: CountersignError | undefined
-  /** Counts changes, so that what was read before one is not taken for news after it. */
+  /** Counts changes. So a record that was read before a change does not count as news after it. */
   #changes = 0
-  /** The session that a tab is about to sign out: that its record goes is no loss then. */
+  /** The session that a tab is about to sign out. The loss of its record is expected then. */
   #leaving: unknown
   #lookedMs: number
   #looking: Promise<void> | undefined
@@ -59,13 +60,16 @@ export class DeviceSession {
     this.#cause = 'cause' in found ? found.cause : undefined
     this.#lookedMs = settings.monotonicNow()
     this.tabs = openTabs(settings.name, settings.store?.scope)
-    this.tabs.listen('record', ({ is: state, leaving }) => {
+    this.tabs.listen('record', ({ state, leaving }) => {
       if (leaving) this.#leaving = leaving
       else this.later('the change of another tab could not be read', this.reload(state === 'signed-out'))
     })
   }
 
-  /** ready gives the session to sign for; throws the usage error that says why there is none. */
+  /**
+   * Returns the session to sign for.
+   * @throws the usage error that says why there is none.
+   */
   ready(): Session {
     const { session } = this
     if (this.state === 'ready' && session) return session
@@ -73,7 +77,10 @@ export class DeviceSession {
     throw new CountersignError(refusalByState[this.state], cause ? { cause } : {})
   }
 
-  /** Makes the transition that an event leads to, with the session that it leaves; false when the event changes nothing. */
+  /**
+   * Makes the transition of an event and keeps the session that follows it. Returns false when the event changes
+   * nothing.
+   */
   #apply(event: SessionEvent, session: Session | undefined, cause?: CountersignError): boolean {
     const { to, from } = clientTransitions[event]
     if (from && !from.includes(this.state)) return false
@@ -86,12 +93,15 @@ export class DeviceSession {
     return true
   }
 
-  /** tell lets the other tabs know that the record has changed. */
+  /** Notifies the other tabs that the record has changed. */
   tell(): void {
-    if (!this.#isClosed) this.tabs.post({ about: 'record', is: this.state })
+    if (!this.#isClosed) this.tabs.post({ about: 'record', state: this.state })
   }
 
-  /** look reads the record again where that is due, so that a cleared store is noticed; nothing to wait for where it is not. */
+  /**
+   * Reads the record again when that is due, so that the client notices a cleared store. Returns undefined when no read
+   * is under way.
+   */
   look(): Promise<void> | undefined {
     const nowMs = this.#settings.monotonicNow()
     if (this.state === 'ready' && nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
@@ -111,13 +121,13 @@ export class DeviceSession {
       const isHeld = await withinLimits(limits, () => vault.holds(session as Session))
       if (!isHeld && this.session === session) await this.reload()
     } catch (error) {
-      // A key in hand signs as well while its store is out of order.
+      // The client has its key in memory, so it can sign while the store is out of order.
       this.#lookedMs += LOOK_PAUSE_MS
       logger?.warn('the record could not be read again', error)
     }
   }
 
-  /** reload takes what the store has now for this client's session and state; rejects as the store does. */
+  /** Reads the record again and takes over its session and state. Rejects as the store does. */
   async reload(isSignOut = false): Promise<RecordState> {
     for (;;) {
       const changes = this.#changes
@@ -148,7 +158,7 @@ export class DeviceSession {
     }
   }
 
-  /** revoked ends a session by the server's signed word; a later session of this client is not meant by it. */
+  /** Ends a session that the server has revoked in a signed message. A later session of this client stays. */
   revoked({ id }: Session): void {
     const { session } = this
     if (session?.id !== id || !this.#apply('revoked', session)) return
@@ -156,24 +166,27 @@ export class DeviceSession {
     this.later('the revocation could not be stored', noting)
   }
 
-  /** note adds to the session's record; nobody waits for it but close(), and a failure is logged. */
+  /** Adds to the session's record in the background. A failure is logged, and close() waits for the work. */
   note(notes: Notes, failure: string): void {
     if (this.session) this.later(failure, this.vault.note(this.session, notes))
   }
 
-  /** later lets work go on that nobody waits for but close(); its failure is logged. */
+  /** Lets work go on in the background. A failure is logged, and close() waits for the work. */
   later(failure: string, work: Promise<unknown>): void {
     const done = work.catch((error) => this.#settings.logger?.warn(failure, error))
     this.#background = Promise.all([this.#background, done])
   }
 
-  /** begin takes a session that has been enrolled and stored. */
+  /** Takes over a session that is enrolled and stored. */
   begin(session: Session): void {
     this.#apply('enrolled', session)
     this.tell()
   }
 
-  /** replace goes on with another key of the session, or with two of which the server has one; says whether it is still ours. */
+  /**
+   * Continues with another key of the session, or with two keys of which the server has one. Returns whether the
+   * session is still this client's.
+   */
   replace(session: Session): boolean {
     if (this.session?.id !== session.id) return false
     this.#changes++
@@ -181,14 +194,17 @@ export class DeviceSession {
     return true
   }
 
-  /** postpone goes on with the old key where the store, or a tab that is long at it, keeps us from asking; throws what else failed. */
+  /**
+   * Continues with the old key when the store, or another tab's lock, keeps the client from asking which key counts.
+   * @throws the error when it has another cause.
+   */
   postpone(error: CountersignError): void {
     if (error.category !== 'storage' || !this.session) throw error
     const { id, key } = this.session
     this.session = { id, key }
   }
 
-  /** forget deletes the key and ends the session on this device. */
+  /** Deletes the key and ends the session on this device. Rejects with a storage error when the key stays. */
   async forget(): Promise<void> {
     const leaving = this.session?.id
     if (leaving && !this.#isClosed) {
@@ -200,6 +216,7 @@ export class DeviceSession {
     this.tell()
   }
 
+  /** Leaves the tabs and resolves when no background work is left. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.tabs.close()

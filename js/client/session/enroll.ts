@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// From a key to a session (R82 to R86), by any login or by a code that is mailed (R82, R83).
+// Enrols a device key: from a key to a session, by any login or by a code that is mailed (R82 to R86).
 
 import { encodeBase64, encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
@@ -18,27 +18,30 @@ import { essence, makeCall, openAnswer, ownCall, readBody, send, unsignedAnswer 
 import type { CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
-/** What `client.enroll` hands to its caller, who takes it to the gateway's enrolment by whatever login there is. */
+/** The key and the tools that `client.enroll` passes to `register`, which takes the key to the gateway by any login. */
 export type Registration = {
   readonly publicKey: Bytes
   readonly algorithm: Algorithm
-  /** Signs the proof of possession for one challenge; `email` is the address exactly as sent, or the login's user id. */
+  /**
+   * Signs the proof of possession for one challenge. `email` is the address exactly as sent, or the login's user id.
+   */
   prove(challengeId: string, email: string): Promise<Bytes>
-  /** Posts JSON to the gateway's origin under the client's own rules: no redirect, no credentials, no referrer. */
+  /** Posts JSON to the gateway's origin by the client's own rules: no redirect, no credentials, no referrer. */
   post(path: string, body: unknown, signal?: AbortSignal): Promise<Response>
 }
 
-/** Registers a key and resolves to the gateway's answer to the confirm request, unread. */
+/** Registers a key and resolves to the gateway's answer to the confirm request. It must not read the body. */
 export type Register = (registration: Registration) => Promise<Response>
 
-type Proved = { requestId: string; sentMs: number }
+/** The id that the answer to the confirm request must carry, and the time of the proof on the monotonic clock. */
+type SentProof = { requestId: string; sentMs: number }
 
-/** What a registration came to; `sample` is the first of the server's clock (R84). */
-export type Enrolled = { sessionId: string; sample: RoundTrip }
+/** The result of a registration. `sample` is the first sample of the server's clock (R84). */
+export type EnrollmentResult = { sessionId: string; sample: RoundTrip }
 
 type EnrollContext = Omit<CallContext, 'session' | 'synchronise' | 'learn'>
 
-/** What an enrolment needs of its client. */
+/** The parts of a client that an enrolment uses. */
 export type EnrollHost = EnrollContext & {
   readonly trust: { notes(): Pick<Stored, 'serverKeys'> }
   readonly deviceSession: DeviceSession
@@ -61,11 +64,11 @@ const post = (context: EnrollContext, path: string, body: unknown, signal?: Abor
   return withinLimits(limitsOf(context, signal), (inner) => send(settings, url, init, inner))
 }
 
-/** enrollKey has a key registered and gives the session id from the verified answer alone. */
-const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Register): Promise<Enrolled> => {
+/** Registers a key and returns the session id from the verified answer alone. */
+const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Register): Promise<EnrollmentResult> => {
   const { settings, core, clock } = context
   const { algorithm, publicKey } = key
-  let proved: Proved | undefined
+  let proved: SentProof | undefined
   const prove = async (challengeId: string, email: string): Promise<Bytes> => {
     const input = core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
     const proof = await key.sign(input)
@@ -83,11 +86,11 @@ const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Regis
   if (typeof response?.headers?.get !== 'function')
     throw badArgument('register must resolve to the Response of confirm')
   return withinLimits(limitsOf(context), (signal) =>
-    readConfirmation(context, response, proved as Proved, receivedMs, signal)
+    readConfirmation(context, response, proved as SentProof, receivedMs, signal)
   )
 }
 
-/** enroll makes or finds the key, has it registered and keeps the session (R82 to R86). */
+/** Makes or finds the key, registers it and stores the session (R82 to R86). Rejects as `client.enroll` does. */
 export async function enroll(host: EnrollHost, register: Register): Promise<void> {
   const { deviceSession, clock, settings } = host
   const { vault } = deviceSession
@@ -102,13 +105,13 @@ export async function enroll(host: EnrollHost, register: Register): Promise<void
     deviceSession.begin(session)
     if (settings.persist && !settings.store) persistStorage()
   } catch (error) {
-    // Another tab was faster: its session is this client's too, but perhaps not the account the caller means.
+    // Another tab was faster. Its session is this client's too, but perhaps of another account than the caller's.
     if (isCountersignError(error) && error.code === 'ERR_ALREADY_ENROLLED') await deviceSession.reload()
     throw error
   }
 }
 
-// There is to be one session of this device, not two.
+// One device must have one session, so the second one is ended.
 const withdraw = (host: EnrollHost, session: Session, error: unknown): never => {
   if (isCountersignError(error) && error.code === 'ERR_ALREADY_ENROLLED') {
     const call = ownCall(host, 'cs.revoke', { device_session_id: session.id })
@@ -120,10 +123,10 @@ const withdraw = (host: EnrollHost, session: Session, error: unknown): never => 
 const readConfirmation = async (
   context: EnrollContext,
   response: Response,
-  { requestId, sentMs }: Proved,
+  { requestId, sentMs }: SentProof,
   receivedMs: number,
   signal: AbortSignal
-): Promise<Enrolled> => {
+): Promise<EnrollmentResult> => {
   const isSigned = response.headers.has('countersign')
   if (!isSigned && !response.ok) throw await enrollmentRefused(response, signal)
   const envelope = readEnvelope(response)
@@ -137,7 +140,7 @@ const readConfirmation = async (
   return { sessionId, sample: { sentMs, receivedMs, serverMs: timestampMs } }
 }
 
-/** memberOf reads one member of a JSON body; undefined where there is none. */
+/** Returns one member of a JSON body, or undefined when there is none. */
 function memberOf(body: Bytes, name: string): unknown {
   try {
     return (parseJson(body) as { [name: string]: unknown } | null)?.[name]
@@ -146,7 +149,10 @@ function memberOf(body: Bytes, name: string): unknown {
   }
 }
 
-/** enrollmentRefused makes the gateway's problem, or the plain fact that no gateway wrote this; either way a hint, for it is not signed. */
+/**
+ * Returns the error for an unsigned refusal: with the gateway's problem, or with the plain fact that no gateway wrote
+ * the answer. Its details are hints only, since they are not signed.
+ */
 async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
@@ -160,21 +166,25 @@ async function enrollmentRefused(response: Response, signal: AbortSignal): Promi
   return new CountersignError('ERR_ENROLLMENT_REFUSED', { cause: { status, problem }, detail: `HTTP status ${status}` })
 }
 
-/** What emailEnrollment needs of a client. */
+/** The part of a client that emailEnrollment uses. */
 export type Enrollable = { enroll(register: Register): Promise<void> }
 
-/** What was typed in; null or undefined where the person gave up. */
+/** The code that the user typed; null or undefined when the user gave up. */
 export type Code = string | null | undefined
 
+/** The options of `emailEnrollment`. */
 export type EmailEnrollmentOptions = {
-  /** The address, signed into the proof exactly as it stands here. */
+  /** The address. The proof signs it exactly as it stands here. */
   email: string
-  /** The code from the mail, or the function that asks for it once the mail is on its way. */
+  /** The code from the mail, or the function that asks the user for it once the mail is on its way. */
   code: string | ((challengeId: string) => Code | Promise<Code>)
-  /** Of an earlier attempt: no new mail is sent. */
+  /** The challenge of an earlier attempt; the gateway sends no new mail then. Default: a new challenge. */
   challengeId?: string
+  /** Aborts the requests of the enrolment. */
   signal?: AbortSignal
+  /** The path that sends the code. Default: `/api/v1/public/auth/send-email-code`. */
   sendPath?: string
+  /** The path that confirms the code. Default: `/api/v1/public/auth/confirm-email-code`. */
   confirmPath?: string
 }
 
@@ -190,7 +200,7 @@ const askForCode = async ({ post }: Registration, path: string, email: string, s
   return textOf(challengeId, 'challenge_id')
 }
 
-/** enrollByEmail is what emailEnrollment does. */
+/** Enrols a client by a mailed code, as emailEnrollment describes. */
 export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
   const { email, code, challengeId, signal } = optionsOf(options, 'options')
   const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
@@ -213,7 +223,8 @@ export async function enrollByEmail(client: Enrollable, options: EmailEnrollment
       time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone
     }
     const confirm = (): Promise<Response> => post(confirmPath, body, signal)
-    // The identical confirm gives the same session again (R85), so a lost answer may be asked for once more.
+    // The identical confirm request gives the same session again (R85), so the client repeats it once after a lost
+    // answer.
     return confirm().catch((error) => (error?.code === 'ERR_NETWORK' ? confirm() : Promise.reject(error)))
   })
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A session gets a new key (R120 to R123). Both keys are in the record until the server has confirmed one of them, so that
-// whatever breaks on the way leaves one that works.
+// Gives a session a new key (R120 to R123). The record holds both keys until the server has confirmed one. So the
+// client has a key that works, whatever breaks on the way.
 
 import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
@@ -16,7 +16,7 @@ import { makeCall, ownCall, signRequest } from '../transport/exchange.ts'
 import type { Call, CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
-/** What a change of keys needs of its client. */
+/** The parts of a client that a change of keys uses. */
 export type RotationHost = {
   readonly settings: ClientSettings
   readonly deviceSession: DeviceSession
@@ -29,8 +29,8 @@ const TRIES = 2
 
 const resultOf = (error: unknown): string | undefined => (isCountersignError(error) ? error.resultCode : undefined)
 
-/** use goes on with the key that the server has confirmed, and stores that. */
-const use = async (
+/** Continues with the key that the server has confirmed, and stores it. */
+const adoptKey = async (
   { deviceSession }: RotationHost,
   session: Session,
   key: DeviceKey,
@@ -43,8 +43,11 @@ const use = async (
   deviceSession.tell()
 }
 
-/** ask gives the server's time where it has `key` for the session; undefined where it says, signed, that it has not. */
-const ask = async (host: RotationHost, { id }: Session, key: DeviceKey): Promise<number | undefined> => {
+/**
+ * Returns the server's time when the server has `key` for the session. Returns undefined when its signed answer says
+ * that it has not.
+ */
+const timeUnderKey = async (host: RotationHost, { id }: Session, key: DeviceKey): Promise<number | undefined> => {
   const { binding, settings } = host
   const call = probeCall(binding, settings.timeoutMs)
   for (let tries = 1; ; tries++) {
@@ -52,36 +55,36 @@ const ask = async (host: RotationHost, { id }: Session, key: DeviceKey): Promise
       return (await makeCall(host.contextOf({ id, key }), call)).serverTimeMs
     } catch (error) {
       if (resultOf(error) === 'cs.unauthenticated') return undefined
-      // Judged after the signature, and it brings the time.
+      // The server checks the time after the signature, so `cs.stale` proves the key too, and it brings the time.
       if (resultOf(error) !== 'cs.stale' || tries === TRIES) throw error
     }
   }
 }
 
-/** resolve finds out which key the server has; the new one is asked once more, for its rotation may arrive in between. */
-const resolve = async (host: RotationHost, session: Session, next: DeviceKey): Promise<void> => {
+/** Finds out which key the server has. It asks for the new key twice, for the rotation may arrive in between. */
+const resolveKey = async (host: RotationHost, session: Session, next: DeviceKey): Promise<void> => {
   for (const key of [next, session.key, next]) {
-    const serverMs = await ask(host, session, key)
-    if (serverMs !== undefined) return use(host, session, key, serverMs)
+    const serverMs = await timeUnderKey(host, session, key)
+    if (serverMs !== undefined) return adoptKey(host, session, key, serverMs)
   }
   throw new CountersignError('ERR_UNAUTHENTICATED', { detail: 'the server refuses the old and the new key' })
 }
 
-/** settle finds out which key the server has, where the record has two; rejects as a request does. */
+/** Finds out which key the server has, when the record has two. Rejects as a request does. */
 export function settle(host: RotationHost): Promise<void> {
   return host.deviceSession.vault.alone(async () => {
     const { deviceSession } = host
     const found = await deviceSession.reload()
     if (found.kind !== 'ready') return
     const { session } = found
-    if (session.next) await resolve(host, session, session.next)
-    else await use(host, session, session.key)
+    if (session.next) await resolveKey(host, session, session.next)
+    else await adoptKey(host, session, session.key)
   })
 }
 
 /**
- * renew gives a session whose key the server has refused with its present key, where the record has another one by now;
- * undefined where it has none, or where the session is no longer this client's.
+ * Returns the session with its present key after the server has refused the old one. Returns undefined when the record
+ * has no other key, or when the session is no longer this client's.
  */
 export async function renew(host: RotationHost, { id, key }: Session): Promise<Session | undefined> {
   const { deviceSession } = host
@@ -97,7 +100,7 @@ export async function renew(host: RotationHost, { id, key }: Session): Promise<S
 const send = async (host: RotationHost, session: Session, next: DeviceKey): Promise<void> => {
   const { core, settings } = host
   const { algorithm, publicKey } = next
-  // The proof names the request it goes in, so each try has one of its own.
+  // The proof names its request, so each try has its own proof.
   const sign: Call['sign'] = async (context, call, _, timestampMs) => {
     const requestId = settings.random.id()
     const fields = { label: settings.label, deviceSessionId: session.id, requestId, algorithm, publicKey }
@@ -105,14 +108,14 @@ const send = async (host: RotationHost, session: Session, next: DeviceKey): Prom
     const payload = encodeJson({ algorithm, public_key: encodeBase64(publicKey), proof })
     return signRequest(context, { ...call, payload }, core.sha256(payload), timestampMs, requestId)
   }
-  // A second try after a first that came through is refused, and then it is asked which key counts.
+  // If the first try took effect, the server refuses the second one. Then the client asks which key counts.
   const { resultCode } = await makeCall(host.contextOf(session), { ...ownCall(host, 'cs.rotate_key'), sign })
   if (resultCode !== 'ok') throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode })
 }
 
 /**
- * rotate replaces the key of a session, unless another tab has done so meanwhile. It rejects with ERR_ROTATION_REFUSED, a key
- * or a storage error, or as a request does; the session then works on with whichever key the server has.
+ * Replaces the key of a session, unless another tab has done so meanwhile. Rejects with ERR_ROTATION_REFUSED, with key
+ * and storage errors, or as a request does. The session then works on with the key that the server has.
  */
 export function rotate(host: RotationHost, asked: Session): Promise<void> {
   return host.deviceSession.vault.alone(async () => {
@@ -128,7 +131,7 @@ export function rotate(host: RotationHost, asked: Session): Promise<void> {
     } catch (error) {
       return failed(host, session, next, error)
     }
-    await use(host, session, next)
+    await adoptKey(host, session, next)
   })
 }
 
@@ -136,11 +139,11 @@ const failed = async (host: RotationHost, session: Session, next: DeviceKey, err
   const { deviceSession } = host
   const code = resultOf(error)
   const isRefused = isCountersignError(error) && error.code === 'ERR_ROTATION_REFUSED'
-  // Refused for what it is, it would be refused again.
-  if (isRefused && code !== 'conflict') await use(host, session, session.key)
+  // The server would refuse the same key again, so the client keeps the old one.
+  if (isRefused && code !== 'conflict') await adoptKey(host, session, session.key)
   else {
     deviceSession.replace({ ...session, next })
-    if (isRefused || code === 'cs.unauthenticated') await resolve(host, session, next)
+    if (isRefused || code === 'cs.unauthenticated') await resolveKey(host, session, next)
   }
   if (!deviceSession.session || !isSameKey(deviceSession.session.key, next)) throw error
 }

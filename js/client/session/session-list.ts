@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: MIT
+// The list of a user's sessions.
 
 import { CountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes } from '../../common/types.ts'
 
-/** One of the user's sessions, as the gateway lists them. Times are Unix milliseconds. */
+/** One of the user's sessions, as the gateway lists them. Times are in Unix milliseconds. */
 export type SessionInfo = {
   deviceSessionId: string
-  /** What the user calls the device; absent until it has a name. */
+  /** The user's name for the device; absent until it has one. */
   name?: string
   algorithm: Algorithm
   status: 'active' | 'revoked'
   createdMs: number
   lastSeenMs: number
   revokedMs?: number
-  /** Whether it is this client's own. */
+  /** True for this client's own session. */
   isCurrent: boolean
 }
 
-type Listed = {
+type ListedSession = {
   device_session_id: string
   name?: string
   algorithm: Algorithm
@@ -29,10 +30,13 @@ type Listed = {
   current: boolean
 }
 
-/** readSessions reads the verified answer to `cs.sessions`; throws ERR_BAD_JSON where it is no such list. */
+/**
+ * Parses the verified answer to `cs.sessions`.
+ * @throws ERR_BAD_JSON when it is no such list.
+ */
 export function readSessions(payload: Bytes): SessionInfo[] {
   try {
-    const { sessions } = parseJson(payload) as { sessions: Listed[] }
+    const { sessions } = parseJson(payload) as { sessions: ListedSession[] }
     return sessions.map((listed) => ({
       deviceSessionId: listed.device_session_id,
       ...(listed.name === undefined ? {} : { name: listed.name }),

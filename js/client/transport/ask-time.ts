@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The question for the server's time, asked where a request needs it and nothing has told it yet (R77).
+// The question for the server's time. The client asks it when a request needs the time and no message has brought it
+// yet (R77).
 
 import { isCountersignError } from '../../common/errors.ts'
 import type { HttpBinding } from './bindings/binding.ts'
@@ -7,7 +8,7 @@ import type { Call, CallContext } from './types.ts'
 
 const TRIES = 2
 
-/** probeCall is a `cs.time` request stamped with whatever time there is. */
+/** Returns the `cs.time` request, stamped with the best time that the client has. */
 export function probeCall(binding: HttpBinding, timeoutMs: number): Call {
   return {
     type: 'cs.time',
@@ -20,13 +21,13 @@ export function probeCall(binding: HttpBinding, timeoutMs: number): Call {
   }
 }
 
-/** probe asks for the time until the clock has its answer; rejects as the call does. */
+/** Asks for the time until the clock has its answer. Rejects as the call does. */
 export async function probe({ clock }: Pick<CallContext, 'clock'>, ask: () => Promise<unknown>): Promise<void> {
   for (let tries = 0; tries < TRIES && clock.lacksAnswer; tries++) {
     try {
       await ask()
     } catch (error) {
-      // A signed cs.stale brings the time as well as any answer does.
+      // A signed `cs.stale` brings the time as any other answer does.
       if (!isCountersignError(error) || error.resultCode !== 'cs.stale') throw error
     }
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The way of a call through HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body.
+// Makes a call over HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body.
 
 import { CountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
@@ -11,7 +11,7 @@ import { isRefusal, isSigned, refusalOf } from './refusals.ts'
 import { finalError, isUntouched, pauseBeforeRetry } from './retry.ts'
 import type { Answer, Call, CallContext, CallState, PreparedCall, ReadLimits, RequestMessage } from './types.ts'
 
-/** Makes a call within its limits and returns its verified answer. Rejects with what finally became of the call. */
+/** Makes a call within its limits and returns its verified answer. Rejects with the final error of the call. */
 export async function makeCall(context: CallContext, call: Call, signal?: AbortSignal): Promise<Answer> {
   const state: CallState = { isSent: false }
   const { ends, settings } = context
@@ -73,12 +73,12 @@ const exchangeUntilDone = async (
   }
 }
 
-/** isRetriableCall tells whether doing a call twice is doing it once: declared safe, or with an idempotency key. */
+/** Returns whether a second try is as good as one: the call is declared safe, or has an idempotency key. */
 export function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean {
   return isSafe || idempotencyKey !== undefined
 }
 
-/** ownCall makes a call of one of the protocol's own types: to repeat any of them is to do it once. */
+/** Returns a call of one of the protocol's own types. All of them are safe to repeat. */
 export function ownCall(
   { settings, binding }: { readonly settings: ClientSettings; readonly binding: HttpBinding },
   type: string,
@@ -94,7 +94,10 @@ export function ownCall(
   }
 }
 
-/** Returns the time to sign, in Unix milliseconds; asks the server first where it has to. Rejects with ERR_CLOCK_UNKNOWN. */
+/**
+ * Returns the time to sign, in Unix milliseconds, and asks the server first when it must. Rejects with
+ * ERR_CLOCK_UNKNOWN.
+ */
 export async function takeTime({ clock, synchronise }: CallContext, isRetriable: boolean): Promise<number> {
   const stampMs = clock.stamp(isRetriable)
   if (stampMs !== undefined) return stampMs
@@ -104,7 +107,7 @@ export async function takeTime({ clock, synchronise }: CallContext, isRetriable:
   return nowMs
 }
 
-/** signRequest binds a fresh id to the request and signs it. */
+/** Binds a fresh id to the request and signs it. Rejects with ERR_SIGNING_FAILED. */
 export async function signRequest(
   { settings, core, session }: CallContext,
   { type, payload, idempotencyKey }: RequestMessage,
@@ -127,7 +130,10 @@ export async function signRequest(
 
 type OpenedAnswer = { resultCode: string; timestampMs: number }
 
-/** openAnswer runs an answer's checks in their order and reports them; what fails one is thrown away with its error. */
+/**
+ * Makes an answer's checks in their order, reports them and returns the answer's fields. Rejects with the error of the
+ * first check that refuses.
+ */
 export async function openAnswer(
   { settings, core, clock, trust, report }: Pick<CallContext, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
   requestId: string,
@@ -152,7 +158,9 @@ export async function openAnswer(
   }
 }
 
-/** Signs a message and makes its frame, for a carrier of its own. Rejects as a request does before it is sent. */
+/**
+ * Signs a message and returns its frame, for a carrier of the application. Rejects as a request does before it is sent.
+ */
 export async function signFrame(
   context: CallContext,
   message: RequestMessage,
@@ -166,7 +174,7 @@ export async function signFrame(
   return { frame: core.buildFrame({ signingInput, keyId: '', signature, payload }), requestId }
 }
 
-/** Makes one try of a call and returns its verified answer. */
+/** Makes one try of a call and returns its verified answer. Rejects with the error of this try. */
 export async function exchange(
   context: CallContext,
   { call, payload, payloadHash, signal, state }: PreparedCall,
@@ -189,12 +197,12 @@ export async function exchange(
     if (!signal.aborted) context.report(requestId, error)
     throw error
   })
-  // A binding reads its envelope or its base64 on top of the limit.
+  // The binding's own cap adds room for the envelope or the base64, so the payload is checked again.
   if (raw.payload.length > settings.maxPayload) throw new CountersignError('ERR_ANSWER_TOO_LARGE')
   const receivedMs = clock.monotonic()
   const isResult = (code: string): boolean => binding.isResult(code, response.status)
   const { resultCode, timestampMs: serverTimeMs } = await openAnswer(context, requestId, raw, isResult)
-  // The caller has been told already that this call was aborted or late; what comes after that is not news.
+  // The caller already has the rejection when the call was aborted or late, so a late answer changes nothing.
   signal.throwIfAborted()
   clock.sample({ sentMs, receivedMs: headMs, serverMs: serverTimeMs, replace: resultCode === 'cs.stale' })
   if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
@@ -203,12 +211,12 @@ export async function exchange(
   return { resultCode, payload: raw.payload, requestId, serverTimeMs, timings, response }
 }
 
-// R33: nothing is sent that is not signed, and nothing is sent on to where a redirect points.
+// The client sends nothing that it has not signed, and does not follow a redirect (R33).
 const RULES = { redirect: 'error', credentials: 'omit', referrerPolicy: 'no-referrer', cache: 'no-store' } as const
 
 const REDIRECTED = { message: 'unexpected redirect' }
 
-/** send makes one HTTP exchange up to the answer's head; rejects with ERR_NETWORK, or with the signal's reason. */
+/** Makes one HTTP exchange up to the answer's head. Rejects with ERR_NETWORK, or with the signal's reason. */
 export async function send(
   { fetch }: ClientSettings,
   url: string,
@@ -217,13 +225,13 @@ export async function send(
 ): Promise<Response> {
   try {
     const response = await fetch(url, { ...init, ...RULES, signal })
-    // Redirects are errors already; both of these are for a fetch of the application's own.
+    // The platform's fetch refuses redirects already. These two checks are for a fetch of the application.
     if (typeof response.headers.get !== 'function') throw new TypeError('no answer of this server')
     if (response.redirected) throw new TypeError('redirected', { cause: REDIRECTED })
     return response
   } catch (cause) {
     if (signal.aborted) throw signal.reason
-    // Node says what was wrong, a browser does not. The next try would be redirected as well.
+    // Node names the cause, a browser does not. The server would redirect the next try as well.
     const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
     const redirect = { detail: 'the server redirected the request', retry: 'never' } as const
     throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : {}) })
@@ -232,19 +240,19 @@ export async function send(
 
 type HttpMessage = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
 
-/** discard drops a body nobody will read, so that its connection is free again. */
+/** Drops a body that the client does not read, so that its connection is free again. */
 export function discard(response: HttpMessage): void {
   response.body?.cancel().catch(() => {})
 }
 
-/** unsignedAnswer makes the error for an answer without a signature; its cause tells the HTTP status, a hint and no more. */
+/** Returns the error for an answer without a signature. Its cause has the HTTP status, as a hint. */
 export function unsignedAnswer(response: Response): CountersignError {
   discard(response)
   const { status } = response
   return new CountersignError('ERR_UNSIGNED_ANSWER', { cause: { status }, detail: `HTTP status ${status}` })
 }
 
-/** essence gives a response's media type without parameters, in lower case. */
+/** Returns a response's media type without parameters, in lower case. */
 export function essence({ headers }: Response): string {
   return (headers.get('content-type') ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 }
@@ -261,11 +269,13 @@ const joined = (chunks: readonly Uint8Array[], length: number): Bytes => {
 
 const declaredLength = ({ headers }: HttpMessage): number | undefined => {
   const length = headers.get('content-length')
-  // A declared length is that of the encoded bytes; the cap is for the decoded ones.
+  // The declared length counts encoded bytes, and the cap counts decoded ones.
   return length === null || headers.has('content-encoding') ? undefined : Number(length)
 }
 
-/** readBody reads a body of at most `cap` bytes, counted after decoding; rejects with `tooLarge` or ERR_NETWORK. */
+/**
+ * Reads a body of at most `cap` bytes, counted after decoding. Rejects with the error `tooLarge` or with ERR_NETWORK.
+ */
 export async function readBody(response: HttpMessage, limits: ReadLimits): Promise<Bytes> {
   const { cap, tooLarge, signal, onProgress } = limits
   const totalBytes = declaredLength(response)
@@ -280,7 +290,7 @@ export async function readBody(response: HttpMessage, limits: ReadLimits): Promi
   const cancel = (): void => {
     reader.cancel().catch(() => {})
   }
-  // Where a fetch of the application's own ignores the signal.
+  // A fetch of the application may ignore the signal.
   signal.addEventListener('abort', cancel)
   const chunks: Uint8Array[] = []
   let receivedBytes = 0

@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: MIT
-// What a call of client.fetch means, read before anything else happens: what a caller changes later changes nothing (R92).
+// Reads the arguments of client.fetch before anything else happens. A later change by the caller has no effect (R92).
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import type { Progress } from '../call-options.ts'
 import { resolveUrl } from '../options.ts'
 
-/** What client.fetch takes beyond fetch's own options. */
+/** The options of `client.fetch`: those of `fetch`, and these. */
 export type SignedFetchInit = RequestInit & {
-  /** The limit of the whole call, in milliseconds. */
+  /** The limit of the whole call with its retries, in milliseconds. Default: `timeoutMs` of `connect` (15000 ms). */
   timeoutMs?: number | undefined
-  /** Makes a lost answer safe to ask for again: 1 to 64 of `[A-Za-z0-9_-]`, handed to the application. */
+  /**
+   * Makes the call safe to repeat after a lost answer: 1 to 64 of `[A-Za-z0-9_-]`. The gateway passes it to the
+   * application. Default: none.
+   */
   idempotencyKey?: string | undefined
+  /** Receives the progress while the answer's body arrives. */
   onProgress?: ((progress: Progress) => void) | undefined
 }
 
-/** The arguments of one client.fetch, each member read once, its body taken and not yet read. */
+/** The arguments of one client.fetch. Each member was read once; the body is taken over and not read yet. */
 export type FetchTarget = {
   readonly method: string
   readonly href: string
-  /** `METHOD SP target`, before it is shortened. */
+  /** The request line, `METHOD SP target`, before it is shortened. */
   readonly line: string
   readonly headers: Headers
   readonly extra: RequestInit
@@ -36,10 +40,13 @@ const asUsage = <T>(make: () => T): T => {
   }
 }
 
-// Of whatever realm: a frame's URL is a URL too.
+// The tag works across realms: a URL of a frame is a URL too.
 const isA = (name: string, value: unknown): boolean => Object.prototype.toString.call(value) === `[object ${name}]`
 
-/** readTarget reads fetch's arguments as fetch itself does, on the client's origin; throws usage errors (R37). */
+/**
+ * Reads the arguments as fetch itself does, on the client's origin (R37).
+ * @throws ERR_FOREIGN_ORIGIN when the URL has another origin, and usage errors.
+ */
 export function readTarget(origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget {
   return asUsage(() => {
     const request = isA('Request', input) ? (input as Request) : undefined
@@ -47,10 +54,10 @@ export function readTarget(origin: string, input: string | URL | Request, init: 
     const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal } = options
     const { body = null, keepalive, priority, timeoutMs, idempotencyKey, onProgress } = options
     const url = resolveUrl(isA('URL', input) ? (input as URL).href : (request?.url ?? input), origin)
-    // Request refuses the methods that fetch refuses; it leaves `patch` as it is, which no server knows.
+    // Request refuses the methods that fetch refuses. It keeps `patch` in lower case, which servers do not know.
     const verb = new Request(origin, { method: String(method) }).method.toUpperCase()
     if (body === null && request?.bodyUsed) throw badArgument('the body of the Request was already read')
-    // A Response takes every kind of body in every engine, a Request does not; bytes are copied here and now.
+    // In every engine a Response takes every kind of body, while a Request does not. A Response copies bytes at once.
     const given = body === null ? request : new Response(body)
     const all = new Headers(headers)
     const type = body === null ? null : given?.headers.get('content-type')

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
+// Turns the gateway's signed refusals into errors.
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Stage } from '../../common/types.ts'
 
-// R66: the gateway's own words, each with the error it becomes.
+// The gateway's own result codes, each with its error (R66).
 const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
   ['cs.unauthenticated', ['ERR_UNAUTHENTICATED']],
   ['cs.session_revoked', ['ERR_SESSION_REVOKED']],
@@ -31,12 +32,12 @@ const retryAfterOf = (payload: Uint8Array): number | undefined => {
   }
 }
 
-/** isRefusal tells whether a verified result code is the gateway's own word and not the application's. */
+/** Returns whether a verified result code is the gateway's own and not the application's. */
 export function isRefusal(resultCode: string): boolean {
   return resultCode.startsWith('cs.')
 }
 
-/** refusalOf makes the error of a verified refusal; ERR_UNKNOWN_RESULT for a code of a later version (R67). */
+/** Returns the error of a verified refusal. Returns ERR_UNKNOWN_RESULT for a code of a later version (R67). */
 export function refusalOf(resultCode: string, payload: Uint8Array): CountersignError {
   const [code, stage] = refusals.get(resultCode) ?? ['ERR_UNKNOWN_RESULT']
   return new CountersignError(code, { stage, resultCode, retryAfterMs: retryAfterOf(payload) })

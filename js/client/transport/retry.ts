@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When a call may be made again, and what its failure means where it may not (R70 to R73).
+// Decides when the client repeats a call, and which error it rejects with when it does not (R70 to R73).
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 
@@ -8,7 +8,7 @@ const LAST_BOUND_MS = 4000
 
 const GATEWAY_STATUSES: ReadonlySet<unknown> = new Set([429, 502, 503, 504])
 
-// Node names the cause of a failed fetch; a browser does not, and then something may have left.
+// Node names the cause of a failed fetch. A browser does not, and so the request may have left.
 const UNSENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH'])
 
 const UNTOUCHED: ReadonlySet<unknown> = new Set(['cs.stale', 'cs.rate_limited', 'cs.unauthenticated'])
@@ -16,24 +16,26 @@ const UNTOUCHED: ReadonlySet<unknown> = new Set(['cs.stale', 'cs.rate_limited', 
 const isUnsent = ({ code, cause }: CountersignError): boolean =>
   code === 'ERR_NETWORK' && UNSENT.has((cause as { cause?: { code?: unknown } } | undefined)?.cause?.code)
 
-/** isUntouched tells whether a failed try surely had no effect: nothing left, or the gateway's signed word says so. */
+/** Returns whether a failed try surely had no effect: nothing left, or the gateway's signed answer says so. */
 export function isUntouched(error: unknown): boolean {
   return isCountersignError(error) && (UNTOUCHED.has(error.resultCode) || isUnsent(error))
 }
 
 const statusOf = ({ cause }: CountersignError): unknown => (cause as { status?: unknown } | undefined)?.status
 
-// Whoever wrote 3xx or 4xx refused the request and passed nothing on; behind any other status it may have taken effect.
+// A server that answers 3xx or 4xx refused the request and passed nothing on. Behind another status the request may
+// have taken effect.
 const mayHavePassed = (error: CountersignError): boolean => !/^[34]/.test(String(statusOf(error)))
 
-/** What is known about a call whose try has failed. */
-export type Tried = {
-  /** Declared safe, or with an idempotency key: to do it twice is to do it once. */
+/** The facts about a call whose try has failed. */
+export type FailedTry = {
+  /** True when a second try is as good as one: the call is declared safe, or has an idempotency key. */
   readonly isRetriable: boolean
-  /** Tries so far, those after a signed cs.stale not counted. */
+  /** The number of tries so far, without those after a signed `cs.stale`. */
   readonly tries: number
+  /** The number of tries after the first one that the client may make. */
   readonly retries: number
-  /** From 0 to 1: the jitter. */
+  /** The jitter, from 0 to 1. */
   readonly fraction: number
 }
 
@@ -52,8 +54,8 @@ const mayRepeat = (error: CountersignError, isRetriable: boolean): boolean => {
   }
 }
 
-/** pauseBeforeRetry gives how long to wait before the next try, in milliseconds; undefined where there is to be none. */
-export function pauseBeforeRetry(error: unknown, tried: Tried): number | undefined {
+/** Returns the pause before the next try, in milliseconds, or undefined when the client must not try again. */
+export function pauseBeforeRetry(error: unknown, tried: FailedTry): number | undefined {
   const { isRetriable, tries, retries, fraction } = tried
   if (tries > retries || !isCountersignError(error) || !mayRepeat(error, isRetriable)) return undefined
   const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** (tries - 1))
@@ -61,8 +63,8 @@ export function pauseBeforeRetry(error: unknown, tried: Tried): number | undefin
 }
 
 /**
- * finalError gives what a caller is told when no further try is made: a request that left, may not be repeated and got no
- * word that settles it may or may not have taken effect (R72).
+ * Returns the error that the caller receives when no further try is made. A request that left and may not be repeated
+ * may or may not have taken effect. Without a signed answer that settles it, the error is ERR_OUTCOME_UNKNOWN (R72).
  */
 export function finalError(error: unknown, isRetriable: boolean, isSent: boolean): unknown {
   if (!isCountersignError(error)) return error

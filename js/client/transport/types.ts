@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What a call is, what it needs of its client and what it comes to.
+// The types of a call: its input, the parts of the client that it uses, and its result.
 
 import type { CountersignError, ErrorCode } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
@@ -10,7 +10,10 @@ import type { ClientSettings, ServerKey } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
 import type { HttpBinding, SignedRequest } from './bindings/binding.ts'
 
-/** Where the time of a call went, in milliseconds; the parts are those of its last try. */
+/**
+ * The time that the parts of a call took, in milliseconds. The parts are those of the last try, `totalMs` is of the
+ * whole call.
+ */
 export type Timings = {
   hashMs: number
   signMs: number
@@ -20,7 +23,7 @@ export type Timings = {
   tries: number
 }
 
-/** A verified answer; `response` is its unverified shell, for the header binding. */
+/** A verified answer. `response` is its unverified shell, for the header binding. */
 export type Answer = {
   resultCode: string
   payload: Bytes
@@ -30,51 +33,52 @@ export type Answer = {
   response: Response
 }
 
+/** One call, after its options were checked. */
 export type Call = {
   readonly type: string
-  /** The bytes, or what reads them within the limits of the call. */
+  /** The bytes, or the function that reads them within the limits of the call. */
   readonly payload: Bytes | ((signal: AbortSignal) => Promise<Bytes>)
-  /** Stands in for signRequest, where the payload of a try depends on its id. */
+  /** Replaces signRequest, for a payload that depends on the id of its try. */
   readonly sign?: SignRequest
   readonly binding: HttpBinding
   readonly idempotencyKey: string | undefined
-  /** Declared safe: without effect. */
+  /** True when the type has no effect, so that the client may send it again. */
   readonly isSafe: boolean
   readonly timeoutMs: number
   readonly onProgress?: ((progress: Progress) => void) | undefined
-  /** The `cs.time` request that asks for the server's time. */
+  /** True for the `cs.time` request that asks for the server's time. */
   readonly isProbe?: boolean
 }
 
-/** Runs a check with the server keys that are trusted: once more where another key has been learned meanwhile. */
+/** Runs a check with the trusted server keys, and once more when the server has delivered a missing key meanwhile. */
 export type Trust = { check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
 
-/** What a call needs of its client. */
+/** The parts of a client that a call uses. */
 export type CallContext = {
   readonly settings: ClientSettings
   readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session
   readonly trust: Trust
-  /** Each ends one of the client's calls, with an error. */
+  /** Functions that each end one call of the client with an error. */
   readonly ends: Set<(error: CountersignError) => void>
   /** Asks for the server's time. */
   synchronise(): Promise<void>
-  /** Gives the session with another key than the one that was refused, where there is one by now. */
+  /** Returns the session with another key than the refused one, when there is one by now. */
   renew?(): Promise<Session | undefined>
-  /** Tells the checks that an answer passed, and the one that refused it. */
+  /** Reports the checks that an answer passed, and the check that refused it. */
   report(requestId: string, failure?: unknown): void
-  /** Learns from a failure what it says about the core and the session. */
+  /** Updates the client's state from a failure that concerns its core or its session. */
   learn(error: unknown): void
 }
 
-/** How far a call has come; it outlives the call's own promise, which an abort settles early. */
+/** The progress of a call. It outlives the call's own promise, which an abort settles early. */
 export type CallState = { isSent: boolean }
 
-/** What is signed of a call. */
+/** The part of a call that is signed. */
 export type RequestMessage = Pick<Call, 'type' | 'idempotencyKey'> & { readonly payload: Bytes }
 
-/** A call with its payload read and hashed, and how it is limited. */
+/** A call whose payload is read and hashed, with its signal and its progress. */
 export type PreparedCall = {
   readonly call: Call
   readonly payload: Bytes
@@ -83,8 +87,9 @@ export type PreparedCall = {
   readonly state: CallState
 }
 
-/** How a body is read. */
+/** The limits of reading one body. */
 export type ReadLimits = {
+  /** The maximum length of the body, in bytes. */
   cap: number
   /** The error for a body over the cap. */
   tooLarge: ErrorCode

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sets of server keys that the server delivers (R97, R126): asked for, checked, and checked again whenever one is loaded. A
-// page loads this part when it has a set or needs one.
+// Sets of server keys that the server delivers (R97, R126). The client asks for a set, checks it, and checks it again
+// each time it loads one. A page loads this code when it has a set or needs one.
 
 import { encodeBase64 } from '../../common/base64.ts'
 import { DAY_MS } from '../../common/protocol.ts'
@@ -20,25 +20,26 @@ export const KEYS_TYPE = 'cs.keys'
 const LONGEST_MS = 90 * DAY_MS
 const MAX_BYTES = 32 * 1024
 
-/** What a set of keys needs of its client; `note` keeps what the next visit should know. */
+/** The parts of a client that a set of keys uses. */
 export type KeyHost = {
   readonly settings: ClientSettings
   readonly core: ClientCore
   readonly clock: ServerClock
   readonly session: Session | undefined
   readonly binding: HttpBinding
-  /** Makes a call whose answer is checked with the keys of `trust`. */
+  /** Makes a call and checks its answer with the keys of `trust`. */
   ask(call: Call, trust: Trust): Promise<Answer>
+  /** Stores the facts about the server's keys for the next visit. */
   note(serverKeys: NonNullable<Stored['serverKeys']>): void
 }
 
-type Delivered = { id: string; public_key: string; not_before?: number; not_after: number }
+type DeliveredKey = { id: string; public_key: string; not_before?: number; not_after: number }
 
 const refuse = (why: string): never => {
   throw new Error(why)
 }
 
-/** fetchSet makes the call that asks for the next set; undefined where the server has none. It rejects as a call does. */
+/** Asks for the next set and returns it, or undefined when the server has none. Rejects as a call does. */
 export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Promise<KeySet | undefined> {
   const { binding } = question
   let sent: SignedRequest | undefined
@@ -56,7 +57,7 @@ export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Pro
   }
   const call = { ...question, type: KEYS_TYPE, binding: watched }
   const { resultCode, payload } = await host.ask(call, trust).catch((error) => {
-    // A signed cs.stale has set the clock.
+    // A signed `cs.stale` has set the clock, so the second try has the right time.
     if (error?.resultCode !== 'cs.stale') throw error
     return host.ask(call, trust)
   })
@@ -68,7 +69,10 @@ export async function fetchSet(host: KeyHost, question: Call, trust: Trust): Pro
   return { frame, requestId, timestampMs }
 }
 
-/** readSet verifies a set by the configured keys alone and gives all keys with it in force; throws where it breaks a rule. */
+/**
+ * Verifies a set with the configured keys alone, and returns the configured and the delivered keys.
+ * @throws when the set breaks a rule.
+ */
 export function readSet(
   { core, clock, session, settings }: KeyHost,
   { frame, requestId, timestampMs: askedMs }: KeySet
@@ -82,10 +86,11 @@ export function readSet(
     ...{ label, deviceSessionId: session?.id ?? '', messageType: KEYS_TYPE, timestampMs: askedMs },
     ...{ requestId: requestId.replace(/\..*/, ''), payloadHash: core.sha256(new Uint8Array(0)) }
   }
-  // An answer to another question, an echo above all, would have whatever payload somebody wanted signed (R126).
+  // An answer to another question could carry a payload of an attacker's choice, above all the answer of an echo
+  // (R126).
   if (!compatible && core.beginRequest(question).requestId !== requestId)
     refuse('the answer does not belong to cs.keys')
-  const { serial, keys } = parseJson(payload) as { serial: number; keys: Delivered[] }
+  const { serial, keys } = parseJson(payload) as { serial: number; keys: DeliveredKey[] }
   if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial is not a whole number')
   const delivered = keys.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
     if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The server keys a client trusts: those of its configuration, and beside them a set that the server has delivered under one
-// of those (R26, R27, R97, R125 to R127). A delivered set is as good as its signature: what is kept is the signed frame, and
-// it is verified again, by the configured keys alone, whenever it is loaded.
+// The server keys that a client trusts: the configured keys, and a set that the server has delivered under one of them.
+// The rules are R26, R27, R97 and R125 to R127. The store keeps the signed frame of the set. The client verifies it
+// again, with the configured keys alone, each time it loads it.
 
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import { DAY_MS } from '../../common/protocol.ts'
@@ -12,7 +12,7 @@ import type { Trust } from '../transport/types.ts'
 import type { KeyHost } from './delivered-keys.ts'
 
 const SOON_MS = 14 * DAY_MS
-/** An answer under an unknown key asks the server at most this often. */
+/** An answer under an unknown key makes the client ask the server, but at most once in this time, in milliseconds. */
 const RENEW_EVERY_MS = 60_000
 
 const loadSets = () =>
@@ -31,12 +31,13 @@ const refused = <T>(read: () => T): T => {
 const lacksKey = (code: ErrorCode | undefined, anyKey: boolean): boolean =>
   code === 'ERR_UNKNOWN_KEY' || code === 'ERR_KEY_NOT_VALID' || (anyKey && code === 'ERR_BAD_SIGNATURE')
 
+/** The server keys of one client. */
 export class ServerKeys implements Trust {
-  /** What answers and events are verified with. */
+  /** The keys that verify answers and events. */
   keys: readonly ServerKey[]
   readonly #host: KeyHost
   #serial = -1
-  /** When the server was last asked for its keys, in Unix milliseconds of the server; NaN when that is not known. */
+  /** The time of the last request for the server's keys, in Unix milliseconds of the server. NaN when it is unknown. */
   askedMs = Number.NaN
   #set: KeySet | undefined
   #renewedMs = Number.NEGATIVE_INFINITY
@@ -48,7 +49,7 @@ export class ServerKeys implements Trust {
     this.keys = host.settings.serverKeys
   }
 
-  /** recall takes what an earlier visit has kept; what does not verify any more is as good as never delivered. */
+  /** Loads the set of an earlier visit. A set that does not verify any more is dropped. */
   async recall(kept: Stored['serverKeys']): Promise<void> {
     this.askedMs = kept?.askedMs ?? Number.NaN
     try {
@@ -58,7 +59,10 @@ export class ServerKeys implements Trust {
     }
   }
 
-  /** Runs a check with the trusted keys: once more where it lacked one and the server has delivered it. */
+  /**
+   * Runs a check with the trusted keys, and once more when a key was missing and the server has delivered it. Rejects
+   * with the error of the last check.
+   */
   async check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> {
     try {
       return check(this.keys)
@@ -70,13 +74,16 @@ export class ServerKeys implements Trust {
     }
   }
 
-  /** Asks for the next keys in the background; the client calls it once a day (R127). */
+  /** Asks for the next keys in the background. The client calls it once a day (R127). */
   askToday(nowMs: number): void {
     this.askedMs = nowMs
     void this.renew()
   }
 
-  /** notes is what a new session's record says: its configuration is fresh, unless a key of it will end soon. */
+  /**
+   * Returns the notes for a new session's record. The configuration counts as fresh, unless one of its keys ends within
+   * 14 days.
+   */
   notes(): Pick<Stored, 'serverKeys'> {
     const nowMs = this.#host.clock.view().now()
     const endsSoon = this.keys.some(({ notAfter }) => notAfter !== undefined && notAfter < nowMs + SOON_MS)
@@ -85,7 +92,7 @@ export class ServerKeys implements Trust {
     return endsSoon ? {} : { serverKeys: { askedMs: nowMs } }
   }
 
-  /** renew asks the server for its keys, once a minute at most, and says whether there are other ones now; it never rejects. */
+  /** Asks the server for its keys, once a minute at most, and returns whether they have changed. It never rejects. */
   renew(): Promise<boolean> {
     this.#renewing ??= this.#renew().finally(() => {
       this.#renewing = undefined
@@ -102,7 +109,7 @@ export class ServerKeys implements Trust {
     try {
       const { fetchSet } = await loadSets()
       const call = probeCall(host.binding, settings.timeoutMs)
-      // Checked with the present keys: an answer to this question never asks again.
+      // The answer is checked with the present keys, so it never asks again.
       const set = await fetchSet(host, call, { check: async (check) => check(this.keys) })
       const isNew = set !== undefined && (await this.#take(set))
       this.askedMs = clock.view().now()
@@ -116,7 +123,7 @@ export class ServerKeys implements Trust {
     }
   }
 
-  // Takes a set and says whether it is another one.
+  // Accepts a set and returns whether it differs from the present one.
   async #take(set: KeySet): Promise<boolean> {
     const { readSet } = await loadSets()
     const { serial, keys } = refused(() => readSet(this.#host, set))
@@ -125,7 +132,7 @@ export class ServerKeys implements Trust {
       throw new CountersignError('ERR_KEY_SET_REFUSED', { detail: 'the client has a newer set' })
     this.#serial = serial
     this.keys = keys
-    // Without T, nothing binds an answer to its question: such a set is not for later (R126).
+    // A compatible gateway's ids do not bind an answer to its question, so the set is not stored (R126).
     if (!this.#host.settings.compatible) this.#set = set
     return true
   }

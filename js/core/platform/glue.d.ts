@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
-// dist/core/platform/glue.js is Emscripten's module for wasm/bindings.cpp, minified by tools/build.mjs.
+// The types of dist/core/platform/glue.js: Emscripten's module for wasm/bindings.cpp, minified by tools/build.mjs.
 
-/** What the glue calls instead of looking for the file itself: instantiate with `imports`, then hand over the instance. */
+/**
+ * Replaces the glue's own search for the file: instantiates the module with `imports` and passes the instance to
+ * `done`.
+ */
 export type InstantiateWasm = (
   imports: WebAssembly.Imports,
   done: (instance: WebAssembly.Instance, module?: WebAssembly.Module) => void

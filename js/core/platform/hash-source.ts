@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// How a browser hashes at once: it cannot, its own SHA-256 answers with a promise only.
+// A browser cannot hash at once: its own SHA-256 returns a promise.
 
-/** Up to here the core hashes faster than the platform answers at all. */
+/** The longest input, in bytes, that the core hashes faster than the platform. */
 export const CORE_BYTES = 4096
 
-/** hashNow would give the SHA-256 of bytes without a promise. */
+/** Undefined here. In Node it returns the SHA-256 of bytes at once. */
 export const hashNow: ((bytes: Uint8Array) => Uint8Array) | undefined = undefined

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Where the knock profile's WebAssembly lies in browsers: beside dist/. A file of its own, so that nobody else's bundle names it.
+// The source of the knock profile's WebAssembly in browsers: a file in dist/. This module stands alone, so that other
+// bundles do not name the file.
 
-/** knockSource gives its address. */
+/** Returns the file's address. */
 export function knockSource(): URL {
   return new URL('../../countersign-knock.wasm', import.meta.url)
 }

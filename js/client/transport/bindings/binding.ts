@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
+// The interface of the HTTP bindings.
 
 import type { Bytes } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
 
-/** A request with its signature, before a binding gives it its form in HTTP. */
+/** A signed request, before a binding gives it its form in HTTP. */
 export type SignedRequest = {
   readonly deviceSessionId: string
   readonly messageType: string
@@ -15,25 +16,28 @@ export type SignedRequest = {
   readonly signature: Bytes
 }
 
-/** An answer taken apart; nothing of it has been verified. */
+/** The parts of an answer. Nothing of it is verified. */
 export type RawAnswer = {
   readonly envelope: Bytes
   readonly payload: Bytes
-  /** The binding names no key, so every trusted one is tried. */
+  /** True when the binding names no key, so that the client tries every trusted one. */
   readonly anyKey?: boolean
 }
 
-/** One form of request and answer in HTTP (R31 to R45). */
+/** One form of requests and answers in HTTP (R31 to R45). */
 export interface HttpBinding {
-  /** write gives what fetch takes. */
+  /** Returns the arguments of fetch. */
   write(core: ClientCore, request: SignedRequest): { url: string; init: RequestInit }
-  /** read takes an answer apart, `receive` reading its body up to a cap; rejects with ERR_UNSIGNED_ANSWER or a malformed error. */
+  /**
+   * Parses an answer and returns its parts. `receive` reads its body up to a cap, in bytes. Rejects with
+   * ERR_UNSIGNED_ANSWER or a malformed error.
+   */
   read(core: ClientCore, response: Response, receive: (cap: number) => Promise<Bytes>): Promise<RawAnswer>
-  /** Whether an application's signed result code, none of `cs.`, fits this binding and the answer's status. */
+  /** Returns whether the application's signed result code fits this binding and the answer's status. */
   isResult(resultCode: string, status: number): boolean
 }
 
-/** Codes made by the header binding (R32), which an application's own answer never carries. */
+/** Returns whether an application may use a result code. The header binding alone makes `http.` codes (R32). */
 export function isApplicationResult(resultCode: string): boolean {
   return !resultCode.startsWith('http.')
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The frame binding: request and answer are each one frame (R29).
+// The frame binding: a request and its answer are one frame each (R29).
 
 import { FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
@@ -11,8 +11,8 @@ const MAGIC_BYTES = 3
 const FIELDS = 3
 
 /**
- * envelopeLength finds where a frame's payload begins. A frame that is not well-formed gives a length that the core, which
- * judges the envelope, refuses.
+ * Returns the offset of a frame's payload. For a frame that is not well-formed it returns a length that the core
+ * refuses, because the core checks the envelope.
  */
 export function envelopeLength(frame: Uint8Array): number {
   const limit = Math.min(frame.length, MAX_ENVELOPE + 1)
@@ -25,12 +25,13 @@ export function envelopeLength(frame: Uint8Array): number {
   return Math.min(at, limit)
 }
 
-/** splitFrame gives copies of a frame's envelope and payload. */
+/** Returns copies of a frame's envelope and payload. */
 export function splitFrame(frame: Uint8Array): { envelope: Bytes; payload: Bytes } {
   const length = envelopeLength(frame)
   return { envelope: Uint8Array.from(frame.subarray(0, length)), payload: Uint8Array.from(frame.subarray(length)) }
 }
 
+/** Returns the frame binding of a client. */
 export function frameBinding({ endpoint, maxPayload }: ClientSettings): HttpBinding {
   const headers = { 'content-type': FRAME_TYPE }
   return {

@@ -17,11 +17,14 @@ const MAX_HEADER = 1366
 const MAX_TYPE = 128
 const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 
-/** readRequestBody reads what is to be sent, a stream too, up to the payload limit; rejects with ERR_PAYLOAD_TOO_LARGE. */
+/**
+ * Reads the request's body, which may be a stream, up to the payload limit. Rejects with ERR_PAYLOAD_TOO_LARGE when it
+ * is longer, and with ERR_INVALID_ARGUMENT when it cannot be read.
+ */
 export async function readRequestBody({ method, body }: FetchTarget, cap: number, signal: AbortSignal): Promise<Bytes> {
   if (!body) return new Uint8Array(0)
   try {
-    // Firefox gives a Request no `body`.
+    // A Request has no `body` member in Firefox.
     const source = body.body === undefined ? new Response(await body.blob()) : body
     const bytes = await readBody(source, { cap, tooLarge: 'ERR_PAYLOAD_TOO_LARGE', signal })
     if (bytes.length > 0 && (method === 'GET' || method === 'HEAD')) throw badArgument(`${method} must not have a body`)
@@ -32,12 +35,15 @@ export async function readRequestBody({ method, body }: FetchTarget, cap: number
   }
 }
 
-/** headerType gives the message type of a request line: the line, or its hash where it is over 128 bytes (R36). */
+/** Returns the message type of a request line: the line, or its hash when it is over 128 bytes (R36). */
 export function headerType(core: ClientCore, line: string): string {
   return line.length <= MAX_TYPE ? line : `sha256:${encodeBase64Url(core.sha256(encodeText(line)))}`
 }
 
-/** readEnvelope takes the envelope from an answer's header; throws ERR_UNSIGNED_ANSWER or ERR_BAD_BASE64. */
+/**
+ * Decodes the envelope of an answer's header.
+ * @throws ERR_UNSIGNED_ANSWER, ERR_BAD_BASE64 or ERR_ENVELOPE_TOO_LARGE.
+ */
 export function readEnvelope(response: Response): Bytes {
   const text = response.headers.get(HEADER)
   if (text === null) throw unsignedAnswer(response)
@@ -47,16 +53,17 @@ export function readEnvelope(response: Response): Bytes {
   throw new CountersignError(text.length <= MAX_HEADER ? 'ERR_BAD_BASE64' : 'ERR_ENVELOPE_TOO_LARGE')
 }
 
-/** isHttpResult tells whether a signed result code is the status that came (R40). */
+/** Returns whether a signed result code is the HTTP status of the answer (R40). */
 export function isHttpResult(resultCode: string, status: number): boolean {
   return resultCode === `http.${status}`
 }
 
-/** hasBody tells whether an answer to this method with this status has one (R39). */
+/** Returns whether an answer to this method with this status has a body (R39). */
 export function hasBody(method: string, status: number): boolean {
   return method !== 'HEAD' && !BODILESS.has(status)
 }
 
+/** Returns the header binding for one request. */
 export function headerBinding(
   { maxPayload }: ClientSettings,
   { method, href, headers, extra }: FetchTarget
@@ -78,7 +85,7 @@ export function headerBinding(
   }
 }
 
-/** responseOf makes the Response a caller gets, its body the verified bytes. */
+/** Returns the Response for the caller, whose body is the verified bytes. */
 export function responseOf({ method, href }: FetchTarget, answer: Response, payload: Bytes): Response {
   const { status, statusText, headers } = answer
   const response = new Response(hasBody(method, status) ? payload : null, { status, statusText, headers })

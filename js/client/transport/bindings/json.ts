@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The JSON binding: protobuf's JSON form of request and answer, for galaxy-compatible gateways (R43 to R45). Only a client of
-// such a gateway loads it.
+// The JSON binding: protobuf's JSON form of requests and answers, for galaxy-compatible gateways (R43 to R45). Only a
+// client of such a gateway loads it.
 
 import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
 import { isCountersignError } from '../../../common/errors.ts'
@@ -24,8 +24,9 @@ type Members = { readonly [name: string]: string }
 const STRINGS = /"[^"\\]*(?:\\.[^"\\]*)*"/g
 
 /**
- * readMembers reads one flat JSON object of strings; throws ERR_BAD_JSON for anything else. JSON.parse hides a member that
- * stands twice, but where every value is a string, each member is two strings of the text.
+ * Parses one flat JSON object of strings. JSON.parse hides a member that stands twice. But in an object of strings each
+ * member is two strings of the text, so a count finds it.
+ * @throws ERR_BAD_JSON for any other text.
  */
 const readMembers = (text: string): Members => {
   let object: Members
@@ -68,11 +69,12 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
     const signingInput = core.responseSigningInput(fields as ResponseFields)
     return { envelope: core.buildFrame({ signingInput, keyId: '', signature }), payload, anyKey: true }
   } catch (cause) {
-    // Text that no message may carry is the sender's fault here, not the caller's.
+    // A text that no message may carry is a fault of the sender here, not of the caller.
     throw isCountersignError(cause) && cause.category === 'usage' ? badJson('a text') : cause
   }
 }
 
+/** Returns the JSON binding of a client. */
 export function jsonBinding({ endpoint, label, maxPayload }: ClientSettings): HttpBinding {
   const headers = { 'content-type': JSON_TYPE }
   const cap = Math.ceil((maxPayload * 4) / 3) + 4096
@@ -99,7 +101,7 @@ export function jsonBinding({ endpoint, label, maxPayload }: ClientSettings): Ht
       } catch {
         throw badJson('not UTF-8')
       }
-      // A proxy speaks JSON too: what names no signature at all was not written by the gateway.
+      // A proxy may answer with JSON too. An answer without a signature member was not written by the gateway.
       if (!text.includes('"signature"')) throw unsignedAnswer(response)
       return readAnswer(core, label, readMembers(text))
     },
