@@ -32,7 +32,7 @@ export type Logger = { warn(message: string, error?: unknown): void }
 
 /** The options of `connect`. */
 export type ConnectOptions = {
-  /** The gateway's origin: https, or http on a loopback host. */
+  /** The gateway's origin: https, or http on a loopback host. Nothing but TLS keeps messages secret (R100). */
   url: string | URL
   /** The application's name, `[a-z][a-z0-9.-]{0,31}`. It is inside every signed byte string. */
   label: string

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Gives a session a new key (R120 to R123). The record holds both keys until the server has confirmed one. So the
+// Gives a session a new key (R96, R120 to R123). The record holds both keys until the server has confirmed one. So the
 // client has a key that works, whatever breaks on the way.
 
 import { encodeBase64 } from '../../common/base64.ts'

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Makes a call over HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body.
+// Makes a call over HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body. A try
+// hashes, takes the time, signs and sends at once, in this order (R53).
 
 import { CountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
@@ -132,7 +133,7 @@ type OpenedAnswer = { resultCode: string; timestampMs: number }
 
 /**
  * Makes an answer's checks in their order, reports them and returns the answer's fields. Rejects with the error of the
- * first check that refuses.
+ * first check that refuses. The client made the id itself, so an answer to it is fresh (R51).
  */
 export async function openAnswer(
   { settings, core, clock, trust, report }: Pick<CallContext, 'settings' | 'core' | 'clock' | 'trust' | 'report'>,
