@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Client keys at the gateway (PROTOCOL.md, R20 to R25). The core verifies Ed25519. Node's crypto verifies ES256, after the
-// checks that it leaves out. The algorithm of the registered key decides; a message cannot choose one.
+// Client keys at the gateway (PROTOCOL.md, R20 to R25). The core verifies Ed25519. Node's crypto verifies ES256, after
+// the checks that it leaves out. The algorithm of the registered key decides; a message cannot choose one.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
 import type { Algorithm, Core } from '../common/types.ts'
@@ -49,8 +49,8 @@ function importPoint(point: Uint8Array): KeyObject | undefined {
 }
 
 /**
- * Tells whether a key may be registered: a canonical Ed25519 key of full order, or an uncompressed P-256 point on the curve
- * (R25). Returns false for everything else, and never throws.
+ * Tells whether a key may be registered: a canonical Ed25519 key of full order, or an uncompressed P-256 point on the
+ * curve (R25). Returns false for everything else, and never throws.
  */
 export function isAcceptableKey(core: Core, { algorithm, publicKey }: ClientKey): boolean {
   if (algorithm === 'es256') return importPoint(publicKey) !== undefined
@@ -67,7 +67,9 @@ function verifyEs256(publicKey: Uint8Array, message: Uint8Array, signature: Uint
   }
 }
 
-/** Verifies a signature of 64 bytes by the key's own algorithm (R21). Returns false also for a key that is not valid. */
+/**
+ * Verifies a signature of 64 bytes by the key's own algorithm (R21). Returns false also for a key that is not valid.
+ */
 export function verifySignature(
   core: Core,
   { algorithm, publicKey }: ClientKey,
@@ -80,8 +82,8 @@ export function verifySignature(
 }
 
 /**
- * The base point of Ed25519, whose private key no client has. A request of an unknown session is verified against it, so
- * that its answer takes as long as that of a known one (R49).
+ * The base point of Ed25519, whose private key no client has. A request of an unknown session is verified against it,
+ * so that its answer takes as long as that of a known one (R49).
  */
 export const dummyKey: ClientKey = {
   algorithm: 'ed25519',

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The gateway: connects its parts, does the work before a binding is known (sources, CORS, mounted paths), starts and closes.
+// The gateway: connects its parts, does the work before a binding is known (sources, CORS, mounted paths), starts and
+// closes.
 
 import type { Core } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
@@ -25,8 +26,8 @@ const DRAIN_MS = 10_000
 /** The most characters of a source's name. */
 const MAX_SOURCE = 256
 
-// Session stores whose sessions end with this process. Where no gateway here took requests of theirs before, no session can
-// be older than the replay store.
+// Session stores whose sessions end with this process. Where no gateway here took requests of theirs before, no session
+// can be older than the replay store.
 const servedStores = new WeakSet<SessionStore>()
 
 function createCoreLoader(core: GatewayOptions['core']): () => Promise<Core> {
@@ -57,8 +58,8 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
     clock.raise(replay.storedFloorMs?.() ?? 0)
     if (replay.mayHaveForgotten) {
       const isFenced = await (early ?? needsFence())
-      // The store may not know ids that this or another gateway accepted before. So every request that could have one of
-      // them is refused until it is stale (R62).
+      // The store may not know ids that this or another gateway accepted before. So every request that could have one
+      // of them is refused until it is stale (R62).
       await replay.fence?.(isFenced ? clock.now() + reachMs : 0)
     }
     isInStep = true
@@ -101,8 +102,8 @@ function addGauges(metrics: Metrics, parts: { replay: ReplayStore; bySource: Buc
 }
 
 /**
- * Creates a gateway. It verifies the requests of its label, hands them to `routes`, and signs their answers. It returns at
- * once and loads the core and prepares the stores in the background; `ready()` resolves when both are done.
+ * Creates a gateway. It verifies the requests of its label, hands them to `routes`, and signs their answers. It returns
+ * at once and loads the core and prepares the stores in the background; `ready()` resolves when both are done.
  *
  * @throws ERR_INVALID_LABEL when the label is not valid.
  * @throws ERR_INVALID_ARGUMENT when another option is not valid.

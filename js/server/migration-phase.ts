@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Moves existing HTTP routes behind signatures in steps (PROTOCOL.md, R140). The gateway counts each request that `enforce`
-// would refuse. In the early phases it passes the request on to the handler that was there before, never to a signed route.
+// Moves existing HTTP routes behind signatures in steps (PROTOCOL.md, R140). The gateway counts each request that
+// `enforce` would refuse. In the early phases it passes the request on to the handler that was there before, never to a
+// signed route.
 
 import type { Stage } from '../common/types.ts'
 import type { Metrics } from './support/metrics.ts'
@@ -12,7 +13,10 @@ export const PHASES: readonly MigrationPhase[] = ['observe', 'warn', 'require', 
 /** The code for a verified request whose target has no signed route. */
 export const NO_ROUTE = 'http.404'
 
-/** Decides on a refusal of one request. Returns undefined where it stands, and otherwise the verdict for the old handler. */
+/**
+ * Decides on a refusal of one request. Returns undefined where it stands, and otherwise the verdict for the old
+ * handler.
+ */
 export type Passing = (stage: Stage | undefined, code: string) => PassedOn | undefined
 
 /** Returns the value of the header `countersign-warning` on an old handler's answer in phase `warn`. */
@@ -29,7 +33,8 @@ const refuseAll: Passing = () => undefined
 export function createPassing(phase: MigrationPhase, inbound: Inbound, isInternal: boolean, metrics: Metrics): Passing {
   if (phase === 'enforce' || isInternal || !inbound.canPassOn) return refuseAll
   return (stage, code) => {
-    // A request that a signed handler began stays with it. In `require` only a verified request without a route is passed on.
+    // A request that a signed handler began stays with it. In `require` only a verified request without a route is
+    // passed on.
     if (code !== NO_ROUTE && (stage === 'handler' || phase === 'require')) return undefined
     metrics.count('countersign_would_refuse_total', { stage: stage ?? 'none', code })
     return { phase, code, ...(stage === undefined ? {} : { stage }) }

@@ -22,8 +22,8 @@ const refuse = (detail: string, cause?: unknown): CountersignError =>
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'ENOENT'
 const isThere = (error: unknown): boolean => (error as NodeJS.ErrnoException)?.code === 'EEXIST'
 
-// The key is written to another file, flushed, and then linked into place. Two gateways that start together end with one
-// key, and a crash leaves no half-written file.
+// The key is written to another file, flushed, and then linked into place. Two gateways that start together end with
+// one key, and a crash leaves no half-written file.
 function createKeyFile(path: string): void {
   const pem = String(generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }))
   const aside = `${path}.${process.pid}.${performance.now().toString(36).replace('.', '')}`
@@ -59,8 +59,8 @@ function readKey(path: string): KeyObject {
 }
 
 /**
- * Loads the server's key from a file, and creates the file with mode 0600 where there is none. The key id is the first 22
- * base64url characters of the public key's SHA-256. Rethrows the file system's error where the path cannot be used.
+ * Loads the server's key from a file, and creates the file with mode 0600 where there is none. The key id is the first
+ * 22 base64url characters of the public key's SHA-256. Rethrows the file system's error where the path cannot be used.
  *
  * @throws ERR_INVALID_ARGUMENT when other users may read the file, or when it holds no Ed25519 key.
  *

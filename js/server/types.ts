@@ -35,17 +35,22 @@ export type Rates = {
   perType?: { readonly [route: string]: Rate }
 }
 
-/** How strict a gateway is while existing HTTP routes move behind signatures, from lenient to strict (PROTOCOL.md, R140). */
+/**
+ * How strict a gateway is while existing HTTP routes move behind signatures, from lenient to strict (PROTOCOL.md,
+ * R140).
+ */
 export type MigrationPhase = 'observe' | 'warn' | 'require' | 'enforce'
 
-/** The gateway's verdict on a request that it passes on to the handler that was there before: the refusal of `enforce`. */
+/**
+ * The gateway's verdict on a request that it passes on to the handler that was there before: the refusal of `enforce`.
+ */
 export type PassedOn = {
   readonly phase: MigrationPhase
   /** The stage that failed; absent where the request reached none. */
   readonly stage?: Stage
   /**
-   * A `cs.` code, the ERR_ code of a plain refusal, or `unsigned`. `http.404` says that the request is verified and has no
-   * signed route.
+   * A `cs.` code, the ERR_ code of a plain refusal, or `unsigned`. `http.404` says that the request is verified and has
+   * no signed route.
    */
   readonly code: string
   /** Only with `http.404`. Nothing of any other request is verified. */
@@ -75,7 +80,7 @@ export type HandlerContext = {
   params: { readonly [name: string]: string }
   /** Aborts when the client is gone, the handler's time is up, or the gateway closes. */
   signal: AbortSignal
-  /** Headers that nobody has signed. Use them as hints, never as the ground for a decision (R41). */
+  /** Unsigned headers. Use them as hints, never as the ground for a decision (R41). */
   unsigned: {
     readonly contentType: string
     readonly accept: string
@@ -119,7 +124,9 @@ export type GatewayStageEvent = {
   binding: Binding
 }
 
-/** One refused request, for logs. It has no payload, signature or code of enrolment. Texts are escaped to ASCII (R9). */
+/**
+ * One refused request, for logs. It has no payload, signature or code of enrolment. Texts are escaped to ASCII (R9).
+ */
 export type RefusalEvent = {
   exchange: number
   /** Absent where the request reached no stage (rates of a source, sizes, content types). */
@@ -141,8 +148,8 @@ export type Limits = {
   /** The largest payload. Default: 8388608 bytes (8 MiB). */
   payloadBytes?: number
   /**
-   * The largest payload in the `json` binding, which is read before it is verified; at most `payloadBytes`. Default: 1048576
-   * bytes (1 MiB), or `payloadBytes` where that is less.
+   * The largest payload in the `json` binding, which is read before it is verified; at most `payloadBytes`. Default:
+   * 1048576 bytes (1 MiB), or `payloadBytes` where that is less.
    */
   jsonPayloadBytes?: number
   /** The time for an envelope in a body, and for a whole `json` body, to arrive. Default: 10000 ms. */
@@ -151,7 +158,10 @@ export type Limits = {
   bodyMs?: number
   /** The longest time between two pieces of a body. Default: 10000 ms. */
   idleMs?: number
-  /** The most bytes of all bodies in memory. Beyond it requests get `cs.unavailable`. Default: 268435456 bytes (256 MiB). */
+  /**
+   * The most bytes of all bodies in memory. Beyond it requests get `cs.unavailable`. Default: 268435456 bytes (256
+   * MiB).
+   */
   bufferedBytes?: number
   /** The most open streams of one session. Default: 16. */
   sessionStreams?: number
@@ -161,7 +171,10 @@ export type Limits = {
   heartbeatMs?: number
   /** How long a stream's reader may take nothing before its connection is cut. Default: 30000 ms. */
   stalledMs?: number
-  /** The time for a store or the signer to answer; at most 1000 ms, because a reservation is void then. Default: 1000 ms. */
+  /**
+   * The time for a store or the signer to answer; at most 1000 ms, because a reservation is void then. Default: 1000
+   * ms.
+   */
   storeMs?: number
 }
 
@@ -179,7 +192,9 @@ export type GatewayOptions = {
   /** Returns the source of a request for the rates per source. Default: its address, IPv6 by its /64. */
   identify?: (request: { header(name: string): string | null; method: string; target: string }, from: From) => string
   limits?: Limits
-  /** The window around the gateway's time in which a request is fresh, ends included. Default: 60000 ms and 10000 ms. */
+  /**
+   * The window around the gateway's time in which a request is fresh, ends included. Default: 60000 ms and 10000 ms.
+   */
   window?: { pastMs?: number; futureMs?: number }
   /** The exact origins whose pages may call the gateway. Default: none. */
   origins?: readonly string[]
@@ -188,27 +203,29 @@ export type GatewayOptions = {
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
   /**
-   * Accepts any text as request and session id, for an existing galaxy system (R19). Then no answer is bound to its request.
-   * Default: false.
+   * Accepts any text as request and session id, for an existing galaxy system (R19). Then no answer is bound to its
+   * request. Default: false.
    */
   compatible?: boolean
   /** Undoes the rewriting of a front end: returns the target that the client signed for the one that arrived. */
   mapTarget?: (rawTarget: string) => string
-  /** The only path that takes the frame and json bindings. Default: every path, for a gateway with a mount of its own. */
+  /**
+   * The only path that takes the frame and json bindings. Default: every path, for a gateway with a mount of its own.
+   */
   endpoint?: string
   /** Answers `cs.keys` with server keys. A client accepts them only under a key of its own configuration. */
   serverKeys?: KeyManifest
   /** Answers `cs.action_secret`. `secretHandler()` of countersign/action-proof/server creates one. */
   actionSecret?: Handler
   /**
-   * Signs the answers to `cs.keys`, refusals too. Clients have this key in their configuration, and learn the key of `signer`
-   * by it (PROTOCOL.md, R128). Enrolment has its own signer. Default: `signer`.
+   * Signs the answers to `cs.keys`, refusals too. Clients have this key in their configuration, and learn the key of
+   * `signer` by it (PROTOCOL.md, R128). Enrolment has its own signer. Default: `signer`.
    */
   keySigner?: ServerSigner
   /**
-   * How strict the gateway is with requests for other paths than `endpoint`, which is required then. In `observe` and `warn`
-   * it passes the requests that it would refuse on to the handler that was there before: `next` of nodeHandler, or `legacy`.
-   * Default: `enforce`.
+   * How strict the gateway is with requests for other paths than `endpoint`, which is required then. In `observe` and
+   * `warn` it passes the requests that it would refuse on to the handler that was there before: `next` of nodeHandler,
+   * or `legacy`. Default: `enforce`.
    */
   phase?: MigrationPhase
   /** The handler that was there before, for `handle`. It gets the whole request, and the gateway's verdict. */
@@ -222,15 +239,18 @@ export type GatewayOptions = {
   /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */
   now?: () => number
   /**
-   * Runs a function after `afterMs` milliseconds, for streams and polls. Returns the function that cancels it. Tests replace
-   * it. Default: setTimeout.
+   * Runs a function after `afterMs` milliseconds, for streams and polls. Returns the function that cancels it. Tests
+   * replace it. Default: setTimeout.
    */
   schedule?: (run: () => void, afterMs: number) => () => void
   /** Default: `loadCore()`. */
   core?: Core | Promise<Core>
 }
 
-/** Server keys that clients trust beside the configured ones. A higher serial replaces the set. Times are Unix milliseconds. */
+/**
+ * Server keys that clients trust beside the configured ones. A higher serial replaces the set. Times are Unix
+ * milliseconds.
+ */
 export type KeyManifest = {
   serial: number
   keys: readonly { id: string; publicKey: Uint8Array; notBefore?: number; notAfter: number }[]
@@ -281,11 +301,13 @@ export type OutboundStream = {
   next(): Promise<Uint8Array | null>
   /** Ends the stream, because the reader has gone. */
   leave(): void
-  /** The reason of the end, once there is one: `revoked`, `closed` (the gateway), or another word for a lost connection. */
+  /**
+   * The reason of the end, once there is one: `revoked`, `closed` (the gateway), or another word for a lost connection.
+   */
   readonly reason: string | undefined
   /**
-   * Calls `listener` once when the adapter has to cut a connection that is still sending. Returns the function that stops
-   * listening.
+   * Calls `listener` once when the adapter has to cut a connection that is still sending. Returns the function that
+   * stops listening.
    */
   onOver(listener: () => void): () => void
 }
@@ -306,13 +328,15 @@ export interface Gateway {
   handle(request: Request, from?: From): Promise<Response>
   /** Answers a request of an adapter. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>
-  /** Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal, and the source. */
+  /**
+   * Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal, and the source.
+   */
   upgrade(inbound: Inbound): { status: number; source: string }
   /** Resolves when the core is loaded and the stores are ready. Rejects with the reason where that is not possible. */
   ready(): Promise<void>
   /**
-   * Numbers an event for one session, or for all active sessions of a user, and sends it on their streams. Resolves to the
-   * number of sessions.
+   * Numbers an event for one session, or for all active sessions of a user, and sends it on their streams. Resolves to
+   * the number of sessions.
    *
    * @throws ERR_INVALID_ARGUMENT when the target or the payload is not valid.
    * @throws ERR_INVALID_TEXT or ERR_RESERVED_TYPE when the type is not valid.
@@ -324,8 +348,8 @@ export interface Gateway {
   /** Returns the metrics in the text format of Prometheus. */
   metrics(): string
   /**
-   * Refuses new requests, ends streams, and waits for the requests under way for `drainMs` milliseconds. Then it aborts them.
-   * Stores stay open. Default: 10000 ms.
+   * Refuses new requests, ends streams, and waits for the requests under way for `drainMs` milliseconds. Then it aborts
+   * them. Stores stay open. Default: 10000 ms.
    */
   close(options?: { drainMs?: number }): Promise<void>
 }

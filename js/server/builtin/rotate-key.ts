@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Replaces a session's key (PROTOCOL.md, R120 to R124). The old key signs the request, and a signature of the new key proves
-// that the device has it.
+// Replaces a session's key (PROTOCOL.md, R120 to R124). The old key signs the request, and a signature of the new key
+// proves that the device has it.
 
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
@@ -49,7 +49,8 @@ export function createRotation({ label, sessions, nowMs, core, metrics }: Rotati
     if (!isAcceptableKey(loaded, offer) || isSameBytes(publicKey, session.publicKey)) return 'invalid_key'
     const fields = { label, deviceSessionId: session.id, requestId: headOf(requestId), algorithm, publicKey }
     if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
-    // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes back.
+    // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes
+    // back.
     const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })
     return isReplaced ? 'ok' : 'conflict'
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The end of a request: a plain refusal, a signed refusal, or the signed answer of a handler. Hooks and metrics hear of each.
+// The end of a request: a plain refusal, a signed refusal, or the signed answer of a handler. Hooks and metrics hear of
+// each.
 
 import { JSON_TYPE } from '../../common/protocol.ts'
 import type { Core } from '../../common/types.ts'

@@ -6,14 +6,16 @@ import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes, sha256 } from '../support/encoding.ts'
 import type { Inbound } from '../types.ts'
 
-/** The result of reading a body. `gone`: the sender left or broke off. `busy`: all bodies together exceed the budget. */
+/**
+ * The result of reading a body. `gone`: the sender left or broke off. `busy`: all bodies together exceed the budget.
+ */
 export type BodyResult =
   | { state: 'whole'; bytes: Uint8Array; hash: Uint8Array }
   | { state: 'too-large' | 'too-slow' | 'gone' | 'busy' }
 
 /**
- * The bounds of a body: its size in bytes, the time by which it has to be whole (on the scale of performance.now()), the
- * longest pause in milliseconds, and its part of the memory budget.
+ * The bounds of a body. `bytes` is its size, `idleMs` the longest pause, `lease` its part of the memory budget.
+ * `untilMs` is the time by which it has to be whole, on the scale of performance.now().
  */
 export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease: Lease }
 

@@ -18,8 +18,8 @@ import type { Trace } from './trace.ts'
 export type Refusal = { stage: Stage; code: RefusalCode; retryAfterMs?: number | undefined }
 
 /**
- * The session that signed a request, or the refusal of stage 3 or 4. `nowMs` is the reading of the clock that stages 4 to
- * 6 share (R47).
+ * The session that signed a request, or the refusal of stage 3 or 4. `nowMs` is the reading of the clock that stages 4
+ * to 6 share (R47).
  */
 export type Identification = { session: SessionRecord | Refusal; nowMs: number }
 
@@ -179,7 +179,8 @@ function createReplayChecks(
     return stale
   }
 
-  // An attacker could hold this request back until it is fresh. So its id is used up now, or else the session ends (R63).
+  // An attacker could hold this request back until it is fresh. So its id is used up now, or else the session ends
+  // (R63).
   const refuseFuture = async (
     core: Core,
     request: ParsedRequest,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A handler that runs once for each intent (PROTOCOL.md, R130 to R132). The answer to a request with an idempotency key is
-// kept, and sent again to every later request with the same key.
+// A handler that runs once for each intent (PROTOCOL.md, R130 to R132). The answer to a request with an idempotency key
+// is kept, and sent again to every later request with the same key.
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -18,13 +18,13 @@ import { RETRY_AFTER_MS } from './sign-answer.ts'
 export type IdempotentOptions = {
   answers: AnswerStore
   /**
-   * How long an answer is kept and sent again, in milliseconds. Default: 86400000 ms (24 h). A later try runs the handler
-   * again.
+   * How long an answer is kept and sent again, in milliseconds. Default: 86400000 ms (24 h). A later try runs the
+   * handler again.
    */
   keepMs?: number
   /**
-   * The longest time that the handler may take, in milliseconds. Default: 30000 ms. Where its process has died, other tries
-   * have to wait this long.
+   * The longest time that the handler may take, in milliseconds. Default: 30000 ms. Where its process has died, other
+   * tries have to wait this long.
    */
   holdMs?: number
   /**
@@ -98,7 +98,8 @@ const claimFor = (
 
 type ClaimDraft = ReturnType<typeof claimFor>
 
-// A claim that failed may have reached the store all the same. The handler did not run, so the key is released if possible.
+// A claim that failed may have reached the store all the same. The handler did not run, so the key is released if
+// possible.
 async function takeClaim({ answers, clock }: IdempotentSettings, claim: ClaimDraft): Promise<AnswerVerdict> {
   try {
     return await within(STORE_MS, 'the answer store', () => answers.claim({ ...claim, nowMs: clock.now() }))
@@ -169,12 +170,13 @@ async function run(
 }
 
 /**
- * Wraps a handler so that it runs once for each user, route and idempotency key (R130). A second try gets the answer of the
- * first one, signed for its own request. A request without a key goes straight to the handler.
+ * Wraps a handler so that it runs once for each user, route and idempotency key (R130). A second try gets the answer of
+ * the first one, signed for its own request. A request without a key goes straight to the handler.
  *
- * A try is refused with `cs.idempotency_conflict` when the key was used with another payload or target. A try that comes
- * while the first one runs waits, then gets `cs.unavailable`. Where the process died in between, or the handler threw, the
- * effect is unknown: later tries get `cs.outcome_unknown`, and the handler does not run again unless `repeatable` is true.
+ * A try is refused with `cs.idempotency_conflict` when the key was used with another payload or target. A try that
+ * comes while the first one runs waits, then gets `cs.unavailable`. Where the process died in between, or the handler
+ * threw, the effect is unknown. Then later tries get `cs.outcome_unknown`. The handler runs again only where
+ * `repeatable` is true.
  *
  * @throws ERR_INVALID_ARGUMENT when an option is not valid.
  *

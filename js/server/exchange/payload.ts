@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 7, `payload_hash` (PROTOCOL.md, section 6): reads the payload to its end and compares its hash with the signed one.
+// Stage 7, `payload_hash` (PROTOCOL.md, section 6): reads the payload to its end and compares its hash with the signed
+// one.
 
 import type { GatewaySettings } from '../options.ts'
 import { isSameBytes, sha256 } from '../support/encoding.ts'
@@ -16,7 +17,10 @@ const BODY_REFUSALS = {
   busy: 'cs.unavailable'
 } as const
 
-/** Returns the whole payload once its hash is the signed one, or the refusal. `untilMs` is on the scale of performance.now(). */
+/**
+ * Returns the whole payload once its hash is the signed one, or the refusal. `untilMs` is on the scale of
+ * performance.now().
+ */
 export async function readPayload(
   inbound: Inbound,
   { request, first, isWhole }: ParsedInbound,

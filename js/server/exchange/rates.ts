@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Token buckets. Each key has one number: the time at which its bucket is full again (GCRA). A full bucket is not kept. So
-// the keys of one burst bound the memory, and `capacity` bounds it in any case.
+// Token buckets. Each key has one number: the time at which its bucket is full again (GCRA). A full bucket is not kept.
+// So the keys of one burst bound the memory, and `capacity` bounds it in any case.
 
 import { isIPv6 } from 'node:net'
 import { badArgument, optionsOf } from '../../core/args.ts'
@@ -59,7 +59,9 @@ export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
   }
 }
 
-/** Takes one request of a session from its rates (stage 8). Returns 0, or the milliseconds until the request may come. */
+/**
+ * Takes one request of a session from its rates (stage 8). Returns 0, or the milliseconds until the request may come.
+ */
 export type RequestLimiter = (session: SessionRecord, route: string, nowMs: number) => number
 
 /** Returns the limiter of sessions, users and routes. Throws ERR_INVALID_ARGUMENT when a rate is not valid. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 9, `handler` (PROTOCOL.md, section 6): finds the handler of a message, and runs it so that nothing it does can hang
-// or end the process.
+// Stage 9, `handler` (PROTOCOL.md, section 6). Finds the handler of a message and runs it. No handler can hang the
+// gateway or end the process.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Stage } from '../../common/types.ts'
@@ -118,8 +118,8 @@ export function isHandlerRefusal(error: unknown): error is HandlerRefusal {
 }
 
 /**
- * The member of a handler's result that only the gateway's own handlers can set: applications do not have this symbol. It
- * gets the signed answer and returns what is sent, with a stream behind it for example.
+ * The member of a handler's result that only the gateway's own handlers can set: applications do not have this symbol.
+ * It gets the signed answer and returns the answer to send, with a stream behind it for example.
  */
 export const internal = Symbol('internal')
 
@@ -167,9 +167,9 @@ function payloadBytes(value: HandlerResult['payload']): Uint8Array {
 type HandlerLimits = { client: Listen; gateway: Listen; timeoutMs: number }
 
 /**
- * Runs a handler and resolves to its result. Rejects with the handler's exception, and with a DeadlineError once its time is
- * up. Rejects also when the client leaves or the gateway closes first. In the last three cases the handler's signal is
- * aborted, and a later result is dropped.
+ * Runs a handler and resolves to its result. Rejects with the handler's exception, and with a DeadlineError once its
+ * time is up. Rejects also when the client leaves or the gateway closes first. In the last three cases the handler's
+ * signal is aborted, and a later result is dropped.
  */
 export function runHandler(
   handler: Handler,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Answers in the request's binding: signed ones, dated by a reading of the clock just before the signature, and plain ones.
+// Answers in the request's binding: signed ones, dated by a reading of the clock just before the signature, and plain
+// ones.
 
 import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'

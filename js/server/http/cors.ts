@@ -105,8 +105,9 @@ function expectHeader(problems: string[], where: string, headers: Headers, name:
 }
 
 /**
- * Calls a gateway as a browser on `origin` would, and resolves to a list of problems, also of front ends on the way. An empty
- * list means that a page of this origin can call the gateway. Rejects only when the gateway cannot be reached at all.
+ * Calls a gateway as a browser on `origin` would, and resolves to a list of problems, also of front ends on the way. An
+ * empty list means that a page of this origin can call the gateway. Rejects only when the gateway cannot be reached at
+ * all.
  *
  * @throws ERR_INVALID_ARGUMENT when the options are no object.
  *

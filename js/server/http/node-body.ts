@@ -15,13 +15,16 @@ export type NodeBody = {
   read(): Promise<Uint8Array | null>
   /** Lets the rest of the body flow again. A stream with a `readable` listener does not flow. */
   release(): void
-  /** Puts the read pieces back, so that the next reader gets the whole body. Resolves to false where that is not possible. */
+  /**
+   * Puts the read pieces back, so that the next reader gets the whole body. Resolves to false where that is not
+   * possible.
+   */
   putBack(): Promise<boolean>
 }
 
 /**
- * Returns a reader that pulls one piece at a time, so a sender has to wait while the gateway works. With `isKept` the body can
- * be put back. A stream takes bytes back only until it emits its end, so the last piece goes back before that.
+ * Returns a reader that pulls one piece at a time, so a sender has to wait while the gateway works. With `isKept` the
+ * body can be put back. A stream takes bytes back only until it emits its end, so the last piece goes back before that.
  */
 export function createNodeBody(request: IncomingMessage, beforeFirst: () => void, isKept: boolean): NodeBody {
   const pieces: Buffer[] = []
@@ -82,7 +85,9 @@ export function createNodeBody(request: IncomingMessage, beforeFirst: () => void
   }
 }
 
-/** Returns a function that sends `100 Continue` where the client waits for it and the server leaves it to its listeners. */
+/**
+ * Returns a function that sends `100 Continue` where the client waits for it and the server leaves it to its listeners.
+ */
 export function continueOf(request: IncomingMessage, response: ServerResponse) {
   return () => {
     const server = (request.socket as { server?: { listenerCount(event: string): number } }).server

@@ -13,7 +13,9 @@ import type { Gateway, Inbound, MigrationPhase, NodeListener, Outbound } from '.
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { pipeToNode } from './pipes.ts'
 
-/** Headers that the gateway reads. With one of them given twice, two readers could understand one request differently. */
+/**
+ * Headers that the gateway reads. With one of them given twice, two readers could understand one request differently.
+ */
 const SINGLE = new Set([
   'countersign',
   'content-type',
@@ -69,8 +71,9 @@ function inboundOf(
   return { inbound, body }
 }
 
-// Where the answer is sent before the request has arrived, the client would lose it if the server closed the connection on
-// unread bytes. So the answer goes out whole, further bytes are dropped for a while, and only then the connection ends.
+// Where the answer is sent before the request has arrived, the client would lose it if the server closed the connection
+// on unread bytes. So the answer goes out whole, further bytes are dropped for a while, and only then the connection
+// ends.
 function drain(request: IncomingMessage, finish: () => void): void {
   let left = DRAIN_BYTES
   const timer = setTimeout(finish, DRAIN_MS)
@@ -120,16 +123,16 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
   })
 
 /**
- * Creates a listener for node:http, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with `reply.hijack()`,
- * for fastify (`nodeHandler(gateway)(request.raw, reply.raw)`). `remoteAddress` returns the address of a request. Default:
- * the address of its socket.
+ * Creates a listener for node:http, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with
+ * `reply.hijack()`, for fastify (`nodeHandler(gateway)(request.raw, reply.raw)`). `remoteAddress` returns the address
+ * of a request. Default: the address of its socket.
  *
- * No body parser may read the body before. Otherwise `next` gets ERR_BODY_CONSUMED, or the answer is a plain 500 where there
- * is no `next`. Add the listener to the server's `checkContinue` event too: then a client that waits for `100 Continue` sends
- * its body only after the gateway has accepted the envelope.
+ * No body parser may read the body before. Otherwise `next` gets ERR_BODY_CONSUMED, or the answer is a plain 500 where
+ * there is no `next`. Add the listener to the server's `checkContinue` event too. Then a client that waits for `100
+ * Continue` sends its body only after the gateway has accepted the envelope.
  *
- * In the phases before `enforce`, `next` is the handler that was there before. It gets each request that the gateway passes
- * on, with its whole body. `request.countersign` is the gateway's verdict on it.
+ * In the phases before `enforce`, `next` is the handler that was there before. It gets each request that the gateway
+ * passes on, with its whole body. `request.countersign` is the gateway's verdict on it.
  *
  * @throws ERR_INVALID_ARGUMENT when an argument is not valid.
  *

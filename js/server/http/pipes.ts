@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes a stream of events into a response of node:http or a web-standard body. The frames are pulled, so a slow reader
-// holds back only its own stream.
+// Writes a stream of events into a response of node:http or a web-standard body. The frames are pulled, so a slow
+// reader holds back only its own stream.
 
 import type { ServerResponse } from 'node:http'
 import type { OutboundStream } from '../types.ts'

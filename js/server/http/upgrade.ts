@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks whether a connection may become a WebSocket, by its headers alone. The signed subscription that follows is the real
-// check. This one refuses pages of other origins, and mistakes.
+// Checks whether a connection may become a WebSocket, by its headers alone. The signed subscription that follows is the
+// real check. This one refuses pages of other origins, and mistakes.
 
 import { STREAM_PROTOCOL } from '../../common/protocol.ts'
 import type { Inbound } from '../types.ts'

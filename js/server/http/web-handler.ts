@@ -70,7 +70,10 @@ async function askLegacy(
   return new Response(response.body, { status, statusText, headers })
 }
 
-/** Answers a Request by `exchange`, or by `legacy` where the phase passes it on. Throws ERR_INVALID_ARGUMENT for no Request. */
+/**
+ * Answers a Request by `exchange`, or by `legacy` where the phase passes it on. Throws ERR_INVALID_ARGUMENT for no
+ * Request.
+ */
 export async function serveRequest(
   request: Request,
   from: From,

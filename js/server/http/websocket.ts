@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is the
-// signed subscription. All other messages go to the client.
+// Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is
+// the signed subscription. All other messages go to the client.
 
 import { type IncomingMessage, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -117,9 +117,9 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
 }
 
 /**
- * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of the
- * gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every upgrade
- * request to such a listener; it refuses those that are no WebSocket with 400.
+ * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of
+ * the gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every
+ * upgrade request to such a listener; it refuses those that are no WebSocket with 400.
  *
  * @throws ERR_INVALID_ARGUMENT when the argument is no gateway.
  *

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is used of npm's `ws`, which brings no types of its own.
+// The part of npm's `ws` that the gateway uses. The package has no types of its own.
 
 declare module 'ws' {
   import type { IncomingMessage } from 'node:http'

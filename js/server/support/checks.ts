@@ -22,7 +22,9 @@ export function functionOf(value: unknown, name: string): void {
   if (value !== undefined && typeof value !== 'function') throw badArgument(`${name} must be a function`)
 }
 
-/** Calls a hook of the application. A hook that throws, or whose promise rejects, changes nothing and ends no process. */
+/**
+ * Calls a hook of the application. A hook that throws, or whose promise rejects, changes nothing and ends no process.
+ */
 export function callHook(call: () => unknown): void {
   try {
     const answer = call()

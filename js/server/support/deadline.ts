@@ -29,8 +29,8 @@ export function within<T>(ms: number, name: string, work: () => T | PromiseLike<
 }
 
 /**
- * Signs bytes. Rejects with a DeadlineError when the signer needs more than `ms` milliseconds. A signer that returns the
- * signature itself, and no promise, costs no timer.
+ * Signs bytes. Rejects with a DeadlineError when the signer needs more than `ms` milliseconds. A signer that returns
+ * the signature itself, and no promise, costs no timer.
  */
 export function signWithin(
   ms: number,

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Bytes and text, as several parts of the gateway need them. Node's Buffer does the work: payloads of the json binding are
-// large, and atob is slow on them.
+// Bytes and text, as several parts of the gateway need them. Node's Buffer does the work: payloads of the json binding
+// are large, and atob is slow on them.
 
 import * as crypto from 'node:crypto'
 
-/** Decodes base64 (padded) or base64url (unpadded). Returns undefined for a spelling that encodeBase64 would not write (R8). */
+/**
+ * Decodes base64 (padded) or base64url (unpadded). Returns undefined for a spelling that encodeBase64 would not write
+ * (R8).
+ */
 export function decodeBase64(text: string, alphabet: 'base64' | 'base64url'): Uint8Array | undefined {
   const bytes = Buffer.from(text, alphabet)
   return bytes.toString(alphabet) === text ? bytes : undefined

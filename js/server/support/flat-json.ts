@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Parses the only shape of JSON that the gateway itself accepts: a flat object of strings and whole numbers. JSON.parse keeps
-// the last of two equal names, while a front end or an application may keep the first. So one body could mean two things.
+// Parses the only shape of JSON that the gateway itself accepts: a flat object of strings and whole numbers. JSON.parse
+// keeps the last of two equal names, while a front end or an application may keep the first. So one body could mean two
+// things.
 
 import { decodeText } from '../../common/text.ts'
 
@@ -79,8 +80,8 @@ function decodeMembers(body: Uint8Array): Map<string, string | number> | undefin
 }
 
 /**
- * Parses UTF-8 JSON (no byte order mark) that is one object of strings with all of `required` and any of `optional`. Returns
- * undefined for everything else, also for duplicate and unknown names. The result has no prototype.
+ * Parses UTF-8 JSON (no byte order mark) that is one object of strings with all of `required` and any of `optional`.
+ * Returns undefined for everything else, also for duplicate and unknown names. The result has no prototype.
  */
 export function parseFlatObject<Required extends string, Optional extends string = never>(
   body: Uint8Array,

@@ -7,8 +7,9 @@ export type GatewayClock = {
   raise(ms: number): void
 }
 
-// Monotonic since the start, so a wall clock that is set back changes nothing. A wall clock that is set forward is followed.
-// Otherwise a machine that slept, or booted with a wrong clock, would stay behind the other gateways until a restart.
+// Monotonic since the start, so a wall clock that is set back changes nothing. A wall clock that is set forward is
+// followed. Otherwise a machine that slept, or booted with a wrong clock, would stay behind the other gateways until a
+// restart.
 function systemTime(): () => number {
   let base = Date.now() - performance.now()
   return () => {

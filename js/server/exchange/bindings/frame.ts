@@ -10,8 +10,8 @@ const MAGIC = [0x43, 0x53, 0x01]
 const FIELDS = 3
 
 /**
- * Returns the length of the envelope that `bytes` begin with. Returns undefined while more bytes are needed, and 0 where no
- * further byte can make it an envelope. It only finds the end; the core parses the content.
+ * Returns the length of the envelope that `bytes` begin with. Returns undefined while more bytes are needed, and 0
+ * where no further byte can make it an envelope. It only finds the end; the core parses the content.
  */
 export function envelopeEnd(bytes: Uint8Array): number | undefined {
   for (let at = 0; at < MAGIC.length; at++) {
@@ -36,8 +36,8 @@ export function envelopeEnd(bytes: Uint8Array): number | undefined {
 }
 
 /**
- * Reads a body until its envelope is whole, cannot become one, or the body ends. `head` is the envelope or the bytes that
- * are no envelope. `rest` is the part of the payload that arrived with it.
+ * Reads a body until its envelope is whole, cannot become one, or the body ends. `head` is the envelope or the bytes
+ * that are no envelope. `rest` is the part of the payload that arrived with it.
  */
 export async function readEnvelope(inbound: Inbound): Promise<{ head: Uint8Array; rest: Uint8Array }> {
   let bytes = emptyBytes()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The header binding (PROTOCOL.md, R36 to R41): the envelope is a header, the payload is the body, and the request line is
-// the message type.
+// The header binding (PROTOCOL.md, R36 to R41): the envelope is a header, the payload is the body, and the request line
+// is the message type.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { MAX_ENVELOPE } from '../../../common/protocol.ts'

@@ -21,9 +21,9 @@ const REQUIRED = [
 const OPTIONAL = ['payloadBytes', 'traceId'] as const
 
 /**
- * Parses a whole body and returns the envelope that its members stand for. The gateway reads the request back out of that
- * envelope, so it uses only bytes whose signature it checks (R11). Throws a malformed error, or a usage error of the core
- * for a member that is no text.
+ * Parses a whole body and returns the envelope that its members stand for. The gateway reads the request back out of
+ * that envelope, so it uses only bytes whose signature it checks (R11). Throws a malformed error, or a usage error of
+ * the core for a member that is no text.
  */
 export function parseJsonRequest(
   core: Core,
