@@ -60,10 +60,7 @@ export class Client {
     return session ? describeKey(core, deviceSession.vault, session.key) : null
   }
 
-  /**
-   * A snapshot of the server's time as this client knows it.
-   * @throws ERR_CLOSED when the client is closed.
-   */
+  /** A snapshot of the server's time as this client knows it. @throws ERR_CLOSED when the client is closed. */
   get clock(): ClockView {
     this.#runtime.checkOpen()
     return this.#runtime.clock.view()
@@ -79,12 +76,9 @@ export class Client {
   }
 
   /**
-   * Enrols this device. It makes the device key when there is none, and calls `register`, which takes the key to the
-   * gateway. Then it stores the session that the verified answer names. To repeat it is safe.
-   *
-   * Rejects with ERR_ENROLLMENT_REFUSED when the gateway refuses, ERR_ALREADY_ENROLLED when there is a session, and
-   * with key, storage and transport errors.
-   *
+   * Enrols this device; to repeat it is safe. It makes the device key when there is none. `register` takes the key to
+   * the gateway, and the client stores the session of the verified answer. Rejects with ERR_ENROLLMENT_REFUSED,
+   * ERR_ALREADY_ENROLLED, or a key, storage or transport error.
    * @example
    * await client.enroll(async ({ publicKey, algorithm, prove, post }) =>
    *   post('/login/confirm', await confirmation({ publicKey, algorithm, proof: await prove(challengeId, userId) })))
@@ -95,9 +89,7 @@ export class Client {
 
   /**
    * Sends a message and returns the application's verified answer, with any result code of the application.
-   *
    * Rejects with a CountersignError for every refusal of the gateway, every failed check and every lost answer.
-   *
    * @example
    * const { resultCode, payload } = await client.request('fleet.move', move, { idempotencyKey: orderId })
    */
@@ -114,9 +106,7 @@ export class Client {
   /**
    * Sends a signed HTTP request to the gateway's origin and returns a Response whose body is verified. The signature
    * covers the request's method, path, query and body, and the answer's status and body. Other headers are not signed.
-   *
    * Rejects with ERR_FOREIGN_ORIGIN when the URL has another origin, and as `request` does.
-   *
    * @example
    * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
    */
@@ -137,10 +127,7 @@ export class Client {
 
   /**
    * Signs a request and returns its frame without sending it. The caller carries the frame, and `open` opens the
-   * answer.
-   *
-   * Rejects as `request` does before it sends.
-   *
+   * answer. Rejects as `request` does before it sends.
    * @example
    * const { frame, requestId } = await client.sign('fleet.move', move)
    * const { payload } = await client.open(await carry(frame), { requestId })
@@ -162,11 +149,8 @@ export class Client {
   }
 
   /**
-   * Verifies the answer to a frame that `sign` made and returns it. Each request id opens one answer; the client
-   * forgets the id then.
-   *
-   * Rejects with ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does for refusals and
-   * failed checks.
+   * Verifies the answer to a frame of `sign` and returns it; each request id opens one answer. Rejects with
+   * ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
     return this.#runtime.open(
@@ -178,11 +162,8 @@ export class Client {
   /**
    * Returns the verified events that the gateway publishes for this session, each once and in order. The stream opens
    * with the first call of `next`, resumes after a broken connection, and closes when the last listener leaves. All
-   * tabs share one stream.
-   *
-   * `next` rejects with the error that ends the stream: the end of the session, a signed refusal, ERR_ABORTED,
-   * ERR_CLOSED or a usage error.
-   *
+   * tabs share one stream. `next` rejects with the error that ends the stream: the session's end, a signed refusal,
+   * ERR_ABORTED, ERR_CLOSED or a usage error.
    * @example
    * for await (const { type, payload } of client.events({ types: ['fleet.moved'] })) show(type, payload)
    */
@@ -218,11 +199,9 @@ export class Client {
 
   /**
    * Replaces the device key by the best new one that can be made and stored here. The old key signs the change, and the
-   * new one proves that the client holds it. Whatever happens, one working key is left, and to repeat the call is safe.
-   * When two tabs rotate at the same time, one new key results.
-   *
-   * Rejects with ERR_ROTATION_REFUSED when the gateway refuses, with key and storage errors, and as `request` does.
-   *
+   * new one proves that the client holds it. One working key is left whatever happens, and to repeat it is safe. Two
+   * tabs that rotate at the same time get one new key.
+   * Rejects with ERR_ROTATION_REFUSED, a key or a storage error, or as `request` does.
    * @example
    * await client.rotateKey()
    */
@@ -232,8 +211,7 @@ export class Client {
   }
 
   /**
-   * Returns the level of the key's store, the reasons why it is no better, and the browser's report about storage.
-   * Rejects with ERR_LOAD_FAILED when its code cannot be loaded.
+   * Returns the key's level and the browser's storage report. Rejects with ERR_LOAD_FAILED when its code does not load.
    */
   async storage(): Promise<(KeyLevel | { level: null; reason: null }) & StorageReport> {
     const { session, deviceSession } = this.#runtime
@@ -243,9 +221,7 @@ export class Client {
 
   /**
    * Asks the gateway to end this session, and deletes the key. `revoked` is false when the gateway did not confirm the
-   * end within 5000 ms.
-   *
-   * Rejects with a storage error when the key could not be deleted.
+   * end within 5000 ms. Rejects with a storage error when the key could not be deleted.
    */
   async signOut(): Promise<{ revoked: boolean }> {
     const { session, state } = this.#runtime

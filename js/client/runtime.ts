@@ -42,9 +42,7 @@ export class ClientRuntime implements EventsHost {
   readonly settings: ClientSettings
   readonly listeners: Listeners<ClientEvents>
   readonly deviceSession: DeviceSession
-  /** The form of `request` in HTTP. */
   readonly binding: HttpBinding
-  /** Functions that each end one open call of this client with an error. */
   readonly ends = new Set<(error: CountersignError) => void>()
   readonly outstanding: Outstanding<Session>
   readonly events = new EventStreams(this)
@@ -96,7 +94,6 @@ export class ClientRuntime implements EventsHost {
     return this.deviceSession.session
   }
 
-  /** The tabs that share this client's record. */
   get tabs(): Tabs {
     return this.deviceSession.tabs
   }
@@ -119,20 +116,15 @@ export class ClientRuntime implements EventsHost {
     return { settings, core, clock, session, trust, ends, report, learn, synchronise: () => this.#synchronise() }
   }
 
-  /**
-   * Checks that the client is open.
-   * @throws ERR_CLOSED when it is closed.
-   */
   checkOpen(): void {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
   }
 
-  /** Makes one of the client's own calls and checks its answer with the keys of `trust`. Rejects as `request` does. */
+  /** Makes one of the client's own calls and checks its answer with the keys of `trust`. */
   async ask(call: Call, trust: Trust): Promise<Answer> {
     return makeCall({ ...(await this.context()), trust }, call)
   }
 
-  /** Stores the facts about the server's keys beside the session. */
   note(serverKeys: NonNullable<Stored['serverKeys']>): void {
     this.deviceSession.note({ serverKeys }, 'the server keys could not be stored')
   }
@@ -144,32 +136,25 @@ export class ClientRuntime implements EventsHost {
     if (error.resultCode === 'cs.session_revoked' && session) this.deviceSession.revoked(session)
   }
 
-  /** Returns the function that reports a check, or undefined when no listener wants to know. */
   get tellStage(): ((event: StageEvent) => void) | undefined {
     return this.listeners.has('stage') ? (event) => this.listeners.emit('stage', event) : undefined
   }
 
-  /** Reports the checks of an answer to the listeners of `stage`. */
   report = (requestId: string, failure?: unknown): void => {
     const { tellStage } = this
     if (tellStage) for (const event of stagesOf(requestId, failure)) tellStage(event)
   }
 
-  /** Keeps the state of the stream of events and reports it to the listeners of `connection`. */
   tell(connection: ConnectionView): void {
     this.events.connection = connection
     this.listeners.emit('connection', connection)
   }
 
-  /** Ends a session that the server has revoked with a signed message. */
   revoked(session: Session): void {
     this.deviceSession.revoked(session)
   }
 
-  /**
-   * Calls `listener` with the reason when the client can no longer send. Returns the function that removes the
-   * listener.
-   */
+  /** Calls `listener` with the reason when the client can no longer send. Returns the function that removes it. */
   onUnready(listener: (error: unknown) => void): () => void {
     return this.listeners.add('state', () => {
       try {
@@ -180,10 +165,7 @@ export class ClientRuntime implements EventsHost {
     })
   }
 
-  /**
-   * Checks an answer that the caller brought and returns it. Its id is used once and then forgotten. Rejects with
-   * ERR_WRONG_REQUEST_ID, the error of a failed check or the gateway's refusal.
-   */
+  /** Checks an answer that the caller brought; its id is used once. Rejects with a refusal or the error of a check. */
   async open(raw: RawAnswer, requestId: string): Promise<Opened> {
     const { settings, core, clock, trust, report } = this
     this.checkOpen()
@@ -211,10 +193,7 @@ export class ClientRuntime implements EventsHost {
     throw refusal
   }
 
-  /**
-   * Enrols this device. Rejects with ERR_ALREADY_ENROLLED when there is a session or another enrolment, and as
-   * enroll.ts does.
-   */
+  /** Enrols this device. Rejects with ERR_ALREADY_ENROLLED when there is a session, and as enroll.ts does. */
   async enroll(register: Register): Promise<void> {
     this.checkOpen()
     if (this.state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
@@ -230,7 +209,6 @@ export class ClientRuntime implements EventsHost {
     }
   }
 
-  /** Ends every open call with ERR_CLOSED and resolves when no background work is left. */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true

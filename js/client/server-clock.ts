@@ -130,8 +130,8 @@ export class ServerClock {
 
   /**
    * Returns the time to sign, in Unix milliseconds, or undefined when the client must ask the server first (R77, R78).
-   * It must ask without an estimate, and while one answer claims a time a day ahead (R76). For a type that may not be
-   * sent twice it must also ask while the estimate is from an earlier visit.
+   * It must ask without an estimate, and while an answer claims a time a day ahead (R76). With an estimate of an
+   * earlier visit it must ask for a type that may not be sent twice.
    */
   stamp(isRetriable: boolean): number | undefined {
     const monotonicMs = this.#look()
@@ -145,9 +145,8 @@ export class ServerClock {
   }
 
   /**
-   * Returns the time to sign on the `cs.time` request that asks for the server's time. A clock far ahead of all known
-   * times stamps the floor instead. The signed `cs.stale` that follows brings the time as well, while ids dated far
-   * ahead cost the session (R63).
+   * Returns the time to sign on `cs.time`. A clock far ahead of all known times stamps the floor. The signed `cs.stale`
+   * that follows brings the time too, while ids dated far ahead cost the session (R63).
    */
   probeStamp(): number {
     const monotonicMs = this.#look()
@@ -156,15 +155,12 @@ export class ServerClock {
     return now >= this.#floorMs && now <= this.#floorMs + DAY_MS ? now : Math.floor(this.#floorMs)
   }
 
-  /** Returns the time of the monotonic clock, in milliseconds. Requests are timed on it. */
+  /** The time of the monotonic clock, in milliseconds. Requests are timed on it. */
   monotonic(): number {
     return this.#monotonicNow()
   }
 
-  /**
-   * Adds the time of a verified answer to a request of this client. Returns whether the clock used it. `replace` is for
-   * `cs.stale`.
-   */
+  /** Adds the time of a verified answer. Returns whether the clock used it. `replace` is for `cs.stale`. */
   sample(sample: RoundTrip & { replace?: boolean }): boolean {
     const { sentMs, receivedMs, serverMs, replace } = sample
     this.#look()
@@ -177,10 +173,7 @@ export class ServerClock {
     return true
   }
 
-  /**
-   * Adds the time of a verified event that came in its order. `receivedMs` is of the monotonic clock. Returns whether
-   * the clock used it.
-   */
+  /** Adds the time of a verified event, received at `receivedMs` (monotonic). Returns whether it was used. */
   event(receivedMs: number, serverMs: number): boolean {
     this.#look()
     if (this.#isTooOld(serverMs)) return false
@@ -216,8 +209,7 @@ export class ServerClock {
     if (before.source !== 'none' && Math.abs(byMs) > CORRECTION_MS) {
       this.#lastCorrection = Object.freeze({ byMs, atMs: serverMs, source })
     }
-    // A gateway with a wrong clock must not block the others. So only a time that held for a while, or since an earlier
-    // visit, raises the floor.
+    // Only a time that held for a while may raise the floor, so one gateway's wrong clock does not block the others.
     const atMs = this.#monotonicNow()
     if (before.source === 'none' || Math.abs(byMs) > FLOOR_SLACK_MS) this.#movedMs = atMs
     if (atMs - this.#movedMs >= FLOOR_AFTER_MS && this.#mayRaiseFloor(serverMs)) this.#floorMs = serverMs
@@ -251,7 +243,6 @@ export class ServerClock {
     return notes
   }
 
-  /** Returns a snapshot of the clock. */
   view(): ClockView {
     const monotonicMs = this.#look()
     const wallMs = this.#now()
@@ -267,7 +258,6 @@ export class ServerClock {
     })
   }
 
-  /** Releases the clock in the core. */
   close(): void {
     this.#core.free()
   }

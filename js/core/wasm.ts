@@ -59,7 +59,6 @@ export type TrustedKeyBytes = {
 
 /** One instance of the core: its buffer, its calls and its state. */
 export class Wasm {
-  /** The functions of the core. After a trap each of them throws ERR_CORE_TRAPPED. */
   readonly call: WasmCalls
   /** Called once when the instance has trapped. The program must not use it again. */
   onTrap: (() => void) | undefined
@@ -74,10 +73,7 @@ export class Wasm {
     if (!this.#trap) release()
   })
 
-  /**
-   * Joins the functions and the memory of one instance.
-   * @throws ERR_VERSION_MISMATCH when the functions have another ABI.
-   */
+  /** Joins the functions and the memory. @throws ERR_VERSION_MISMATCH when the functions have another ABI. */
   constructor(functions: Record<string, unknown>, memory: WebAssembly.Memory) {
     const { abi } = functions
     if (typeof abi !== 'function' || abi() !== ABI) throw new CountersignError('ERR_VERSION_MISMATCH')
@@ -155,10 +151,7 @@ export class Wasm {
     return length
   }
 
-  /**
-   * Adds a text field of `least` to 128 bytes and returns its length.
-   * @throws ERR_INVALID_TEXT and ERR_INVALID_ARGUMENT as writeText does.
-   */
+  /** Adds a text field of `least` to 128 bytes and returns its length. @throws what writeText throws. */
   text(value: unknown, name: string, least?: number): number {
     const length = writeText(value, this.#io, this.#offset, name, least)
     this.#offset += length
@@ -176,8 +169,7 @@ export class Wasm {
 
   /**
    * Runs a call whose arguments take `size` bytes, in a temporary buffer when the static one is too small. Wipes the
-   * arguments afterwards when they hold a secret.
-   * @throws ERR_NO_MEMORY when there is no room.
+   * arguments afterwards when they hold a secret. @throws ERR_NO_MEMORY when there is no room.
    */
   large<T>(size: number, isSecret: boolean, run: () => T): T {
     if (size > IO_SIZE) {
@@ -198,10 +190,7 @@ export class Wasm {
     }
   }
 
-  /**
-   * Returns a call's value.
-   * @throws the error of a negative value.
-   */
+  /** Returns a call's value. @throws the error of a negative value. */
   check(value: number): number {
     if (value < 0) throw errorOfNumber(-value)
     return value

@@ -66,10 +66,7 @@ export class DeviceSession {
     })
   }
 
-  /**
-   * Returns the session to sign for.
-   * @throws the usage error that says why there is none.
-   */
+  /** Returns the session to sign for. @throws the usage error that says why there is none. */
   ready(): Session {
     const { session } = this
     if (this.state === 'ready' && session) return session
@@ -77,10 +74,7 @@ export class DeviceSession {
     throw new CountersignError(refusalByState[this.state], cause ? { cause } : {})
   }
 
-  /**
-   * Makes the transition of an event and keeps the session that follows it. Returns false when the event changes
-   * nothing.
-   */
+  /** Makes an event's transition and keeps its session. Returns false when the event changes nothing. */
   #apply(event: SessionEvent, session: Session | undefined, cause?: CountersignError): boolean {
     const { to, from } = clientTransitions[event]
     if (from && !from.includes(this.state)) return false
@@ -98,10 +92,7 @@ export class DeviceSession {
     if (!this.#isClosed) this.tabs.post({ about: 'record', state: this.state })
   }
 
-  /**
-   * Reads the record again when that is due, so that the client notices a cleared store. Returns undefined when no read
-   * is under way.
-   */
+  /** Reads the record again when that is due, to notice a cleared store. Returns undefined when no read is needed. */
   look(): Promise<void> | undefined {
     const nowMs = this.#settings.monotonicNow()
     if (this.state === 'ready' && nowMs - this.#lookedMs >= LOOK_EVERY_MS) {
@@ -166,7 +157,7 @@ export class DeviceSession {
     this.later('the revocation could not be stored', noting)
   }
 
-  /** Adds to the session's record in the background. A failure is logged, and close() waits for the work. */
+  /** Adds to the session's record in the background. close() waits for it. */
   note(notes: Notes, failure: string): void {
     if (this.session) this.later(failure, this.vault.note(this.session, notes))
   }
@@ -183,10 +174,7 @@ export class DeviceSession {
     this.tell()
   }
 
-  /**
-   * Continues with another key of the session, or with two keys of which the server has one. Returns whether the
-   * session is still this client's.
-   */
+  /** Continues with another key, or with two of which the server has one. Returns whether the session is still ours. */
   replace(session: Session): boolean {
     if (this.session?.id !== session.id) return false
     this.#changes++
@@ -194,10 +182,7 @@ export class DeviceSession {
     return true
   }
 
-  /**
-   * Continues with the old key when the store, or another tab's lock, keeps the client from asking which key counts.
-   * @throws the error when it has another cause.
-   */
+  /** Continues with the old key while the store keeps the client from asking. @throws every other error. */
   postpone(error: CountersignError): void {
     if (error.category !== 'storage' || !this.session) throw error
     const { id, key } = this.session
@@ -216,7 +201,6 @@ export class DeviceSession {
     this.tell()
   }
 
-  /** Leaves the tabs and resolves when no background work is left. */
   async close(): Promise<void> {
     this.#isClosed = true
     this.tabs.close()
