@@ -30,7 +30,11 @@ const spawnGateway = (folder) => {
     waiting.get(email)?.(code)
   })
   const exited = new Promise((resolve) => gateway.once('exit', resolve))
-  exited.then(() => events.port.resolve(undefined))
+  // One that dies before it has loaded is not waited for.
+  exited.then(() => {
+    events.loaded.resolve()
+    events.port.resolve(undefined)
+  })
   return {
     loaded: events.loaded.promise,
     go: () => gateway.send('go'),
