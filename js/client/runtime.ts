@@ -156,7 +156,7 @@ export class ClientRuntime implements EventsHost {
   }
 
   /** Keeps the state of the stream of events and reports it to the listeners of `connection`. */
-  tell(connection: ConnectionView): void {
+  connectionChanged(connection: ConnectionView): void {
     this.events.connection = connection
     this.listeners.emit('connection', connection)
   }
