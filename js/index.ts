@@ -3,10 +3,10 @@
 
 export type { Progress, RequestOptions } from './client/call-options.ts'
 export { type Client, connect, type Reply } from './client/client.ts'
+export type { ConnectionState } from './client/events/connection-state.ts'
 export type {
   Carrier,
   ClientEvent,
-  ConnectionState,
   ConnectionView,
   EventCursor,
   EventsOptions,

@@ -19,6 +19,7 @@ const pages = [
   'docs/decisions.md',
   'docs/guide/core.md',
   'docs/guide/flows.md',
+  'docs/guide/states.md',
   'docs/other-languages.md',
   'docs/testing.md'
 ]

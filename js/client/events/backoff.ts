@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// When to try again, and when not to.
+// Says when to try again after a failure, and when not to.
 
 import { type CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { ClientSettings } from '../options.ts'
@@ -7,14 +7,14 @@ import type { ClientSettings } from '../options.ts'
 const FIRST_BOUND_MS = 1000
 const LAST_BOUND_MS = 30_000
 
-/** The gateway's signed words that a later try may change. */
-const PASSING: ReadonlySet<unknown> = new Set(['cs.rate_limited', 'cs.unavailable', 'cs.stale', 'cs.replayed'])
+/** The gateway's signed refusals that a later try may change. */
+const TEMPORARY: ReadonlySet<unknown> = new Set(['cs.rate_limited', 'cs.unavailable', 'cs.stale', 'cs.replayed'])
 
-/** isFinal tells what trying again cannot help: the gateway's signed refusal, and what is wrong with this client itself. */
+/** Whether no later try can help: after most signed refusals (R113), and after a fault of this client itself. */
 export function isFinal(error: unknown): boolean {
   if (!isCountersignError(error)) return true
   const { category, resultCode, code } = error
-  if (resultCode !== undefined) return !PASSING.has(resultCode)
+  if (resultCode !== undefined) return !TEMPORARY.has(resultCode)
   return category === 'usage' || category === 'key' || category === 'storage' || code === 'ERR_INTERNAL'
 }
 
@@ -23,7 +23,7 @@ export function isOffline(): boolean {
   return (globalThis as { navigator?: { onLine?: boolean } }).navigator?.onLine === false
 }
 
-/** Full jitter: a time between nothing and a bound that doubles with every failure. */
+/** Waits with full jitter: a random time between 0 and a bound that doubles with every failure. */
 export class Backoff {
   readonly #random: ClientSettings['random']
   #failures = 0
@@ -36,7 +36,7 @@ export class Backoff {
     this.#failures = 0
   }
 
-  /** after gives how long to wait after a failure; throws one that is final. */
+  /** Returns how many milliseconds to wait after a failure. Throws an error that is final. */
   after(error?: unknown): number {
     if (error !== undefined && isFinal(error)) throw error
     const bound = Math.min(LAST_BOUND_MS, FIRST_BOUND_MS * 2 ** this.#failures)

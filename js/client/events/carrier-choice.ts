@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The ways events come, and which of them works here.
+// The three carriers of events, and the choice of the one that works here.
 
 import type { CarrierInput, CarrierItem } from './carriers/carrier.ts'
 import { readPolls } from './carriers/poll.ts'
@@ -7,19 +7,19 @@ import { readEventStream } from './carriers/sse.ts'
 import { readSocket } from './carriers/websocket.ts'
 import type { Carrier } from './types.ts'
 
-const readers: { readonly [Name in Carrier]: (route: CarrierInput) => AsyncGenerator<CarrierItem> } = {
+const readers: { readonly [Name in Carrier]: (input: CarrierInput) => AsyncGenerator<CarrierItem> } = {
   sse: readEventStream,
   websocket: readSocket,
   poll: readPolls
 }
 
-/** In the order in which they are tried. */
+/** The order in which `auto` tries the carriers. */
 const ORDER = Object.keys(readers) as Carrier[]
 
-// A failed connection says little about the carrier; a row of them may.
+// One failed connection says little about its carrier. Three in a row may.
 const PATIENCE = 3
 
-/** Which carrier to use: the one asked for, or the first that works, for as long as it does. */
+/** Chooses a carrier: the one asked for, or the first one that works, for as long as it does. */
 export class CarrierChoice {
   /** The carrier asked for. */
   readonly given: Carrier | undefined
@@ -35,20 +35,21 @@ export class CarrierChoice {
     return this.given ?? (ORDER[this.#index] as Carrier)
   }
 
-  read(route: CarrierInput): AsyncGenerator<CarrierItem> {
-    return readers[this.carrier](route)
+  /** Opens a connection over the chosen carrier and returns its frames. */
+  read(input: CarrierInput): AsyncGenerator<CarrierItem> {
+    return readers[this.carrier](input)
   }
 
-  /** works keeps to the carrier: something verified has come over it. */
+  /** Keeps the carrier, because something verified has come over it. */
   works(): void {
     this.#failures = 0
     this.#untried = ORDER.length
   }
 
   /**
-   * fails says that nothing verified came: by an unsigned answer or silence (`isBlocked`), which is what something in
-   * between does to a carrier it does not like, or because there was no connection. Gives whether another one is to be
-   * tried at once.
+   * Counts a connection over which nothing verified came, and may choose the next carrier. `isBlocked` means an
+   * unsigned answer or silence, as from a proxy that blocks this carrier; otherwise there was no connection. Returns
+   * whether to try the next carrier at once.
    */
   fails(isBlocked: boolean): boolean {
     this.#failures += 1

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A reader who is behind the stream asks for what it has missed, until it can go on with the others.
+// A listener that is behind the stream asks the gateway for the events it has missed, until it has reached the others.
 
 import { pause } from '../call-options.ts'
 import { Backoff } from './backoff.ts'
@@ -8,10 +8,10 @@ import type { EventHub } from './event-hub.ts'
 import type { StreamPosition } from './stream-position.ts'
 import type { Subscriber } from './subscriber.ts'
 
-// Where the stream itself has not got as far yet.
+// The wait before the next question when the stream itself has not got as far yet.
 const AGAIN_MS = 1000
 
-/** pollInto asks once for what lies behind a place and takes it; rejects as a request does. */
+/** Asks once for the events after a place and takes them. Rejects as a request does. */
 export async function pollInto(
   hub: EventHub,
   place: StreamPosition,
@@ -25,7 +25,7 @@ export async function pollInto(
   }
 }
 
-/** catchUp brings a listener to where the hub is, and joins it; rejects with what ends its listening. */
+/** Brings a listener to the hub's place and joins it there. Rejects with the error that ends its listening. */
 export async function catchUp(hub: EventHub, consumer: Subscriber, signal: AbortSignal): Promise<void> {
   const { schedule } = hub.host.settings
   const backoff = new Backoff(hub.host.settings)

@@ -1,53 +1,51 @@
 // SPDX-License-Identifier: MIT
-// The connection to the gateway, and the next one when it ends: the end of a stream means nothing but that.
+// Keeps a connection to the gateway: when one ends, the next one follows. The end of a stream has no other meaning.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { isSigned } from '../transport/refusals.ts'
 import { Backoff, isFinal, isOffline } from './backoff.ts'
-
 import type { CarrierItem } from './carriers/carrier.ts'
 import type { EventHub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
 import { SilenceTimer } from './silence-timer.ts'
 
-/** Longer than this and an open connection has been given up by something in between: two and a half heartbeats. */
+/** After this silence, two and a half heartbeats, a proxy or the network has given up the open connection. */
 export const SILENCE_MS = 25_000
-// Something that holds a stream back until it ends would hold it for ever.
-const FIRST_WORD_MS = 12_000
+// A proxy that holds a stream back until it ends would hold it for ever.
+const FIRST_ANSWER_MS = 12_000
 
-// A request that reached the gateway without what makes it a stream: something in between has changed it.
+// The gateway got the request without the headers or the payload of a subscription: a proxy has changed it.
 const isChangedRequest = (error: unknown): boolean =>
   isCountersignError(error) && error.resultCode === 'invalid_payload'
 
-/** What a connection came to. */
+/** How a connection went. */
 type ConnectionOutcome = {
   error: unknown
-  /** The answer to the subscription was verified. */
+  /** Whether the answer to the subscription was verified. */
   hasBegun: boolean
-  /** And so was something after it. */
+  /** Whether an event after that answer was verified. */
   wasGood: boolean
-  /** It was refused for a key that another tab has replaced: the next one is signed with the new key. */
+  /** Whether it was refused for a key that another tab has replaced. The new key then signs the next request. */
   isRenewed: boolean
 }
 
-const runConnection = async (
+/** Opens one connection and takes its events until it ends; resolves in any case. */
+async function runConnection(
   hub: EventHub,
   signal: AbortSignal,
   onFrame: (item: CarrierItem) => void
-): Promise<ConnectionOutcome> => {
+): Promise<ConnectionOutcome> {
   const { settings } = hub.host
   const outcome: ConnectionOutcome = { error: undefined, hasBegun: false, wasGood: false, isRenewed: false }
   const inner = childOf(signal)
-  const watch = new SilenceTimer(settings, FIRST_WORD_MS, () => {
-    // What was heard once and is silent now is told apart from what was never heard.
+  const silenceTimer = new SilenceTimer(settings, FIRST_ANSWER_MS, () => {
     const silence = new CountersignError('ERR_TIMEOUT', { detail: 'the stream is silent' })
-    if (outcome.hasBegun) hub.tell('stale', silence)
+    hub.apply('silent', silence)
     inner.abort(silence)
   })
   const goOffline = (): void => inner.abort(new CountersignError('ERR_NETWORK', { detail: 'the device went offline' }))
   globalThis.addEventListener?.('offline', goOffline)
-  const route = { host: hub.host, signal: inner.signal, asked: () => hub.place.asked }
-  const items = hub.choice.read(route)
+  const items = hub.choice.read({ host: hub.host, signal: inner.signal, asked: () => hub.place.asked })
   let context: CarrierItem['context'] | undefined
   try {
     for (;;) {
@@ -56,9 +54,10 @@ const runConnection = async (
       context = item.context
       if (item.requestId !== undefined) {
         await hub.begin(item)
-        // Given up while it was verified: what is told next is of another connection, or of none.
+        // A connection that was given up while its answer was verified must not change the state.
         inner.signal.throwIfAborted()
-        if (!outcome.hasBegun) hub.tell('live')
+        // Of a later answer, as to each poll, the table makes nothing.
+        hub.apply('begun')
         outcome.hasBegun = true
         hub.choice.works()
       } else {
@@ -66,11 +65,11 @@ const runConnection = async (
         outcome.wasGood = true
         onFrame(item)
       }
-      watch.heard(SILENCE_MS)
+      silenceTimer.restart(SILENCE_MS)
       if (!hub.isFull) continue
-      watch.hold()
+      silenceTimer.hold()
       while (hub.isFull && !inner.signal.aborted) await hub.changed(inner.signal)
-      watch.heard(SILENCE_MS)
+      silenceTimer.restart(SILENCE_MS)
     }
   } catch (error) {
     outcome.error = error
@@ -79,16 +78,16 @@ const runConnection = async (
       outcome.isRenewed = (await context?.renew?.().catch(() => undefined)) !== undefined
   } finally {
     globalThis.removeEventListener?.('offline', goOffline)
-    watch.stop()
+    silenceTimer.stop()
     inner.abort(new CountersignError('ERR_ABORTED'))
     items.return(undefined).catch(() => {})
   }
   return outcome
 }
 
-/** pauseOrOnline waits, but not when the device says that it is online again. */
-const pauseOrOnline = (hub: EventHub, ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve, reject) => {
+/** Waits `ms` milliseconds, or until the device says that it is online again; rejects when the signal aborts. */
+function pauseOrOnline(hub: EventHub, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
     const leave = (): void => {
       cancel()
       globalThis.removeEventListener?.('online', done)
@@ -107,14 +106,15 @@ const pauseOrOnline = (hub: EventHub, ms: number, signal: AbortSignal): Promise<
     globalThis.addEventListener?.('online', done)
     signal.addEventListener('abort', stop)
   })
+}
 
-// A redirect, or a WebSocket that does not open, is the doing of something in between.
+// A redirect, or a WebSocket that does not open, points to a proxy, not to a lost network.
 const isNetwork = (error: unknown): boolean =>
   isCountersignError(error) && error.code === 'ERR_NETWORK' && error.retry !== 'never'
 
 /**
- * runLink keeps a connection to the gateway for a hub until the signal aborts; `onFrame` is told each event that was taken.
- * It rejects with the signal's reason, or with what is final.
+ * Keeps a connection to the gateway for a hub until the signal aborts, and calls `onFrame` for each event that it
+ * takes. Rejects with the signal's reason, or with an error that no later try can change.
  */
 export async function keepConnection(
   hub: EventHub,
@@ -126,7 +126,7 @@ export async function keepConnection(
   let reason: CountersignError | undefined
   for (;;) {
     signal.throwIfAborted()
-    hub.tell(isOffline() ? 'offline' : 'connecting', reason)
+    hub.apply(isOffline() ? 'attempted-offline' : 'attempted', reason)
     const { error, hasBegun, wasGood, isRenewed } = await runConnection(hub, signal, onFrame)
     signal.throwIfAborted()
     if ((isRenewed || isSigned(error, 'cs.stale')) && !isResigned) {
@@ -138,10 +138,10 @@ export async function keepConnection(
     const isBlocked = isChangedRequest(error)
     if (error !== undefined && isFinal(error) && !isBlocked) throw error
     reason = error as CountersignError | undefined
-    // Behind an answer that was verified, and a refusal that passes, there is nothing wrong with the carrier.
-    const isCarriers = !hasBegun && (isBlocked || reason?.resultCode === undefined)
-    if (isCarriers && hub.choice.fails(!isNetwork(error))) continue
-    hub.tell(isOffline() || isNetwork(error) ? 'offline' : 'connecting', reason)
+    // A verified answer, or a refusal for some time only, shows that the carrier works.
+    const isCarrierFault = !hasBegun && (isBlocked || reason?.resultCode === undefined)
+    if (isCarrierFault && hub.choice.fails(!isNetwork(error))) continue
+    hub.apply(isOffline() || isNetwork(error) ? 'unreachable' : 'ended', reason)
     await pauseOrOnline(hub, backoff.after(isBlocked ? undefined : error), signal)
   }
 }

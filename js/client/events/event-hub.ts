@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The middle of a client's events: one stream comes in, from the gateway or from the tab that holds it, and every listener
-// gets what it has not had.
+// The centre of a client's events. One stream comes in, from the gateway or from the tab that leads. Every listener
+// gets each event once.
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { listStages, type StageEvent } from '../../common/stage-events.ts'
@@ -12,26 +12,19 @@ import { isRefusal, refusalOf } from '../transport/refusals.ts'
 import type { CallContext } from '../transport/types.ts'
 import { CarrierChoice } from './carrier-choice.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
+import { type ConnectionEvent, connectionTransitions } from './connection-state.ts'
 import { type EventPlace, StreamPosition } from './stream-position.ts'
 import { Subscriber } from './subscriber.ts'
-import type {
-  Carrier,
-  ClientEvent,
-  ConnectionState,
-  ConnectionView,
-  EventCursor,
-  EventsHost,
-  StreamRole
-} from './types.ts'
+import type { Carrier, ClientEvent, ConnectionView, EventCursor, EventsHost, StreamRole } from './types.ts'
 
-/** What a listener asks for, checked. */
+/** The checked options of a listener. */
 export type Wanted = {
   readonly after: Partial<EventCursor> | undefined
   readonly types: readonly string[] | undefined
   readonly carrier: Carrier | undefined
 }
 
-/** Where events come from; each rejects with what ends it for good, or with the signal's reason. */
+/** Where events come from. Each rejects with the error that ends it for good, or with the signal's reason. */
 export type Sources = {
   /** Brings the stream to a hub until the signal aborts. */
   run(hub: EventHub, signal: AbortSignal): Promise<void>
@@ -45,10 +38,10 @@ export class EventHub {
   place = new StreamPosition()
   choice = new CarrierChoice(undefined)
   role: StreamRole = 'none'
-  /** How the stream is doing, as told last. */
+  /** The state of the stream, as reported last. */
   view: ConnectionView = Object.freeze({ state: 'idle', role: 'none', carrier: undefined, reason: undefined })
-  /** Told it as well, by whoever leads. */
-  onTell: ((view: ConnectionView) => void) | undefined
+  /** Called with each new view while this tab leads: it reports to the tabs that follow. */
+  onView: ((view: ConnectionView) => void) | undefined
   readonly #sources: Sources
   readonly #consumers = new Set<Subscriber>()
   #running: AbortController | undefined
@@ -59,7 +52,7 @@ export class EventHub {
     this.#sources = sources
   }
 
-  /** open adds a listener, whose leaving is told to `onEnd`; the first one opens the stream. */
+  /** Adds a listener and calls `onEnd` when it has left. The first listener opens the stream. */
   open({ after, types, carrier }: Wanted, onEnd: () => void): Subscriber {
     const changed = (): void => {
       if (consumer.isEnded) onEnd()
@@ -78,7 +71,7 @@ export class EventHub {
     const running = new AbortController()
     this.#running = running
     this.place = new StreamPosition(after)
-    // What has worked once is tried first, unless a carrier is asked for.
+    // The client first tries the carrier that worked last, unless the listener names one.
     if (carrier !== this.choice.given) this.choice = new CarrierChoice(carrier)
     const { host } = this
     const end = (error: unknown): void => this.#stop(running, error)
@@ -91,7 +84,7 @@ export class EventHub {
     this.#sources.run(this, running.signal).catch(end)
   }
 
-  // The last listener has left, or there will be no stream any more.
+  // The last listener has left, or an error has ended the stream for good.
   #stop(running: AbortController, error?: unknown): void {
     if (running !== this.#running) return
     this.#running = undefined
@@ -99,7 +92,7 @@ export class EventHub {
     this.role = 'none'
     const reason =
       error === undefined || isCountersignError(error) ? error : new CountersignError('ERR_INTERNAL', { cause: error })
-    this.tell(reason?.resultCode === undefined ? 'idle' : 'refused', reason)
+    this.apply(reason?.resultCode === undefined ? 'closed' : 'refused', reason)
     for (const consumer of [...this.#consumers]) consumer.end(reason)
   }
 
@@ -113,7 +106,7 @@ export class EventHub {
     for (const wake of this.#changes.splice(0)) wake()
   }
 
-  /** changed resolves when a listener has come, gone or made room, or the signal aborts. */
+  /** Resolves when a listener has come, left or made room, or when the signal aborts. */
   changed(signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const wake = (): void => {
@@ -140,23 +133,27 @@ export class EventHub {
     })
   }
 
-  /** Whether nobody here has room for another event. */
+  /** Whether no listener has room for another event. */
   get isFull(): boolean {
     for (const { isFull } of this.#consumers) if (!isFull) return false
     return this.#consumers.size > 0
   }
 
-  /** tell says how the stream is doing. */
-  tell(state: ConnectionState, reason?: CountersignError, carrier = this.choice.carrier): void {
-    const isOn = state !== 'idle' && state !== 'refused'
-    const view: ConnectionView = { state, role: this.role, carrier: isOn ? carrier : undefined, reason }
+  /** Makes the transition that an event leads to, and reports the view where it differs from the one before. */
+  apply(event: ConnectionEvent, reason?: CountersignError, carrier = this.choice.carrier): void {
+    const { to: state, from } = connectionTransitions[event]
+    if (from && !from.includes(this.view.state)) return
+    const isOpen = state !== 'idle' && state !== 'refused'
+    const view: ConnectionView = { state, role: this.role, carrier: isOpen ? carrier : undefined, reason }
     if ((Object.keys(view) as (keyof ConnectionView)[]).every((name) => view[name] === this.view[name])) return
     this.view = Object.freeze(view)
-    this.host.tell(view)
-    this.onTell?.(view)
+    this.host.connectionChanged(view)
+    this.onView?.(view)
   }
 
-  /** begin checks the answer to a subscription and goes by what it says; throws the error of a refusal, or of a failed check. */
+  /**
+   * Opens the answer to a subscription and takes the position that it names. Rejects with a refusal or a failed check.
+   */
   async begin({ context, frame, requestId, sentMs }: CarrierItem, place = this.place): Promise<void> {
     const { clock } = context
     const receivedMs = clock.monotonic()
@@ -166,32 +163,34 @@ export class EventHub {
     if (sentMs !== undefined) clock.sample({ sentMs, receivedMs, serverMs: timestampMs, replace })
     if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
     if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
-    // What came in the answer itself, as to a poll, was signed for this request whenever its parts were.
+    // The answer to a poll brings its events: it is signed for this request, and they may be older than it.
     place.begin(raw.payload, sentMs === undefined ? 0 : timestampMs)
   }
 
-  /** take checks an event sent to us and hands it on; rejects with the error of the check that refuses it. */
+  /** Checks an event that the gateway sent to this tab, and hands it on. Rejects with the error of the failed check. */
   async take({ context, frame }: CarrierItem, place = this.place, to?: Subscriber): Promise<void> {
     const receivedMs = context.clock.monotonic()
     try {
-      this.#taken(context, place, await place.open(context, frame, true), receivedMs, to)
+      this.#accept(context, place, await place.open(context, frame, true), receivedMs, to)
     } catch (error) {
       this.#report('', error)
       throw error
     }
   }
 
-  /** takeRelayed checks an event that another tab was sent, and takes it if it is the next; rejects as take does. */
+  /**
+   * Checks an event that the gateway sent to another tab, and takes it if it is the next one. Rejects as `take` does.
+   */
   async takeRelayed(context: CallContext, frame: Bytes): Promise<EventPlace> {
     const { place } = this
     const receivedMs = context.clock.monotonic()
     const opened = await place.open(context, frame, false)
-    const verdict = place.locate(opened)
-    if (verdict === 'next') this.#taken(context, place, opened, receivedMs)
-    return verdict
+    const located = place.locate(opened)
+    if (located === 'next') this.#accept(context, place, opened, receivedMs)
+    return located
   }
 
-  #taken(context: CallContext, place: StreamPosition, opened: OpenedEvent, receivedMs: number, to?: Subscriber): void {
+  #accept(context: CallContext, place: StreamPosition, opened: OpenedEvent, receivedMs: number, to?: Subscriber): void {
     const { clock, session } = context
     const event = place.take(opened)
     clock.event(receivedMs, opened.timestampMs)
@@ -199,11 +198,11 @@ export class EventHub {
     if (opened.eventType === 'cs.revoked') this.host.revoked(session)
     if (!event) return
     if (to) to.push(event, place.isBack)
-    // Whoever has begun to listen while it was verified has another place, and gets there by a connection of their own.
+    // The listeners that began while the event was verified have a place of their own, and get the event there.
     else if (place === this.place) this.#hand(event, place.isBack)
   }
 
-  // The checks of an event are told as those of an answer are.
+  // Reports the checks of an event as those of an answer.
   #report(requestId: string, failure?: unknown): void {
     const { tellStage } = this.host
     if (tellStage) for (const event of stagesOfEvent(requestId, failure)) tellStage(event)
@@ -212,22 +211,25 @@ export class EventHub {
   #hand(event: ClientEvent, isBack: boolean): void {
     for (const consumer of this.#consumers) {
       if (!consumer.isJoined) continue
-      // It is handed the rest when it has room again; the others do not wait for it.
+      // A full listener gets the rest when it has room again. The others do not wait for it.
       if (consumer.isFull) this.#catchUp(consumer)
       else consumer.push(event, isBack)
     }
   }
 }
 
-/** The client's checks of an event, in their order (R107): `sequence` is the stream it names, and then its place there. */
+/**
+ * The client's checks of an event, in their order (R107). `sequence` checks the named stream, and later the place in
+ * it.
+ */
 const eventChecks: readonly Stage[] = ['parse', 'signature', 'session', 'payload_hash', 'sequence']
 
-/** stagesOfEvent lists the checks an event went through: all passed without a failure, up to the refusing one with it. */
+/** Lists the checks that an event went through: all of them, or those up to the one that failed. */
 function stagesOfEvent(requestId: string, failure?: unknown): StageEvent[] {
   const refusing = isCountersignError(failure) ? failure.stage : undefined
-  // A fault of this side is no verdict on the event.
+  // A fault of the client says nothing about the event.
   if (failure !== undefined && refusing === undefined) return []
-  // The stream is checked before the payload, the place in it after.
+  // The client checks the stream before the payload, and the place in it afterwards.
   const isStream = isCountersignError(failure) && failure.code === 'ERR_WRONG_STREAM'
   const passed = isStream ? eventChecks.filter((stage) => stage !== 'payload_hash') : eventChecks
   return listStages(requestId, passed, refusing, failure)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One stream for all tabs: the leader hands on what it is sent, frame by frame, and every tab verifies it for itself.
+// Gets the stream from the tab that leads. The leader hands on each frame, and every tab verifies it for itself
+// (R114).
 
 import type { Bytes } from '../../common/types.ts'
 import { pause } from '../call-options.ts'
@@ -7,54 +8,63 @@ import type { TabMessage } from '../tabs.ts'
 import { Backoff, isFinal } from './backoff.ts'
 import { pollInto } from './catch-up.ts'
 import { SILENCE_MS } from './connection.ts'
+import type { ConnectionEvent } from './connection-state.ts'
 import type { EventHub } from './event-hub.ts'
 import { childOf, untilAborted } from './signals.ts'
 import { SilenceTimer } from './silence-timer.ts'
-import type { Carrier, ConnectionState } from './types.ts'
+import type { Carrier } from './types.ts'
 
-/** Frames that have come and wait for an answer to `cs.poll`; more than this and the gateway is asked for them instead. */
+/**
+ * A follower queues this many frames while it waits for an answer to `cs.poll`. It then asks the gateway for the rest.
+ */
 const MAX_WAITING = 1000
 
-const states: ReadonlySet<unknown> = new Set(['connecting', 'live', 'stale', 'offline'] satisfies ConnectionState[])
+/** The event behind each state that a leader may report. */
+const eventsByState: ReadonlyMap<unknown, ConnectionEvent> = new Map([
+  ['connecting', 'leader-connecting'],
+  ['live', 'leader-live'],
+  ['stale', 'leader-stale'],
+  ['offline', 'leader-offline']
+])
 
-/** A tab that is fed by another: it asks the gateway where the stream is, and from there on takes what the leader hands on. */
+/** Asks the gateway for the position of the stream, and takes the leader's frames from there on. */
 class Follower {
   readonly #hub: EventHub
   readonly #signal: AbortSignal
   readonly #backoff: Backoff
   readonly #waiting: Bytes[] = []
-  /** Whatever is not the next event is the gateway's to say, in an answer to a request of our own. */
+  /** After a frame that is not the next event, only the gateway's answer to this tab's own request counts. */
   #isBehind = true
   #wake: () => void = () => {}
-  readonly #onSynced: () => void
+  readonly #onPosition: () => void
 
-  /** `onSynced` is told when the gateway has said where the stream is. */
-  constructor(hub: EventHub, signal: AbortSignal, onSynced: () => void) {
-    this.#onSynced = onSynced
+  /** Calls `onPosition` when the gateway has named the position of the stream. */
+  constructor(hub: EventHub, signal: AbortSignal, onPosition: () => void) {
+    this.#onPosition = onPosition
     this.#hub = hub
     this.#signal = signal
     this.#backoff = new Backoff(hub.host.settings)
   }
 
-  /** hear takes a frame that the leader was sent. */
-  hear(frame: Bytes): void {
+  /** Queues a frame of the leader. */
+  put(frame: Bytes): void {
     if (this.#waiting.length < MAX_WAITING) this.#waiting.push(frame)
     else this.#isBehind = true
     this.#wake()
   }
 
-  /** run takes what it hears, and asks for what it has not heard; rejects with the signal's reason or what is final. */
+  /** Takes queued frames, and asks for missing events. Rejects with the signal's reason or a final error. */
   async run(): Promise<never> {
     for (;;) {
       this.#signal.throwIfAborted()
       if (this.#isBehind || this.#hub.isFull) await this.#ask()
       const frame = this.#waiting.shift()
       if (frame) await this.#take(frame)
-      else await untilAborted(this.#news(), this.#signal)
+      else await untilAborted(this.#nextPut(), this.#signal)
     }
   }
 
-  #news(): Promise<void> {
+  #nextPut(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve
     })
@@ -67,8 +77,10 @@ class Follower {
       this.#isBehind = false
       try {
         await pollInto(hub, hub.place, this.#signal)
+        // An answer that comes after the end of this run must not change the state of the next one.
+        this.#signal.throwIfAborted()
         this.#backoff.reset()
-        this.#onSynced()
+        this.#onPosition()
         if (!hub.place.hasMore) return
       } catch (error) {
         this.#signal.throwIfAborted()
@@ -80,8 +92,8 @@ class Follower {
 
   async #take(frame: Bytes): Promise<void> {
     try {
-      const verdict = await this.#hub.takeRelayed(await this.#hub.host.context(), frame)
-      if (verdict === 'ahead') this.#isBehind = true
+      const located = await this.#hub.takeRelayed(await this.#hub.host.context(), frame)
+      if (located === 'ahead') this.#isBehind = true
     } catch (error) {
       if (isFinal(error)) throw error
       this.#isBehind = true
@@ -89,58 +101,59 @@ class Follower {
   }
 }
 
-/** What the leader says of its stream is true of this tab's from when it knows where that is. */
-class Mirror {
+/** Shows the state that the leader reports, as soon as this tab knows the position of the stream. */
+class LeaderReports {
   readonly #hub: EventHub
-  #told: { state: ConnectionState; carrier: Carrier } | undefined
-  #isSynced = false
+  #latest: { event: ConnectionEvent; carrier: Carrier } | undefined
+  #hasPosition = false
 
   constructor(hub: EventHub) {
     this.#hub = hub
   }
 
-  hear({ state, carrier }: TabMessage): void {
-    if (!states.has(state)) return
-    this.#told = { state: state as ConnectionState, carrier: carrier as Carrier }
+  receive({ state, carrier }: TabMessage): void {
+    const event = eventsByState.get(state)
+    if (!event) return
+    this.#latest = { event, carrier: carrier as Carrier }
     this.#show()
   }
 
-  synced(): void {
-    this.#isSynced = true
+  positionKnown(): void {
+    this.#hasPosition = true
     this.#show()
   }
 
   #show(): void {
-    if (this.#told && this.#isSynced) this.#hub.tell(this.#told.state, undefined, this.#told.carrier)
+    if (this.#latest && this.#hasPosition) this.#hub.apply(this.#latest.event, undefined, this.#latest.carrier)
   }
 }
 
 /**
- * follow is fed by the tab that leads until the signal aborts, and rejects with its reason or with what is final; it resolves
- * when the leader has fallen silent.
+ * Gets the events from the tab that leads until the signal aborts. Rejects with the signal's reason or a final error;
+ * resolves when the leader has fallen silent.
  */
 export function follow(hub: EventHub, sessionId: string, signal: AbortSignal): Promise<void> {
   const { settings, tabs } = hub.host
   const inner = childOf(signal)
-  const mirror = new Mirror(hub)
-  const follower = new Follower(hub, inner.signal, () => mirror.synced())
+  const reports = new LeaderReports(hub)
+  const follower = new Follower(hub, inner.signal, () => reports.positionKnown())
   hub.role = 'follower'
-  hub.tell('connecting')
+  hub.apply('following')
   return new Promise<void>((resolve, reject) => {
-    const watch = new SilenceTimer(settings, SILENCE_MS, () => leave(resolve))
+    const silenceTimer = new SilenceTimer(settings, SILENCE_MS, () => leave(resolve))
     const leave = (settle: () => void): void => {
       off()
-      watch.stop()
+      silenceTimer.stop()
       settle()
       inner.abort(signal.reason)
     }
     const fail = (error: unknown): void => leave(() => reject(error))
     const off = tabs.listen('events', (message) => {
       if (message.session !== sessionId) return
-      watch.heard(SILENCE_MS)
+      silenceTimer.restart(SILENCE_MS)
       const { frame } = message
-      if (frame instanceof Uint8Array) follower.hear(frame as Bytes)
-      else mirror.hear(message)
+      if (frame instanceof Uint8Array) follower.put(frame as Bytes)
+      else reports.receive(message)
     })
     inner.signal.addEventListener('abort', () => fail(inner.signal.reason))
     tabs.post({ about: 'events', session: sessionId, isNew: true })

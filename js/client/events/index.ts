@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a client has of events before anybody listens: how the stream is doing, and the way to js/events/, which is loaded
-// with the first event that is asked for.
+// The part of events that every client has: the state of the stream, and the door to the rest of js/client/events.
+// That is loaded when the application asks for its first event.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Subscriber } from './subscriber.ts'
@@ -10,7 +10,7 @@ type Opener = { open(options: EventsOptions): Promise<Subscriber> }
 
 export class EventStreams {
   readonly #host: EventsHost
-  /** How the stream is doing, as told last. */
+  /** The state of the stream, as reported last. */
   connection: ConnectionView = Object.freeze({ state: 'idle', role: 'none', carrier: undefined, reason: undefined })
   #hub: Promise<Opener> | undefined
 
@@ -18,7 +18,7 @@ export class EventStreams {
     this.#host = host
   }
 
-  // A download that failed is tried again the next time.
+  // After a failed download the next call tries again.
   #load(): Promise<Opener> {
     this.#hub ??= import('./open.ts').then(
       ({ createHub }) => createHub(this.#host),
@@ -30,13 +30,13 @@ export class EventStreams {
     return this.#hub
   }
 
-  /** listen gives an iterator that opens the stream when the first event is asked for. */
+  /** Returns an iterator that opens the stream when the application asks for its first event. */
   listen(options: EventsOptions): AsyncIterableIterator<ClientEvent, undefined> {
-    let consumer: Promise<Subscriber> | undefined
+    let subscriber: Promise<Subscriber> | undefined
     let isDone = false
     const open = (): Promise<Subscriber> => {
-      consumer ??= this.#load().then((hub) => hub.open(options))
-      return consumer
+      subscriber ??= this.#load().then((hub) => hub.open(options))
+      return subscriber
     }
     const end = { done: true, value: undefined } as const
     return {
@@ -45,7 +45,7 @@ export class EventStreams {
       },
       async return() {
         isDone = true
-        ;(await consumer?.catch(() => undefined))?.end()
+        ;(await subscriber?.catch(() => undefined))?.end()
         return end
       },
       [Symbol.asyncIterator]() {

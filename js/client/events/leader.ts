@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which tab holds the stream: the one that holds a lock of the browser's. The lock passes on when a tab closes or crashes,
-// and is taken away from one that has fallen silent.
+// Decides which tab holds the stream: the tab that holds a Web Lock. The browser passes the lock on when a tab closes
+// or crashes. The other tabs steal it from a tab that has fallen silent.
 
 import { keepConnection, SILENCE_MS } from './connection.ts'
 import type { EventHub } from './event-hub.ts'
@@ -8,17 +8,17 @@ import { follow } from './follower.ts'
 import { childOf, untilAborted } from './signals.ts'
 import type { ConnectionView } from './types.ts'
 
-// A leader whose connection brings nothing is told from one that is gone.
+// The leader reports its state this often, so that the others can tell a quiet stream from a tab that is gone.
 const SIGN_OF_LIFE_MS = SILENCE_MS / 2.5
 
 type Release = () => void
 
 /**
- * take resolves when the lock is held, to what gives it back, and to nothing where it is not available and was not to be
- * waited for; `onLost` is told when another tab takes it away.
+ * Asks for the lock. Resolves to the function that releases it, or to undefined where `options` ask not to wait and
+ * another tab holds it. Calls `onLost` when another tab steals it.
  */
-const take = (name: string, options: LockOptions, onLost: () => void): Promise<Release | undefined> =>
-  new Promise((resolve, reject) => {
+function takeLock(name: string, options: LockOptions, onLost: () => void): Promise<Release | undefined> {
+  return new Promise((resolve, reject) => {
     let isHeld = false
     navigator.locks
       .request(name, options, (lock) => {
@@ -31,37 +31,38 @@ const take = (name: string, options: LockOptions, onLost: () => void): Promise<R
         else reject(error)
       })
   })
+}
 
-/** lead runs the connection for all tabs until the signal aborts; rejects as runLink does. */
-const lead = async (hub: EventHub, sessionId: string, signal: AbortSignal): Promise<void> => {
-  // Given up while the lock was asked for: nothing is said of a stream that nobody listens to.
+/** Keeps the connection for all tabs until the signal aborts. Rejects as `keepConnection` does. */
+async function lead(hub: EventHub, sessionId: string, signal: AbortSignal): Promise<void> {
+  // The last listener may have left while the tab waited for the lock.
   signal.throwIfAborted()
   const { settings, tabs } = hub.host
-  const say = (message: object): void => tabs.post({ about: 'events', session: sessionId, ...message })
-  const tellState = ({ state, carrier }: ConnectionView): void => say({ state, carrier })
+  const post = (message: object): void => tabs.post({ about: 'events', session: sessionId, ...message })
+  const postState = ({ state, carrier }: ConnectionView): void => post({ state, carrier })
   let cancel = (): void => {}
-  const showLife = (): void => {
-    // One that has stopped reading is no use to the others.
-    if (!hub.isFull) tellState(hub.view)
-    cancel = settings.schedule(showLife, SIGN_OF_LIFE_MS)
+  const postSignOfLife = (): void => {
+    // A tab that has stopped reading must lose the lead: it brings the others no events.
+    if (!hub.isFull) postState(hub.view)
+    cancel = settings.schedule(postSignOfLife, SIGN_OF_LIFE_MS)
   }
   const off = tabs.listen('events', ({ session, isNew }) => {
-    if (session === sessionId && isNew) tellState(hub.view)
+    if (session === sessionId && isNew) postState(hub.view)
   })
-  hub.onTell = tellState
+  hub.onView = postState
   hub.role = 'leader'
-  showLife()
+  postSignOfLife()
   try {
-    await keepConnection(hub, signal, ({ frame }) => say({ frame }))
+    await keepConnection(hub, signal, ({ frame }) => post({ frame }))
   } finally {
-    hub.onTell = undefined
+    hub.onView = undefined
     cancel()
     off()
   }
 }
 
-/** runTogether is the feed of a client whose tabs share one stream; rejects with the signal's reason, or with what is final. */
-const runTogether = async (hub: EventHub, signal: AbortSignal): Promise<void> => {
+/** Leads or follows until the signal aborts. Rejects with the signal's reason or a final error. */
+async function runTogether(hub: EventHub, signal: AbortSignal): Promise<void> {
   const { id } = (await hub.host.context()).session
   const name = `countersign:${hub.host.settings.name}:${id}:events`
   for (;;) {
@@ -70,7 +71,7 @@ const runTogether = async (hub: EventHub, signal: AbortSignal): Promise<void> =>
     const lose = (): void => leading.abort()
     try {
       const release =
-        (await take(name, { ifAvailable: true }, lose)) ?? (await waitForLead(hub, name, id, signal, lose))
+        (await takeLock(name, { ifAvailable: true }, lose)) ?? (await waitForLead(hub, name, id, signal, lose))
       await lead(hub, id, leading.signal).finally(release)
     } catch (error) {
       signal.throwIfAborted()
@@ -79,17 +80,19 @@ const runTogether = async (hub: EventHub, signal: AbortSignal): Promise<void> =>
   }
 }
 
-/** waitForLead follows until the lock is ours, by turn or because the leader has fallen silent. */
-const waitForLead = async (
+/**
+ * Follows until this tab holds the lock: by its turn, or because the leader has fallen silent and it steals the lock.
+ */
+async function waitForLead(
   hub: EventHub,
   name: string,
   id: string,
   signal: AbortSignal,
   onLost: () => void
-): Promise<Release> => {
+): Promise<Release> {
   signal.throwIfAborted()
   const waiting = childOf(signal)
-  const turn = take(name, { signal: waiting.signal }, onLost)
+  const turn = takeLock(name, { signal: waiting.signal }, onLost)
   const following = childOf(signal)
   const silent = follow(hub, id, following.signal)
   try {
@@ -101,20 +104,20 @@ const waitForLead = async (
     silent.catch(() => {})
     turn.catch(() => {})
   }
-  // Granted at the last moment, it is given back before it is taken again.
+  // A lock that was granted at the last moment is released before the tab steals it.
   turn.then((release) => release?.()).catch(() => {})
-  return (await take(name, { steal: true }, onLost)) as Release
+  return (await takeLock(name, { steal: true }, onLost)) as Release
 }
 
 const canAgree = (): boolean =>
   typeof globalThis.BroadcastChannel === 'function' &&
   (globalThis as { navigator?: Navigator }).navigator?.locks !== undefined
 
-// Where storage is denied, as in a sandboxed frame, so are locks.
+// A browser that denies storage, as in a sandboxed frame, denies locks as well.
 const isDenied = (error: unknown): boolean => (error as Error | undefined)?.name === 'SecurityError'
 
-/** runFeed is the feed of a client's hub: one stream for all tabs of the browser where they can agree, one of its own elsewhere. */
-export async function runFeed(hub: EventHub, signal: AbortSignal): Promise<void> {
+/** Brings the stream to a client's hub: one stream for all tabs where they can agree, one of its own elsewhere. */
+export async function runStream(hub: EventHub, signal: AbortSignal): Promise<void> {
   try {
     if (canAgree()) return await runTogether(hub, signal)
   } catch (error) {

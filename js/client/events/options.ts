@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The options of `events()`, each read once and checked.
+// Reads each option of `events()` once and checks it.
 
 import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
 import { signalOf } from '../call-options.ts'
@@ -27,7 +27,7 @@ const carrierOf = (value: unknown): Carrier | undefined => {
   throw badArgument('carrier must be auto, sse, websocket or poll')
 }
 
-/** readEventsOptions checks the options of `events()`; throws usage errors. */
+/** Checks the options of `events()`. Throws usage errors. */
 export function readEventsOptions(options: EventsOptions): Wanted & { signal: AbortSignal | undefined } {
   const { after, types, signal, carrier } = options
   return {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
+// Helpers for abort signals.
 
-/** childOf makes a controller that aborts with another signal, and can by itself. */
+/** Makes a controller that aborts with a parent signal, and that its owner can abort earlier. */
 export function childOf(signal: AbortSignal): AbortController {
   const child = new AbortController()
   const abort = (): void => child.abort(signal.reason)
   if (signal.aborted) abort()
   else {
     signal.addEventListener('abort', abort)
-    // Nothing stays behind in a parent that lives longer.
+    // A parent that lives longer must not keep the listener of its child.
     child.signal.addEventListener('abort', () => signal.removeEventListener('abort', abort))
   }
   return child
 }
 
-/** untilAborted settles as a promise does, or rejects with the signal's reason as soon as that aborts. */
+/** Settles as the promise does, or rejects with the signal's reason as soon as the signal aborts. */
 export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason)

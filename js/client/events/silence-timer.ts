@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
+// Notices that a stream has fallen silent.
+
 import type { ClientSettings } from '../options.ts'
 
-/** Calls back when nothing has been heard for a while. It is told of every event, so that costs it no timer. */
+/** Calls back when nothing has come for a while. Every event restarts it, so a restart must not cost a timer. */
 export class SilenceTimer {
   readonly #settings: Pick<ClientSettings, 'schedule' | 'monotonicNow'>
   readonly #onSilence: () => void
@@ -11,16 +13,16 @@ export class SilenceTimer {
   constructor(settings: Pick<ClientSettings, 'schedule' | 'monotonicNow'>, silenceMs: number, onSilence: () => void) {
     this.#settings = settings
     this.#onSilence = onSilence
-    this.heard(silenceMs)
+    this.restart(silenceMs)
   }
 
-  /** heard starts the wait anew. */
-  heard(silenceMs: number): void {
+  /** Starts the wait again: something has come. */
+  restart(silenceMs: number): void {
     this.#dueMs = this.#settings.monotonicNow() + silenceMs
     this.#cancel ??= this.#look(silenceMs)
   }
 
-  /** hold waits for nothing until something is heard: nobody is listening. */
+  /** Stops the wait until the next restart: the client does not read meanwhile. */
   hold(): void {
     this.#dueMs = Number.POSITIVE_INFINITY
     this.stop()

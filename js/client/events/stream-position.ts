@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The place a reader has come to in its stream: what it asks for, what it takes next and what it refuses.
+// The place of a reader in its stream: which events it asks for, takes next and refuses (R112).
 
 import { CountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
@@ -9,13 +9,13 @@ import { splitFrame } from '../transport/bindings/frame.ts'
 import type { CallContext } from '../transport/types.ts'
 import type { ClientEvent, EventCursor } from './types.ts'
 
-/** Where the gateway stands: its stream, the number to come and the oldest one kept. */
+/** The gateway's position: its stream, the number of the next event, and that of the oldest one it has kept. */
 type GatewayPosition = { stream: string; next: number; oldest: number }
 
 const isNumber = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) > 0
 
-/** readPosition reads the verified payload of an answer to a subscription, or of `cs.gap`; throws ERR_BAD_JSON. */
-const readPosition = (payload: Bytes): GatewayPosition => {
+/** Parses the verified payload of an answer to a subscription, or of `cs.gap`. Throws ERR_BAD_JSON. */
+const parsePosition = (payload: Bytes): GatewayPosition => {
   try {
     const { stream, next, oldest } = parseJson(payload) as GatewayPosition
     if (!/^[A-Za-z0-9_-]{22}$/.test(stream)) throw new TypeError('stream')
@@ -28,17 +28,17 @@ const readPosition = (payload: Bytes): GatewayPosition => {
 
 const badSequence = (detail: string): CountersignError => new CountersignError('ERR_BAD_SEQUENCE', { detail })
 
-/** Whether an event is the next one, lies behind, or lies ahead of what is known. */
+/** Whether an event is the next one, one that the reader has already, or one that lies further ahead. */
 export type EventPlace = 'next' | 'known' | 'ahead'
 
-/** What a reader knows of one connection, or one answer to `cs.poll`. */
+/** The stream of one connection, or of one answer to `cs.poll`. */
 type OpenStream = { readonly stream: string; readonly next: number; sinceMs: number; isGapDue: boolean }
 
 export class StreamPosition {
   #stream: string | undefined
   #sequence: number | undefined
   #connection: OpenStream | undefined
-  /** Whether the event taken last has led back in its stream: the gateway has lost what it had sent. */
+  /** Whether the last event led back in its stream: the gateway has lost events that it had sent. */
   isBack = false
 
   constructor(after?: Partial<EventCursor>) {
@@ -46,13 +46,13 @@ export class StreamPosition {
     this.#sequence = after?.sequence
   }
 
-  /** What to subscribe with; nothing for what comes from now on. */
+  /** The members of a subscription; none of them to get events from now on. */
   get asked(): { after?: number; stream?: string } {
     if (this.#sequence === undefined) return {}
     return this.#stream === undefined ? { after: this.#sequence } : { after: this.#sequence, stream: this.#stream }
   }
 
-  /** copy gives a reader at the same place that has no connection yet. */
+  /** Returns a reader at the same place that has no connection yet. */
   copy(): StreamPosition {
     const { after: sequence, stream } = this.asked
     return new StreamPosition({
@@ -61,41 +61,42 @@ export class StreamPosition {
     })
   }
 
-  /** Where the reader is; undefined before the gateway has said. */
+  /** The reader's place; undefined before the gateway has named it. */
   get cursor(): EventCursor | undefined {
     const [stream, sequence] = [this.#stream, this.#sequence]
     return stream === undefined || sequence === undefined ? undefined : { stream, sequence }
   }
 
-  /** Whether there was more behind this place when the gateway answered. */
+  /** Whether there were events after this place when the gateway answered. */
   get hasMore(): boolean {
     return this.#connection !== undefined && this.#connection.next - 1 > (this.#sequence ?? 0)
   }
 
-  /** Whether a reader here has taken all that one at `other` has. */
+  /** Whether a reader at this place has taken every event that one at `other` has. */
   hasReached(other: EventCursor): boolean {
     return this.#stream === other.stream && (this.#sequence ?? -1) >= other.sequence
   }
 
-  /** moveTo is for a reader who is handed what another has taken. */
+  /** Moves a reader that is handed the events another one has taken. */
   moveTo({ stream, sequence }: EventCursor): void {
     this.#stream = stream
     this.#sequence = sequence
   }
 
   /**
-   * begin takes the verified answer to a subscription that asked for what is behind this place. Where the gateway cannot go on
-   * there, the place stays as it is until the `cs.gap` has come that says so: a connection that ends before must not hide it.
+   * Takes the verified answer to a subscription that asked for the events after this place. Where the gateway cannot
+   * go on there, it sends a `cs.gap` next. The place stays as it is until then: a connection that ends earlier must
+   * not hide the gap.
    */
   begin(payload: Bytes, timestampMs: number): void {
-    const { stream, next, oldest } = readPosition(payload)
+    const { stream, next, oldest } = parsePosition(payload)
     const sequence = this.#sequence ?? next - 1
     const isKept = sequence >= oldest - 1 && sequence < next && (this.#stream ?? stream) === stream
     this.#connection = { stream, next, sinceMs: timestampMs, isGapDue: !isKept }
     if (isKept) this.moveTo({ stream, sequence })
   }
 
-  /** open makes the checks of an event; its place in the sequence is judged where `isOurs`, as on a connection of our own. */
+  /** Opens an event. Its place in the sequence is checked only where `isOurs`, on a connection of this tab. */
   async open(
     { core, settings, clock, session, trust }: CallContext,
     frame: Bytes,
@@ -113,18 +114,18 @@ export class StreamPosition {
     return { ...opened, payload }
   }
 
-  /** judge says how an event that another tab was sent lies to this place. */
+  /** Locates an event that the gateway sent to another tab. */
   locate({ eventType, sequence }: OpenedEvent): EventPlace {
     const last = this.#sequence ?? 0
     if (eventType === 'cs.revoked') return 'next'
-    // What is lost for that tab may not be lost for this one: the gateway is asked.
+    // Events that are lost for that tab need not be lost for this one. Ask the gateway.
     if (eventType === 'cs.gap') return 'ahead'
     const next = eventType === 'cs.time' ? last : last + 1
     if (sequence === next) return 'next'
     return sequence < next ? 'known' : 'ahead'
   }
 
-  /** take moves on behind an opened event that is the next one; gives what the application is told, if anything. */
+  /** Moves on past an opened event that is the next one. Returns the event for the application, if there is one. */
   take(opened: OpenedEvent): ClientEvent | undefined {
     const { eventType: type, sequence, timestampMs, eventId, payload } = opened
     const connection = this.#connection as OpenStream
@@ -133,7 +134,7 @@ export class StreamPosition {
     if (type === 'cs.revoked') return undefined
     if (type === 'cs.gap') this.#takeGap(payload, connection)
     else if (connection.isGapDue) throw badSequence('events are missing without a cs.gap')
-    // Two on one connection lie seconds apart: the same one again would hide that nothing else comes.
+    // Two `cs.time` of one connection lie seconds apart. The same one again would hide that nothing else comes.
     else if (type === 'cs.time') connection.sinceMs = timestampMs + 1
     else this.moveTo({ stream, sequence })
     if (type === 'cs.time') return undefined
@@ -142,9 +143,9 @@ export class StreamPosition {
   }
 
   #takeGap(payload: Bytes, connection: OpenStream): void {
-    const { stream, oldest } = readPosition(payload)
+    const { stream, oldest } = parsePosition(payload)
     if (stream !== connection.stream) throw badSequence('a cs.gap of another stream')
-    // In the middle of a connection the gateway may leave events out, never go back.
+    // In the middle of a connection the gateway may leave out events, but never go back.
     if (!connection.isGapDue && oldest - 1 < (this.#sequence ?? 0)) throw badSequence('a cs.gap that goes back')
     connection.isGapDue = false
     this.isBack = this.hasReached({ stream, sequence: oldest - 1 })

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// One listener: a bounded queue of verified events between the stream and an iterator that may be slow.
+// One listener: a bounded queue of verified events, between the stream and an application that may be slow.
 
 import type { CountersignError } from '../../common/errors.ts'
 import type { StreamPosition } from './stream-position.ts'
 import type { ClientEvent } from './types.ts'
 
-/** The stream is not read on while a listener has this many events before it. */
+/** A listener with this many waiting events is full. The client stops reading when every listener is full. */
 export const MAX_QUEUED = 1000
 
 type WaitingEvent = { resolve(result: IteratorResult<ClientEvent>): void; reject(error: unknown): void }
@@ -13,9 +13,9 @@ type WaitingEvent = { resolve(result: IteratorResult<ClientEvent>): void; reject
 const DONE: IteratorResult<ClientEvent> = { done: true, value: undefined }
 
 export class Subscriber {
-  /** What this listener has been handed. */
+  /** The place after the event that this listener was handed last. */
   readonly place: StreamPosition
-  /** Whether it takes events as they come; otherwise it is catching up with those who do. */
+  /** Whether it takes events as they come; otherwise it is catching up. */
   isJoined = false
   readonly #types: ReadonlySet<string> | undefined
   readonly #onChange: () => void
@@ -23,7 +23,7 @@ export class Subscriber {
   readonly #waiting: WaitingEvent[] = []
   #end: { error?: CountersignError } | undefined
 
-  /** `onChange` is told when there is room again, and when nobody listens any more. */
+  /** Calls `onChange` when there is room again, and when the listening has ended. */
   constructor(place: StreamPosition, types: readonly string[] | undefined, onChange: () => void) {
     this.place = place
     this.#types = types && new Set(types)
@@ -38,7 +38,9 @@ export class Subscriber {
     return this.#end !== undefined
   }
 
-  /** push hands on an event, once: what is behind the listener's place is passed over, unless the stream has gone back. */
+  /**
+   * Hands over an event once. It skips events up to the listener's place, unless the stream has gone back (`isBack`).
+   */
   push(event: ClientEvent, isBack: boolean): void {
     if (this.#end || (!isBack && this.place.hasReached(event.cursor))) return
     this.place.moveTo(event.cursor)
@@ -48,7 +50,7 @@ export class Subscriber {
     else this.#queue.push(event)
   }
 
-  /** next gives the next event; after the last one it rejects with what ended the listening, once. */
+  /** Resolves to the next event. After the last one it rejects once with the error that ended the listening. */
   next(): Promise<IteratorResult<ClientEvent>> {
     const event = this.#queue.shift()
     if (event) {
@@ -61,7 +63,7 @@ export class Subscriber {
     return error ? Promise.reject(error) : Promise.resolve(DONE)
   }
 
-  /** end ends the listening, with an error or because the iterator was given up. */
+  /** Ends the listening, with an error or because the application has left. */
   end(error?: CountersignError): void {
     if (this.#end) return
     this.#end = error ? { error } : {}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What applications see of events, and what the rooms of js/events need of their client.
+// The public types of events, and what js/client/events needs of its client.
 
 import type { CountersignError } from '../../common/errors.ts'
 import type { StageEvent } from '../../common/stage-events.ts'
@@ -8,61 +8,62 @@ import type { Session } from '../keys/key-vault.ts'
 import type { ClientSettings } from '../options.ts'
 import type { Tabs } from '../tabs.ts'
 import type { CallContext } from '../transport/types.ts'
+import type { ConnectionState } from './connection-state.ts'
 
-/** A place in a session's stream of events: behind the event of that number. */
+/** A place in a session's stream of events: after the event with that number. */
 export type EventCursor = { readonly stream: string; readonly sequence: number }
 
-/** A verified event. `cs.gap` is one too: events were lost before it, and what the application knows has to be read anew. */
+/**
+ * A verified event. An event of type `cs.gap` says that events were lost before it: the application has to load its
+ * data again.
+ */
 export type ClientEvent = {
   readonly type: string
   readonly payload: Bytes
   readonly sequence: number
   readonly stream: string
-  /** When the gateway signed it for this session, in Unix milliseconds of the server. */
+  /** When the gateway signed the event for this session, in Unix milliseconds of the server's clock. */
   readonly timestampMs: number
   readonly eventId: string
-  /** What to hand to `events({ after })` to go on behind this event. */
+  /** The place after this event: pass it to `events({ after })` to go on there. */
   readonly cursor: EventCursor
 }
 
-/** How events travel: server-sent events over fetch, a WebSocket, or one long request after the other. */
+/**
+ * How events travel: server-sent events over fetch (`sse`), a WebSocket, or one long request after the other (`poll`).
+ */
 export type Carrier = 'sse' | 'websocket' | 'poll'
 
 export type EventsOptions = {
-  /** Goes on behind this event; only what is published from now on unless told. */
+  /** Starts after this event. Default: events that are published from now on. */
   after?: number | EventCursor | undefined
-  /** The types wanted, and `cs.gap` in any case; all unless told. */
+  /** The types of events to deliver; `cs.gap` comes in any case. Default: all types. */
   types?: readonly string[] | undefined
+  /** Ends the listening with ERR_ABORTED when it aborts. */
   signal?: AbortSignal | null | undefined
   /**
-   * `auto` tries `sse`, `websocket` and `poll` in this order and keeps to what works. The first listener's choice holds. One
-   * that is named is tried again and again, even where the platform has none: `client.connection.reason` says so.
+   * `auto` tries `sse`, `websocket` and `poll` in this order and keeps the first one that works. A named carrier is
+   * tried again and again, even where the platform lacks it; `client.connection.reason` then has the error. The choice
+   * of the first listener counts for all. Default: `auto`.
    */
   carrier?: 'auto' | Carrier | undefined
 }
 
 /**
- * - `idle`: nobody listens.
- * - `connecting`: on the way to the gateway, or waiting to try again.
- * - `live`: connected, and the gateway has been heard within 25 s.
- * - `stale`: connected, and not heard for 25 s; a new connection follows.
- * - `offline`: the device or the network says that there is no way to the gateway.
- * - `refused`: the gateway has refused the stream by its signed word, which is the `reason`.
- */
-export type ConnectionState = 'idle' | 'connecting' | 'live' | 'stale' | 'offline' | 'refused'
-
-/**
- * Who holds this session's stream: `leader`, this client for all tabs of the browser; `follower`, another tab; `alone`, this
- * client for itself, where tabs cannot agree; `none`, nobody here.
+ * Which client holds this session's stream.
+ * - `leader`: this client, for all tabs of the browser.
+ * - `follower`: another tab. This client gets the events from it and verifies them.
+ * - `alone`: this client, for itself, because the tabs cannot agree here.
+ * - `none`: this client does not listen.
  */
 export type StreamRole = 'leader' | 'follower' | 'alone' | 'none'
 
-/** What is known of the stream of events. */
+/** The state of the stream of events. */
 export type ConnectionView = {
   readonly state: ConnectionState
   readonly role: StreamRole
   readonly carrier: Carrier | undefined
-  /** Why it is not live, where something has failed. */
+  /** The error because of which the stream is not live, if any. */
   readonly reason: CountersignError | undefined
 }
 
@@ -70,14 +71,15 @@ export type ConnectionView = {
 export type EventsHost = {
   readonly settings: ClientSettings
   readonly tabs: Tabs
-  /** Told the reason when the client is closed. */
+  /** Functions to call with the reason when the client is closed. */
   readonly ends: Set<(error: CountersignError) => void>
   context(): Promise<CallContext>
-  /** The gateway has said, signed, that this session is over. */
+  /** Ends the session after the gateway's signed `cs.revoked`. */
   revoked(session: Session): void
-  tell(connection: ConnectionView): void
-  /** Tells a check of an event; undefined where nobody listens. */
+  /** Publishes a new state of the stream. */
+  connectionChanged(connection: ConnectionView): void
+  /** Reports a check of an event; undefined where the application does not listen to checks. */
   readonly tellStage: ((event: StageEvent) => void) | undefined
-  /** Calls back when the client can no longer send, and why; gives the function that ends it. */
+  /** Calls back with the reason when the client can no longer send. Returns the function that removes the callback. */
   onUnready(listener: (error: unknown) => void): () => void
 }

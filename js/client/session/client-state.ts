@@ -2,7 +2,14 @@
 // The states of a client and the transitions between them, as data. The tests take their cases from this table, and
 // docs/guide/states.md takes its diagram.
 
-/** The state of a client: it says whether the client can send, and if not, why. */
+/**
+ * The state of a client: it says whether the client can send, and if not, why.
+ * - `no-session`: this device has not enrolled yet.
+ * - `ready`: the client has a key and a session, and can send.
+ * - `revoked`: the server has ended the session. The client cannot send until it enrols again.
+ * - `key-lost`: the key is gone from the store, is damaged, or does not sign. The client cannot send until it enrols again.
+ * - `signed-out`: this client or another tab has signed out.
+ */
 export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'signed-out'
 
 /**
@@ -10,7 +17,7 @@ export type ClientState = 'no-session' | 'ready' | 'revoked' | 'key-lost' | 'sig
  * - `enrolled`: this client, or another tab, has enrolled and stored the session that this client goes on with.
  * - `enrolled-revoked`: another tab has enrolled that session, and the server has revoked it already.
  * - `confirmed`: the record in the store is still that of this client's session.
- * - `revoked`: the server has said, signed, that this client's session is over; or its record says so.
+ * - `revoked`: a signed message of the server says that this client's session is over, or its record says so.
  * - `replaced`: the record is that of another session. `enrolled` or `enrolled-revoked` follows.
  * - `gone`: the record is no longer in the store.
  * - `damaged`: the record is damaged, or its key does not sign.

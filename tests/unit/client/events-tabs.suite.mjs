@@ -161,7 +161,7 @@ export const suite = (test, assert) => {
 
   test('E12 what a tab makes up is no event: every frame is verified by whoever gets it', () =>
     withLocks(async () => {
-      const { tabs, streams, gateway } = await openTabs(2)
+      const { tabs, streams, gateway, options } = await openTabs(2)
       const heard = [listen(tabs[0].events())]
       await live(tabs[0])
       heard.push(listen(tabs[1].events()))
@@ -170,7 +170,7 @@ export const suite = (test, assert) => {
       for (const one of heard) await one.count(1)
       const stranger = await gateway.foreignKey()
       const session = tabs[0].sessionId
-      const channel = new BroadcastChannel('countersign:demo')
+      const channel = new BroadcastChannel(`countersign:demo:${options.store.scope}`)
       const made = [
         await streams.frame({ type: 'n', sequence: 2, session, payload: 'forged', sign: stranger.sign }),
         await streams.frame({ type: 'n', sequence: 2, session: 'C'.repeat(22), payload: 'another session' }),

@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Server-sent events over fetch: `data: base64url(frame)`, one line an event. Not EventSource, which can neither send a
-// signed request nor show what refused it.
+// Server-sent events over fetch: one line `data: base64url(frame)` for each event. EventSource can neither send a
+// signed request nor show who refused it.
 
 import { decodeBase64Url } from '../../../common/base64.ts'
 import { CountersignError } from '../../../common/errors.ts'
 import { EVENT_STREAM_TYPE, FRAME_TYPE, MAX_ENVELOPE } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { essence, readBody, send, unsignedAnswer } from '../../transport/exchange.ts'
-import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
+import { type CarrierInput, type CarrierItem, signSubscription } from './carrier.ts'
 
-/** readLines gives the lines of a body, without their ends, as they come; throws ERR_ANSWER_TOO_LARGE for one over the cap. */
+/** Yields the lines of a body as they come, without their ends. Throws ERR_ANSWER_TOO_LARGE for a line over the cap. */
 async function* readLines(body: ReadableStream<Bytes>, cap: number, signal: AbortSignal): AsyncGenerator<string> {
   const reader = body.getReader()
   const cancel = (): void => {
     reader.cancel().catch(() => {})
   }
-  // Where a fetch of the application's own ignores the signal.
+  // The application's own fetch may ignore the signal.
   signal.addEventListener('abort', cancel)
   const decoder = new TextDecoder()
-  let begun: string[] = []
+  let unfinished: string[] = []
   let size = 0
   try {
     for (;;) {
@@ -26,12 +26,12 @@ async function* readLines(body: ReadableStream<Bytes>, cap: number, signal: Abor
       if (signal.aborted) throw signal.reason
       if (done) return
       const [first = '', ...rest] = decoder.decode(value, { stream: true }).split('\n')
-      begun.push(first)
+      unfinished.push(first)
       size += first.length
       if (size > cap) throw new CountersignError('ERR_ANSWER_TOO_LARGE')
       for (const next of rest) {
-        yield begun.join('').replace(/\r$/, '')
-        begun = [next]
+        yield unfinished.join('').replace(/\r$/, '')
+        unfinished = [next]
         size = next.length
       }
     }
@@ -44,7 +44,7 @@ async function* readLines(body: ReadableStream<Bytes>, cap: number, signal: Abor
   }
 }
 
-/** frameOf gives the frame of a line; undefined for comments, blank lines and fields that mean nothing here. */
+/** Returns the frame of a line; undefined for comments, blank lines and other fields. */
 const frameOf = (line: string): Bytes | undefined => {
   if (!line.startsWith('data:')) return undefined
   const frame = decodeBase64Url(line.slice(line[5] === ' ' ? 6 : 5))
@@ -52,17 +52,19 @@ const frameOf = (line: string): Bytes | undefined => {
   return frame
 }
 
-/** readEventStream is the carrier `sse`; rejects with transport errors, and ERR_UNSIGNED_ANSWER for what is no stream of ours. */
-export async function* readEventStream(route: CarrierInput): AsyncGenerator<CarrierItem> {
-  const { settings } = route.host
-  const { signal } = route
-  const { context, requestId, frame } = await subscribe(route)
+/**
+ * The carrier `sse`. Rejects with transport errors, and with ERR_UNSIGNED_ANSWER when the answer is no event stream.
+ */
+export async function* readEventStream(input: CarrierInput): AsyncGenerator<CarrierItem> {
+  const { settings } = input.host
+  const { signal } = input
+  const { context, requestId, frame } = await signSubscription(input)
   const headers = { 'content-type': FRAME_TYPE, accept: EVENT_STREAM_TYPE }
   const sentMs = context.clock.monotonic()
   const response = await send(settings, settings.endpoint, { method: 'POST', headers, body: frame }, signal)
   const cap = settings.maxPayload + MAX_ENVELOPE
   if (essence(response) === FRAME_TYPE) {
-    // A refusal is an ordinary answer.
+    // A refusal comes as an ordinary answer.
     yield {
       context,
       frame: await readBody(response, { cap, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal }),
@@ -74,7 +76,7 @@ export async function* readEventStream(route: CarrierInput): AsyncGenerator<Carr
   const { body } = response
   if (essence(response) !== EVENT_STREAM_TYPE || response.status !== 200 || !body) throw unsignedAnswer(response)
   let isFirst = true
-  // Four characters are three bytes.
+  // Base64 makes four characters of three bytes, so twice the cap is enough.
   for await (const text of readLines(body as ReadableStream<Bytes>, 2 * cap, signal)) {
     const item = frameOf(text)
     if (!item) continue

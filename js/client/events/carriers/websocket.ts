@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
-// A WebSocket: binary messages, one frame each, the signed request first.
+// Events over a WebSocket: each binary message is one frame. The client sends its signed request first.
 
 import { CountersignError } from '../../../common/errors.ts'
 import { STREAM_PROTOCOL } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
-import { type CarrierInput, type CarrierItem, subscribe } from './carrier.ts'
+import { type CarrierInput, type CarrierItem, signSubscription } from './carrier.ts'
 
-// A WebSocket cannot be told to wait: one that brings more than anybody reads is closed, and the rest asked for later.
+// A WebSocket cannot wait for its reader. The client closes one with this many unread messages and asks again later.
 const MAX_WAITING = 1024
 
-/** Messages as they come, to be read one at a time; what is left over is not lost when the socket has closed. */
+/** Messages of a socket, to be read one at a time, also after the socket has closed. */
 class Inbox {
   readonly #waiting: Bytes[] = []
   #end: { error: CountersignError | undefined } | undefined
   #wake: () => void = () => {}
 
-  /** Gives false where there is no room left. */
+  /** Adds a message. Returns false when there is no room left. */
   put(message: Bytes): boolean {
     this.#waiting.push(message)
     this.#wake()
@@ -27,6 +27,7 @@ class Inbox {
     this.#wake()
   }
 
+  /** Resolves to the next message, or to undefined after the last one. Rejects with the error that ended the socket. */
   async take(): Promise<Bytes | undefined> {
     for (;;) {
       const message = this.#waiting.shift()
@@ -45,7 +46,7 @@ const bytesOf = (data: unknown): Bytes => {
   throw new CountersignError('ERR_BAD_MAGIC', { detail: 'the message is text, not binary' })
 }
 
-/** open resolves when the socket is open; its messages go into the inbox from then on. */
+/** Resolves when the socket is open. Its messages go into the inbox from then on. */
 const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
   new Promise((resolve, reject) => {
     const lost = (detail: string, retry?: 'never'): CountersignError =>
@@ -66,10 +67,10 @@ const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
     }
   })
 
-/** readSocket is the carrier `websocket`; rejects with ERR_NETWORK where none can be opened. */
-export async function* readSocket(route: CarrierInput): AsyncGenerator<CarrierItem> {
-  const { signal } = route
-  const { webSocket, endpoint } = route.host.settings
+/** The carrier `websocket`. Rejects with ERR_NETWORK when no socket can be opened. */
+export async function* readSocket(input: CarrierInput): AsyncGenerator<CarrierItem> {
+  const { signal } = input
+  const { webSocket, endpoint } = input.host.settings
   const inbox = new Inbox()
   const socket = webSocket(endpoint.replace(/^http/, 'ws'), STREAM_PROTOCOL)
   const stop = (): void => {
@@ -82,7 +83,7 @@ export async function* readSocket(route: CarrierInput): AsyncGenerator<CarrierIt
     await open(socket, inbox)
     if (socket.protocol !== STREAM_PROTOCOL)
       throw new CountersignError('ERR_NETWORK', { detail: 'the server chose another subprotocol', retry: 'never' })
-    const { context, requestId, frame } = await subscribe(route)
+    const { context, requestId, frame } = await signSubscription(input)
     const sentMs = context.clock.monotonic()
     socket.send(frame)
     for (let isFirst = true; ; isFirst = false) {
