@@ -221,7 +221,8 @@ export class Client {
 
   /**
    * Asks the gateway to end this session, and deletes the key. `revoked` is false when the gateway did not confirm the
-   * end within 5000 ms. Rejects with a storage error when the key could not be deleted.
+   * end within 5000 ms.
+   * Rejects with a storage error when the key could not be deleted.
    */
   async signOut(): Promise<{ revoked: boolean }> {
     const { session, state } = this.#runtime

@@ -104,7 +104,7 @@ const bounded = (store: KeyStore, schedule: Schedule): KeyStore => {
   }
 }
 
-/** Work on the record `name` of a store. */
+/** Uses the record `name` of a store. */
 export type Work<T> = (store: KeyStore, name: string) => Promise<T>
 
 /** The levels that failed, each with its error's code. */
