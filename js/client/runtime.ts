@@ -145,20 +145,18 @@ export class ClientRuntime implements EventsHost {
     if (tellStage) for (const event of stagesOf(requestId, failure)) tellStage(event)
   }
 
-<<<<<<< HEAD
-  tell(connection: ConnectionView): void {
-=======
   /** Keeps the state of the stream of events and reports it to the listeners of `connection`. */
-  connectionChanged(connection: ConnectionView): void 
->>>>>>> 7ce5fa61543ae286975b0ba6d6afbad572f11807
+  connectionChanged(connection: ConnectionView): void {
     this.events.connection = connection
     this.listeners.emit('connection', connection)
+  }
 
-  revoked(session: Session): void 
+  revoked(session: Session): void {
     this.deviceSession.revoked(session)
+  }
 
   /** Calls `listener` with the reason when the client can no longer send. Returns the function that removes it. */
-  onUnready(listener: (error: unknown) => void): () => void 
+  onUnready(listener: (error: unknown) => void): () => void {
     return this.listeners.add('state', () => {
       try {
         this.deviceSession.ready()
@@ -166,6 +164,7 @@ export class ClientRuntime implements EventsHost {
         listener(error)
       }
     })
+  }
 
   /** Checks an answer that the caller brought; its id is used once. Rejects with a refusal or the error of a check. */
   async open(raw: RawAnswer, requestId: string): Promise<Opened> {
@@ -196,7 +195,7 @@ export class ClientRuntime implements EventsHost {
   }
 
   /** Enrols this device. Rejects with ERR_ALREADY_ENROLLED when there is a session, and as enroll.ts does. */
-  async enroll(register: Register): Promise<void> 
+  async enroll(register: Register): Promise<void> {
     this.checkOpen()
     if (this.state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
     this.#isEnrolling = true
@@ -209,13 +208,15 @@ export class ClientRuntime implements EventsHost {
     } finally {
       this.#isEnrolling = false
     }
+  }
 
-  async close(): Promise<void> 
+  async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#end('ERR_CLOSED')
     await this.deviceSession.close()
     this.clock.close()
+  }
 
   #end(code: ErrorCode): void {
     for (const end of [...this.ends]) end(new CountersignError(code))

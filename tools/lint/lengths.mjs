@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lengths of files, functions and classes. Today's longer ones stand in ratchet.json and may only shrink.
+// Lengths of files, and of functions and classes without their comments. Today's longer ones stand in ratchet.json and may only shrink.
 import ts from 'typescript'
 import { code, lineOf, linesOf } from './tree.mjs'
 
@@ -14,6 +14,13 @@ const nameOf = (node) => {
   return ts.isConstructorDeclaration(node) ? 'constructor' : undefined
 }
 
+/** Counts the lines of a text that hold more than a comment: what explains a body does not make it longer. */
+const codeLines = (text) =>
+  text
+    .replace(/\/\*[\s\S]*?\*\//g, '')
+    .split('\n')
+    .filter((line) => !/^\s*(?:\/\/.*)?$/.test(line)).length
+
 /** Finds functions and classes: { path, name, line, lines }. A name carries the names around it: `Client.#send`. */
 const scriptBodies = (path, source) => {
   const found = []
@@ -22,8 +29,7 @@ const scriptBodies = (path, source) => {
     if ((ts.isFunctionLike(node) && node.body) || ts.isClassLike(node)) {
       const name = nameOf(node) ?? 'function'
       names = [...around, name]
-      const end = source.getLineAndCharacterOfPosition(node.end).line + 1
-      found.push({ path, name: names.join('.'), line: lineOf(node), lines: end - lineOf(node) + 1 })
+      found.push({ path, name: names.join('.'), line: lineOf(node), lines: codeLines(node.getText()) })
     }
     ts.forEachChild(node, (child) => visit(child, names))
   }
@@ -34,13 +40,14 @@ const scriptBodies = (path, source) => {
 /** Finds functions and classes of C++ by its format: they begin and end at the first column. */
 const nativeBodies = (path, text) => {
   const found = []
+  const all = text.split('\n')
   let begun
-  for (const [index, line] of text.split('\n').entries()) {
+  for (const [index, line] of all.entries()) {
     if (/^[^\s#/}]/.test(line) && !/^(namespace|extern|using|template)\b/.test(line) && begun === undefined)
       begun = index
     if (begun !== undefined && /^\};?$/.test(line)) {
-      const name = /(\w+)\s*[({:]/.exec(text.split('\n')[begun])?.[1] ?? 'block'
-      found.push({ path, name, line: begun + 1, lines: index - begun + 1 })
+      const name = /(\w+)\s*[({:]/.exec(all[begun])?.[1] ?? 'block'
+      found.push({ path, name, line: begun + 1, lines: codeLines(all.slice(begun, index + 1).join('\n')) })
     }
     if (/^\S.*;$|^\}/.test(line)) begun = undefined
   }

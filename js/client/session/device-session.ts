@@ -60,7 +60,7 @@ export class DeviceSession {
     this.#cause = 'cause' in found ? found.cause : undefined
     this.#lookedMs = settings.monotonicNow()
     this.tabs = openTabs(settings.name, settings.store?.scope)
-    this.tabs.listen('record', ({ state, leaving }) => {
+    this.tabs.listen('record', ({ is: state, leaving }) => {
       if (leaving) this.#leaving = leaving
       else this.later('the change of another tab could not be read', this.reload(state === 'signed-out'))
     })
@@ -89,7 +89,8 @@ export class DeviceSession {
 
   /** Notifies the other tabs that the record has changed. */
   tell(): void {
-    if (!this.#isClosed) this.tabs.post({ about: 'record', state: this.state })
+    // `is` stays the name of this member: tabs of an earlier build read it.
+    if (!this.#isClosed) this.tabs.post({ about: 'record', is: this.state })
   }
 
   /** Reads the record again when that is due, to notice a cleared store. Returns undefined when no read is needed. */
