@@ -183,8 +183,8 @@ const cases = [
     'a long file, function and class',
     {
       'js/a/a.ts': lines(401),
-      'js/b/b.ts': `export class A {\n${lines(119)}}\nconst f = () => {\n${lines(119)}}\n`,
-      'src/a.cpp': `namespace a {\n\nResult f(int a) {\n${lines(119)}}\n\n${lines(200)}}  // namespace a\n`
+      'js/b/b.ts': `export class A {\n${lines(119, '  ;')}}\nconst f = () => {\n${lines(119, '  ;')}}\n`,
+      'src/a.cpp': `namespace a {\n\nResult f(int a) {\n${lines(119, '  ;')}}\n\n${lines(200)}}  // namespace a\n`
     },
     [
       'js/a/a.ts:1: has 401 lines, more than 400',
@@ -194,7 +194,7 @@ const cases = [
     ],
     {
       'js/a/a.ts': lines(400),
-      'js/b/b.ts': `class A {\n${lines(118)}}\nfunction f() {\n${lines(118)}}\n`,
+      'js/b/b.ts': `class A {\n${lines(118, '  ;')}}\nfunction f() {\n${lines(118, '  ;')}}\n`,
       'tests/a.mjs': `export const suite = () => {\n${lines(300)}}\n`,
       'docs/a.md': lines(500)
     }
@@ -214,7 +214,7 @@ for (const [rule, what, bad, says, good] of cases) {
 }
 
 test('lengths: an entry of the ratchet holds a file where it is, and may only shrink', () => {
-  const files = { 'js/a/a.ts': lines(450), 'js/b/b.ts': `class A {\n${lines(148)}}\n` }
+  const files = { 'js/a/a.ts': lines(450), 'js/b/b.ts': `class A {\n${lines(148, '  ;')}}\n` }
   assert.deepEqual(find('lengths', files, { ratchet: { 'js/a/a.ts': 450, 'js/b/b.ts#A': 150 } }), [])
   assert.deepEqual(find('lengths', files, { ratchet: { 'js/a/a.ts': 449, 'js/b/b.ts#A': 151, 'js/c/c.ts': 500 } }), [
     'js/a/a.ts:1: has 450 lines, more than the 449 it had; it may only shrink',
