@@ -13,6 +13,7 @@ import type { CallContext } from '../transport/types.ts'
 import { CarrierChoice } from './carrier-choice.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
 import { type ConnectionEvent, connectionTransitions } from './connection-state.ts'
+import { Changes } from './signals.ts'
 import { type EventPlace, StreamPosition } from './stream-position.ts'
 import { Subscriber } from './subscriber.ts'
 import type { Carrier, ClientEvent, ConnectionView, EventCursor, EventsHost, StreamRole } from './types.ts'
@@ -45,7 +46,7 @@ export class EventHub {
   readonly #sources: Sources
   readonly #consumers = new Set<Subscriber>()
   #running: AbortController | undefined
-  #changes: (() => void)[] = []
+  readonly #changes = new Changes()
 
   constructor(host: EventsHost, sources: Sources) {
     this.host = host
@@ -60,7 +61,7 @@ export class EventHub {
     }
     const consumer: Subscriber = new Subscriber(new StreamPosition(after), types, changed)
     this.#consumers.add(consumer)
-    this.#tellChange()
+    this.#changes.notify()
     if (!this.#running) this.#start(after, carrier)
     if (after === undefined || this.#consumers.size === 1) this.#join(consumer)
     else this.#catchUp(consumer)
@@ -98,25 +99,13 @@ export class EventHub {
 
   #consumerChanged(consumer: Subscriber): void {
     if (consumer.isEnded) this.#consumers.delete(consumer)
-    this.#tellChange()
+    this.#changes.notify()
     if (this.#consumers.size === 0 && this.#running) this.#stop(this.#running)
-  }
-
-  #tellChange(): void {
-    for (const wake of this.#changes.splice(0)) wake()
   }
 
   /** Resolves when a listener has come, left or made room, or when the signal aborts. */
   changed(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        signal.removeEventListener('abort', wake)
-        resolve()
-      }
-      signal.addEventListener('abort', wake)
-      if (signal.aborted) wake()
-      else this.#changes.push(wake)
-    })
+    return this.#changes.next(signal)
   }
 
   #join(consumer: Subscriber): void {

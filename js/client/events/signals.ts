@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Helpers for abort signals.
+// Helpers for abort signals and for waits that they end.
 
 /** Makes a controller that aborts with a parent signal, and that its owner can abort earlier. */
 export function childOf(signal: AbortSignal): AbortController {
@@ -23,4 +23,26 @@ export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promi
     signal.addEventListener('abort', stop)
     promise.then(resolve, reject).finally(leave)
   })
+}
+
+/** Lets several waits end with the next change. */
+export class Changes {
+  #waiting: (() => void)[] = []
+
+  notify(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+
+  /** Resolves at the next change, or when the signal aborts. */
+  next(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        signal.removeEventListener('abort', wake)
+        resolve()
+      }
+      signal.addEventListener('abort', wake)
+      if (signal.aborted) wake()
+      else this.#waiting.push(wake)
+    })
+  }
 }
