@@ -59,7 +59,7 @@ const start = async () => {
   const nudge = async (state = 'ready') => {
     const { reads } = store
     const channel = new BroadcastChannel(`countersign:${NAME}:${store.scope}`)
-    channel.postMessage({ about: 'record', state })
+    channel.postMessage({ about: 'record', is: state })
     await until(() => store.reads > reads, 'the client to read its record again')
     channel.close()
     // Closing waits for the work that the message began.
@@ -102,7 +102,7 @@ const bring = {
     const { client, change, options } = given
     await change(() => null)
     const channel = new BroadcastChannel(`countersign:${NAME}:${options.store.scope}`)
-    channel.postMessage({ about: 'record', state: 'ready' })
+    channel.postMessage({ about: 'record', is: 'ready' })
     await until(() => client.state === 'key-lost', 'the loss of the key')
     channel.close()
     return given
