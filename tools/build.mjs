@@ -112,7 +112,7 @@ const wasms = ['countersign', 'countersign-client', 'countersign-knock']
 const licences = { libsodium: join(sodium, 'LICENSE'), bearssl: join(cache, 'bearssl-0.6', 'LICENSE.txt') }
 
 const built = [
-  ...wasms.map((name) => `dist/${name}.wasm`),
+  ...wasms.map((name) => `dist/core/platform/${name}.wasm`),
   ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
 ]
 
@@ -140,7 +140,7 @@ const buildGlue = () => {
   const { code } = transformSync(slim(glue), { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
   mkdirSync('dist/core/platform', { recursive: true })
   writeFileSync('dist/core/platform/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
-  for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/${name}.wasm`)
+  for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/core/platform/${name}.wasm`)
   for (const [name, path] of Object.entries(licences)) copyFileSync(path, `dist/LICENSE.${name}`)
 }
 

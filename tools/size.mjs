@@ -49,7 +49,7 @@ export const measure = async () => {
   const atFirst = Buffer.concat(files.filter(({ name }) => first.has(name)).map(({ contents }) => contents))
   const later = files.filter(({ name }) => !first.has(name))
   const parts = [
-    ['countersign-client.wasm', readFileSync(join(dist, 'countersign-client.wasm')), false],
+    ['countersign-client.wasm', readFileSync(join(dist, 'core/platform/countersign-client.wasm')), false],
     ['glue and client', atFirst, false],
     ...later.map(({ entryPoint, contents }) => [entryPoint || 'shared', contents, true])
   ]

@@ -54,7 +54,7 @@ const bundle = async (countersign) => {
   for (const name of ['index.html', 'mark.svg']) cpSync(join(source, name), join(out, name))
   // The client's core, and the whole one with which the page takes the packets apart.
   for (const name of ['countersign-client.wasm', 'countersign.wasm', 'countersign-knock.wasm'])
-    cpSync(join(countersign, 'dist', name), join(out, name))
+    cpSync(join(countersign, 'dist/core/platform', name), join(out, name))
   await build({
     entryPoints: { app: join(page, 'app.mjs'), style: join(page, 'app.css') },
     entryNames: '[name]',

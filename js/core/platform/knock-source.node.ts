@@ -5,5 +5,5 @@ import { readFile } from 'node:fs/promises'
 
 /** Reads the file. Rejects as readFile does. */
 export function knockSource(): Promise<Uint8Array> {
-  return readFile(new URL('../../countersign-knock.wasm', import.meta.url))
+  return readFile(new URL('./countersign-knock.wasm', import.meta.url))
 }

@@ -52,7 +52,10 @@ const serve = async (t, world) => {
       '<!doctype html><html lang="en"><title>page</title><script type="module" src="/run.js"></script></html>'
     ],
     '/run.js': ['text/javascript', outputFiles[0].contents],
-    '/countersign-client.wasm': ['application/wasm', await readFile(join(root, 'dist/countersign-client.wasm'))]
+    '/countersign-client.wasm': [
+      'application/wasm',
+      await readFile(join(root, 'dist/core/platform/countersign-client.wasm'))
+    ]
   }
   const onward = nodeHandler(world.gateway)
   const server = createServer((request, response) => {

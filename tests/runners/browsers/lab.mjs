@@ -45,7 +45,7 @@ export const serve = async (t, { gateway, login }, script, others = {}) => {
   const entryPoints = [join(root, 'tests/runners/browsers', script)]
   const bundle = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', write: false, logLevel: 'error' }
   const { outputFiles } = await build({ entryPoints, ...bundle })
-  const wasm = await readFile(join(root, 'dist/countersign-client.wasm'))
+  const wasm = await readFile(join(root, 'dist/core/platform/countersign-client.wasm'))
   const files = {
     __proto__: null,
     '/': [

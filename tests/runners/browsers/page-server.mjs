@@ -95,7 +95,7 @@ export const startPageServer = async (gatewayUrl) => {
   // Read together with the scripts: a build that runs meanwhile must not mix its files with these.
   const wasm = {}
   for (const name of ['countersign.wasm', 'countersign-client.wasm', 'countersign-knock.wasm'])
-    wasm[name] = await readFile(join(root, 'dist', name))
+    wasm[name] = await readFile(join(root, 'dist/core/platform', name))
   const served = { url: '', onResult: () => {}, close: async () => {} }
   const handle = async (request, response) => {
     const { pathname } = new URL(request.url, 'http://page')
