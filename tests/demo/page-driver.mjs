@@ -67,12 +67,18 @@ export const visit = async (browser, url) => {
       },
       `the page is ${states.join(' or ')}`
     )
+  /** click presses a button as soon as a person could: the page shows its next state before all of its buttons. */
   const click = (selector) =>
-    page.evaluate((target) => {
-      const node = document.querySelector(target)
-      if (!node || node.disabled || node.offsetParent === null) throw new Error(`nobody could press ${target}`)
-      node.click()
-    }, selector)
+    until(
+      () =>
+        page.evaluate((target) => {
+          const node = document.querySelector(target)
+          if (!node || node.disabled || node.offsetParent === null) return false
+          node.click()
+          return true
+        }, selector),
+      `a press of ${selector}`
+    )
   /**
    * record keeps every value that a node shows from now on, its text or one of its attributes, and gives a function that reads
    * them all. What is shown for a moment only is missed by whoever looks now and then.

@@ -133,7 +133,9 @@ for (const engine of engines) {
         [360, 780]
       ]) {
         await page.setViewport({ width, height })
-        await until(() => page.evaluate((wanted) => innerWidth === wanted, width), 'the new width')
+        // WebKit's window has a least width; there the page is looked at as narrow as it gets.
+        if (engine !== 'webkit')
+          await until(() => page.evaluate((wanted) => innerWidth === wanted, width), 'the new width')
         await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))))
         assert.equal(await view.overflow(), 0, `${width} px`)
       }
