@@ -5,7 +5,7 @@
 
 /** A message between tabs. `about` names its topic. */
 export type TabMessage = {
-  readonly about: 'record' | 'events' | 'clock' | 'intents'
+  readonly about: 'record' | 'events' | 'intents'
   readonly [member: string]: unknown
 }
 
