@@ -12,7 +12,7 @@ struct EnrollFields {
   std::string_view label;
   std::string_view challenge_id;
   Algorithm algorithm;
-  /// 32 bytes, or the 65 of an uncompressed point; its acceptability is judged apart.
+  /// 32 bytes, or the 65 of an uncompressed point; its acceptability is checked apart.
   ByteView public_key;
   std::string_view email;
 };

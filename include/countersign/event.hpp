@@ -51,7 +51,7 @@ struct Expected {
   std::uint64_t since_ms = 0;
 };
 
-/// EventRules is what an event has to meet; without an expected place its sequence is not judged,
+/// EventRules is what an event has to meet; without an expected place its sequence is not checked,
 /// without a window its age is not.
 struct EventRules {
   std::string_view label;

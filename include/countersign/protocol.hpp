@@ -9,7 +9,7 @@
 
 namespace countersign {
 
-/// ByteView is a borrowed run of bytes; whoever holds one keeps what it points to alive.
+/// ByteView is a borrowed run of bytes; its holder keeps the bytes alive.
 using ByteView = std::span<const std::uint8_t>;
 /// Buffer is where a write_ function puts its bytes.
 using Buffer = std::span<std::uint8_t>;

@@ -38,7 +38,7 @@ struct ReplayOptions {
   std::uint64_t seed = 0;
 };
 
-/// ReplayGuard remembers ids until they expire, and refuses what it can no longer judge.
+/// ReplayGuard remembers ids until they expire, and refuses what it can no longer check.
 class ReplayGuard {
  public:
   /// create allocates all a guard ever needs; fails with invalid_argument or no_memory.

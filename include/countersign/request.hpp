@@ -82,7 +82,7 @@ struct RequestRules {
 };
 
 /// open_request is the stage `parse`: the frame, the fields, the label, and that the id is bound;
-/// fails with a malformed error of that stage. The version is judged after it, by check_version,
+/// fails with a malformed error of that stage. The version is checked after it, by check_version,
 /// since its refusal is signed.
 Result<OpenedRequest> open_request(ByteView frame, const RequestRules& rules);
 

@@ -51,7 +51,7 @@ struct ServerTrust {
 Status check_server_signature(const Frame& frame, std::uint64_t timestamp_ms,
                               const ServerTrust& trust);
 
-/// ResponseRules is what an answer has to meet; without a window its age is not judged, since an
+/// ResponseRules is what an answer has to meet; without a window its age is not checked, since an
 /// answer to a request id of our own making is fresh by that (section 6).
 struct ResponseRules {
   std::string_view label;

@@ -85,7 +85,7 @@ bool is_signed(const Document& event, const StatsKey& key, StatsMode mode) {
     case StatsMode::covered:
       return is_compatible(event, key) && is_strict(event, key, inner);
     case StatsMode::strict:
-      // The strict message leaves the inner signature out: with one, a part would be nobody's.
+      // The strict message leaves the inner signature out: with one, a part would have no owner.
       return inner == Document::none &&
              is_strict(event, key, event.find(Document::root, "signature"));
   }

@@ -41,7 +41,7 @@ struct ProofRules {
 /// for any other text.
 std::optional<std::uint64_t> time_of_timestamp(std::string_view text);
 
-/// verify_action_proof judges a body `{"action_proof":{…}}`: form, age, signature (in constant
+/// verify_action_proof checks a body `{"action_proof":{…}}`: form, age, signature (in constant
 /// time), in this order, and fills in proof where it is ok. The secret is the session's text as it
 /// stands. That the nonce is new, that the action is possible and what it is worth is for the
 /// server.

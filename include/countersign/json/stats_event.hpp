@@ -56,7 +56,7 @@ class StatsKey {
 std::string compatible_message(const json::Document& event);
 std::string strict_message(const json::Document& event);
 
-/// verify_stats_event judges the text of one event. A name that stands twice, `__proto__`, a number
+/// verify_stats_event checks the text of one event. A name that stands twice, `__proto__`, a number
 /// beyond a double, a lone surrogate and more than 64 levels make it malformed.
 StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode);
 

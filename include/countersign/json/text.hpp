@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Text as JSON and JavaScript have it: UTF-8 judged byte by byte, the order of UTF-16 units,
+// Text as JSON and JavaScript have it: UTF-8 checked byte by byte, the order of UTF-16 units,
 // escapes.
 #pragma once
 
