@@ -12,7 +12,7 @@
 
 namespace countersign::wasm {
 
-/// Arguments that are bytes lie in io one after another; core-wasm.ts has the same size.
+/// Arguments that are bytes lie in io one after another; js/core/wasm.ts has the same size.
 inline constexpr unsigned static_io_size = 65536 + 4096;
 inline std::uint8_t static_io[static_io_size];
 inline std::uint8_t* io = static_io;
@@ -67,7 +67,7 @@ inline int reserve(unsigned size) {
 }
 
 /// Arguments takes them from the front of io; one that reaches beyond it traps, as a defect of
-/// core-wasm.ts.
+/// js/core/wasm.ts.
 class Arguments {
  public:
   explicit Arguments(unsigned offset = 0) : next_(offset) {}

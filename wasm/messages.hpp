@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Signing inputs, frames, requests and answers as calls of numbers. Arguments lie in io: hash, key
-// or frame first, then the texts, in the order of js/core/signing-input.ts and js/core/frames.ts, which
+// or frame first, then the texts, in the order of js/core/client-core.ts and js/core/frames.ts, which
 // have checked every one of them.
 #pragma once
 

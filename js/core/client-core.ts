@@ -264,7 +264,7 @@ export class Handle {
 const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
 
 /** Tracks the server's time. */
-export class Clock extends Handle implements CoreClock {
+class Clock extends Handle implements CoreClock {
   constructor(wasm: Wasm) {
     super(wasm, wasm.call.clock_new(), wasm.call.clock_free)
   }

@@ -55,7 +55,7 @@ export async function usableKey(core: ClientCore, record: Stored['next']): Promi
 }
 
 /** Reads a record and tries its key. A damaged record is a lost key, never a reason to make a new one. */
-export async function readKeyRecord(
+async function readKeyRecord(
   core: ClientCore,
   record: Stored | null,
   compatible: boolean

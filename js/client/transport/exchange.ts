@@ -75,7 +75,7 @@ const exchangeUntilDone = async (
 }
 
 /** Returns whether a second try is as good as one: the call is declared safe, or has an idempotency key. */
-export function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean {
+function isRetriableCall({ isSafe, idempotencyKey }: Pick<Call, 'isSafe' | 'idempotencyKey'>): boolean {
   return isSafe || idempotencyKey !== undefined
 }
 
@@ -99,7 +99,7 @@ export function ownCall(
  * Returns the time to sign, in Unix milliseconds, and asks the server first when it must. Rejects with
  * ERR_CLOCK_UNKNOWN.
  */
-export async function takeTime({ clock, synchronise }: CallContext, isRetriable: boolean): Promise<number> {
+async function takeTime({ clock, synchronise }: CallContext, isRetriable: boolean): Promise<number> {
   const stampMs = clock.stamp(isRetriable)
   if (stampMs !== undefined) return stampMs
   await synchronise()

@@ -15,7 +15,7 @@ import { splitFrame } from '../transport/bindings/frame.ts'
 import type { Answer, Call, Trust } from '../transport/types.ts'
 
 /** The message type that asks for the server's keys. */
-export const KEYS_TYPE = 'cs.keys'
+const KEYS_TYPE = 'cs.keys'
 
 const LONGEST_MS = 90 * DAY_MS
 const MAX_BYTES = 32 * 1024
