@@ -55,11 +55,7 @@ export async function usableKey(core: ClientCore, record: Stored['next']): Promi
 }
 
 /** Reads a record and tries its key. A damaged record is a lost key, never a reason to make a new one. */
-async function readKeyRecord(
-  core: ClientCore,
-  record: Stored | null,
-  compatible: boolean
-): Promise<RecordState> {
+async function readKeyRecord(core: ClientCore, record: Stored | null, compatible: boolean): Promise<RecordState> {
   if (record === null || record === undefined) return { kind: 'none' }
   const key = keyOfRecord(record)
   if (!key) return lost('the record is damaged')
