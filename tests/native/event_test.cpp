@@ -10,11 +10,11 @@
 namespace cs = countersign;
 using cs::ErrorCode;
 using test::Bytes;
+using test::now_ms;
+using test::server;
 
 namespace {
 
-constexpr std::uint64_t now_ms = 1'775'121'600'000;
-const test::Signer server(9);
 const cs::ServerKey server_key{"k1", cs::TrustedKey(server.public_key)};
 constexpr std::string_view our_session = "AAAAAAAAAAAAAAAAAAAAAA";
 constexpr std::string_view our_stream = "BBBBBBBBBBBBBBBBBBBBBB";
@@ -49,7 +49,7 @@ struct Event {
   }
 };
 
-cs::EventRules rules(std::optional<cs::Expected> expected = cs::Expected{6}) {
+cs::EventRules event_rules(std::optional<cs::Expected> expected = cs::Expected{6}) {
   return {.label = "demo",
           .trust = {.keys = {&server_key, 1}},
           .device_session_id = our_session,
@@ -58,12 +58,12 @@ cs::EventRules rules(std::optional<cs::Expected> expected = cs::Expected{6}) {
           .window = cs::Window{now_ms}};
 }
 
-ErrorCode refusal(const Event& event, const cs::EventRules& r = rules()) {
+ErrorCode refusal(const Event& event, const cs::EventRules& r = event_rules()) {
   const auto opened = cs::open_event(event.frame(), r);
   return opened ? ErrorCode::internal : opened.error();
 }
 
-bool opens(const Event& event, const cs::EventRules& r = rules()) {
+bool opens(const Event& event, const cs::EventRules& r = event_rules()) {
   return cs::open_event(event.frame(), r).ok();
 }
 
@@ -116,7 +116,7 @@ TEST_CASE("an event id is the hash of stream, number and type, cut to 22 charact
 
 TEST_CASE("E12 an event that passes every check is released, as views", "[event]") {
   const Bytes frame = Event{}.frame();
-  const auto opened = cs::open_event(frame, rules());
+  const auto opened = cs::open_event(frame, event_rules());
   REQUIRE(opened.ok());
   CHECK(opened->event_type == "fleet.moved");
   CHECK(opened->sequence == 7);
@@ -150,7 +150,7 @@ TEST_CASE("E12 the checks of an event are made in their one order, for every com
     const Bytes frame = event.frame();
     const auto parsed = cs::parse_frame(frame);
     CHECK(cs::open_event_envelope(cs::ByteView(frame).first(cs::envelope_size(*parsed)),
-                                  cs::sha256(parsed->payload), rules())
+                                  cs::sha256(parsed->payload), event_rules())
               .error() == first);
   }
 }
@@ -168,14 +168,14 @@ TEST_CASE("E12 a numbered event is the next one: none is missing, repeated or ea
     CAPTURE(sequence);
     CHECK(opens(event) == (sequence == 7));
     if (sequence != 7) CHECK(refusal(event) == ErrorCode::bad_sequence);
-    CHECK(opens(event, rules(std::nullopt)));
+    CHECK(opens(event, event_rules(std::nullopt)));
   }
   Event first;
   first.sequence = 0;
-  CHECK(refusal(first, rules(cs::Expected{0})) == ErrorCode::bad_sequence);
-  CHECK(refusal(first, rules(cs::Expected{~std::uint64_t{0}})) == ErrorCode::bad_sequence);
+  CHECK(refusal(first, event_rules(cs::Expected{0})) == ErrorCode::bad_sequence);
+  CHECK(refusal(first, event_rules(cs::Expected{~std::uint64_t{0}})) == ErrorCode::bad_sequence);
   first.sequence = 1;
-  CHECK(opens(first, rules(cs::Expected{0})));
+  CHECK(opens(first, event_rules(cs::Expected{0})));
 }
 
 TEST_CASE("E12 an unnumbered event repeats the last number, so that truncation shows", "[event]") {
@@ -185,7 +185,7 @@ TEST_CASE("E12 an unnumbered event repeats the last number, so that truncation s
     CHECK(opens(unnumbered(type, 6)));
     CHECK(refusal(unnumbered(type, 7)) == ErrorCode::bad_sequence);
     CHECK(refusal(unnumbered(type, 5)) == ErrorCode::bad_sequence);
-    CHECK(opens(unnumbered(type, 0), rules(cs::Expected{0})));
+    CHECK(opens(unnumbered(type, 0), event_rules(cs::Expected{0})));
   }
   for (const char* type : {"cs.times", "cs.", "cs.tim", "CS.TIME", "fleet.moved"})
     CHECK(cs::is_numbered(type));
@@ -195,13 +195,13 @@ TEST_CASE("E12 C6 a replayed cs.time is refused: unnumbered events do not go bac
           "[event]") {
   for (const char* type : {"cs.time", "cs.gap", "cs.revoked"}) {
     CAPTURE(type);
-    CHECK(opens(unnumbered(type, 6, now_ms), rules(cs::Expected{6, now_ms})));
-    CHECK(refusal(unnumbered(type, 6, now_ms - 1), rules(cs::Expected{6, now_ms})) ==
+    CHECK(opens(unnumbered(type, 6, now_ms), event_rules(cs::Expected{6, now_ms})));
+    CHECK(refusal(unnumbered(type, 6, now_ms - 1), event_rules(cs::Expected{6, now_ms})) ==
           ErrorCode::bad_sequence);
   }
   Event numbered;
   numbered.timestamp_ms = now_ms - 1;
-  CHECK(opens(numbered, rules(cs::Expected{6, now_ms})));
+  CHECK(opens(numbered, event_rules(cs::Expected{6, now_ms})));
 }
 
 TEST_CASE("an event's key is known and was valid at its time", "[event]") {
@@ -211,7 +211,7 @@ TEST_CASE("an event's key is known and was valid at its time", "[event]") {
 
   cs::ServerKey late = server_key;
   late.not_before_ms = now_ms + 1;
-  cs::EventRules r = rules();
+  cs::EventRules r = event_rules();
   r.trust.keys = {&late, 1};
   CHECK(refusal(Event{}, r) == ErrorCode::key_not_valid);
 
@@ -225,7 +225,7 @@ TEST_CASE("an event's key is known and was valid at its time", "[event]") {
 
 TEST_CASE("an event's envelope brings no payload of its own", "[event]") {
   const Bytes frame = Event{}.frame();
-  CHECK(cs::open_event_envelope(frame, cs::sha256(cs::bytes_of("to Rigel")), rules()).error() ==
+  CHECK(cs::open_event_envelope(frame, cs::sha256(cs::bytes_of("to Rigel")), event_rules()).error() ==
         ErrorCode::trailing_bytes);
 }
 
@@ -238,11 +238,11 @@ TEST_CASE("an answer is never taken for an event, nor an event cut short", "[eve
                                   .result_code = "ok",
                                   .payload_hash = hash};
   const Bytes answer = server.frame(*cs::write_response(fields, buffer), "k1");
-  CHECK(cs::open_event(answer, rules()).error() == ErrorCode::wrong_domain);
+  CHECK(cs::open_event(answer, event_rules()).error() == ErrorCode::wrong_domain);
 
   const Bytes frame = Event{}.frame();
   for (std::size_t size = 0; size < frame.size(); ++size) {
-    const auto opened = cs::open_event(cs::ByteView(frame).first(size), rules());
+    const auto opened = cs::open_event(cs::ByteView(frame).first(size), event_rules());
     CAPTURE(size);
     REQUIRE_FALSE(opened.ok());
     CHECK(opened.error() ==

@@ -135,7 +135,7 @@ TEST_CASE("A7 the 120 golden messages are written, read, signed and framed to th
           "[vectors]") {
   const auto& keys = exchange().at("keys");
   const auto client = test::fixed<32>(unhex(keys.at("client_public").get<std::string>()));
-  const auto server = test::fixed<32>(unhex(keys.at("server_public").get<std::string>()));
+  const auto server_public = test::fixed<32>(unhex(keys.at("server_public").get<std::string>()));
   int seen = 0;
   int framed = 0;
   for (const json& row : exchange().at("cases")) {
@@ -151,7 +151,7 @@ TEST_CASE("A7 the 120 golden messages are written, read, signed and framed to th
     CHECK(marker->label == row.at("fields").at("label").get_ref<const std::string&>());
     CHECK("-" + kind + "-v1" == cs::marker_suffix(marker->kind));
 
-    CHECK(cs::verify_ed25519(kind == "response" || kind == "event" ? server : client, input,
+    CHECK(cs::verify_ed25519(kind == "response" || kind == "event" ? server_public : client, input,
                              signature));
     ++seen;
 
@@ -237,10 +237,10 @@ TEST_CASE("the 16 ES256 signatures get their verdicts through the callback", "[v
 
 TEST_CASE("4 answers are accepted and 45 refused, each at its stage", "[vectors]") {
   const json& all = exchange().at("open_response");
-  const auto server =
+  const auto server_public =
       test::fixed<32>(unhex(exchange().at("keys").at("server_public").get<std::string>()));
   const std::string key_id = exchange().at("keys").at("server_key_id");
-  const cs::ServerKey keys[] = {{key_id, cs::TrustedKey(server)}};
+  const cs::ServerKey keys[] = {{key_id, cs::TrustedKey(server_public)}};
   const std::string label = all.at("label");
   const std::string request_id = all.at("expected_request_id");
   const cs::ResponseRules rules{

@@ -13,10 +13,10 @@
 namespace cs = countersign;
 using cs::ReplayGuard;
 using cs::ReplayVerdict;
+using test::now_ms;
 
 namespace {
 
-constexpr std::uint64_t now_ms = 1'775'121'600'000;
 
 cs::Hash key(std::uint64_t number) {
   std::array<std::uint8_t, 8> bytes{};

@@ -8,12 +8,12 @@
 namespace cs = countersign;
 using cs::ErrorCode;
 using test::Bytes;
+using test::now_ms;
 
 namespace {
 
 const std::string nonce = "AAAAAAAAAAAAAAAAAAAAAA";
 const cs::Hash no_payload = cs::sha256({});
-constexpr std::uint64_t now_ms = 1'775'121'600'000;
 
 cs::RequestFields fields(std::string_view request_id) {
   return {.label = "demo",

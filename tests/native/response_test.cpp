@@ -9,11 +9,11 @@
 namespace cs = countersign;
 using cs::ErrorCode;
 using test::Bytes;
+using test::now_ms;
+using test::server;
 
 namespace {
 
-constexpr std::uint64_t now_ms = 1'775'121'600'000;
-const test::Signer server(9);
 const Bytes payload = test::copy(cs::bytes_of("the answer"));
 
 /// Answer is what a server signs and sends; a test changes what it wants wrong.
@@ -37,11 +37,11 @@ struct Answer {
 
 const cs::ServerKey plain_key{"k1", cs::TrustedKey(server.public_key)};
 
-cs::ResponseRules rules(std::span<const cs::ServerKey> keys = {&plain_key, 1}) {
+cs::ResponseRules response_rules(std::span<const cs::ServerKey> keys = {&plain_key, 1}) {
   return {.label = "demo", .trust = {keys}, .request_id = "ours", .window = cs::Window{now_ms}};
 }
 
-ErrorCode refusal(const Bytes& frame, const cs::ResponseRules& r = rules()) {
+ErrorCode refusal(const Bytes& frame, const cs::ResponseRules& r = response_rules()) {
   return cs::open_response(frame, r).error();
 }
 
@@ -49,7 +49,7 @@ ErrorCode refusal(const Bytes& frame, const cs::ResponseRules& r = rules()) {
 
 TEST_CASE("E1 an answer that passes every check is released, as views", "[response]") {
   const Bytes frame = Answer{}.frame();
-  const auto opened = cs::open_response(frame, rules());
+  const auto opened = cs::open_response(frame, response_rules());
   REQUIRE(opened.ok());
   CHECK(opened->result_code == "ok");
   CHECK(opened->timestamp_ms == now_ms);
@@ -75,7 +75,7 @@ TEST_CASE("the checks are made in their one order, for every combination of faul
     CHECK(refusal(frame) == first);
     const auto parsed = cs::parse_frame(frame);
     CHECK(cs::open_envelope(cs::ByteView(frame).first(cs::envelope_size(*parsed)),
-                            cs::sha256(parsed->payload), rules())
+                            cs::sha256(parsed->payload), response_rules())
               .error() == first);
   }
 }
@@ -83,7 +83,7 @@ TEST_CASE("the checks are made in their one order, for every combination of faul
 TEST_CASE("E2 age is judged only where a window is given", "[response]") {
   Answer old;
   old.timestamp_ms = 7;
-  auto r = rules();
+  auto r = response_rules();
   CHECK(refusal(old.frame()) == ErrorCode::stale);
   r.window.reset();
   CHECK(cs::open_response(old.frame(), r)->timestamp_ms == 7);
@@ -115,16 +115,16 @@ TEST_CASE("B15 a key is found by its id", "[response]") {
   const cs::ServerKey keys[] = {
       plain_key, {"k2", cs::TrustedKey(next.public_key)}, {"", cs::TrustedKey(next.public_key)}};
   Answer answer;
-  CHECK(cs::open_response(answer.frame(), rules(keys)).ok());
+  CHECK(cs::open_response(answer.frame(), response_rules(keys)).ok());
   answer.signer = &next;
-  CHECK(refusal(answer.frame(), rules(keys)) == ErrorCode::bad_signature);  // k1 did not make it
+  CHECK(refusal(answer.frame(), response_rules(keys)) == ErrorCode::bad_signature);  // k1 did not make it
   answer.key_id = "k2";
-  CHECK(cs::open_response(answer.frame(), rules(keys)).ok());
+  CHECK(cs::open_response(answer.frame(), response_rules(keys)).ok());
   answer.key_id = "";
-  CHECK(cs::open_response(answer.frame(), rules(keys)).ok());
+  CHECK(cs::open_response(answer.frame(), response_rules(keys)).ok());
   answer.key_id = "k3";
-  CHECK(refusal(answer.frame(), rules(keys)) == ErrorCode::unknown_key);
-  CHECK(refusal(answer.frame(), rules({})) == ErrorCode::unknown_key);
+  CHECK(refusal(answer.frame(), response_rules(keys)) == ErrorCode::unknown_key);
+  CHECK(refusal(answer.frame(), response_rules({})) == ErrorCode::unknown_key);
 }
 
 TEST_CASE("B15 a key verifies only messages of its time, both ends included", "[response]") {
@@ -133,7 +133,7 @@ TEST_CASE("B15 a key verifies only messages of its time, both ends included", "[
   const auto at = [&](std::uint64_t timestamp_ms, std::uint64_t floor_ms = 0) {
     Answer answer;
     answer.timestamp_ms = timestamp_ms;
-    auto r = rules(keys);
+    auto r = response_rules(keys);
     r.trust.time_floor_ms = floor_ms;
     const auto opened = cs::open_response(answer.frame(), r);
     return opened ? std::nullopt : std::optional(opened.error());
@@ -151,7 +151,7 @@ TEST_CASE("any_key tries every key, and no key that is not valid", "[response]")
   const test::Signer next(10);
   const cs::ServerKey keys[] = {{"old", cs::TrustedKey(server.public_key), 0, now_ms - 1},
                                 {"new", cs::TrustedKey(next.public_key)}};
-  auto r = rules(keys);
+  auto r = response_rules(keys);
   r.trust.any_key = true;
   Answer answer;
   answer.key_id = "";
@@ -168,11 +168,11 @@ TEST_CASE("any_key tries every key, and no key that is not valid", "[response]")
 TEST_CASE("A12 an envelope has no payload", "[response]") {
   Answer answer;
   const cs::Hash hash = cs::sha256(payload);
-  CHECK(cs::open_envelope(answer.frame(), hash, rules()).error() == ErrorCode::trailing_bytes);
+  CHECK(cs::open_envelope(answer.frame(), hash, response_rules()).error() == ErrorCode::trailing_bytes);
   answer.sent.clear();
   const Bytes envelope = answer.frame();
-  CHECK(cs::open_envelope(envelope, hash, rules())->result_code == "ok");
-  CHECK(cs::open_envelope(envelope, cs::sha256({}), rules()).error() ==
+  CHECK(cs::open_envelope(envelope, hash, response_rules())->result_code == "ok");
+  CHECK(cs::open_envelope(envelope, cs::sha256({}), response_rules()).error() ==
         ErrorCode::payload_mismatch);
   CHECK(refusal(envelope) == ErrorCode::payload_mismatch);
 }
@@ -182,7 +182,7 @@ TEST_CASE("E3 B3 no bit of an envelope can be changed", "[response]") {
   for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {
     Bytes other = frame;
     other[bit / 8] = static_cast<std::uint8_t>(other[bit / 8] ^ 1 << bit % 8);
-    if (cs::open_response(other, rules()).ok()) FAIL("bit " << bit);
+    if (cs::open_response(other, response_rules()).ok()) FAIL("bit " << bit);
   }
   const auto parsed = cs::parse_frame(frame);
   const auto doubled = test::add_order(test::fixed<64>(test::copy(parsed->signature)));

@@ -66,7 +66,7 @@ TEST_CASE("B12 an HMAC tag is exactly 32 bytes", "[sha256]") {
 
 #ifdef VALGRIND_MAKE_MEM_UNDEFINED
 // Under valgrind, which reports every branch and address that depends on undefined memory:
-//   valgrind --error-exitcode=9 countersign_tests "[.constant-time]"
+//   valgrind --error-exitcode=9 countersign_constant_time "[.constant-time]"
 TEST_CASE("B13 key and tag of an HMAC steer no branch and no address", "[.constant-time]") {
   REQUIRE(RUNNING_ON_VALGRIND);
   const auto message = cs::bytes_of("message");

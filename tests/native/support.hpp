@@ -123,6 +123,10 @@ struct Signer {
   }
 };
 
+/// The time that tests take for the server's, and the key pair that they take for it.
+inline constexpr std::uint64_t now_ms = 1'775'121'600'000;
+inline const Signer server(9);
+
 /// The order of the base point, little-endian: adding it to S makes a second spelling of a
 /// signature.
 inline constexpr std::array<std::uint8_t, 32> group_order = {

@@ -9,32 +9,32 @@
 namespace cs = countersign;
 using cs::ProofMode;
 using cs::ProofVerdict;
-using nlohmann::json;
+using Value = nlohmann::json;
 
 namespace {
 
-const json& recorded() {
-  static const json all = test::vectors("action-proof.json");
+const Value& recorded_proofs() {
+  static const Value all = test::vectors("action-proof.json");
   return all;
 }
 
 std::string secret() {
-  return recorded().at("fixed").at("client_secret");
+  return recorded_proofs().at("fixed").at("client_secret");
 }
 
-std::uint64_t now_ms() {
-  return recorded().at("fixed").at("timestamp_ms");
+std::uint64_t proof_time_ms() {
+  return recorded_proofs().at("fixed").at("timestamp_ms");
 }
 
 ProofVerdict judge(const std::string& body, ProofMode mode = ProofMode::slices,
-                   std::uint64_t at_ms = now_ms()) {
+                   std::uint64_t at_ms = proof_time_ms()) {
   cs::ActionProof proof;
   return cs::verify_action_proof(body, cs::bytes_of(secret()), {.now_ms = at_ms, .mode = mode},
                                  proof);
 }
 
 std::string sample() {
-  return recorded().at("cases").at(0).at("wire_body");
+  return recorded_proofs().at("cases").at(0).at("wire_body");
 }
 
 std::string replaced(std::string text, const std::string& what, const std::string& with) {
@@ -47,7 +47,7 @@ std::string replaced(std::string text, const std::string& what, const std::strin
 
 TEST_CASE("L3 every recorded proof verifies over its own bytes, in both modes", "[action-proof]") {
   int seen = 0;
-  for (const json& entry : recorded().at("cases")) {
+  for (const Value& entry : recorded_proofs().at("cases")) {
     const std::string name = entry.at("name");
     CAPTURE(name);
     // Members that vanish, points of null and an empty nonce are refused by rule.
@@ -63,19 +63,19 @@ TEST_CASE("L3 every recorded proof verifies over its own bytes, in both modes", 
   cs::ActionProof proof;
   const std::string body = sample();
   const auto verdict =
-      cs::verify_action_proof(body, cs::bytes_of(secret()), {.now_ms = now_ms()}, proof);
+      cs::verify_action_proof(body, cs::bytes_of(secret()), {.now_ms = proof_time_ms()}, proof);
   REQUIRE(verdict == ProofVerdict::ok);
   CHECK(proof.action_type == "puzzle_complete");
-  CHECK(proof.timestamp_ms == now_ms());
+  CHECK(proof.timestamp_ms == proof_time_ms());
   CHECK(proof.expected_points == 100);
   CHECK(proof.action_data == R"({"puzzle_id":"abc123","completion_time":45.2,"moves_count":127})");
 }
 
 TEST_CASE("L3 wire variants verify as recorded", "[action-proof]") {
   int seen = 0;
-  for (const json& entry : recorded().at("wire_variants").at("cases")) {
+  for (const Value& entry : recorded_proofs().at("wire_variants").at("cases")) {
     CAPTURE(entry.at("name").get<std::string>());
-    const json& result = entry.at("result");
+    const Value& result = entry.at("result");
     const ProofVerdict slices = judge(entry.at("body"));
     CHECK((slices == ProofVerdict::ok) == (result.at("raw_slices_fixed_order") == true));
     if (result.at("raw_slices_fixed_order") == "malformed")
@@ -88,22 +88,22 @@ TEST_CASE("L3 wire variants verify as recorded", "[action-proof]") {
 }
 
 TEST_CASE("L3 an age is fresh as recorded, to the millisecond", "[action-proof]") {
-  for (const json& entry : recorded().at("freshness").at("cases")) {
+  for (const Value& entry : recorded_proofs().at("freshness").at("cases")) {
     const double age_s = entry.at("age_s");
     CAPTURE(age_s);
     const auto at_ms =
-        static_cast<std::uint64_t>(static_cast<double>(now_ms()) + age_s * 1000 + 0.5);
+        static_cast<std::uint64_t>(static_cast<double>(proof_time_ms()) + age_s * 1000 + 0.5);
     const ProofVerdict wanted = entry.at("recommended") ? ProofVerdict::ok : ProofVerdict::stale;
     CHECK(judge(sample(), ProofMode::slices, at_ms) == wanted);
   }
-  CHECK(judge(sample(), ProofMode::slices, now_ms() + 29'999) == ProofVerdict::ok);
-  CHECK(judge(sample(), ProofMode::slices, now_ms() + 30'000) == ProofVerdict::stale);
-  CHECK(judge(sample(), ProofMode::slices, now_ms() - 5'000) == ProofVerdict::ok);
-  CHECK(judge(sample(), ProofMode::slices, now_ms() - 5'001) == ProofVerdict::stale);
+  CHECK(judge(sample(), ProofMode::slices, proof_time_ms() + 29'999) == ProofVerdict::ok);
+  CHECK(judge(sample(), ProofMode::slices, proof_time_ms() + 30'000) == ProofVerdict::stale);
+  CHECK(judge(sample(), ProofMode::slices, proof_time_ms() - 5'000) == ProofVerdict::ok);
+  CHECK(judge(sample(), ProofMode::slices, proof_time_ms() - 5'001) == ProofVerdict::stale);
 }
 
 TEST_CASE("C11 timestamps are UTC of days that exist", "[action-proof]") {
-  for (const json& entry : recorded().at("to_iso_string")) {
+  for (const Value& entry : recorded_proofs().at("to_iso_string")) {
     const double ms = entry.at(0);
     const std::string text = entry.at(1);
     CAPTURE(text);
