@@ -66,11 +66,15 @@ const createParts = (session, run) => {
 const leave = async (runner, work) => {
   runner.stop()
   complain()
+  const before = document.documentElement.dataset.state
+  // Until the page is loaded again, a press of a button would be lost.
+  setState('busy')
   try {
     await work()
     writePlace('key')
     location.reload()
   } catch (error) {
+    setState(before)
     complain(error)
   }
 }

@@ -90,6 +90,14 @@ export const createUsedIds = ({ client, middle, description }) => {
     byId('ids-count').textContent = String([...bars.values()].filter(({ endsMs }) => endsMs > nowMs).length)
     scroll()
   }
+  // Frames are asked for only while there is something to move: an idle page costs nothing.
+  let isGliding = false
+  const glide = () => {
+    isGliding = bars.size > 0
+    if (!isGliding) return
+    scroll()
+    requestAnimationFrame(glide)
+  }
   const add = (pass) => {
     originMs ??= pass.fields.timestampMs
     const options = { lane: count % LANES, spanMs, lifeMs, pastMs, originMs, onReplay: press }
@@ -98,6 +106,7 @@ export const createUsedIds = ({ client, middle, description }) => {
     last = pass.frame
     bars.set(pass.fields.requestId, entry)
     track.append(entry.bar)
+    if (!isStill() && !isGliding) glide()
   }
   const replay = (frame = last) => frame && middle.resend(frame)
   const press = (frame) => {
@@ -119,11 +128,6 @@ export const createUsedIds = ({ client, middle, description }) => {
   byId('ids-send').addEventListener('click', () => send().catch(complain))
   byId('ids-replay').addEventListener('click', () => press())
   setInterval(tick, 250)
-  const glide = () => {
-    if (bars.size > 0) scroll()
-    requestAnimationFrame(glide)
-  }
-  if (!isStill()) glide()
   byId('ids-life').textContent = `${lifeMs / 1000} s`
 
   /** again sends one request twice and resolves to what the second came to. */

@@ -64,7 +64,14 @@ const runEngine = async (t, engine) => {
 
 const picked = process.env.COUNTERSIGN_ENGINES?.split(',') ?? engines
 
-for (const engine of engines.filter((name) => picked.includes(name))) {
-  const command = missingEngine(engine)
-  test(engine, { skip: command && !browsersRequired && `not installed: ${command}` }, (t) => runEngine(t, engine))
-}
+// The suites wait more than they work, so the engines go through them side by side.
+test('engines', { concurrency: true }, async (t) => {
+  const runs = engines
+    .filter((name) => picked.includes(name))
+    .map((engine) => {
+      const command = missingEngine(engine)
+      const skip = command && !browsersRequired && `not installed: ${command}`
+      return t.test(engine, { skip }, (t) => runEngine(t, engine))
+    })
+  await Promise.all(runs)
+})

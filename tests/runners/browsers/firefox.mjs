@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Firefox through WebDriver BiDi, spoken directly: there is no geckodriver for it in Debian.
 
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -122,9 +121,11 @@ export const launchFirefox = async ({ executable, profile, args = [] }) => {
         // A closed browser has written its storage; the process group is ended all the same.
         await send('browser.close').catch(() => {})
         close()
-        // It is given ten seconds to end by itself, and is ended otherwise.
-        const patience = AbortSignal.timeout(10_000)
-        await Promise.race([browser.exited, once(patience, 'abort')])
+        // It is given ten seconds to end by itself, and is ended otherwise. (A signal of AbortSignal.timeout that nothing
+        // else refers to may be collected before it fires.)
+        const patience = setTimeout(browser.stop, 10_000)
+        await browser.exited
+        clearTimeout(patience)
         await browser.stop()
       }
     }

@@ -6,12 +6,17 @@ export const HUNG_MS = 300_000
 
 const inMs = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** until asks again and again, and resolves to the first truthy value; `what` names what a hung run waited for. */
+/**
+ * until asks again and again, and resolves to the first truthy value; `what` names what a hung run waited for. It asks less
+ * and less often, up to ten times a second: what is asked is often a page, which has to work to answer.
+ */
 export const until = async (check, what = 'a condition') => {
-  for (const endMs = performance.now() + HUNG_MS; ; await inMs(10)) {
+  const endMs = performance.now() + HUNG_MS
+  for (let pauseMs = 5; ; pauseMs = Math.min(pauseMs * 1.5, 100)) {
     const value = await check()
     if (value) return value
     if (performance.now() > endMs) throw new Error(`hung: waited for ${typeof what === 'function' ? what() : what}`)
+    await inMs(pauseMs)
   }
 }
 
