@@ -11,12 +11,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { loadCore } from 'countersign/core'
 import { createDeviceKey, signEvent } from 'countersign/stats-event'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'countersign-native-'))
 const program = join(folder, 'consumer', 'verify_frame')
 
-const cmake = (...args) => promisify(execFile)('cmake', args, { cwd: root, timeout: 300_000, maxBuffer: 1 << 26 })
+const cmake = (...args) => promisify(execFile)('cmake', args, { cwd: root, timeout: HUNG_MS, maxBuffer: 1 << 26 })
 
 before(async () => {
   await cmake('-S', '.', '-B', `${folder}/library`, '-G', 'Ninja', '-DCOUNTERSIGN_BUILD_TESTS=OFF')

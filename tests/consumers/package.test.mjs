@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const here = fileURLToPath(new URL('.//', import.meta.url))
@@ -17,7 +18,7 @@ const exec = promisify(execFile)
 
 const run = async (program, ...args) => {
   try {
-    return await exec(program, args, { cwd: project, timeout: 120_000 })
+    return await exec(program, args, { cwd: project, timeout: HUNG_MS })
   } catch (error) {
     assert.fail(`${program} ${args.join(' ')}\n${error.stdout}${error.stderr}`)
   }

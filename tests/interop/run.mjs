@@ -7,10 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const here = (name) => fileURLToPath(new URL(name, import.meta.url))
 const PYTHON = '/usr/bin/python3'
-const START_MS = 20_000
 
 /** missingPython returns undefined, or the sentence that says what to install. */
 export const missingPython = () => {
@@ -53,7 +53,7 @@ export const startGateway = async (environment = {}) => {
     await closed
     await rm(dataDir, { recursive: true, force: true })
   }
-  const timer = setTimeout(() => child.kill('SIGKILL'), START_MS)
+  const timer = setTimeout(() => child.kill('SIGKILL'), HUNG_MS)
   for await (const line of createInterface({ input: child.stdout })) {
     const url = /http:\/\/\S+:\d+/.exec(line)?.[0]
     if (!url) continue

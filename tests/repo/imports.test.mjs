@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { exports } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
@@ -15,7 +16,7 @@ const entries = Object.keys(exports)
 
 const node = async (script, ...flags) => {
   const args = [...flags, '--input-type=module', '--eval', script]
-  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 20_000 })
+  const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: HUNG_MS })
   assert.equal(stderr, '')
   return stdout
 }

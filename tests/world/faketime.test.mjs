@@ -9,6 +9,7 @@ import { after, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { startGateway } from '../runners/suites.mjs'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const library = readdirSync('/usr/lib')
   .map((folder) => `/usr/lib/${folder}/faketime`)
@@ -36,7 +37,7 @@ const runUnder = async (start, offsets, env = {}) => {
   const file = join(folder, `${Math.random().toString(36).slice(2)}`)
   writeFileSync(file, `${start}\n`)
   const { stdout } = await promisify(execFile)(process.execPath, [child, gateway.url, file, ...offsets], {
-    timeout: 60_000,
+    timeout: HUNG_MS,
     env: { ...process.env, LD_PRELOAD: library, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', ...env }
   })
   const reports = stdout.trim().split('\n').map(JSON.parse)

@@ -4,6 +4,7 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { importKnockKey, randomChallenge } from 'countersign/knock'
 import { createKnockListener } from 'countersign/knock/node'
+import { until as untilSo } from '../../unit/harness/wait.mjs'
 
 const pairOf = (bits) =>
   generateKeyPairSync('rsa', {
@@ -36,7 +37,6 @@ export const fields = (changes = {}) => ({
 export const listen = async (t, { bits = 2048, users, ...options } = {}) => {
   const knocks = []
   const events = []
-  let wake = () => {}
   const listener = await createKnockListener({
     privateKeyPem: rsaPair(bits).privateKey,
     users: users ?? { 7: { key, actions: [1, 9], publicKeyPem: rsaPair(2048, 'user').publicKey } },
@@ -46,24 +46,17 @@ export const listen = async (t, { bits = 2048, users, ...options } = {}) => {
       if (knock.actionId === 9) throw new Error('the script returned 9')
       return { text: `${knock.actionId}: OK` }
     },
-    onEvent: (event) => {
-      events.push(event)
-      wake()
-    },
+    onEvent: (event) => void events.push(event),
     ...options
   })
   t.after(() => listener.close())
   /** until waits for as many events with one of the codes. */
   const until = async (count, ...codes) => {
-    const deadline = Date.now() + 20_000
     const found = () => events.filter(({ code }) => codes.length === 0 || codes.includes(code))
-    while (found().length < count) {
-      if (Date.now() > deadline) throw new Error(`waited for ${count} of ${codes}: ${JSON.stringify(events)}`)
-      await new Promise((resolve) => {
-        wake = resolve
-        setTimeout(resolve, 200)
-      })
-    }
+    await untilSo(
+      () => found().length >= count,
+      () => `${count} of ${codes}: ${JSON.stringify(events)}`
+    )
     return found()
   }
   return { listener, knocks, events, until }

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { redisStatsStore } from 'countersign/stats-event/server/redis'
 import { startRedis } from '../../server/stores/redis/server.mjs'
+import { until } from '../../unit/harness/wait.mjs'
 import { statsStoreSuite } from './store-suite.mjs'
 
 const redis = await startRedis()
@@ -57,10 +57,7 @@ test('while Redis is gone every step is refused, and afterwards it goes on', asy
     await own.kill()
     await assert.rejects(store.update('ada', 'd', add), { code: 'ERR_STORAGE_FAILED' })
     await own.start()
-    let user
-    for (let tries = 0; !user && tries < 300; tries++) {
-      user = await store.user('ada').catch(() => sleep(30))
-    }
+    const user = await until(() => store.user('ada').catch(() => undefined), 'Redis is back')
     assert.deepEqual(user, { userId: 'ada', floorMs: 1 })
   } finally {
     await store.close()

@@ -12,6 +12,7 @@ import {
   memorySessionStore,
   nodeHandler
 } from 'countersign/server'
+import { until } from '../../unit/harness/wait.mjs'
 import { core, createSigner, createWorld, jsonOf, label, openAnswer, serve } from '../kit.mjs'
 
 const DAY_MS = 86_400_000
@@ -88,10 +89,11 @@ test('B15 R127 a stream opens, and its events are believed, under a key that the
       return
     }
   })()
-  for (let tries = 0; tries < 200 && !event; tries++) {
-    await new Promise((resolve) => setTimeout(resolve, 50))
+  // What is published before the stream is there is not for it.
+  await until(async () => {
     await gateway.publish({ userId: email }, 'demo.tick', Buffer.from('x'))
-  }
+    return event
+  }, 'an event')
   await hearing
   assert.deepEqual([event.type, Buffer.from(event.payload).toString()], ['demo.tick', 'x'])
 })

@@ -140,10 +140,11 @@ test(`D12 ${ROUNDS} rounds of kill -9 under load: no session lost, no accepted r
   }
 
   // A gateway that is not able to tell is asked again.
-  const codeOf = async (post, request) => {
-    const { resultCode } = await send(post, request())
-    return resultCode === 'cs.unavailable' ? codeOf(post, request) : resultCode
-  }
+  const codeOf = (post, request) =>
+    until(async () => {
+      const { resultCode } = await send(post, request())
+      return resultCode !== 'cs.unavailable' && resultCode
+    }, 'a gateway that can tell')
 
   const check = async (post, count) => {
     for (const device of devices.slice(-count)) {

@@ -6,8 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { createClient } from 'redis'
+import { until } from '../../../unit/harness/wait.mjs'
 
 /** Resolves to a port that was free a moment ago. */
 export const freePort = () =>
@@ -50,10 +50,10 @@ export const startRedis = async (settings = [], { password } = {}) => {
     child = spawn('redis-server', words, { stdio: ['ignore', 'ignore', 'inherit'] })
     const mine = child
     exited = new Promise((resolve, reject) => mine.once('exit', resolve).once('error', reject))
-    for (let tries = 0; !(await answers(url)); tries++) {
-      if (tries > 300 || mine.exitCode !== null) throw new Error(`redis-server does not answer on port ${port}`)
-      await sleep(30)
-    }
+    await until(() => {
+      if (mine.exitCode !== null) throw new Error(`redis-server ended with ${mine.exitCode}, port ${port}`)
+      return answers(url)
+    }, `redis-server on port ${port}`)
   }
   const kill = async () => {
     child.kill('SIGKILL')
