@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { serverKeyFile } from 'countersign/server'
 import { randomOf } from '../unit/harness/random.mjs'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 import { codeFor, describe, makeFolder, startGateway, textOf } from './harness.mjs'
 
 const COMMAND = fileURLToPath(new URL('../../demo/gateway/rotate-key.mjs', import.meta.url))
@@ -46,7 +47,7 @@ const createHouse = async (t) => {
     gateway = await startGateway(t, { DATA_DIR: folder, PORT: String(port) })
   }
   house.connect = async (serverKeys, store = memoryStore()) => {
-    const client = await connect({ url, label: 'demo', serverKeys, store })
+    const client = await connect({ url, label: 'demo', serverKeys, store, timeoutMs: HUNG_MS })
     t.after(() => client.close())
     return client
   }

@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { startProcess } from '../runners/browsers/process.mjs'
-import { until } from '../unit/harness/wait.mjs'
+import { HUNG_MS, until } from '../unit/harness/wait.mjs'
 
 export { until }
 
@@ -70,7 +70,7 @@ export const codeFor = (url, email, challengeId) =>
 
 /** signIn connects a client with a new key and enrols it by the outbox's code. */
 export const signIn = async (t, { url }, { email = 'ada@example.org', ...options } = {}) => {
-  const client = await connect({ url, ...(await describe(url)), store: memoryStore(), ...options })
+  const client = await connect({ url, ...(await describe(url)), store: memoryStore(), timeoutMs: HUNG_MS, ...options })
   t.after(() => client.close())
   await emailEnrollment(client, { email, code: (challengeId) => codeFor(url, email, challengeId) })
   return client

@@ -13,6 +13,7 @@ import {
   memorySessionStore,
   nodeHandler
 } from 'countersign/server'
+import { HUNG_MS } from '../unit/harness/wait.mjs'
 
 const LABEL = 'shop'
 
@@ -46,7 +47,14 @@ export const openStage = async () => {
   const serverKeys = [{ id: signer.keyId, publicKey: signer.publicKey }]
   const clients = []
   const connectWith = async (options) => {
-    const client = await connect({ url, label: LABEL, serverKeys, store: memoryStore(), ...options })
+    const client = await connect({
+      url,
+      label: LABEL,
+      serverKeys,
+      store: memoryStore(),
+      timeoutMs: HUNG_MS,
+      ...options
+    })
     clients.push(client)
     return client
   }

@@ -8,6 +8,7 @@ import { relayKnock, sealKnock } from 'countersign/knock'
 import { sendKnock } from 'countersign/knock/node'
 import { isForbidden, knockRelay } from 'countersign/knock/server'
 import { createWorld } from '../../server/kit.mjs'
+import { HUNG_MS } from '../../unit/harness/wait.mjs'
 import { fields, key, listen, rsaPair } from './kit.mjs'
 
 const private_ = (listener) => ({ host: listener.address, port: listener.port, allowPrivate: true })
@@ -223,7 +224,10 @@ test('a real client relays through a real gateway and reads the reply; a target 
   t.after(() => gateway.stop())
   const described = await (await fetch(`${gateway.url}/.well-known/countersign.json`)).json()
   const serverKeys = described.server_keys.map(({ id, public_key: publicKey }) => ({ id, publicKey }))
-  const client = await connect({ url: gateway.url, label: described.label, serverKeys, store: memoryStore() })
+  const client = await connect({
+    ...{ url: gateway.url, label: described.label, serverKeys },
+    ...{ store: memoryStore(), timeoutMs: HUNG_MS }
+  })
   t.after(() => client.close())
   const email = 'knock@example.com'
   const code = async () => (await (await fetch(`${gateway.url}/dev/outbox?email=${email}`)).json()).at(-1).code

@@ -19,6 +19,7 @@ import {
   nodeHandler
 } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
+import { HUNG_MS } from '../../unit/harness/wait.mjs'
 import { chaoticFetch, chaoticSocket, Faults, seeded } from './chaos-kit.mjs'
 
 const isLong = process.env.COUNTERSIGN_LONG === '1'
@@ -71,6 +72,7 @@ const openGateway = async () => {
       label,
       serverKeys: [{ id: 'k1', publicKey: raw }],
       store: memoryStore(),
+      timeoutMs: HUNG_MS,
       // Shortens the waits between two tries, which are random and so no whole numbers. Time limits stay.
       schedule: (run, ms) => {
         const timer = setTimeout(run, Number.isInteger(ms) ? ms : ms / 100)

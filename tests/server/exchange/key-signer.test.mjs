@@ -12,7 +12,7 @@ import {
   memorySessionStore,
   nodeHandler
 } from 'countersign/server'
-import { until } from '../../unit/harness/wait.mjs'
+import { HUNG_MS, until } from '../../unit/harness/wait.mjs'
 import { core, createSigner, createWorld, jsonOf, label, openAnswer, serve } from '../kit.mjs'
 
 const DAY_MS = 86_400_000
@@ -78,7 +78,7 @@ test('B15 R127 a stream opens, and its events are believed, under a key that the
   })
   const { url } = await serve(t, nodeHandler(gateway))
   const serverKeys = [{ id: old.keyId, publicKey: old.publicKey }]
-  const client = await connect({ url, label, serverKeys, store: memoryStore() })
+  const client = await connect({ url, label, serverKeys, store: memoryStore(), timeoutMs: HUNG_MS })
   t.after(() => client.close())
   const email = 'ada@example.org'
   await emailEnrollment(client, { email, code: () => codes.get(email) })

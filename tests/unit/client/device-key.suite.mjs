@@ -2,6 +2,7 @@
 // The device key: never extractable, never reachable (F-1, F-2), made with functions nobody replaced (F-3), one per store (F-7).
 
 import { connect, indexedDbStore } from 'countersign'
+import { HUNG_MS } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 import { enrol, enrolled, optionsFor } from './fixture.mjs'
 
@@ -122,7 +123,8 @@ export const suite = (test, assert, env) => {
     test(`C1 C2 the ${algorithm} key lives in IndexedDB and signs after every reopening`, async () => {
       const gateway = await fakeGateway()
       const database = `keys-${algorithm}-${Math.random()}`
-      const options = () => optionsFor(gateway, { store: indexedDbStore({ database }), algorithms: [algorithm] })
+      const options = () =>
+        optionsFor(gateway, { store: indexedDbStore({ database, timeoutMs: HUNG_MS }), algorithms: [algorithm] })
       const client = await connect(options())
       await enrol(client, gateway)
       for (let visit = 0; visit < 5; visit++) {
@@ -132,7 +134,7 @@ export const suite = (test, assert, env) => {
         assert.equal((await again.request('demo.echo', 'x')).resultCode, 'ok')
         await again.close()
       }
-      const { key } = await indexedDbStore({ database }).get('demo')
+      const { key } = await indexedDbStore({ database, timeoutMs: HUNG_MS }).get('demo')
       await assert.rejects(crypto.subtle.exportKey('pkcs8', key), { name: 'InvalidAccessError' })
       indexedDB.deleteDatabase(database)
     })
@@ -146,7 +148,8 @@ export const suite = (test, assert, env) => {
       for (let round = 0; round < 100; round++) {
         if (round === 80) Object.defineProperty(Navigator.prototype, 'locks', { value: undefined, configurable: true })
         const namespace = `round-${round}`
-        const open = () => connect(optionsFor(gateway, { namespace, store: indexedDbStore({ database }) }))
+        const open = () =>
+          connect(optionsFor(gateway, { namespace, store: indexedDbStore({ database, timeoutMs: HUNG_MS }) }))
         const [one, two] = await Promise.all([open(), open()])
         const keys = []
         const take = async ({ publicKey }) => {

@@ -2,6 +2,7 @@
 // The client's events and the reference gateway, over real HTTP and WebSockets, under a policy of `connect-src 'self'`.
 
 import { connect, emailEnrollment, memoryStore } from 'countersign'
+import { HUNG_MS } from '../harness/wait.mjs'
 import { CARRIERS, listen, live, until } from './listening.mjs'
 
 const text = (bytes) => new TextDecoder().decode(bytes)
@@ -19,7 +20,7 @@ export const suite = (test, assert, env) => {
   const signedIn = async (email = `${Math.random().toString(36).slice(2)}@example.com`) => {
     const { label, server_keys: keys } = await (await fetch(`${url}/.well-known/countersign.json`)).json()
     const serverKeys = keys.map(({ id, public_key: publicKey }) => ({ id, publicKey }))
-    const options = { url, label, serverKeys, store: memoryStore(), ...(await sockets()) }
+    const options = { url, label, serverKeys, store: memoryStore(), timeoutMs: HUNG_MS, ...(await sockets()) }
     const client = await connect(options)
     const code = async (challengeId) => {
       const outbox = await (await fetch(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)).json()

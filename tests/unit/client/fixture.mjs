@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 import { connect, emailEnrollment, memoryStore } from 'countersign'
+import { HUNG_MS } from '../harness/wait.mjs'
 import { fakeGateway } from './fake-gateway.mjs'
 
 export const utf8 = (text) => new TextEncoder().encode(text)
@@ -81,12 +82,14 @@ export const createTimers = (clocks = createClocks()) => {
   return { schedule, run, fired, clocks, waiting: () => waiting.length }
 }
 
+/** Options of a client. A busy machine must not end a call: it has all the time there is, unless a test moves the timers. */
 export const optionsFor = (gateway, options = {}) => ({
   url: gateway.origin,
   label: gateway.label,
   serverKeys: gateway.keys,
   fetch: gateway.fetch,
   store: memoryStore(),
+  ...(options.schedule ? {} : { timeoutMs: HUNG_MS }),
   ...options
 })
 

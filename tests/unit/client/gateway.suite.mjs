@@ -2,6 +2,7 @@
 // The client and the reference gateway, over real HTTP: every binding, both algorithms, from enrolment to revocation.
 
 import { connect, emailEnrollment, memoryStore } from 'countersign'
+import { HUNG_MS } from '../harness/wait.mjs'
 import { text } from './fixture.mjs'
 
 const HOUR = 3600_000
@@ -12,7 +13,7 @@ export const suite = (test, assert, env) => {
   const settings = async (options = {}) => {
     const { label, server_keys: keys } = await (await fetch(`${url}/.well-known/countersign.json`)).json()
     const serverKeys = keys.map(({ id, public_key: publicKey }) => ({ id, publicKey }))
-    return { url, label, serverKeys, store: memoryStore(), ...options }
+    return { url, label, serverKeys, store: memoryStore(), timeoutMs: HUNG_MS, ...options }
   }
 
   const signIn = async (client, email = `${Math.random().toString(36).slice(2)}@example.com`) => {

@@ -4,6 +4,7 @@
 import { indexedDbIntents, memoryIntents } from 'countersign/queue'
 import { fakeIndexedDb } from '../client/fake-indexeddb.mjs'
 import { lost, text } from '../client/fixture.mjs'
+import { HUNG_MS } from '../harness/wait.mjs'
 import { house, impatient, until } from './kit.mjs'
 
 const failure = (promise) =>
@@ -30,7 +31,7 @@ export const suite = (test, assert, env) => {
             'IndexedDB',
             () => {
               const database = `intents-${Math.random()}`
-              return () => indexedDbIntents({ database })
+              return () => indexedDbIntents({ database, timeoutMs: HUNG_MS })
             }
           ]
         ]
