@@ -13,7 +13,7 @@
 // --seed N       seeds the random choices of the tests (COUNTERSIGN_SEED for them). Repetition K uses N + K - 1.
 //                Default: another seed for each run. The first line prints it.
 // --long         runs the long campaigns too (COUNTERSIGN_LONG=1 for the tests).
-// --jobs N       runs so many steps side by side. Default: 2 where the machine has two processors, else 1.
+// --jobs N       runs so many steps side by side. Default: one more than there are processors, at most 3: steps wait, too.
 // --no-build     skips the build that comes first.
 //
 // A check that prints no count is one test.
@@ -72,7 +72,7 @@ if (options.list) {
 const repeat = numberOf('repeat', 1, 1)
 const inherited = process.env.COUNTERSIGN_SEED
 const firstSeed = numberOf('seed', inherited ? Number(inherited) : Math.floor(Math.random() * 2 ** 31), 0)
-const jobs = numberOf('jobs', Math.min(2, availableParallelism()), 1)
+const jobs = numberOf('jobs', Math.min(3, availableParallelism() + 1), 1)
 const { grep } = options
 if (grep === '') fail('--grep takes a regular expression')
 try {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <set>
 
@@ -14,6 +16,7 @@
 
 #ifdef COUNTERSIGN_TEST_OPENSSL
 #include <openssl/evp.h>
+#include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/x509.h>
 
@@ -24,13 +27,24 @@ namespace {
 
 using Key = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
 
+/// The key in the file that COUNTERSIGN_RSA_KEY names, or null: under valgrind a key takes half a minute to make.
+EVP_PKEY* given_key() {
+  const char* const path = std::getenv("COUNTERSIGN_RSA_KEY");
+  std::FILE* const file = path == nullptr ? nullptr : std::fopen(path, "r");
+  if (file == nullptr) return nullptr;
+  EVP_PKEY* const key = PEM_read_PrivateKey(file, nullptr, nullptr, nullptr);
+  std::fclose(file);
+  return key;
+}
+
 /// One key a size, made when it is first asked for: nothing here is worth a key in the tree.
 EVP_PKEY* key_of(unsigned bits) {
   static std::vector<std::pair<unsigned, Key>> keys;
   for (const auto& [size, key] : keys) {
     if (size == bits) return key.get();
   }
-  keys.emplace_back(bits, Key(EVP_RSA_gen(bits), &EVP_PKEY_free));
+  EVP_PKEY* const given = bits == 2048 ? given_key() : nullptr;
+  keys.emplace_back(bits, Key(given == nullptr ? EVP_RSA_gen(bits) : given, &EVP_PKEY_free));
   return keys.back().second.get();
 }
 
