@@ -11,7 +11,7 @@ import {
   readFileSync,
   renameSync,
   unlinkSync,
-  writeSync
+  writeFileSync
 } from 'node:fs'
 import { join } from 'node:path'
 import { serverKeyFile } from 'countersign/server'
@@ -68,7 +68,7 @@ const writeSet = (folder, { serial, keys }) => {
   )
   const file = openSync(aside, 'w', 0o600)
   try {
-    writeSync(file, `${text}\n`)
+    writeFileSync(file, `${text}\n`)
     fsyncSync(file)
   } finally {
     closeSync(file)

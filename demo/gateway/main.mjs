@@ -23,13 +23,23 @@ const fail = (error, config) => {
   process.exit(1)
 }
 
+// One promise that nobody handles, of a dependency's, must not end everybody's service; nor must a log that cannot be written.
+const keepAlive = (log) => {
+  process.on('unhandledRejection', (error) =>
+    log.line('unhandled rejection', { error: String(error?.message ?? error) })
+  )
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+}
+
 const main = async () => {
   // The key, the sessions and the addresses in DATA_DIR are nobody else's to read.
   process.umask(0o077)
   let config
   try {
     config = readConfig(process.env)
-    const gateway = await startGateway(config, createLog())
+    const log = createLog()
+    keepAlive(log)
+    const gateway = await startGateway(config, log)
     const stop = () => gateway.stop().then(() => process.exit(0), fail)
     // In place before anybody hears that it is ready; a second signal ends it at once, as it would any process.
     process.once('SIGTERM', stop)

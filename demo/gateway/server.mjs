@@ -70,6 +70,12 @@ const makeFolder = async (path) => {
   }
 }
 
+/** tryWrite writes to the store and takes it back, or rejects. */
+const tryWrite = async (codes) => {
+  await codes.take('start', { limit: Number.MAX_SAFE_INTEGER, windowMs: 1000, nowMs: Date.now() })
+  await codes.giveBack('start')
+}
+
 const createParts = async (config, log) => {
   await makeFolder(resolve(config.dataDir))
   const { ring, ...stores } = await openStores(config, log)
@@ -117,7 +123,11 @@ const createParts = async (config, log) => {
     onStage: trace.note,
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
   })
-  await gateway.ready()
+  // A full disk is no reason not to start: what needs no write is served, and the rest is tried again with each request.
+  await gateway
+    .ready()
+    .then(() => tryWrite(codes))
+    .catch((error) => log.line('store.unwritable', { error: reasonOf(error) }))
   const close = async () => {
     await gateway.close()
     await stores.close()
@@ -129,6 +139,8 @@ const createParts = async (config, log) => {
 }
 
 const textOf = (error) => String(error?.message ?? error)
+/** The error and what it was caused by, which names the disk's own trouble. */
+const reasonOf = (error) => [error, error?.cause].filter(Boolean).map(textOf).join(': ')
 
 const isExchange = (pathname) => pathname === ENDPOINT || pathname === CORS_CHECK || pathname.startsWith('/api/')
 
@@ -141,13 +153,13 @@ const addCors = (req, res, origins) => {
   res.setHeader('access-control-expose-headers', 'countersign')
 }
 
-const createDispatch = async (config, parts, state, actions) => {
+const createDispatch = async (config, parts, { state, actions, log }) => {
   const exchange = nodeHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) })
   const page = await pageFiles(PAGE)
   const isOpen = () => state.isLoopback && !config.smtpUrl
   const dev = devEndpoints({ outbox: parts.outbox, trace: parts.trace, isOpen, actions })
   const wellKnown = description(config, parts.ring)
-  return (req, res) => {
+  const dispatch = (req, res) => {
     if (state.isDraining) res.setHeader('connection', 'close')
     // The path as it stands in the request line: nothing is decoded or normalised into another endpoint.
     const [pathname, query = ''] = req.url.split('?', 2)
@@ -163,6 +175,16 @@ const createDispatch = async (config, parts, state, actions) => {
       return answer(res, state.isDraining ? 503 : 200, 'text/plain', state.isDraining ? 'draining\n' : 'ok\n')
     if (page) return page(req, res, pathname)
     answer(res, 404, 'text/plain', pathname === '/' ? 'the page is not built: npm run build\n' : 'not found\n')
+  }
+  // What throws here would end the process.
+  return (req, res) => {
+    try {
+      dispatch(req, res)
+    } catch (error) {
+      log.line('fault', { error: textOf(error) })
+      if (res.headersSent) res.destroy()
+      else answer(res, 503, 'text/plain', 'not available\n')
+    }
   }
 }
 
@@ -194,7 +216,7 @@ const serve = async (config, log, actions) => {
   const parts = await createParts(config, log)
   const state = { isLoopback: false, isDraining: false }
   const server = createServer({ requestTimeout: 75_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
-  const dispatch = await createDispatch(config, parts, state, actions)
+  const dispatch = await createDispatch(config, parts, { state, actions, log })
   // A body that waits for `100 Continue` is asked for once its envelope was accepted.
   server.on('request', dispatch).on('checkContinue', dispatch)
   server.on('upgrade', webSocketHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) }))
@@ -209,6 +231,8 @@ const serve = async (config, log, actions) => {
     await parts.close()
     throw error
   }
+  // Without files or memory for another connection, the connections that are there go on.
+  server.on('error', (error) => log.line('accept failed', { error: textOf(error) }))
   const { address, family, port } = server.address()
   state.isLoopback = isLoopbackAddress(address)
   const stop = async () => {
@@ -232,14 +256,28 @@ const serve = async (config, log, actions) => {
 export const startGateway = async (config, log) => {
   let serving
   let restarting = Promise.resolve()
+  let isStopping = false
   const again = async (change) => {
     // The answer that says so goes out first.
     await pause(ANSWER_MS)
     await serving.stop()
-    change()
-    await pause(RESTART_MS)
-    serving = await serve({ ...config, port: serving.port }, log, actions)
-    log.line('restarted', { address: serving.address })
+    try {
+      change()
+    } catch (error) {
+      log.line('change failed', { error: reasonOf(error) })
+    }
+    // What hinders a start, such as a full disk, may pass.
+    for (let isServing = false; !isServing && !isStopping; ) {
+      await pause(RESTART_MS)
+      isServing = await serve({ ...config, port: serving.port }, log, actions).then(
+        (next) => {
+          serving = next
+          log.line('restarted', { address: serving.address })
+          return true
+        },
+        (error) => log.line('restart failed', { error: reasonOf(error) })
+      )
+    }
   }
   const restart = (change) => {
     restarting = restarting.then(() => again(change))
@@ -247,5 +285,10 @@ export const startGateway = async (config, log) => {
   const actions = devActions({ dataDir: config.dataDir, restart })
   serving = await serve(config, log, actions)
   const { address, isLoopback } = serving
-  return { address, isLoopback, stop: () => restarting.then(() => serving.stop()) }
+  const stop = async () => {
+    isStopping = true
+    await restarting
+    await serving.stop()
+  }
+  return { address, isLoopback, stop }
 }

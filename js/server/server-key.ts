@@ -10,8 +10,9 @@ import {
   linkSync,
   openSync,
   readFileSync,
+  type Stats,
   unlinkSync,
-  writeSync
+  writeFileSync
 } from 'node:fs'
 import { CountersignError } from '../common/errors.ts'
 import type { ServerSigner } from './types.ts'
@@ -30,7 +31,8 @@ function createKeyFile(path: string): void {
   const file = openSync(aside, 'wx', 0o600)
   try {
     fchmodSync(file, 0o600)
-    writeSync(file, pem)
+    // Not writeSync, which may write a part where the disk is nearly full.
+    writeFileSync(file, pem)
     fsyncSync(file)
     linkSync(aside, path)
   } catch (error) {
@@ -41,13 +43,19 @@ function createKeyFile(path: string): void {
   }
 }
 
+function checkOwner({ mode, uid }: Stats): void {
+  if ((mode & 0o077) !== 0)
+    throw refuse('other users may read it; run chmod 600, or make a new key if they have read it')
+  // Its owner can read it and put another one in its place; so can root, of any file.
+  if (uid !== 0 && uid !== process.geteuid?.())
+    throw refuse(`it belongs to another user (${uid}); run chown, or make a new key if that user is not to have it`)
+}
+
 function readKey(path: string): KeyObject {
   const file = openSync(path, 'r')
   try {
     // Windows has no such mode bits.
-    if (process.platform !== 'win32' && (fstatSync(file).mode & 0o077) !== 0) {
-      throw refuse('other users may read it; run chmod 600, or make a new key if they have read it')
-    }
+    if (process.platform !== 'win32') checkOwner(fstatSync(file))
     const key = createPrivateKey(readFileSync(file))
     if (key.asymmetricKeyType !== 'ed25519') throw refuse('it does not hold an Ed25519 key')
     return key
@@ -62,7 +70,8 @@ function readKey(path: string): KeyObject {
  * Loads the server's key from a file, and creates the file with mode 0600 where there is none. The key id is the first
  * 22 base64url characters of the public key's SHA-256. Rethrows the file system's error where the path cannot be used.
  *
- * @throws ERR_INVALID_ARGUMENT when other users may read the file, or when it holds no Ed25519 key.
+ * @throws ERR_INVALID_ARGUMENT when other users may read the file, when it belongs to a user who is neither this process's
+ * nor root, or when it holds no Ed25519 key.
  *
  * @example
  * ```ts

@@ -63,6 +63,7 @@ const profileServerMayUse = [
   'js/server/support/',
   'js/server/types.ts',
   'js/server/stores/types.ts',
+  'js/server/stores/lmdb/environment.ts',
   'js/server/stores/redis/'
 ]
 /** countersign/testing stands above client and server and may use either; nothing of the package uses it. */

@@ -74,11 +74,15 @@ export function createEmailCodes({ codes, clock, digits = 6, pepper = emptyBytes
   return {
     create: () => String(randomInt(10 ** digits)).padStart(digits, '0'),
     hash,
-    takeMail: (email, source) =>
-      takeAll([
-        [`mail/source/${source}`, MAILS_PER_SOURCE],
-        [`mail/address/${foldAddress(email)}`, MAILS_PER_ADDRESS]
-      ]),
+    async takeMail(email, source) {
+      const bySource = [`mail/source/${source}`, MAILS_PER_SOURCE] as const
+      // First and alone: a source that is over its bound reaches no other record of the store, and cannot fill it.
+      const waitMs = await takeAll([bySource])
+      if (waitMs > 0) return waitMs
+      const addressMs = await takeAll([[`mail/address/${foldAddress(email)}`, MAILS_PER_ADDRESS]])
+      if (addressMs > 0) await codes.giveBack(bySource[0])
+      return addressMs
+    },
     async check({ id, email, codeHash }, code) {
       const counters = [
         [`wrong/challenge/${id}`, WRONG_PER_CHALLENGE],

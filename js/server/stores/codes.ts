@@ -64,8 +64,12 @@ export function createCodeStore(records: RecordTable): CodeStore {
 
     giveBack: (key) =>
       table.transact(() => {
-        const counter = table.get(counterKey(key)) as CounterEntry | undefined
-        if (counter) table.put(counterKey(key), { ...counter, times: counter.times.slice(0, -1) })
+        const name = counterKey(key)
+        const counter = table.get(name) as CounterEntry | undefined
+        if (!counter) return
+        const times = counter.times.slice(0, -1)
+        if (times.length > 0) table.put(name, { ...counter, times })
+        else table.remove(name)
       }),
 
     redeem: (id, binding, sessionId, nowMs) =>

@@ -123,7 +123,7 @@ export interface CodeStore {
   get(id: string, nowMs: number): Promise<Challenge | null>
   /** Takes one event of `key`. Resolves to 0 when it was taken, otherwise to the milliseconds until one is free. */
   take(key: string, allowance: Allowance): Promise<number>
-  /** Gives the latest event of `key` back. */
+  /** Gives the latest event of `key` back. A counter without events leaves no trace in the store. */
   giveBack(key: string): Promise<void>
   /**
    * Binds a challenge to one key. Resolves to the id of the session it is bound to: `sessionId` at first, and the

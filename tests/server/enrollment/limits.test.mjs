@@ -96,6 +96,20 @@ test('R86 five mails an hour for an address, in any case of its letters; a hundr
   assert.equal((await desk.send('a@x')).status, 200)
 })
 
+test('R86 a source over its bound leaves nothing in the store, so it cannot close the sign-in of others', async () => {
+  const desk = createDesk({ codes: memoryCodeStore({ capacity: 256 }) })
+  for (let count = 0; count < 100; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200)
+  for (let count = 0; count < 1000; count++) assert.equal((await desk.send(`v${count}@x`)).status, 429)
+  assert.equal((await desk.send('honest@x', { remoteAddress: '198.51.100.7' })).status, 200)
+})
+
+test('R86 a mail that its address may not have costs its source nothing', async () => {
+  const desk = createDesk()
+  for (let count = 0; count < 5; count++) await desk.send('a@x', { remoteAddress: '198.51.100.7' })
+  for (let count = 0; count < 200; count++) assert.equal((await desk.send('a@x')).status, 429)
+  for (let count = 0; count < 100; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200)
+})
+
 test('R86 all addresses of one IPv6 network are one source', async () => {
   const desk = createDesk()
   for (let count = 0; count < 100; count++)

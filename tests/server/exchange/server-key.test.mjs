@@ -2,7 +2,7 @@
 // The server's key file.
 import assert from 'node:assert/strict'
 import { generateKeyPairSync, verify } from 'node:crypto'
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -55,4 +55,17 @@ test('R21 serverKeyFile refuses a file that others may read or that is no Ed2551
     )
   }
   assert.throws(() => serverKeyFile(join(path, 'nested')), { code: 'ENOTDIR' })
+})
+
+test('R21 a file of another user is refused, as that user could put another key in its place', (t) => {
+  if (process.getuid() !== 0) return t.skip('only root can give a file to another user')
+  const path = join(folder(t), 'server.key')
+  serverKeyFile(path)
+  chownSync(path, 65_534, 65_534)
+  assert.throws(() => serverKeyFile(path), {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: /another user \(65534\); run chown/
+  })
+  chownSync(path, 0, 0)
+  serverKeyFile(path)
 })

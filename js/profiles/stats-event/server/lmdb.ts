@@ -2,18 +2,10 @@
 // Statistics in LMDB (npm package `lmdb`, an optional peer): durable, and shared by all processes of the machine that
 // open the folder. The store holds enrolled keys in plain text, so keep it as secret as they are.
 
-import { open, type RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
+import { openEnvironment, transact } from '../../../server/stores/lmdb/environment.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
-
-function openRoot(path: string): RootDatabase {
-  try {
-    return open({ path, encoding: 'json', maxDbs: 2, overlappingSync: false })
-  } catch (cause) {
-    throw new CountersignError('ERR_STORAGE_FAILED', { cause })
-  }
-}
 
 /**
  * Opens a folder with users and devices, or creates it.
@@ -27,7 +19,7 @@ function openRoot(path: string): RootDatabase {
 export function lmdbStatsStore(options: { path: string }): StatsStore {
   const { path } = optionsOf(options, 'lmdbStatsStore')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path must be a non-empty string')
-  const root = openRoot(path)
+  const root = openEnvironment(path, { encoding: 'json', maxDbs: 2 })
   const users = root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' })
   const devices = root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })
   let closing: Promise<void> | undefined
@@ -37,7 +29,7 @@ export function lmdbStatsStore(options: { path: string }): StatsStore {
   return {
     async update(userId, deviceId, change) {
       checkOpen()
-      return root.transaction(() => {
+      return transact(root, () => {
         const { user, device, result } = change({ user: users.get(userId), device: devices.get(deviceId) })
         if (user) users.put(userId, user)
         if (device) devices.put(deviceId, device)

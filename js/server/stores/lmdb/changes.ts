@@ -41,7 +41,7 @@ export function openLmdbChanges(root: RootDatabase): LmdbChanges {
     for (const [kind, id] of fresh.values()) watchers[kind].notify(id)
   }
 
-  const poll = (): void => {
+  const look = (): void => {
     root.resetReadTxn()
     const last = meta.get(LAST) ?? 0
     if (last === seen) return
@@ -51,6 +51,13 @@ export function openLmdbChanges(root: RootDatabase): LmdbChanges {
       for (const { notify } of Object.values(watchers)) notify(undefined)
     } else notifyNew(last)
     seen = last
+  }
+
+  // What cannot be read now, because the disk is broken or memory is short, is read by a later look.
+  const poll = (): void => {
+    try {
+      look()
+    } catch {}
   }
 
   const start = (): void => {

@@ -10,6 +10,7 @@ import type { EventPage, EventStore, StoredEvent } from '../../types.ts'
 import { EVENT_OVERHEAD } from '../common.ts'
 import { encodeNumbers, openBinaryTable, readNumber, writeNumber } from './binary-table.ts'
 import type { LmdbChanges } from './changes.ts'
+import { transact } from './environment.ts'
 
 /** Bounds of the events that are kept: of one session, and of all together. */
 type EventBounds = { perSession: number; bytesPerSession: number; bytes: number }
@@ -101,9 +102,9 @@ export function createLmdbEvents(
     }
   }
 
-  const transact = async <T>(work: () => [T, notify?: () => void]): Promise<T> => {
+  const change = async <T>(work: () => [T, notify?: () => void]): Promise<T> => {
     if (isClosed) throw new CountersignError('ERR_CLOSED')
-    const [result, notify] = await root.transaction(work)
+    const [result, notify] = await transact(root, work)
     notify?.()
     return result
   }
@@ -113,7 +114,7 @@ export function createLmdbEvents(
       const owner = ownerOf(sessionId)
       const name = Buffer.from(type)
       const bytes = payload.slice()
-      return transact(() => {
+      return change(() => {
         const counters = readCounters()
         const stream = openStream(owner)
         const sequence = stream.next++
@@ -138,7 +139,7 @@ export function createLmdbEvents(
       // LMDB reads from one snapshot for a while, but a reader must see every event that watchers were notified of.
       root.resetReadTxn()
       if (!streams.doesExist(owner)) {
-        await transact(() => {
+        await change(() => {
           if (!streams.doesExist(owner)) streams.put(owner, encodeStream(openStream(owner)))
           return [undefined]
         })
@@ -156,7 +157,7 @@ export function createLmdbEvents(
 
     drop(sessionId) {
       const owner = ownerOf(sessionId)
-      return transact(() => {
+      return change(() => {
         const counters = readCounters()
         const stream = openStream(owner)
         while (stream.oldest < stream.next) shift(owner, stream, counters)

@@ -3,8 +3,7 @@
 // folder shares them. They are durable: a promise resolves after its commit has reached the disk, so that no answer
 // leaves before that.
 
-import { open } from 'lmdb'
-import { CountersignError } from '../../../common/errors.ts'
+import type { RootDatabase } from 'lmdb'
 import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
@@ -18,6 +17,7 @@ import {
 } from '../common.ts'
 import type { RecordTable } from '../record-table.ts'
 import { openLmdbChanges } from './changes.ts'
+import { openEnvironment, transact } from './environment.ts'
 import { createLmdbEvents } from './events.ts'
 import { createLmdbReplay } from './replay.ts'
 import { createLmdbSessions } from './sessions.ts'
@@ -33,24 +33,13 @@ export type LmdbStores = {
   close(): Promise<void>
 }
 
-function openRoot(path: string) {
-  try {
-    // Without overlappingSync, a commit is on disk before it resolves, and before another process sees it.
-    return open({ path, encoding: 'msgpack', maxDbs: 32, overlappingSync: false })
-  } catch (cause) {
-    throw new CountersignError('ERR_STORAGE_FAILED', { cause })
-  }
-}
-
-type Root = ReturnType<typeof openRoot>
-
-function openRecordTable(root: Root, name: string, capacity: number): RecordTable {
+function openRecordTable(root: RootDatabase, name: string, capacity: number): RecordTable {
   const records = root.openDB<unknown, string>({ name, encoding: 'json' })
   const meta = root.openDB<number, string>({ name: `${name}-meta`, encoding: 'json' })
   let cursor: string | undefined
   return {
     capacity,
-    transact: (work) => root.transaction(work),
+    transact: (work) => transact(root, work),
     get: (key) => records.get(key),
     latest(key) {
       root.resetReadTxn()
@@ -117,7 +106,7 @@ export function lmdbStores(options: {
   integerOf(answerCapacity, 2, 2 ** 32, 'lmdbStores: answerCapacity')
   integerOf(perSession, 1, 2 ** 20, 'lmdbStores: eventsPerSession')
   integerOf(bytes, 1, Number.MAX_SAFE_INTEGER, 'lmdbStores: eventBytes')
-  const root = openRoot(path)
+  const root = openEnvironment(path, { encoding: 'msgpack', maxDbs: 32 })
   const changes = openLmdbChanges(root)
   const sessions = createLmdbSessions(root, changes)
   const replay = createLmdbReplay(root, { capacity, restored })

@@ -10,6 +10,7 @@ import { sha256 } from '../../support/encoding.ts'
 import type { ReplayStore } from '../../types.ts'
 import { checkReplayKey, quotaOf } from '../common.ts'
 import { encodeNumbers, openBinaryTable, readNumber, writeNumber } from './binary-table.ts'
+import { transact } from './environment.ts'
 
 const TIME_SIZE = 8
 const SWEPT_IDS = 8
@@ -80,7 +81,7 @@ export function createLmdbReplay(root: RootDatabase, options: { capacity: number
       const key = Buffer.from(key32)
       const owner = Buffer.from(sha256(session))
       const expiry = Buffer.concat([encodeTime(Math.max(expiresMs, nowMs, timestampMs)), key])
-      return root.transaction(() => {
+      return transact(root, () => {
         const counters = readCounters()
         const hasSwept = sweep(counters, nowMs, readNumber(counters, SIZE) >= capacity ? SWEPT_WHEN_FULL : SWEPT_IDS)
         const verdict = check(counters, key, timestampMs, owner)
@@ -104,7 +105,7 @@ export function createLmdbReplay(root: RootDatabase, options: { capacity: number
       return mayHaveForgotten
     },
     async fence(ms) {
-      await root.transaction(() => {
+      await transact(root, () => {
         const counters = readCounters()
         writeNumber(counters, Math.max(readNumber(counters, FENCE), Math.ceil(ms)), FENCE)
         meta.put(COUNTERS, counters)

@@ -5,6 +5,7 @@ import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
 import { decodeBytes, encodeBytes } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
+import { transact } from './environment.ts'
 
 // Bytes are entry as text, because decoded bytes may lie in memory that the next read overwrites.
 type SessionEntry = Omit<SessionRecord, 'publicKey' | 'previous'> & {
@@ -46,7 +47,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 
   const update = (id: string, change: (entry: SessionEntry) => SessionEntry | undefined): Promise<boolean> =>
-    root.transaction(() => {
+    transact(root, () => {
       const entry = records.get(id)
       const next = entry && change(entry)
       if (next) records.put(id, next)
@@ -75,7 +76,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       return entry ? decodeSession(entry) : null
     },
     create: (session) =>
-      root.transaction(() => {
+      transact(root, () => {
         if (records.doesExist(session.id)) return false
         records.put(session.id, encodeSession(session))
         byUser.put(session.userId, session.id)

@@ -47,7 +47,12 @@ keep(ARGV[2])
 return 0
 `)
 
-const giveBackScript = script(`redis.call('RPOP', KEYS[1]) return 1`)
+/** Gives an event back. KEYS counter, live. A counter without events leaves the list of live keys too. */
+const giveBackScript = script(`
+redis.call('RPOP', KEYS[1])
+if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('ZREM', KEYS[2], KEYS[1]) end
+return 1
+`)
 
 /** Binds a challenge to a key. KEYS challenge; ARGV binding, session id, now. */
 const redeemScript = script(`
@@ -84,7 +89,7 @@ export function createRedisCodes(runScript: RunScript, prefix: string, capacity:
       return Number(await run(takeScript, [countKey(key), liveKey], values))
     },
     async giveBack(key) {
-      await run(giveBackScript, [countKey(key)], [])
+      await run(giveBackScript, [countKey(key), liveKey], [])
     },
     async redeem(id, binding, sessionId, nowMs) {
       return (await run(redeemScript, [challengeKey(id)], [binding, sessionId, nowMs])) as string | null

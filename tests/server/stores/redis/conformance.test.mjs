@@ -35,6 +35,19 @@ const makeStores = async () => {
   return stores
 }
 
+test('R86 what was given back leaves nothing in Redis', async () => {
+  const prefix = randomUUID()
+  const stores = await redisStores({ url: redis.url, label: 'test', prefix })
+  const keysNow = () => redis.cli('KEYS', `${prefix}*`)
+  const before = await keysNow()
+  for (let round = 0; round < 3; round++)
+    await stores.codes.take('k', { limit: 9, windowMs: 60_000, nowMs: Date.now() })
+  assert.ok((await keysNow()).length > before.length)
+  for (let round = 0; round < 3; round++) await stores.codes.giveBack('k')
+  assert.deepEqual((await keysNow()).sort(), before.sort())
+  await stores.close()
+})
+
 // All at the same time, because most of them wait.
 describe('the suites', { concurrency: 16 }, () => {
   const exact = { name: 'redis', elapse: (ms) => sleep(ms + 50) }
