@@ -18,7 +18,7 @@ const askForCode = (gateway, number) =>
     body: JSON.stringify({ email: `a${number}@example.org` })
   })
 
-test('a full disk ends no gateway: it refuses, starts all the same, and is back when there is room', async (t) => {
+test('H6 a full disk ends no gateway: it refuses, starts all the same, and is back when there is room', async (t) => {
   const disk = await mkdtemp(join(tmpdir(), 'countersign-disk-'))
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', disk], { encoding: 'utf8' })
   if (mounted.status !== 0) return t.skip(`no file system can be mounted here: ${mounted.stderr?.trim()}`)
@@ -56,7 +56,7 @@ test('a full disk ends no gateway: it refuses, starts all the same, and is back 
   await signIn(t, second, { email: 'eve@example.org' })
 })
 
-test('a gateway without file descriptors takes no more connections, and goes on when there are some', async (t) => {
+test('H6 a gateway without file descriptors takes no more connections, and goes on when there are some', async (t) => {
   const folder = await makeFolder(t)
   const gateway = await startProcess('/bin/sh', ['-c', `ulimit -n 96; exec "${process.execPath}" "${MAIN}"`], {
     env: { PORT: '0', DATA_DIR: folder },

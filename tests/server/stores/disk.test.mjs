@@ -70,7 +70,7 @@ const checkRefused = async (ask, name, ids) => {
 
 const checkEnd = async (ask) => assert.deepEqual((await ask('end')).unhandled, [], 'no promise is left to itself')
 
-test('a disk that is full refuses, keeps nothing by halves, and serves again when there is room', async (t) => {
+test('H6 a disk that is full refuses, keeps nothing by halves, and serves again when there is room', async (t) => {
   const folder = makeFolder()
   const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'tmpfs', folder], { encoding: 'utf8' })
   if (mounted.status !== 0) return t.skip(`no file system can be mounted here: ${mounted.stderr?.trim()}`)
@@ -106,7 +106,7 @@ before(() => {
 // A file system whose files are open cannot be set read-only by hand; after a fault the kernel does it, and then each write
 // fails with EROFS.
 for (const name of ['EIO', 'EROFS', 'ENOSPC', 'ENOMEM']) {
-  test(`a disk whose writes fail with ${name} refuses, keeps nothing by halves, and serves again afterwards`, async (t) => {
+  test(`H6 a disk whose writes fail with ${name} refuses, keeps nothing by halves, and serves again afterwards`, async (t) => {
     if (shim.missing) return t.skip(shim.missing)
     const folder = makeFolder()
     const control = join(folder, 'errno')
