@@ -28,18 +28,21 @@ const startDisplay = async () => {
 
 const startDriver = async (display) => {
   const port = await freePort()
-  // No machine of the tests has a graphics card: compositing in software took seven eighths of the engine's time.
+  // No machine of the tests has a graphics card: compositing in software took most of the engine's time.
   const env = { DISPLAY: display, GDK_BACKEND: 'x11', WEBKIT_DISABLE_COMPOSITING_MODE: '1' }
   const driver = await startProcess('WebKitWebDriver', [`--port=${port}`], { env })
   const call = async (method, path, body, timeoutMs = HUNG_MS) => {
+    const limit = new AbortController()
+    const timer = setTimeout(() => limit.abort(), timeoutMs)
     const response = await fetch(`http://127.0.0.1:${port}${path}`, {
       method,
       body: body && JSON.stringify(body),
-      signal: AbortSignal.timeout(timeoutMs)
+      signal: limit.signal
     }).catch((error) => {
+      clearTimeout(timer)
       throw new Error(`webkit ${method} ${path}: ${error.message}`)
     })
-    const { value } = await response.json()
+    const { value } = await response.json().finally(() => clearTimeout(timer))
     if (!response.ok) throw new Error(`webkit ${method} ${path}: ${value?.error}: ${value?.message}`)
     return value
   }
