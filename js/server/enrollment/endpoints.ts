@@ -147,7 +147,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
     const waitMs = await emailCodes.takeMail(email, source)
     if (waitMs > 0) return tooMany(waitMs)
-    const code = emailCodes.create()
+    const code = await emailCodes.create(email)
     const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => emailCodes.hash(id, code))
     if (!challenge) return tooMany(FULL_RETRY_MS)
     const { id, expiresMs } = challenge
@@ -172,7 +172,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     return out
   }
 
-  const confirmCode = async (body: Uint8Array): Promise<Outbound | EnrollmentProblem> => {
+  const confirmCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
     const required = ['challenge_id', 'code', 'client_public_key', 'algorithm', 'proof'] as const
     const form = parseFlatObject(body, required, ['time_zone'])
     const publicKey = decodeBase64(form?.client_public_key ?? '', 'base64')
@@ -182,7 +182,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     const offer = { challengeId: form.challenge_id, algorithm: form.algorithm, publicKey, proof }
     const proven = await enroller.checkProof(offer)
     if (isProblem(proven)) return proven
-    const refused = await emailCodes.check(proven.challenge, form.code)
+    const refused = await emailCodes.check(proven.challenge, form.code, source)
     return refused ?? finish(offer, proven, form.time_zone)
   }
 
@@ -202,7 +202,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
       if (path !== `${BASE}send-email-code` && path !== `${BASE}confirm-email-code`) return problems.notFound
       const body = await readForm(inbound)
       if (!(body instanceof Uint8Array)) return body
-      return path === `${BASE}send-email-code` ? sendCode(body, source) : confirmCode(body)
+      return path === `${BASE}send-email-code` ? sendCode(body, source) : confirmCode(body, source)
     })
 
   return {

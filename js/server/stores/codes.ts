@@ -50,15 +50,15 @@ export function createCodeStore(records: RecordTable): CodeStore {
       return codeHash === undefined ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
 
-    take: (key, { limit, windowMs, nowMs }) =>
+    take: (key, { limit, windowMs, nowMs, isProbe = false }) =>
       table.transact(() => {
         const name = counterKey(key)
         const counter = table.get(name) as CounterEntry | undefined
-        if (!counter && !makeRoom(nowMs)) return windowMs
+        if (!counter && !isProbe && !makeRoom(nowMs)) return windowMs
         const times = (counter?.times ?? []).filter((time) => time > nowMs - windowMs)
         const oldest = times[times.length - limit]
         if (oldest !== undefined) return Math.max(1, oldest + windowMs - nowMs)
-        table.put(name, { times: [...times, nowMs], windowMs } satisfies CounterEntry)
+        if (!isProbe) table.put(name, { times: [...times, nowMs], windowMs } satisfies CounterEntry)
         return 0
       }),
 

@@ -112,8 +112,8 @@ export type Challenge = {
   expiresMs: number
 }
 
-/** A bound on events: at most `limit` within any `windowMs` milliseconds. */
-export type Allowance = { limit: number; windowMs: number; nowMs: number }
+/** A bound on events: at most `limit` within any `windowMs` milliseconds. With `isProbe`, nothing is taken. */
+export type Allowance = { limit: number; windowMs: number; nowMs: number; isProbe?: boolean }
 
 /** Keeps the challenges of the enrolment, and the counters that bound guesses and mail. Every step is atomic. */
 export interface CodeStore {
@@ -121,7 +121,10 @@ export interface CodeStore {
   create(challenge: Challenge): Promise<boolean>
   /** Resolves to a challenge, or to null when it is unknown or expired. */
   get(id: string, nowMs: number): Promise<Challenge | null>
-  /** Takes one event of `key`. Resolves to 0 when it was taken, otherwise to the milliseconds until one is free. */
+  /**
+   * Takes one event of `key`. Resolves to 0 when it was taken, otherwise to the milliseconds until one is free. A probe
+   * resolves to the same and takes none.
+   */
   take(key: string, allowance: Allowance): Promise<number>
   /** Gives the latest event of `key` back. A counter without events leaves no trace in the store. */
   giveBack(key: string): Promise<void>

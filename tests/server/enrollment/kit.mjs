@@ -58,8 +58,8 @@ export const confirmBody = (key, challenge, changes = {}) => ({
   ...changes
 })
 
-export const confirm = (desk, key, challenge, changes) =>
-  desk.post('confirm-email-code', confirmBody(key, challenge, changes))
+export const confirm = (desk, key, challenge, changes, init) =>
+  desk.post('confirm-email-code', confirmBody(key, challenge, changes), init)
 
 export const problemOf = async (response) => {
   assert.equal(response.headers.get('content-type'), 'application/problem+json')
@@ -71,4 +71,4 @@ export const problemOf = async (response) => {
   return `${status} ${code}`
 }
 
-export const wrong = (code) => String((Number(code) + 1) % 1_000_000).padStart(6, '0')
+export const wrong = (code) => String((Number(code) + 1) % 10 ** code.length).padStart(code.length, '0')

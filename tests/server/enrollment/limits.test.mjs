@@ -62,20 +62,80 @@ test('R85 guesses made at once count like guesses made in turn', async () => {
   assert.equal(statuses.filter((status) => status === 429).length, 35)
 })
 
-test('R86 an address bears 15 wrong codes a day over all its challenges; right ones do not count', async () => {
-  const desk = createDesk()
+// Three challenges, five wrong codes each. The sources and the times are those of mails that may be sent.
+const guessFifteen = async (desk, email, remoteAddress) => {
   const key = createKey()
   for (let round = 0; round < 3; round++) {
-    const challenge = await desk.challengeOf('A@example.com')
-    for (let count = 0; count < 5; count++) await confirm(desk, key, challenge, { code: wrong(challenge.code) })
-    desk.now.ms += 20 * MINUTE
+    const challenge = await desk.challengeOf(email, { remoteAddress })
+    for (let count = 0; count < 5; count++) {
+      const answer = await confirm(desk, key, challenge, { code: wrong(challenge.code) }, { remoteAddress })
+      assert.equal(await problemOf(answer), '400 invalid_code')
+    }
   }
+}
+const OWNER = { remoteAddress: '198.51.100.7' }
+
+test('R86 a stranger who guesses does not lock an address out: its codes have ten digits for a day', async () => {
+  const desk = createDesk()
+  const open = await desk.challengeOf('ada@example.com', OWNER)
+  await guessFifteen(desk, 'Ada@example.com', '203.0.113.9')
+  const ended = await confirm(desk, createKey(), open, {}, OWNER)
+  assert.equal(await problemOf(ended), '400 invalid_code', 'a code of six digits that was open has ended')
   desk.now.ms += HOUR
-  assert.equal(
-    await problemOf(await confirm(desk, key, await desk.challengeOf('a@EXAMPLE.com'))),
-    '429 too_many_requests'
-  )
+  const long = await desk.challengeOf('ada@example.com', OWNER)
+  assert.match(long.code, /^\d{10}$/)
+  assert.equal((await confirm(desk, createKey(), long, {}, OWNER)).status, 200)
+  assert.match((await desk.challengeOf('eve@example.com', OWNER)).code, /^\d{6}$/)
   desk.now.ms += 23 * HOUR
+  assert.match((await desk.challengeOf('ada@example.com', OWNER)).code, /^\d{6}$/)
+})
+
+test('R86 each further fifteen wrong codes extend the time of long codes', async () => {
+  const desk = createDesk()
+  await guessFifteen(desk, 'ada@example.com', '203.0.113.9')
+  desk.now.ms += 20 * HOUR
+  await guessFifteen(desk, 'ada@example.com', '203.0.113.10')
+  desk.now.ms += 20 * HOUR
+  assert.match((await desk.challengeOf('ada@example.com', OWNER)).code, /^\d{10}$/)
+  await guessFifteen(desk, 'ada@example.com', '203.0.113.11')
+  desk.now.ms += 20 * HOUR
+  assert.match((await desk.challengeOf('ada@example.com', OWNER)).code, /^\d{10}$/)
+  desk.now.ms += 5 * HOUR
+  assert.match((await desk.challengeOf('ada@example.com', OWNER)).code, /^\d{6}$/)
+})
+
+test('R86 a source with fifteen wrong codes for an address is refused there for a day, unless its code is long', async () => {
+  const desk = createDesk()
+  await guessFifteen(desk, 'ada@example.com', '203.0.113.9')
+  desk.now.ms += HOUR
+  const again = await desk.challengeOf('ada@example.com', OWNER)
+  const guess = (code, remoteAddress) => confirm(desk, createKey(), again, { code }, { remoteAddress })
+  assert.equal(await problemOf(await guess('123456', '203.0.113.9')), '429 too_many_requests')
+  assert.equal(await problemOf(await guess('123456', '203.0.113.10')), '400 invalid_code')
+  assert.equal((await guess(again.code, '203.0.113.9')).status, 200, 'its owner may sit behind the same address')
+  const other = await desk.challengeOf('eve@example.com', { remoteAddress: '203.0.113.9' })
+  assert.equal((await confirm(desk, createKey(), other, {}, { remoteAddress: '203.0.113.9' })).status, 200)
+})
+
+test('R86 of many guesses at once, at several challenges, no more than fifteen may be right with six digits', async () => {
+  const desk = createDesk()
+  const challenges = []
+  for (let count = 0; count < 5; count++)
+    challenges.push(await desk.challengeOf('ada@example.com', { remoteAddress: `203.0.113.${count}` }))
+  const guesses = challenges.flatMap((challenge, at) =>
+    Array.from({ length: 4 }, () =>
+      confirm(desk, createKey(), challenge, { code: wrong(challenge.code) }, { remoteAddress: `203.0.113.${at}` })
+    )
+  )
+  // The last guess is right, and comes behind sixteen that are not: it is one too many.
+  const last = challenges.at(-1)
+  const right = confirm(desk, createKey(), last, {}, { remoteAddress: '203.0.113.4' })
+  const statuses = (await Promise.all([...guesses, right])).map(({ status }) => status)
+  assert.deepEqual([...new Set(statuses)], [400])
+})
+
+test('R86 right codes do not count', async () => {
+  const desk = createDesk()
   for (let count = 0; count < 20; count++) {
     assert.equal((await confirm(desk, createKey(), await desk.challengeOf('a@example.com'))).status, 200)
     desk.now.ms += 13 * MINUTE

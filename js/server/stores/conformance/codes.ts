@@ -53,6 +53,16 @@ export function codeConformance(
     assert.equal(await take(startMs + 1000), 100)
     assert.equal(await codes.take('other', { limit: 3, windowMs: 1000, nowMs: startMs }), 0)
   })
+  check('a probe says what taking would, and takes nothing', async (codes) => {
+    const take = (isProbe: boolean) => codes.take('k', { limit: 2, windowMs: 1000, nowMs: startMs, isProbe })
+    for (let count = 0; count < 5; count++) assert.equal(await take(true), 0)
+    assert.equal(await take(false), 0)
+    assert.equal(await take(true), 0)
+    assert.equal(await take(false), 0)
+    assert.equal(await take(true), 1000)
+    await codes.giveBack('k')
+    assert.equal(await take(true), 0)
+  })
   check('of many at once only the allowance is taken', async (codes) => {
     const waits = await Promise.all(
       Array.from({ length: 40 }, () => codes.take('k', { limit: 5, windowMs: 1000, nowMs: startMs }))

@@ -33,14 +33,16 @@ return 1
 
 const readScript = script(`return redis.call('HMGET', KEYS[1], 'email', 'createdMs', 'expiresMs', 'codeHash')`)
 
-/** Takes one event of a counter. KEYS counter, live; ARGV capacity, life, limit, window, now. */
+/** Takes one event of a counter. KEYS counter, live; ARGV capacity, life, limit, window, now, 1 for a probe. */
 const takeScript = script(`${shared}
 local limit, window, now = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local times = redis.call('LRANGE', KEYS[1], 0, -1)
-if #times == 0 and not room(ARGV[1]) then return window end
+local probes = ARGV[6] == '1'
+if #times == 0 and not probes and not room(ARGV[1]) then return window end
 local old = 0
 while old < #times and tonumber(times[old + 1]) <= now - window do old = old + 1 end
 if #times - old >= limit then return math.max(1, tonumber(times[#times - limit + 1]) + window - now) end
+if probes then return 0 end
 if old > 0 then redis.call('LTRIM', KEYS[1], old, -1) end
 redis.call('RPUSH', KEYS[1], ARGV[5])
 keep(ARGV[2])
@@ -84,8 +86,8 @@ export function createRedisCodes(runScript: RunScript, prefix: string, capacity:
       const challenge = { id, email, createdMs: Number(created), expiresMs: Number(expires) }
       return codeHash == null ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
-    async take(key, { limit, windowMs, nowMs }) {
-      const values = [capacity, windowMs + SLACK_MS, limit, windowMs, nowMs]
+    async take(key, { limit, windowMs, nowMs, isProbe = false }) {
+      const values = [capacity, windowMs + SLACK_MS, limit, windowMs, nowMs, isProbe ? 1 : 0]
       return Number(await run(takeScript, [countKey(key), liveKey], values))
     },
     async giveBack(key) {
