@@ -13,8 +13,11 @@ export type GatewayClock = {
 function systemTime(): () => number {
   let base = Date.now() - performance.now()
   return () => {
+    // In this order: a process that is held up between the two readings takes the wall clock for slower, which changes
+    // nothing. The other way round it would be ahead by that time for good.
+    const wallMs = Date.now()
     const elapsed = performance.now()
-    base = Math.max(base, Date.now() - elapsed)
+    base = Math.max(base, wallMs - elapsed)
     return base + elapsed
   }
 }

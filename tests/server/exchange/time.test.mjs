@@ -236,6 +236,24 @@ test('R65 the clock starts at the stored floor at least', async () => {
   assert.equal((await world.call({ timestampMs: startMs + 5000 })).timestampMs, startMs + 5000)
 })
 
+test('R65 a process that is held up while it reads the clocks is not ahead afterwards', (t) => {
+  let trueMs = startMs
+  let heldMs = 0
+  const reading = (fromMs) => {
+    const ms = trueMs - fromMs
+    trueMs += heldMs
+    return ms
+  }
+  t.mock.method(Date, 'now', () => reading(0))
+  t.mock.method(performance, 'now', () => reading(startMs - 1000))
+  const clock = createGatewayClock()
+  clock.now()
+  heldMs = 20
+  for (let count = 0; count < 5; count++) clock.now()
+  heldMs = 0
+  assert.equal(clock.now(), trueMs)
+})
+
 test('R65 the system clock set back does not reach the gateway', (t) => {
   const clock = createGatewayClock()
   const before = clock.now()

@@ -108,7 +108,9 @@ export function replayConformance(
   check('R60 an expiry in the past counts as now', async (replay) => {
     const id = randomKey()
     assert.equal(await reserve(replay, id, { expires: startMs - 5000 }), 'reserved')
-    assert.equal(await reserve(replay, id), 'used')
+    // A store with a clock of its own may have forgotten it by now, on a busy machine, and refuses it all the same.
+    const refusals = options.elapse ? ['used', 'too-old'] : ['used']
+    assert.equal(refusals.includes(await reserve(replay, id)), true)
   })
   check('R62 a fence refuses up to its time, for good, and not above it', async (replay) => {
     if (!replay.fence) return
