@@ -75,7 +75,7 @@ const guessFifteen = async (desk, email, remoteAddress) => {
 }
 const OWNER = { remoteAddress: '198.51.100.7' }
 
-test('R86 a stranger who guesses does not lock an address out: its codes have ten digits for a day', async () => {
+test('H8 R86 a stranger who guesses does not lock an address out: its codes have ten digits for a day', async () => {
   const desk = createDesk()
   const open = await desk.challengeOf('ada@example.com', OWNER)
   await guessFifteen(desk, 'Ada@example.com', '203.0.113.9')
@@ -156,7 +156,7 @@ test('R86 five mails an hour for an address, in any case of its letters; a hundr
   assert.equal((await desk.send('a@x')).status, 200)
 })
 
-test('R86 a source over its bound leaves nothing in the store, so it cannot close the sign-in of others', async () => {
+test('H8 R86 a source over its bound leaves nothing in the store, so it cannot close the sign-in of others', async () => {
   const desk = createDesk({ codes: memoryCodeStore({ capacity: 256 }) })
   for (let count = 0; count < 100; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200)
   for (let count = 0; count < 1000; count++) assert.equal((await desk.send(`v${count}@x`)).status, 429)
