@@ -53,15 +53,16 @@ async function explain(error: unknown): Promise<unknown> {
 }
 
 /**
- * Does work in one write transaction across all processes. Where the work throws, nothing of it is kept.
+ * Does work in one write transaction across all processes. A commit that fails keeps nothing of it. What the work wrote
+ * before it throws is kept, so it checks first and writes last.
  *
  * @throws ERR_STORAGE_FAILED when the transaction cannot be committed: the disk is full, read-only or broken. An error
  * that `work` itself throws is thrown on.
  */
 export async function transact<T>(root: RootDatabase, work: () => T): Promise<T> {
   try {
-    // A child transaction: the one around it may hold work of others, which is committed with it or not at all.
-    return await root.childTransaction(work)
+    // Not a child transaction, which `lmdb` 3.5 answers with a corrupted heap where the commit around it fails.
+    return await root.transaction(work)
   } catch (error) {
     throw await explain(error)
   }
