@@ -84,7 +84,7 @@ export function createEmailCodes({ codes, clock, digits = 6, pepper = emptyBytes
   // The second counter takes the wrong codes that the first has no room for: it holds the address under guard for a day
   // more, and by then the first has room for the next ones.
   const guardsOf = (email: string): readonly Counter[] =>
-    ['', '/more'].map((part) => [`wrong/address/${foldAddress(email)}${part}`, WRONG_PER_ADDRESS] as const)
+    ['address', 'more'].map((part) => [`wrong/${part}/${foldAddress(email)}`, WRONG_PER_ADDRESS] as const)
 
   const isGuarded = async (email: string): Promise<boolean> => {
     const waits = await Promise.all(guardsOf(email).map((guard) => take(guard, true)))
@@ -117,7 +117,8 @@ export function createEmailCodes({ codes, clock, digits = 6, pepper = emptyBytes
       const isShort = code.length < LONG_DIGITS
       const counters: Counter[] = [[`wrong/challenge/${id}`, WRONG_PER_CHALLENGE]]
       // A long code cannot be guessed, and its owner may sit behind the same address as somebody who tried.
-      if (isShort) counters.push([`wrong/source/${foldAddress(email)}/${source}`, WRONG_PER_SOURCE])
+      // An address may hold a slash, and no space: no other pair of address and source has this name.
+      if (isShort) counters.push([`wrong/source/${foldAddress(email)} ${source}`, WRONG_PER_SOURCE])
       // Counts the guess before the code is compared, so that guesses made at once count like guesses in turn.
       const waitMs = await takeAll(counters)
       if (waitMs > 0) return tooMany(waitMs)

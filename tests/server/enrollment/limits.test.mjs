@@ -134,6 +134,12 @@ test('R86 of many guesses at once, at several challenges, no more than fifteen m
   assert.deepEqual([...new Set(statuses)], [400])
 })
 
+test('R86 a mailbox whose name continues that of another shares no counter with it', async () => {
+  const desk = createDesk()
+  await guessFifteen(desk, 'ada@example.com/more', '203.0.113.9')
+  assert.match((await desk.challengeOf('ada@example.com', OWNER)).code, /^\d{6}$/)
+})
+
 test('R86 right codes do not count', async () => {
   const desk = createDesk()
   for (let count = 0; count < 20; count++) {
