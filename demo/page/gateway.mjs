@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the page asks its gateway without a signature: the public description, and the development endpoints.
+import { patience } from './patience.mjs'
 
 const json = async (path, headers = {}) => {
   try {
@@ -28,7 +29,7 @@ export const describe = async () => {
 /** readCode returns the code mailed for a challenge, or undefined where the gateway keeps no outbox for this reader. */
 export const readCode = async (email, challengeId) => {
   // The gateway answers before the mail is written: which addresses there are is nobody's business.
-  for (let tries = 0; tries < 20; tries += 1) {
+  for (let tries = 0; tries < 20 * patience; tries += 1) {
     const mails = await json(`/dev/outbox?email=${encodeURIComponent(email)}`)
     const mail = mails?.find(({ challenge_id: id }) => id === challengeId)
     if (mail || !mails) return mail?.code

@@ -3,10 +3,11 @@
 import { byId } from './dom.mjs'
 import { serverKeyStep } from './gateway.mjs'
 import { createKeyBars } from './key-bars.mjs'
+import { patience } from './patience.mjs'
 
 const TYPE = 'demo.ping'
 const SPAN_MS = 60_000
-const PATIENCE_MS = 15_000
+const PATIENCE_MS = 15_000 * patience
 
 const STEPS = { steady: 'announce', announced: 'switch', switched: 'retire' }
 const LABELS = {

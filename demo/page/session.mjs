@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The client of this page: connected through the man in the middle, enrolled by an e-mail code.
-import { connect, emailEnrollment } from 'countersign'
+import { connect, emailEnrollment, indexedDbStore } from 'countersign'
 import { loadCore } from 'countersign/core'
 import { createDeviceClock } from './device-clock.mjs'
 import { describe } from './gateway.mjs'
 import { createMiddle } from './middle.mjs'
 import { createNetwork } from './network.mjs'
+import { patience } from './patience.mjs'
 import { createStream } from './stream.mjs'
 
 /**
@@ -29,6 +30,8 @@ export const openSession = async ({ allowMemoryKey = false } = {}) => {
       futureMs: futureMs + 5000,
       fetch: middle.fetch,
       now: clock.now,
+      store: indexedDbStore({ timeoutMs: 5000 * patience }),
+      timeoutMs: 15_000 * patience,
       ...options
     })
   const client = await another({ allowMemoryKey })

@@ -10,6 +10,9 @@ import { until } from './harness.mjs'
 
 const SHOTS = fileURLToPath(new URL('../../build/screenshots/', import.meta.url))
 
+/** CALM is the page without movement and with limits that only a hung run meets. */
+export const CALM = '?motion=off&patience=20'
+
 export const GATEWAY = [
   'parse',
   'version',

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { createServer, request } from 'node:http'
 import { test } from 'node:test'
 import { startGateway } from './harness.mjs'
-import { CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
+import { CALM, CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
 
 /** startProxy passes everything to the gateway unmarked, but answers for some paths through `change(bytes) → bytes`. */
 const startProxy = async (t, gateway, changes) => {
@@ -28,7 +28,7 @@ const startProxy = async (t, gateway, changes) => {
 const arrive = async (t, changes) => {
   const gateway = await startGateway(t)
   const url = await startProxy(t, gateway, changes)
-  const view = await visit(await openBrowser(t, 'chromium'), `${url}/?motion=off`)
+  const view = await visit(await openBrowser(t, 'chromium'), `${url}/${CALM}`)
   await view.signIn()
   return view
 }

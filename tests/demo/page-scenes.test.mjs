@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { wanted } from '../../tools/test/grep.mjs'
 import { engines } from '../runners/browsers/launch.mjs'
 import { startGateway } from './harness.mjs'
-import { engineOptions, openBrowser, visit } from './page-driver.mjs'
+import { CALM, engineOptions, openBrowser, visit } from './page-driver.mjs'
 import { clocks } from './scenes/clocks.mjs'
 import { explain } from './scenes/explain.mjs'
 import { game } from './scenes/game.mjs'
@@ -30,7 +30,7 @@ const playScenes = async (t, engine) => {
   // For what shows the end of a window. Everything else must not meet it, however slow the machine is.
   const brief = await startGateway(t, { PAST_MS: '5000', FUTURE_MS: '3000' })
   const browser = await openBrowser(t, engine)
-  const view = await visit(browser, `${gateway.url}/?motion=off`)
+  const view = await visit(browser, `${gateway.url}/${CALM}`)
   const { page } = view
   await page.setViewport({ width: 1280, height: 860 })
   await view.signIn()

@@ -4,10 +4,10 @@ import assert from 'node:assert/strict'
 import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { signIn, startGateway, until } from './harness.mjs'
-import { CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
+import { CALM, CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
 
 const options = engineOptions('chromium')
-const arrive = async (t, gateway, search = '?motion=off') => {
+const arrive = async (t, gateway, search = CALM) => {
   const view = await visit(await openBrowser(t, 'chromium'), gateway.url + search)
   await view.signIn()
   return view
@@ -30,7 +30,7 @@ test(
 )
 
 test('a playback that is overtaken lights no more lamps', options, async (t) => {
-  const view = await arrive(t, await startGateway(t), '')
+  const view = await arrive(t, await startGateway(t), '?patience=20')
   await view.click('#send-button')
   await until(async () => (await view.lamps()).gateway.version === 'pass', 'the first lamps')
   await view.press('[data-attack="change-type"]')
@@ -57,7 +57,7 @@ test('a gateway that knows no such session says so, and one press signs in anew'
 
 test('a revoked session is shown as revoked and can sign in again', options, async (t) => {
   const gateway = await startGateway(t)
-  const view = await visit(await openBrowser(t, 'chromium'), `${gateway.url}/?motion=off`)
+  const view = await visit(await openBrowser(t, 'chromium'), `${gateway.url}/${CALM}`)
   await view.waitFor('signed-out')
   await view.page.evaluate(() => {
     document.getElementById('email').value = 'ada@example.org'
@@ -77,7 +77,7 @@ test('a revoked session is shown as revoked and can sign in again', options, asy
 
 test('a wrong code is refused and asked for again', options, async (t) => {
   const gateway = await startGateway(t)
-  const view = await visit(await openBrowser(t, 'chromium'), `${gateway.url}/?motion=off`)
+  const view = await visit(await openBrowser(t, 'chromium'), `${gateway.url}/${CALM}`)
   await view.waitFor('signed-out')
   await view.click('#get-code')
   await view.waitFor('code')

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { engines } from '../runners/browsers/launch.mjs'
 import { makeFolder, startGateway, until } from './harness.mjs'
-import { CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
+import { CALM, CLIENT, dark, engineOptions, GATEWAY, ladder, openBrowser, visit } from './page-driver.mjs'
 
 // What stops each attack: a lamp of the gateway, a lamp of the client, or one of each.
 const attacks = {
@@ -34,7 +34,7 @@ for (const engine of engines) {
     const gateway = await startGateway(t)
     const brief = await startGateway(t, BRIEF)
     const browser = await openBrowser(t, engine)
-    const view = await visit(browser, gateway.url)
+    const view = await visit(browser, `${gateway.url}/?patience=20`)
     const { page } = view
     await page.setViewport({ width: 1280, height: 860 })
 
@@ -80,19 +80,19 @@ for (const engine of engines) {
 
     await t.test('attacks', async (t) => {
       const { search } = new URL(await page.evaluate(() => location.href))
-      assert.equal(search, '')
-      await page.goto(`${gateway.url}/?motion=off`)
+      assert.equal(search, '?patience=20')
+      await page.goto(`${gateway.url}/${CALM}`)
       await view.waitFor('ready')
       for (const [id, { result, ...expected }] of Object.entries(attacks)) {
         await t.test(`${id}: stopped by exactly ${result}`, async () => {
-          if (id === 'wait') await view.enter(`${brief.url}/?motion=off`)
+          if (id === 'wait') await view.enter(`${brief.url}/${CALM}`)
           await view.press(`[data-attack="${id}"]`)
           assert.deepEqual(await view.lamps(), expected)
           assert.equal(await view.text(`[data-attack="${id}"] small`), result)
           assert.equal(await page.evaluate(() => location.hash), `#tamper/${id}`)
           assert.match(await view.text('#verdict'), / · ready$/)
           if (id !== 'wait') return
-          await page.goto(`${gateway.url}/?motion=off`)
+          await page.goto(`${gateway.url}/${CALM}`)
           await view.waitFor('ready')
         })
       }
@@ -152,14 +152,14 @@ for (const engine of engines) {
     })
 
     await t.test('an address is a state: an attack, a field of an answer, the refusal', async () => {
-      await page.goto(`${gateway.url}/?motion=off#tamper/replay`)
+      await page.goto(`${gateway.url}/${CALM}#tamper/replay`)
       await view.waitFor('ready')
       assert.deepEqual(await view.lamps(), { gateway: ladder(GATEWAY, 'replay'), client: ladder(CLIENT) })
-      await page.goto(`${gateway.url}/?motion=off&again#wire/answer/result`)
+      await page.goto(`${gateway.url}/${CALM}&again#wire/answer/result`)
       await view.waitFor('ready')
       const pressed = () => page.evaluate(() => document.querySelector('#fields [aria-pressed="true"]')?.dataset.field)
       assert.equal(await until(pressed, 'a field of the answer'), 'result')
-      await page.goto(`${gateway.url}/?motion=off&refusal#key/export`)
+      await page.goto(`${gateway.url}/${CALM}&refusal#key/export`)
       await view.waitFor('ready')
       assert.match(await until(() => view.text('#refusal'), 'the refusal'), /InvalidAccessError/)
     })
@@ -186,12 +186,12 @@ for (const engine of ['chromium', 'firefox']) {
     const gateway = await startGateway(t)
     const profile = await makeFolder(t)
     const first = await openBrowser(t, engine, { profile })
-    const before = await visit(first, `${gateway.url}/?motion=off`)
+    const before = await visit(first, `${gateway.url}/${CALM}`)
     await before.signIn()
     const facts = await before.text('#key-facts')
     await first.close()
     const second = await openBrowser(t, engine, { profile })
-    const after = await visit(second, `${gateway.url}/?motion=off`)
+    const after = await visit(second, `${gateway.url}/${CALM}`)
     await after.waitFor('ready')
     assert.equal(await after.text('#key-facts'), facts)
     await after.press('#send-button')

@@ -2,6 +2,7 @@
 // Scene: a device clock that is hours wrong costs nothing; believing it costs every packet.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const HOUR_MS = 3_600_000
 // A round trip takes less, on any machine; a wrong clock is hours off.
@@ -56,7 +57,7 @@ export const clocks = async (t, { view, gateway }) => {
       const shown = await read(page)
       return SMALL.test(shown.error) && shown
     }, 'a small error')
-  await page.goto(`${gateway.url}/?motion=off&clocks#clocks/0`)
+  await page.goto(`${gateway.url}/${CALM}&clocks#clocks/0`)
   await view.waitFor('ready')
 
   await t.test('the hand is turned by keys: the offset follows, the error grows, one packet passes', async () => {
@@ -141,7 +142,7 @@ export const clocks = async (t, { view, gateway }) => {
   })
 
   await t.test('an address is a state of the clocks', async () => {
-    await page.goto(`${gateway.url}/?motion=off&clocks=again#clocks/-3.5/local`)
+    await page.goto(`${gateway.url}/${CALM}&clocks=again#clocks/-3.5/local`)
     await view.waitFor('ready')
     const shown = await settled(1)
     assert.equal(shown.skew, '-3.5')

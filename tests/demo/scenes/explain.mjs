@@ -2,6 +2,7 @@
 // Scene: two messages side by side, the first byte that differs circled, and the likely cause; the boxes take anything.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -18,7 +19,7 @@ const read = (page) =>
 /** explain goes through the examples and pastes two messages of its own. */
 export const explain = async (t, { view, gateway }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&explain#explain/crlf`)
+  await page.goto(`${gateway.url}/${CALM}&explain#explain/crlf`)
   await view.waitFor('ready')
 
   await t.test('an address is an example, with its first difference circled', async () => {

@@ -2,6 +2,7 @@
 // Scene: a puzzle whose score is a signed action; cheats are refused by the gateway, and the board is pushed.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -37,7 +38,7 @@ const solve = (page) =>
 /** game cheats in every way, in both modes, and then wins. */
 export const game = async (t, { view, gateway, browser }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&game#game`)
+  await page.goto(`${gateway.url}/${CALM}&game#game`)
   await view.waitFor('ready')
   /** status waits for the gateway's word, whatever it is, and asserts that it is the expected one. */
   const status = async (wanted, what) => {

@@ -2,6 +2,7 @@
 // Scene: a packet in colours, then noise, then a door that opens because a daemon behind the relay was convinced, once.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -13,7 +14,7 @@ const read = (page) =>
 /** knock opens the door, and sends the same datagram again. */
 export const knock = async (t, { view, gateway }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&knock#knock`)
+  await page.goto(`${gateway.url}/${CALM}&knock#knock`)
   await view.waitFor('ready')
 
   await t.test('the door opens for a knock, and says for whom', async () => {
@@ -38,7 +39,7 @@ export const knock = async (t, { view, gateway }) => {
   })
 
   await t.test('an address knocks; the packet is drawn by its fields first', async () => {
-    await page.goto(`${gateway.url}/?motion=off&knock=again#knock/open`)
+    await page.goto(`${gateway.url}/${CALM}&knock=again#knock/open`)
     await view.waitFor('ready')
     await until(async () => (await read(page)).opened === '1', 'an open door')
     const legend = await page.evaluate(() =>

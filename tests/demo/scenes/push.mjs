@@ -2,6 +2,7 @@
 // Scene: events come signed and numbered; what was published while the line was cut comes afterwards, all of it, in order.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -23,7 +24,7 @@ const isRow = (numbers) => numbers.every((number, at) => at === 0 || number === 
 /** push publishes one event, cuts the line for ten seconds, and watches the gap fill. */
 export const push = async (t, { view, gateway }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&push#push`)
+  await page.goto(`${gateway.url}/${CALM}&push#push`)
   await view.waitFor('ready')
 
   await t.test('an event comes with its number, verified', async () => {

@@ -2,6 +2,7 @@
 // Scene: a key is replaced and nobody is cut off: what the old one signed counts until its bar ends, and not a moment longer.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -35,7 +36,7 @@ export const rotation = async (t, { view, gateway, brief }) => {
       const shown = await read(page)
       return check(shown) && shown
     }, what)
-  await page.goto(`${gateway.url}/?motion=off&rotation#rotation`)
+  await page.goto(`${gateway.url}/${CALM}&rotation#rotation`)
   await view.waitFor('ready')
 
   await t.test("the device's key is replaced, and an old packet and a new one both count", async () => {
@@ -56,7 +57,7 @@ export const rotation = async (t, { view, gateway, brief }) => {
 
   await t.test('when its bar has ended, an old packet is refused', async () => {
     // A bar is as long as the window of the past, so this is shown by a gateway whose window is five seconds.
-    await view.enter(`${brief.url}/?motion=off#rotation`)
+    await view.enter(`${brief.url}/${CALM}#rotation`)
     await seen(({ device, isIdle }) => device.length === 1 && isIdle, 'one key')
     await view.click('#device-rotate')
     const after = await seen(
@@ -70,7 +71,7 @@ export const rotation = async (t, { view, gateway, brief }) => {
     assert.equal(await view.text('#chip-text'), 'ready')
     await view.press('#send-button')
     assert.match(await view.text('#verdict'), /^Answered: ok/)
-    await page.goto(`${gateway.url}/?motion=off&back#rotation`)
+    await page.goto(`${gateway.url}/${CALM}&back#rotation`)
     await view.waitFor('ready')
     await seen(({ server, isIdle }) => server.length === 1 && isIdle, "the server's key")
   })

@@ -2,6 +2,7 @@
 // Scene: hours that are changed after they were signed stay green in the legacy scheme and turn red in the strict one.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -18,7 +19,7 @@ const read = (page) =>
 export const stats = async (t, { view, gateway }) => {
   const { page } = view
   const shows = async (place, check, what) => {
-    await page.goto(`${gateway.url}/?motion=off&at=${place}#stats/${place}`)
+    await page.goto(`${gateway.url}/${CALM}&at=${place}#stats/${place}`)
     await view.waitFor('ready')
     return until(async () => {
       const now = await read(page)

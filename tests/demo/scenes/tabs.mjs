@@ -2,6 +2,7 @@
 // Scene: two tabs share one stream. The crown moves when its holder closes; a restart ends nothing; a revocation ends both.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const cards = (page) =>
   page.evaluate(() =>
@@ -25,7 +26,7 @@ export const tabs = async (t, { view, gateway }) => {
       const found = await cards(page)
       return check(found) && found
     }, what)
-  await page.goto(`${gateway.url}/?motion=off&tabs#tabs`)
+  await page.goto(`${gateway.url}/${CALM}&tabs#tabs`)
   await view.waitFor('ready')
   await agreed(([only]) => only?.role === 'leader' && only.connection === 'live', 'one tab leads')
 

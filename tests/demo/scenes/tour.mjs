@@ -2,7 +2,7 @@
 // The guided mode: each scene shows a real refusal or a real answer, and any touch gives the page back.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
-import { CLIENT, GATEWAY, ladder } from '../page-driver.mjs'
+import { CALM, CLIENT, GATEWAY, ladder } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() => {
@@ -70,7 +70,7 @@ const expected = {
 /** tour goes through every scene by Skip, as where nothing moves by itself; then lets it play, and touches the page. */
 export const tour = async (t, { view, gateway, browser }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&tour#tour`)
+  await page.goto(`${gateway.url}/${CALM}&tour#tour`)
   for (const [scene, { proof, lamps }] of Object.entries(expected)) {
     await t.test(`${scene}: shown, and it waits`, async () => {
       const shown = await done(page, scene)
@@ -102,11 +102,11 @@ export const tour = async (t, { view, gateway, browser }) => {
   })
 
   const playsItself = async () => {
-    await page.goto(`${gateway.url}/?tour#key`)
+    await page.goto(`${gateway.url}/?tour&patience=20#key`)
     await view.waitFor('ready')
     await view.click('#clear')
     await view.waitFor('signed-out')
-    await page.goto(`${gateway.url}/?tour=2`)
+    await page.goto(`${gateway.url}/?tour=2&patience=20`)
     const shown = await reached(page, 'normal')
     assert.equal(shown.playing, 'yes')
     assert.equal(shown.chip, 'ready')

@@ -2,6 +2,7 @@
 // Scene: every id that was used is a bar; a replay is refused by the very id, until its packet is too old anyway.
 import assert from 'node:assert/strict'
 import { until } from '../harness.mjs'
+import { CALM } from '../page-driver.mjs'
 
 const read = (page) =>
   page.evaluate(() =>
@@ -16,7 +17,7 @@ const read = (page) =>
 /** usedIds sends and replays, and lets an id burn down at the gateway of short windows: five seconds back, three ahead. */
 export const usedIds = async (t, { view, gateway, brief, browser }) => {
   const { page } = view
-  await page.goto(`${gateway.url}/?motion=off&ids#replay`)
+  await page.goto(`${gateway.url}/${CALM}&ids#replay`)
   await view.waitFor('ready')
   const barOf = async (id) => (await read(page)).find((bar) => bar.id === id)
 
@@ -41,7 +42,7 @@ export const usedIds = async (t, { view, gateway, brief, browser }) => {
   })
 
   const burnDown = async () => {
-    await view.enter(`${brief.url}/?motion=off#replay`)
+    await view.enter(`${brief.url}/${CALM}#replay`)
     assert.equal(await view.text('#ids-life'), '8.5 s')
     await view.click('#ids-send')
     const { id } = await until(async () => (await read(page)).find(({ text }) => text !== ''), 'a bar')
@@ -57,7 +58,7 @@ export const usedIds = async (t, { view, gateway, brief, browser }) => {
       }).observe(node, { attributes: true, attributeFilter: ['data-alive'] })
     }, bar)
     await until(async () => (await verdicts()).includes('stale'), 'its packet is too old by then')
-    await page.goto(`${gateway.url}/?motion=off&back#replay`)
+    await page.goto(`${gateway.url}/${CALM}&back#replay`)
     await view.waitFor('ready')
   }
   // The same script in every engine, and nine seconds of waiting: once is enough.
@@ -69,7 +70,7 @@ export const usedIds = async (t, { view, gateway, brief, browser }) => {
   })
 
   await t.test('an address is a replay', async () => {
-    await page.goto(`${gateway.url}/?motion=off&ids=again#replay/again`)
+    await page.goto(`${gateway.url}/${CALM}&ids=again#replay/again`)
     await view.waitFor('ready')
     await until(async () => (await read(page)).at(-1)?.verdict === 'replayed', 'the replay')
   })
