@@ -111,6 +111,7 @@ export const readConfig = (env) => {
     statsPhase: integer(env, 'STATS_PHASE', 2, 1, 4),
     smtpUrl,
     mailFrom: readSender(env.MAIL_FROM, smtpUrl),
+    mailsPerHour: integer(env, 'MAILS_PER_HOUR', 5000, 1, 1_000_000),
     trustedProxies: readTrustedProxies(env.TRUSTED_PROXY),
     origins: readOrigins(env.ORIGINS),
     knockTargets: readKnockTargets(env.KNOCK_TARGETS)

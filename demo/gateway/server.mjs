@@ -91,6 +91,8 @@ const createParts = async (config, log) => {
     sessions: stores.sessions,
     codes: stores.codes,
     mailer: mailer.send,
+    mailsPerHour: config.mailsPerHour,
+    pepper: [signer, ring.previous, ring.next].filter(Boolean),
     onFailure: (error) => log.line('enrolment failed', { error: textOf(error) })
   })
   const publish = (...event) => gateway.publish(...event)

@@ -20,7 +20,7 @@ import { type GatewaySettings, readOptions } from './options.ts'
 import { createBell, within } from './support/deadline.ts'
 import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
 import { createMetrics, type Metrics } from './support/metrics.ts'
-import type { From, Gateway, GatewayOptions, Inbound, Outbound, ReplayStore, SessionStore } from './types.ts'
+import type { From, Gateway, GatewayOptions, Inbound, Mounted, Outbound, ReplayStore, SessionStore } from './types.ts'
 
 const DRAIN_MS = 10_000
 /** The most characters of a source's name. */
@@ -90,8 +90,15 @@ function createSourceFinder({ identify }: GatewaySettings): (inbound: Inbound) =
   }
 }
 
-function addGauges(metrics: Metrics, parts: { replay: ReplayStore; bySource: Buckets; clock: GatewayClock }): void {
-  const { replay, bySource, clock } = parts
+type MeasuredParts = { replay: ReplayStore; bySource: Buckets; clock: GatewayClock; enrollment: Mounted | undefined }
+
+function addGauges(metrics: Metrics, { replay, bySource, clock, enrollment }: MeasuredParts): void {
+  if (enrollment?.mails) {
+    const { mails } = enrollment
+    const read = () =>
+      Object.fromEntries(Object.entries(mails()).map(([result, count]) => [`result="${result}"`, count]))
+    metrics.gauge('countersign_enrollment_mails', 'Mails of the enrolment since the start, by result.', read)
+  }
   metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
   metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
   metrics.gauge(
@@ -156,7 +163,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   })
   // A failure here is tried again, and reported, with the first request.
   start().catch(() => {})
-  addGauges(metrics, { replay, bySource, clock })
+  addGauges(metrics, { replay, bySource, clock, enrollment })
 
   const isInternal = ({ target }: Inbound): boolean =>
     enrollment?.owns(target) === true || target.split('?', 1)[0] === settings.endpoint

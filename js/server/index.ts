@@ -2,7 +2,9 @@
 // The gateway library: verifies requests, hands them on, signs the answers.
 
 export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
-export { type Enrollment, type EnrollmentOptions, enrollment, type Mail } from './enrollment/endpoints.ts'
+export { type Enrollment, type EnrollmentOptions, enrollment } from './enrollment/endpoints.ts'
+export type { Pepper } from './enrollment/keyed-hashes.ts'
+export type { Mail } from './enrollment/mails.ts'
 export { type IdempotentOptions, idempotent } from './exchange/idempotent.ts'
 export { createGateway } from './gateway.ts'
 export { checkCors } from './http/cors.ts'

@@ -1,7 +1,15 @@
 // SPDX-License-Identifier: MIT
 // The server's signing key in a file: PKCS #8 PEM that only its owner may read (PROTOCOL.md, R21).
 
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  hkdfSync,
+  type KeyObject,
+  sign
+} from 'node:crypto'
 import {
   closeSync,
   fchmodSync,
@@ -92,5 +100,8 @@ export function serverKeyFile(path: string): ServerSigner {
   const der = createPublicKey(key).export({ format: 'der', type: 'spki' })
   const publicKey = new Uint8Array(der.subarray(der.length - 32))
   const keyId = createHash('sha256').update(publicKey).digest('base64url').slice(0, 22)
-  return { keyId, publicKey, sign: (bytes) => sign(null, bytes, key) }
+  // The last 32 bytes of an Ed25519 key in PKCS #8 are its seed (RFC 8410).
+  const seed = key.export({ format: 'der', type: 'pkcs8' }).subarray(-32)
+  const deriveSecret = (purpose: string) => new Uint8Array(hkdfSync('sha256', seed, new Uint8Array(), purpose, 32))
+  return { keyId, publicKey, sign: (bytes) => sign(null, bytes, key), deriveSecret }
 }

@@ -15,6 +15,11 @@ export interface ServerSigner {
   readonly publicKey: Uint8Array
   /** Returns the Ed25519 signature of `bytes`, 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array | Promise<Uint8Array>
+  /**
+   * Derives a secret of 32 bytes from the private key, another one for each `purpose`, and the same wherever the key
+   * is. Absent: parts that need a secret take it as an option.
+   */
+  deriveSecret?(purpose: string): Uint8Array
 }
 
 /** The form of a message: a binary frame, an HTTP header with the payload as the body, or JSON. */
@@ -319,6 +324,8 @@ export type PublishTarget = string | { sessionId: string } | { userId: string }
 export interface Mounted {
   owns(target: string): boolean
   exchange(inbound: Inbound, source: string): Promise<Outbound>
+  /** Returns how many mails there were since the start, by result, for metrics. */
+  mails?(): { readonly [result: string]: number }
 }
 
 /** A gateway, made by `createGateway`. */

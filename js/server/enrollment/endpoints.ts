@@ -24,11 +24,10 @@ import type {
   SessionRecord,
   SessionStore
 } from '../types.ts'
-import { CHALLENGE_LIFETIME_MS, createEmailCodes, foldAddress, isEmail, tooMany } from './email-codes.ts'
+import { CHALLENGE_LIFETIME_MS, createEmailCodes, FULL_RETRY_MS, tooMany } from './email-codes.ts'
 import { createEnroller, type EnrollmentOffer, type EnrollmentProblem, type ProvenOffer, problems } from './enroller.ts'
-
-/** A mail to send. `email` is the address exactly as the client gave it. */
-export type Mail = { email: string; challengeId: string; code: string; expiresMs: number }
+import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
+import { createMails, foldAddress, isEmail, type Mail, nameOfSource } from './mails.ts'
 
 export type EnrollmentOptions = {
   label: string
@@ -40,8 +39,18 @@ export type EnrollmentOptions = {
   mailer: (mail: Mail) => unknown
   /** The number of digits of a code, 6 to 12. Default: 6. */
   digits?: number
-  /** A secret of at least 16 bytes, the same on all gateways. Without it, a stolen code store reveals its codes. */
-  pepper?: Uint8Array
+  /**
+   * The secret that codes and sources are hashed with in the stores, the same on all gateways: at least 16 bytes, or a
+   * signer of `serverKeyFile`, which derives one. The first of a list makes hashes, and all of it recognise them; while
+   * a server key is changed, list the signers of the present, the earlier and the next key. Required where `signer`
+   * derives no secret and other processes share `codes`. Default: `signer`.
+   */
+  pepper?: Pepper | readonly Pepper[]
+  /**
+   * The most mails an hour, of all addresses together. Over it, an address without a session still gets its answer and
+   * no mail, so nobody can tell which addresses have one. `mails().held` counts them. Default: 5000.
+   */
+  mailsPerHour?: number
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /** Is called for each enrolment before its answer leaves. An exception refuses the enrolment. */
@@ -60,6 +69,8 @@ export type EnrollmentOptions = {
 export type Enrollment = Mounted & {
   /** Answers a request to one of the endpoints. */
   handle(request: Request, from?: From): Promise<Response>
+  /** Returns how many mails were sent, held back over `mailsPerHour`, or refused by the mailer, since the start. */
+  mails(): { sent: number; held: number; failed: number }
   /**
    * Creates a challenge for a user that an application with its own login vouches for. Resolves to its id, or to null
    * when the code store is full. Rejects with ERR_INVALID_TEXT when the user id cannot be signed.
@@ -75,17 +86,16 @@ export type Enrollment = Mounted & {
 const BASE = '/api/v1/public/auth/'
 const BODY_BYTES = 4096
 const BODY_MS = 10_000
-/** The time after which a client may try again when the code store was full, in milliseconds. */
-const FULL_RETRY_MS = 60_000
 
 function checkOptions(options: EnrollmentOptions): void {
-  const { label, signer, sessions, codes, mailer, digits } = optionsOf(options, 'enrollment')
+  const { label, signer, sessions, codes, mailer, digits, mailsPerHour } = optionsOf(options, 'enrollment')
   labelOf(label)
   checkSigner(signer)
-  partOf(sessions, ['create'], 'sessions must be a SessionStore')
+  partOf(sessions, ['create', 'listByUser'], 'sessions must be a SessionStore')
   if (codes !== undefined) partOf(codes, ['create', 'get', 'take', 'giveBack', 'redeem'], 'codes must be a CodeStore')
   if (typeof mailer !== 'function') throw badArgument('mailer must be a function')
   if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
+  if (mailsPerHour !== undefined) integerOf(mailsPerHour, 1, 1_000_000, 'mailsPerHour')
   for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
 }
 
@@ -127,12 +137,13 @@ async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProble
  */
 export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
-  const { codes = memoryCodeStore(), mailer, userIdOf = foldAddress, onEnrolled, onFailure } = options
+  const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onFailure } = options
   const clock = createGatewayClock(options.now)
   const cors = createCors(options.origins ?? [])
   const core = async () => options.core ?? loadCore()
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core })
-  const emailCodes = createEmailCodes({ ...options, codes, clock })
+  const hashes = createKeyedHashes({ ...options, codes })
+  const emailCodes = createEmailCodes({ ...options, codes, clock, hashes })
 
   const reportFailure = (error: unknown): void => {
     try {
@@ -141,18 +152,21 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
       // A fault of the logger must not reach the client.
     }
   }
+  const mails = createMails({ ...options, codes, clock, hashes, userIdOf, reportFailure })
 
   const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
     const email = parseFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
-    const waitMs = await emailCodes.takeMail(email, source)
-    if (waitMs > 0) return tooMany(waitMs)
-    const code = await emailCodes.create(email)
-    const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => emailCodes.hash(id, code))
-    if (!challenge) return tooMany(FULL_RETRY_MS)
+    const taken = await mails.take(email, source)
+    if (taken.waitMs > 0) return tooMany(taken.waitMs)
+    const [hasShare, code] = await Promise.all([mails.takeShare(), emailCodes.create(email)])
+    const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => hashes.code(id, code))
+    if (!challenge) {
+      await taken.giveBack()
+      return tooMany(FULL_RETRY_MS)
+    }
     const { id, expiresMs } = challenge
-    const mailing = (async () => mailer({ email, challengeId: id, code, expiresMs }))()
-    mailing.catch(reportFailure)
+    mails.send({ email, challengeId: id, code, expiresMs }, hasShare)
     return {
       status: 200,
       headers: { 'content-type': 'application/json' },
@@ -163,9 +177,9 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const finish = async (
     offer: EnrollmentOffer,
     proven: ProvenOffer,
-    timeZone?: string
+    { source, timeZone }: { source?: string; timeZone?: string | undefined } = {}
   ): Promise<Outbound | EnrollmentProblem> => {
-    const enrolled = await enroller.enroll(offer, proven)
+    const enrolled = await enroller.enroll(offer, proven, source)
     if (isProblem(enrolled)) return enrolled
     const { session, out } = enrolled
     await onEnrolled?.({ session, email: proven.challenge.email, ...(timeZone === undefined ? {} : { timeZone }) })
@@ -183,7 +197,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     const proven = await enroller.checkProof(offer)
     if (isProblem(proven)) return proven
     const refused = await emailCodes.check(proven.challenge, form.code, source)
-    return refused ?? finish(offer, proven, form.time_zone)
+    return refused ?? finish(offer, proven, { source: nameOfSource(hashes, source), timeZone: form.time_zone })
   }
 
   const settle = async (work: () => Promise<Outbound | EnrollmentProblem>): Promise<Outbound> => {
@@ -208,6 +222,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   return {
     owns: (target) => target.startsWith(BASE),
     exchange,
+    mails: mails.counts,
     handle: (request, from = {}) =>
       serveRequest(request, from, async (inbound) => {
         const isPreflight = inbound.method === 'OPTIONS'

@@ -58,10 +58,14 @@ type Enroller = {
   challenge(email: string, lifetimeMs: number, codeHash?: (id: string) => Uint8Array): Promise<Challenge | undefined>
   /** Checks key and proof of an offer (R85). */
   checkProof(offer: EnrollmentOffer): Promise<ProvenOffer | EnrollmentProblem>
-  /** Binds the challenge to the key, creates the session, and signs the answer. `checkProof` must have passed. */
+  /**
+   * Binds the challenge to the key, creates the session, and signs the answer. `checkProof` must have passed. The session
+   * remembers `source`, a keyed hash.
+   */
   enroll(
     offer: EnrollmentOffer,
-    proven: ProvenOffer
+    proven: ProvenOffer,
+    source?: string
   ): Promise<{ session: SessionRecord; out: Outbound } | EnrollmentProblem>
 }
 
@@ -96,7 +100,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
       return { challenge, input }
     },
 
-    async enroll({ algorithm, publicKey }, { challenge, input }) {
+    async enroll({ algorithm, publicKey }, { challenge, input }, source) {
       const binding = `${algorithm}:${encodeBase64(publicKey, 'base64url')}`
       const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
       if (id === null) return problems.challengeUsed
@@ -109,7 +113,8 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         publicKey,
         status: 'active',
         createdMs: seenMs,
-        lastSeenMs: seenMs
+        lastSeenMs: seenMs,
+        ...(source === undefined ? {} : { source })
       }
       await sessions.create(session)
       const out = await signAnswer(await options.core(), {

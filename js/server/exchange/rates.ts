@@ -2,7 +2,7 @@
 // Token buckets. Each key has one number: the time at which its bucket is full again (GCRA). A full bucket is not kept.
 // So the keys of one burst bound the memory, and `capacity` bounds it in any case.
 
-import { isIPv6 } from 'node:net'
+import { isIPv4, isIPv6 } from 'node:net'
 import { badArgument, optionsOf } from '../../core/args.ts'
 import type { Rate, Rates, SessionRecord } from '../types.ts'
 
@@ -91,4 +91,11 @@ export function sourceOf(remoteAddress: string): string {
     .slice(0, 4)
     .map((group) => group.replace(/^0+(?=.)/, ''))
     .join(':')}::/64`
+}
+
+/** Returns the network around a source: the /48 of an IPv6 /64, the /24 of an IPv4 address, and any other text as it is. */
+export function networkOf(source: string): string {
+  if (isIPv4(source)) return `${source.split('.').slice(0, 3).join('.')}.0/24`
+  const [, before] = /^([0-9a-f]+:[0-9a-f]+:[0-9a-f]+):[0-9a-f]+::\/64$/.exec(source) ?? []
+  return before === undefined ? source : `${before}::/48`
 }

@@ -20,6 +20,8 @@ export type SessionRecord = {
   revokedReason?: string
   /** The name that the user gave this device. Absent until it has one. */
   name?: string
+  /** A keyed hash of the source that enrolled the device. Absent for an application with its own login. */
+  source?: string
   /** The key before the last rotation. For a while it still verifies requests that were stamped before `replacedMs`. */
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
 }
@@ -117,6 +119,8 @@ export type Allowance = { limit: number; windowMs: number; nowMs: number; isProb
 
 /** Keeps the challenges of the enrolment, and the counters that bound guesses and mail. Every step is atomic. */
 export interface CodeStore {
+  /** Whether the records are lost when the process ends, and no other process has them. Default: false. */
+  readonly volatile?: boolean
   /** Creates a challenge. Resolves to false when the store is full. */
   create(challenge: Challenge): Promise<boolean>
   /** Resolves to a challenge, or to null when it is unknown or expired. */

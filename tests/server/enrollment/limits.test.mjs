@@ -148,42 +148,6 @@ test('R86 right codes do not count', async () => {
   }
 })
 
-test('R86 five mails an hour for an address, in any case of its letters; a hundred for a source', async () => {
-  const desk = createDesk()
-  for (const email of ['a@x', 'A@x', 'a@X', 'a@x', 'A@X']) assert.equal((await desk.send(email)).status, 200)
-  const refused = await desk.send('a@x', { remoteAddress: '198.51.100.7' })
-  assert.equal(refused.headers.get('retry-after'), '3600')
-  assert.equal(await problemOf(refused), '429 too_many_requests')
-  for (let count = 0; count < 95; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200, String(count))
-  assert.equal((await desk.send('one-more@x')).status, 429)
-  assert.equal((await desk.send('one-more@x', { remoteAddress: '198.51.100.7' })).status, 200)
-  assert.equal(desk.mails.length, 101)
-  desk.now.ms += HOUR
-  assert.equal((await desk.send('a@x')).status, 200)
-})
-
-test('H8 R86 a source over its bound leaves nothing in the store, so it cannot close the sign-in of others', async () => {
-  const desk = createDesk({ codes: memoryCodeStore({ capacity: 256 }) })
-  for (let count = 0; count < 100; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200)
-  for (let count = 0; count < 1000; count++) assert.equal((await desk.send(`v${count}@x`)).status, 429)
-  assert.equal((await desk.send('honest@x', { remoteAddress: '198.51.100.7' })).status, 200)
-})
-
-test('R86 a mail that its address may not have costs its source nothing', async () => {
-  const desk = createDesk()
-  for (let count = 0; count < 5; count++) await desk.send('a@x', { remoteAddress: '198.51.100.7' })
-  for (let count = 0; count < 200; count++) assert.equal((await desk.send('a@x')).status, 429)
-  for (let count = 0; count < 100; count++) assert.equal((await desk.send(`u${count}@x`)).status, 200)
-})
-
-test('R86 all addresses of one IPv6 network are one source', async () => {
-  const desk = createDesk()
-  for (let count = 0; count < 100; count++)
-    await desk.send(`u${count}@x`, { remoteAddress: `2001:db8:0:1::${count.toString(16)}` })
-  assert.equal((await desk.send('v@x', { remoteAddress: '2001:DB8:0:1:ffff::1' })).status, 429)
-  assert.equal((await desk.send('v@x', { remoteAddress: '2001:db8:0:2::1' })).status, 200)
-})
-
 test('R82 a code lives ten minutes', async () => {
   const desk = createDesk()
   const key = createKey()
@@ -205,7 +169,7 @@ test('R82 an unknown challenge, an expired and a wrong code are one answer', asy
   assert.equal(first, second)
 })
 
-test('R82 a full code store refuses and forgets nothing', async () => {
+test('R82 a full code store refuses and forgets nothing: a right code is no wrong one then', async () => {
   const desk = createDesk({ codes: memoryCodeStore({ capacity: 8 }) })
   const first = await desk.challengeOf()
   let refused = 0
@@ -213,7 +177,23 @@ test('R82 a full code store refuses and forgets nothing', async () => {
     if ((await desk.send(`u${count}@x`, { remoteAddress: `192.0.2.${count + 9}` })).status === 429) refused += 1
   assert.ok(refused > 0)
   desk.now.ms += 10 * MINUTE - 1
-  assert.notEqual((await confirm(desk, createKey(), first)).status, 400)
+  const key = createKey()
+  for (let count = 0; count < 20; count++)
+    assert.equal(await problemOf(await confirm(desk, key, first)), '429 too_many_requests')
+})
+
+test('R82 where the store has room again, a code that was refused for want of it is good', async () => {
+  const codes = memoryCodeStore()
+  let isFull = true
+  // As a full store does: nothing new is counted, and a look at what is not there finds nothing.
+  const take = async (key, allowance) =>
+    isFull && !allowance.isProbe && key.startsWith('wrong/address/') ? allowance.windowMs : codes.take(key, allowance)
+  const desk = createDesk({ codes: { ...codes, take } })
+  const challenge = await desk.challengeOf()
+  const key = createKey()
+  for (let count = 0; count < 20; count++) assert.equal((await confirm(desk, key, challenge)).status, 429)
+  isFull = false
+  assert.equal((await confirm(desk, key, challenge)).status, 200)
 })
 
 test('R85 the identical confirm repeated gives the same session, a different one is refused', async () => {

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFileSync, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from 'node:fs'
 import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -91,6 +91,47 @@ test('H6 a disk that is full refuses, keeps nothing by halves, and serves again 
   }
 })
 
+// Opens the stores of a folder in a process of their own, and returns what came of each.
+const OPEN_BOTH = `
+  import { lmdbStores } from 'countersign/server/lmdb'
+  import { lmdbStatsStore } from 'countersign/stats-event/server/lmdb'
+  const outcome = (open) => { try { open(); return 'open' } catch (error) { return error.code } }
+  const path = process.argv[1]
+  console.log(outcome(() => lmdbStores({ path: path + '/all.lmdb' })), outcome(() => lmdbStatsStore({ path: path + '/stats' })))
+  setTimeout(() => process.exit(7), 100)`
+const openBoth = (folder, env = {}) => {
+  const { stdout, stderr, status, signal } = spawnSync(
+    process.execPath,
+    ['--input-type=module', '-e', OPEN_BOTH, folder],
+    { cwd: here('.'), env: { ...process.env, ...env }, encoding: 'utf8' }
+  )
+  assert.deepEqual([status, signal], [7, null], `the process lives until it ends by itself\n${stderr}`)
+  return stdout.trim().split(' ')
+}
+
+test('H6 a new folder on a disk without room for it cannot be opened, and can be when there is room', async (t) => {
+  const mounts = makeFolder()
+  const seen = new Set()
+  for (const pages of [1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 40, 400]) {
+    const folder = join(mounts, String(pages))
+    mkdirSync(folder)
+    const size = `size=${pages * 4}k`
+    const mounted = spawnSync('mount', ['-t', 'tmpfs', '-o', size, 'tmpfs', folder], { encoding: 'utf8' })
+    if (mounted.status !== 0) return t.skip(`no file system can be mounted here: ${mounted.stderr?.trim()}`)
+    try {
+      const outcomes = openBoth(folder)
+      for (const outcome of outcomes)
+        assert.match(outcome, /^(open|ERR_STORAGE_FAILED)$/, `${pages} pages: ${outcomes}`)
+      for (const outcome of outcomes) seen.add(outcome)
+      execFileSync('mount', ['-o', 'remount,size=8m', folder])
+      assert.deepEqual(openBoth(folder), ['open', 'open'], `${pages} pages, and then enough`)
+    } finally {
+      execFileSync('umount', ['-l', folder])
+    }
+  }
+  assert.deepEqual([...seen].sort(), ['ERR_STORAGE_FAILED', 'open'])
+})
+
 let shim
 before(() => {
   const file = join(makeFolder(), 'broken-disk.so')
@@ -106,6 +147,17 @@ before(() => {
 // A file system whose files are open cannot be set read-only by hand; after a fault the kernel does it, and then each write
 // fails with EROFS.
 for (const name of ['EIO', 'EROFS', 'ENOSPC', 'ENOMEM']) {
+  test(`H6 a new folder on a disk whose writes fail with ${name} cannot be opened, and the process lives`, (t) => {
+    if (shim.missing) return t.skip(shim.missing)
+    const folder = makeFolder()
+    const control = join(folder, 'errno')
+    writeFileSync(control, String(constants.errno[name]))
+    const broken = { LD_PRELOAD: shim.file, BROKEN_DISK: control }
+    assert.deepEqual(openBoth(join(folder, 'new'), broken), ['ERR_STORAGE_FAILED', 'ERR_STORAGE_FAILED'])
+    rmSync(control)
+    assert.deepEqual(openBoth(join(folder, 'new'), broken), ['open', 'open'])
+  })
+
   test(`H6 a disk whose writes fail with ${name} refuses, keeps nothing by halves, and serves again afterwards`, async (t) => {
     if (shim.missing) return t.skip(shim.missing)
     const folder = makeFolder()

@@ -4,7 +4,7 @@
 
 import { CountersignError } from '../../../common/errors.ts'
 import { badArgument, optionsOf } from '../../../core/args.ts'
-import { openEnvironment, transact } from '../../../server/stores/lmdb/environment.ts'
+import { checkKeys, openEnvironment, openTables, transact } from '../../../server/stores/lmdb/environment.ts'
 import type { DeviceRecord, StatsStore, UserRecord } from './types.ts'
 
 /**
@@ -20,8 +20,10 @@ export function lmdbStatsStore(options: { path: string }): StatsStore {
   const { path } = optionsOf(options, 'lmdbStatsStore')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStatsStore: path must be a non-empty string')
   const root = openEnvironment(path, { encoding: 'json', maxDbs: 2 })
-  const users = root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' })
-  const devices = root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })
+  const { users, devices } = openTables(root, () => ({
+    users: root.openDB<UserRecord, string>({ name: 'users', encoding: 'json' }),
+    devices: root.openDB<DeviceRecord, string>({ name: 'devices', encoding: 'json' })
+  }))
   let closing: Promise<void> | undefined
   const checkOpen = (): void => {
     if (closing) throw new CountersignError('ERR_CLOSED')
@@ -29,6 +31,7 @@ export function lmdbStatsStore(options: { path: string }): StatsStore {
   return {
     async update(userId, deviceId, change) {
       checkOpen()
+      checkKeys({ userId, deviceId })
       return transact(root, () => {
         const { user, device, result } = change({ user: users.get(userId), device: devices.get(deviceId) })
         if (user) users.put(userId, user)

@@ -17,7 +17,7 @@ import {
 } from '../common.ts'
 import type { RecordTable } from '../record-table.ts'
 import { openLmdbChanges } from './changes.ts'
-import { openEnvironment, transact } from './environment.ts'
+import { openEnvironment, openTables, transact } from './environment.ts'
 import { createLmdbEvents } from './events.ts'
 import { createLmdbReplay } from './replay.ts'
 import { createLmdbSessions } from './sessions.ts'
@@ -68,7 +68,7 @@ function openRecordTable(root: RootDatabase, name: string, capacity: number): Re
 /**
  * Opens the stores of one label in a folder, and creates the folder when it is missing.
  *
- * @throws ERR_STORAGE_FAILED when the folder cannot be opened.
+ * @throws ERR_STORAGE_FAILED when the folder cannot be opened, or has no room for new tables.
  * @throws ERR_INVALID_ARGUMENT when an option is out of range.
  *
  * @example
@@ -107,13 +107,18 @@ export function lmdbStores(options: {
   integerOf(perSession, 1, 2 ** 20, 'lmdbStores: eventsPerSession')
   integerOf(bytes, 1, Number.MAX_SAFE_INTEGER, 'lmdbStores: eventBytes')
   const root = openEnvironment(path, { encoding: 'msgpack', maxDbs: 32 })
-  const changes = openLmdbChanges(root)
-  const sessions = createLmdbSessions(root, changes)
-  const replay = createLmdbReplay(root, { capacity, restored })
-  const codes = createCodeStore(openRecordTable(root, 'codes', CODE_CAPACITY))
-  const answers = createAnswerStore(openRecordTable(root, 'answers', answerCapacity))
   const bounds = { perSession, bytesPerSession: EVENT_BYTES_PER_SESSION, bytes }
-  const events = createLmdbEvents(root, { bounds, changes, restored })
+  const { changes, sessions, replay, codes, answers, events } = openTables(root, () => {
+    const changes = openLmdbChanges(root)
+    return {
+      changes,
+      sessions: createLmdbSessions(root, changes),
+      replay: createLmdbReplay(root, { capacity, restored }),
+      codes: createCodeStore(openRecordTable(root, 'codes', CODE_CAPACITY)),
+      answers: createAnswerStore(openRecordTable(root, 'answers', answerCapacity)),
+      events: createLmdbEvents(root, { bounds, changes, restored })
+    }
+  })
   let closing: Promise<void> | undefined
   return {
     sessions,

@@ -5,7 +5,7 @@ import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
 import { decodeBytes, encodeBytes } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
-import { transact } from './environment.ts'
+import { checkKeys, transact } from './environment.ts'
 
 // Bytes are entry as text, because decoded bytes may lie in memory that the next read overwrites.
 type SessionEntry = Omit<SessionRecord, 'publicKey' | 'previous'> & {
@@ -75,13 +75,18 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       const entry = records.get(id)
       return entry ? decodeSession(entry) : null
     },
-    create: (session) =>
-      transact(root, () => {
-        if (records.doesExist(session.id)) return false
-        records.put(session.id, encodeSession(session))
-        byUser.put(session.userId, session.id)
+    async create(session) {
+      const { id, userId } = session
+      checkKeys({ id, userId })
+      // Now, because the transaction runs later, when the caller may have changed the record.
+      const entry = encodeSession(session)
+      return transact(root, () => {
+        if (records.doesExist(id)) return false
+        records.put(id, entry)
+        byUser.put(userId, id)
         return true
-      }),
+      })
+    },
     revoke: (id, reason, atMs = Date.now()) =>
       updateAndNotify(id, (entry) =>
         entry.status === 'revoked' ? entry : { ...entry, status: 'revoked', revokedReason: reason, revokedMs: atMs }

@@ -177,7 +177,7 @@ export function memoryReplayStore(
 export function memoryCodeStore(options: { capacity?: number } = {}): CodeStore {
   const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
-  return createCodeStore(createMemoryTable(capacity))
+  return { volatile: true, ...createCodeStore(createMemoryTable(capacity)) }
 }
 
 /**

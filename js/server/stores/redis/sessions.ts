@@ -18,6 +18,7 @@ const FIELDS = [
   'revokedMs',
   'revokedReason',
   'name',
+  'source',
   'previousAlgorithm',
   'previousKey',
   'replacedMs'
@@ -94,7 +95,8 @@ function decodeSession(reply: unknown): SessionRecord | null {
   const fields: SessionFields = Object.fromEntries(
     FIELDS.flatMap((name, index) => (values[index] == null ? [] : [[name, values[index]]]))
   )
-  const { id, userId, algorithm, status, revokedMs, revokedReason, name, previousAlgorithm, replacedMs } = fields
+  const { id, userId, algorithm, status, revokedMs, revokedReason, name, source, previousAlgorithm, replacedMs } =
+    fields
   if (id === undefined || userId === undefined) return null
   return {
     id,
@@ -107,6 +109,7 @@ function decodeSession(reply: unknown): SessionRecord | null {
     ...(revokedMs === undefined ? {} : { revokedMs: Number(revokedMs) }),
     ...(revokedReason === undefined ? {} : { revokedReason }),
     ...(name === undefined ? {} : { name }),
+    ...(source === undefined ? {} : { source }),
     ...(previousAlgorithm === undefined
       ? {}
       : {
