@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: MIT
+// The defences of SECURITY.md that tools/defences removes: the text in dist/ that is one, the text without it, and the
+// tests that must see it gone.
+
+const stages = ['tests/server/exchange/stages.test.mjs']
+const time = ['tests/server/exchange/time.test.mjs']
+const stores = ['tests/server/stores/stores.test.mjs']
+const limits = ['tests/server/enrollment/limits.test.mjs']
+const mails = ['tests/server/enrollment/mails.test.mjs']
+const enrolling = ['tests/server/enrollment/enrollment.test.mjs']
+const rotation = ['tests/server/exchange/rotation.test.mjs']
+const bodies = ['tests/server/exchange/bodies.test.mjs']
+const observe = ['tests/server/exchange/observe.test.mjs']
+
+export const defences = [
+  {
+    row: 'D9',
+    what: 'the last look at the session before the handler',
+    file: 'server/exchange/checks.js',
+    find: "if (session?.status === 'active')\n                    return undefined;",
+    without: 'if (session)\n                    return undefined;',
+    tests: stores,
+    grep: 'D9'
+  },
+  {
+    row: 'D1',
+    what: 'the refusal of an id that was used',
+    file: 'server/exchange/checks.js',
+    find: "return { stage: 'replay', code: 'cs.replayed' };",
+    without: 'return undefined;',
+    tests: stages
+  },
+  {
+    row: 'C1',
+    what: 'the edge of the window in the past, to the millisecond',
+    file: 'server/exchange/checks.js',
+    find: 'if (timestampMs < nowMs - pastMs)',
+    without: 'if (timestampMs < nowMs - pastMs - 1)',
+    tests: time
+  },
+  {
+    row: 'C1',
+    what: 'the edge of the window in the future, to the millisecond',
+    file: 'server/exchange/checks.js',
+    find: 'if (timestampMs > nowMs + futureMs)',
+    without: 'if (timestampMs > nowMs + futureMs + 1)',
+    tests: time
+  },
+  {
+    row: 'C8',
+    what: 'using up the id of a request from the future',
+    file: 'server/exchange/checks.js',
+    find: 'if (timestampMs > nowMs + futureMs)\n                    return await refuseFuture(core, request, session, trace, nowMs);',
+    without: 'if (timestampMs > nowMs + futureMs)\n                    return stale;',
+    tests: time
+  },
+  {
+    row: 'D5',
+    what: 'keeping an id as long as a gateway with a slower clock could accept it',
+    file: 'server/exchange/checks.js',
+    find: 'timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000',
+    without: 'timestampMs + pastMs',
+    tests: time
+  },
+  {
+    row: 'B11',
+    what: 'comparing the hash of the bytes that arrived with the signed one',
+    file: 'server/exchange/payload.js',
+    find: 'isSameBytes(hash, request.payloadHash) ?',
+    without: 'true ?',
+    tests: stages
+  },
+  {
+    row: 'E9',
+    what: 'the size limit of a body',
+    file: 'server/exchange/body.js',
+    find: 'if (size > bounds.bytes)',
+    without: 'if (false)',
+    tests: bodies
+  },
+  {
+    row: 'E9',
+    what: 'the time limit of a body',
+    file: 'server/exchange/body.js',
+    find: 'Math.min(bounds.idleMs, bounds.untilMs - performance.now())',
+    without: '60_000',
+    tests: ['tests/server/exchange/bodies.test.mjs', 'tests/server/exchange/hostile.test.mjs']
+  },
+  {
+    row: 'E11',
+    what: 'the refusal of a header that came twice',
+    file: 'server/gateway.js',
+    find: 'if (inbound.isAmbiguous)',
+    without: 'if (false)',
+    tests: ['tests/server/exchange/smuggling.test.mjs']
+  },
+  {
+    row: 'E11',
+    what: 'the refusal of a second content-type',
+    file: 'server/http/node-handler.js',
+    find: "'content-type', ",
+    without: '',
+    tests: ['tests/server/exchange/smuggling.test.mjs']
+  },
+  {
+    row: 'E13',
+    what: 'origins that match exactly',
+    file: 'server/http/cors.js',
+    find: '...(origin !== null && allowed.has(origin)\n            ?',
+    without: '...(origin !== null\n            ?',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'E13',
+    what: 'answers that no cache keeps',
+    file: 'server/http/cors.js',
+    find: "'cache-control': 'no-store, no-transform',",
+    without: '',
+    tests: ['tests/server/exchange/cors.test.mjs', ...enrolling]
+  },
+  {
+    row: 'E12',
+    what: 'the byte limit of a poll',
+    file: 'server/events/handlers.js',
+    find: ' || size >= POLL_BYTES',
+    without: '',
+    tests: ['tests/server/events/poll.test.mjs']
+  },
+  {
+    row: 'A8',
+    what: 'the refusal of duplicate names in JSON',
+    file: 'server/support/flat-json.js',
+    find: 'members.has(name)',
+    without: 'false',
+    tests: ['tests/server/exchange/json.test.mjs', ...enrolling]
+  },
+  {
+    row: 'B10',
+    what: 'the proof of possession at an enrolment',
+    file: 'server/enrollment/enroller.js',
+    find: 'if (!verifySignature(core, { algorithm, publicKey }, input, proof))',
+    without: 'if (false)',
+    tests: enrolling
+  },
+  {
+    row: 'B10',
+    what: 'the proof of possession at a rotation',
+    file: 'server/builtin/rotate-key.js',
+    find: 'if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof))',
+    without: 'if (false)',
+    tests: rotation
+  },
+  {
+    row: 'D9',
+    what: 'the end of the key before a rotation, for what was stamped after it',
+    file: 'server/client-signature.js',
+    find: 'return isEarlier ?',
+    without: 'return true ?',
+    tests: rotation
+  },
+  {
+    row: 'D9',
+    what: 'the minute after which the key before a rotation is over',
+    file: 'server/client-signature.js',
+    find: 'if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS)',
+    without: 'if (!previous)',
+    tests: rotation
+  },
+  {
+    row: 'B8',
+    what: 'the check of the form of a P-256 key',
+    file: 'server/client-signature.js',
+    find: 'if (point.length !== POINT_SIZE || point[0] !== UNCOMPRESSED)',
+    without: 'if (false)',
+    tests: ['tests/server/exchange/client-signature.test.mjs']
+  },
+  {
+    row: 'H8',
+    what: 'giving back what was counted and did not happen, in the store',
+    file: 'server/stores/codes.js',
+    find: 'const times = counter.times.slice(0, -1);',
+    without: 'const times = counter.times;',
+    tests: stores,
+    grep: 'codes'
+  },
+  {
+    row: 'H8',
+    what: 'giving back what a refused mail had counted',
+    file: 'server/enrollment/mails.js',
+    find: 'if (waitMs > 0)\n                await giveBack();',
+    without: '',
+    tests: mails
+  },
+  {
+    row: 'H8',
+    what: 'the bound on the mails of a network',
+    file: 'server/enrollment/mails.js',
+    find: '|| (await takeEach([byNetwork]))',
+    without: '',
+    tests: mails
+  },
+  {
+    row: 'H8',
+    what: 'the mails that are kept for sources an address knows',
+    file: 'server/enrollment/mails.js',
+    find: 'const PER_KNOWN_ADDRESS = hourly(20)',
+    without: 'const PER_KNOWN_ADDRESS = hourly(15)',
+    tests: mails
+  },
+  {
+    row: 'H8',
+    what: 'the longer codes of an address that is being guessed at',
+    file: 'server/enrollment/email-codes.js',
+    find: '(await isGuarded(email)) ?',
+    without: 'false ?',
+    tests: limits
+  },
+  {
+    row: 'H8',
+    what: 'the refusal of short codes of an address that is being guessed at',
+    file: 'server/enrollment/email-codes.js',
+    find: 'if (!isRight || (mustBeLong && isShort))',
+    without: 'if (!isRight)',
+    tests: limits
+  },
+  {
+    row: 'B13',
+    what: 'counting a guess before its code is compared',
+    file: 'server/enrollment/email-codes.js',
+    find: 'const waitMs = await takeAll(counters);',
+    without: 'const waitMs = 0;',
+    tests: limits
+  },
+  {
+    row: 'D4',
+    what: 'the quota of one session in LMDB',
+    file: 'server/stores/lmdb/replay.js',
+    find: ' || readCount(bySession.getBinary(session)) >= quota',
+    without: '',
+    tests: stores,
+    grep: 'replay'
+  },
+  {
+    row: 'D6',
+    what: 'the floor that forgotten ids leave in LMDB',
+    file: 'server/stores/lmdb/replay.js',
+    find: 'Math.max(readNumber(counters, FLOOR), readNumber(value))',
+    without: 'readNumber(counters, FLOOR)',
+    tests: stores,
+    grep: 'replay'
+  },
+  {
+    row: 'H8',
+    what: 'the keyed hash of a source',
+    file: 'server/enrollment/mails.js',
+    find: "return hashes.name('source', source);",
+    without: 'return source;',
+    tests: ['tests/server/enrollment/keyed-hashes.test.mjs']
+  },
+  {
+    row: 'D10',
+    what: 'forgetting a kept session when another gateway revoked it',
+    file: 'server/stores/cached-sessions.js',
+    find: 'const stop = watch.call(store, forget);',
+    without: 'const stop = watch.call(store, () => { });',
+    tests: ['tests/server/stores/cached-sessions.test.mjs']
+  },
+  {
+    row: 'D6',
+    what: "the other gateways' margin in a fence",
+    file: 'server/gateway.js',
+    find: '(replay.isShared ? Math.ceil(futureMs / 2) : 0)',
+    without: '0',
+    tests: ['tests/server/stores/redis/faults.test.mjs'],
+    grep: 'R137'
+  },
+  {
+    row: 'H3',
+    what: 'escaping what is logged',
+    file: 'server/support/encoding.js',
+    find: 'return /^[\\x20-\\x5b\\x5d-\\x7e]*$/.test(text)',
+    without: 'return true',
+    tests: observe
+  },
+  {
+    row: 'H6',
+    what: 'catching the second promise of a failed commit in LMDB',
+    file: 'server/stores/lmdb/environment.js',
+    find: 'const settled = commitError.catch((cause) => cause);',
+    without: 'const settled = commitError;',
+    tests: ['tests/server/stores/disk.test.mjs']
+  },
+  {
+    row: 'H6',
+    what: 'trying a disk before LMDB opens a new folder on it',
+    file: 'server/stores/lmdb/environment.js',
+    find: 'makeFiles(path);',
+    without: '',
+    tests: ['tests/server/stores/disk.test.mjs']
+  },
+  {
+    row: 'G1',
+    what: 'judging the address of a name at each use',
+    file: 'profiles/knock/server/relay.js',
+    find: 'return allowPrivate || !isForbidden(address) ? address : undefined;',
+    without: 'return address;',
+    tests: ['tests/profiles/knock/relay.test.mjs']
+  },
+  {
+    row: 'E6',
+    what: 'the refusal of redirects',
+    file: 'client/transport/exchange.js',
+    find: "redirect: 'error',",
+    without: "redirect: 'follow',",
+    suite: 'client/fetch,client/node'
+  },
+  {
+    row: 'E7',
+    what: 'sending no cookies',
+    file: 'client/transport/exchange.js',
+    find: "credentials: 'omit',",
+    without: "credentials: 'include',",
+    suite: 'client/fetch,client/options,client/request'
+  },
+  {
+    row: 'E7',
+    what: 'https, or a loopback host',
+    file: 'client/options.js',
+    find: "if (protocol !== 'https:' && !(protocol === 'http:' && LOOPBACK.test(hostname)))",
+    without: 'if (false)',
+    suite: 'client/options'
+  },
+  {
+    row: 'B15',
+    what: 'binding a delivered key set to its question',
+    file: 'client/trust/delivered-keys.js',
+    find: 'if (!compatible && core.beginRequest(question).requestId !== requestId)',
+    without: 'if (false)',
+    suite: 'client/delivered-keys,client/server-keys'
+  },
+  {
+    row: 'B15',
+    what: 'the longest time of a delivered key',
+    file: 'client/trust/delivered-keys.js',
+    find: 'notAfter <= timestampMs + LONGEST_MS',
+    without: 'true',
+    suite: 'client/delivered-keys,client/server-keys'
+  }
+]
