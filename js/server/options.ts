@@ -7,9 +7,19 @@ import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
 import type { GatewayOptions, Limits, MigrationPhase } from './types.ts'
 
+/** The bytes of a request in its body beside its payload, roughly. */
+const BODY_SLACK = 4096
+
 function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MIB, 0, 1024 * MIB, 'limits.payloadBytes')
   const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MIB)
+  const bufferedBytes = integerOf(limits.bufferedBytes ?? 256 * MIB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes')
+  // A share has room for one body at least, in the longest form of a payload.
+  const oneBody = Math.ceil((payloadBytes * 4) / 3) + BODY_SLACK
+  const share = (name: 'sourceBufferedBytes' | 'sessionBufferedBytes', part: number) => {
+    const usual = Math.min(bufferedBytes, Math.max(Math.floor(bufferedBytes / part), oneBody))
+    return integerOf(limits[name] ?? usual, 0, bufferedBytes, `limits.${name}`)
+  }
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
     integerOf(limits[name] ?? value, 1, DAY_MS, `limits.${name}`)
   return {
@@ -18,7 +28,11 @@ function readLimits(limits: Limits) {
     envelopeMs: milliseconds('envelopeMs', 10_000),
     bodyMs: milliseconds('bodyMs', 60_000),
     idleMs: milliseconds('idleMs', 10_000),
-    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MIB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
+    bufferedBytes,
+    sourceBufferedBytes: share('sourceBufferedBytes', 4),
+    sessionBufferedBytes: share('sessionBufferedBytes', 16),
+    sourceInFlight: integerOf(limits.sourceInFlight ?? 64, 1, 1_000_000, 'limits.sourceInFlight'),
+    sourceWaiting: integerOf(limits.sourceWaiting ?? 256, 0, 1_000_000, 'limits.sourceWaiting'),
     sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),
     streams: integerOf(limits.streams ?? 10_000, 1, 1_000_000, 'limits.streams'),
     heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
@@ -92,7 +106,12 @@ export function readOptions(options: GatewayOptions) {
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),
     handlerTimeoutMs: integerOf(handlerTimeoutMs, 1, DAY_MS, 'handlerTimeoutMs'),
-    rates: { ...rates, perSource: rates.perSource ?? 2000, perSession: rates.perSession ?? 2000 }
+    rates: {
+      ...rates,
+      perSource: rates.perSource ?? 2000,
+      perSourceFailures: rates.perSourceFailures ?? 600,
+      perSession: rates.perSession ?? 2000
+    }
   }
 }
 

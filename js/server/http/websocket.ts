@@ -19,8 +19,6 @@ const OPEN = 1
 const FIRST_MESSAGE_MS = 5000
 /** The payload of a subscription has a few short members. */
 const MAX_MESSAGE = MAX_ENVELOPE + 1024
-/** The most connections of one source, and of all sources, that have not sent their subscription yet. */
-const MAX_WAITING = { perSource: 64, total: 4096 }
 const PING_MS = 15_000
 /** The time in which a refused client may read its refusal. */
 const LINGER_MS = 1000
@@ -43,29 +41,6 @@ function headerOf(request: IncomingMessage, name: string): string | null {
 function refuse(socket: Duplex, status: number): void {
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
   socket.end(head, () => socket.destroy())
-}
-
-/** Bounds the connections that wait for their first message. */
-function createWaiting() {
-  const bySource = new Map<string, number>()
-  let total = 0
-  return {
-    isFull: (source: string): boolean =>
-      total >= MAX_WAITING.total || (bySource.get(source) ?? 0) >= MAX_WAITING.perSource,
-    enter(source: string): () => void {
-      let isIn = true
-      total += 1
-      bySource.set(source, (bySource.get(source) ?? 0) + 1)
-      return () => {
-        if (!isIn) return
-        isIn = false
-        total -= 1
-        const left = (bySource.get(source) ?? 1) - 1
-        if (left > 0) bySource.set(source, left)
-        else bySource.delete(source)
-      }
-    }
-  }
 }
 
 function closeSoon(socket: WebSocket, code: number): void {
@@ -136,7 +111,6 @@ export function webSocketHandler(
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
-  const waiting = createWaiting()
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -197,10 +171,8 @@ export function webSocketHandler(
 
   const upgrade: UpgradeListener = (request, socket, head) => {
     const base = baseOf(request)
-    const { status, source } = gateway.upgrade(base)
+    const { status, leave } = gateway.upgrade(base)
     if (status !== 101) return refuse(socket, status)
-    if (waiting.isFull(source)) return refuse(socket, 429)
-    const leave = waiting.enter(source)
     socket.once('close', leave)
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
   }

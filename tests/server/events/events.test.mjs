@@ -227,7 +227,7 @@ test('R102 a subscription passes every stage; what fails one is an ordinary sign
 
 test('E12 every bit of a subscription counts: none of its one-bit neighbours opens a stream', async () => {
   const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
-  const world = await createEventWorld({ replay, rates: { perSource: 1e9, perSession: 1e9 } })
+  const world = await createEventWorld({ replay, rates: { perSource: 1e9, perSourceFailures: 1e9, perSession: 1e9 } })
   const { frame } = subscriptionOf(world, { after: 0, stream: 'A'.repeat(22) })
   const seen = {}
   for (let bit = 0; bit < 8 * frame.length; bit++) {

@@ -45,7 +45,8 @@ export type RedisStoresOptions = {
   /** The most bytes of events that are kept for a session. Default: 1 MiB. */
   bytesPerSession?: number
   /**
-   * The longest that a command may take. After that it is refused, and the connection is made anew. Default: 250 ms.
+   * The longest that a command may take, in milliseconds. After that it alone is refused. A connection on which nothing
+   * comes for a second is made anew. Default: 250 ms.
    */
   deadlineMs?: number
   /** Is called whenever the connection is lost, with the reason, and when it is back. */
