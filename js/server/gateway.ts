@@ -105,8 +105,7 @@ function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: Measu
  *
  * @example
  * ```ts
- * import { createServer } from 'node:http'
- * import { createGateway, memoryReplayStore, memorySessionStore, nodeHandler, serverKeyFile } from 'countersign/server'
+ * import { createGateway, memoryReplayStore, memorySessionStore, nodeHandler, nodeServer, serverKeyFile } from 'countersign/server'
  *
  * const gateway = createGateway({
  *   label: 'myapp',
@@ -115,7 +114,7 @@ function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: Measu
  *   replay: memoryReplayStore(),
  *   routes: { 'demo.echo': async ({ payload }) => ({ payload }) }
  * })
- * createServer(nodeHandler(gateway)).listen(8787)
+ * nodeServer(nodeHandler(gateway)).listen(8787)
  * ```
  */
 export function createGateway(options: GatewayOptions): Gateway {
