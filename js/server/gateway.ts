@@ -119,7 +119,7 @@ function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: Measu
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
-  const { label, signer, limits, replay, onStage, onRefusal } = settings
+  const { label, signer, limits, replay, enrollment, onStage, onRefusal } = settings
   const cors = createCors(settings.origins)
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
