@@ -4,7 +4,10 @@
 /** Requests per second. A number is also the size of a burst, at least 1; the object form sets both. */
 export type Rate = number | { perSecond: number; burst: number }
 
-/** The rates that a gateway enforces. */
+/**
+ * The rates that a gateway enforces. Each process counts for itself: behind a balancer, a session gets up to the rate
+ * times the number of processes.
+ */
 export type Rates = {
   /** Rate per source (see `identify`), before any other check. The refusal is a plain 429. Default: 2000. */
   perSource?: Rate

@@ -155,7 +155,7 @@ export type GatewayOptions = {
   window?: { pastMs?: number; futureMs?: number }
   /** The exact origins whose pages may call the gateway. Default: none. */
   origins?: readonly string[]
-  /** Default: 2000 requests per second for each source and for each session. */
+  /** Rates count in each process for itself. Default: 2000 requests per second for each source and each session. */
   rates?: Rates
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number

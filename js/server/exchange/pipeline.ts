@@ -126,7 +126,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     // 8. rate: of the session, the user and the type. Then the session's status is read once more.
     const route = findRoute(parsed, inbound, trace)
     const waitMs = limiter.take(session, route?.route ?? '', clock.now())
-    if (waitMs > 0) return refuse({ stage: 'rate', code: 'cs.rate_limited', retryAfterMs: waitMs })
+    if (waitMs > 0) return refuse(await checks.rateLimited(core, request, trace, waitMs))
     const ended = await checks.sessionAgain(session, trace)
     if (ended) return refuse(ended)
     trace.pass('rate')

@@ -5,7 +5,7 @@ import { CountersignError } from '../../common/errors.ts'
 import { encodeBase64 } from '../support/encoding.ts'
 import type { SessionRecord } from '../types.ts'
 
-/** Request ids that a lasting store holds by default. */
+/** Request ids that a store holds by default: one session at 200 requests a second never fills its share. */
 export const REPLAY_CAPACITY = 2 ** 20
 /** Challenges and counters that a lasting store holds. */
 export const CODE_CAPACITY = 2 ** 17

@@ -68,6 +68,16 @@ export interface SessionStore {
   isEmpty?(): Promise<boolean>
 }
 
+/** A request that a full quota or a rate refuses. `isReserved`: the caller has reserved its id. */
+export type LimitedRequest = {
+  key32: Uint8Array
+  timestampMs: number
+  expiresMs: number
+  nowMs: number
+  session: string
+  isReserved: boolean
+}
+
 /** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
   /**
@@ -81,6 +91,14 @@ export interface ReplayStore {
     nowMs: number,
     session?: string
   ): Promise<ReserveVerdict>
+  /**
+   * Refuses a request for good without keeping its id (R142). In one atomic step it forgets an id that the caller has
+   * reserved, and raises the floor of the id's session to `timestampMs`. That floor is kept until `expiresMs`. From then
+   * on, `reserve` answers `limited` to ids of the session at or before its floor. Resolves to the same, to `used` for an
+   * id that another request has reserved, or to `full` without room for a floor; both change nothing. Default: an id
+   * that a rate refuses stays used, and a full quota is `cs.unavailable`.
+   */
+  limit?(request: LimitedRequest): Promise<ReserveVerdict>
   /** Returns the floor in Unix milliseconds: an id dated at or before it is not reserved. */
   floorMs?(): number
   /**
@@ -97,7 +115,7 @@ export interface ReplayStore {
   readonly isShared?: boolean
   /** Raises the floor to `floorMs` for good, and ends `mayHaveForgotten`. */
   fence?(floorMs: number): Promise<void>
-  /** Returns the number of live ids, for metrics. */
+  /** Returns the number of live ids and session floors, for metrics. */
   size?(): number
   close(): Promise<void> | void
 }
