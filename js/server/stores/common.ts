@@ -26,6 +26,21 @@ export function quotaOf(capacity: number): number {
   return Math.max(1, Math.floor(capacity / OWNER_SHARE))
 }
 
+/** The reason of a revocation that made room for a new session (R143). */
+export const REPLACED = 'replaced'
+
+/** Returns the active sessions that a new one of the same user replaces, so that at most `maxLive` are active (R143). */
+export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' | 'createdMs' | 'lastSeenMs'>>(
+  sessions: Session[],
+  maxLive = Number.POSITIVE_INFINITY
+): Session[] {
+  const live = sessions.filter(({ status }) => status === 'active')
+  const oldestFirst = live.sort(
+    (one, other) => one.lastSeenMs - other.lastSeenMs || one.createdMs - other.createdMs || (one.id < other.id ? -1 : 1)
+  )
+  return oldestFirst.slice(0, Math.max(0, live.length + 1 - maxLive))
+}
+
 /** Checks the size of a request id's key. @throws ERR_INVALID_ARGUMENT when it is not 32 bytes. */
 export function checkReplayKey(key32: Uint8Array): void {
   if (key32.length === REPLAY_KEY_SIZE) return

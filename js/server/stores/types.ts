@@ -36,8 +36,12 @@ export interface SessionStore {
   get(id: string): Promise<SessionRecord | null>
   /** Reads the record itself, past any cache in front of it. Absent: `get` always does. */
   reread?(id: string): Promise<SessionRecord | null>
-  /** Creates a session. Resolves to false, and changes nothing, when the id is taken. */
-  create(session: SessionRecord): Promise<boolean>
+  /**
+   * Creates a session. Resolves to false, and changes nothing, when the id is taken. With `maxLive`, the same atomic step
+   * revokes the user's least recently seen sessions until at most so many are active, this one included. The reason is
+   * `replaced`, the time `createdMs`. It then resolves to their ids, and otherwise to true.
+   */
+  create(session: SessionRecord, limits?: { maxLive?: number }): Promise<boolean | string[]>
   /** Revokes a session. Resolves to whether the session exists. The first reason and time are kept. */
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
   /** Resolves to all sessions of a user, revoked ones too. */

@@ -10,7 +10,7 @@ import { isSameBytes } from '../../support/encoding.ts'
 import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import { copySession, quotaOf, REPLAY_CAPACITY } from '../common.ts'
+import { copySession, quotaOf, REPLACED, REPLAY_CAPACITY, replacedBy } from '../common.ts'
 import { createMemoryTable } from '../record-table.ts'
 import { createWatchers } from '../watchers.ts'
 
@@ -26,29 +26,33 @@ export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
   const watchers = createWatchers()
+  const ofUser = (userId: string): SessionRecord[] =>
+    [...(byUser.get(userId) ?? [])].map((id) => sessions.get(id) as SessionRecord)
+  const revoke = (id: string, reason: string, atMs: number): boolean => {
+    const session = sessions.get(id)
+    if (session?.status === 'active') {
+      sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
+      watchers.notify(id)
+    }
+    return session !== undefined
+  }
   return {
     volatile: true,
     async get(id) {
       const session = sessions.get(id)
       return session ? copySession(session) : null
     },
-    async create(session) {
+    async create(session, { maxLive } = {}) {
       if (sessions.has(session.id)) return false
+      const replaced = replacedBy(ofUser(session.userId), maxLive).map(({ id }) => id)
       sessions.set(session.id, copySession(session))
       const ids = byUser.get(session.userId) ?? new Set()
       byUser.set(session.userId, ids.add(session.id))
-      return true
+      for (const id of replaced) revoke(id, REPLACED, session.createdMs)
+      return maxLive === undefined ? true : replaced
     },
-    async revoke(id, reason, atMs = Date.now()) {
-      const session = sessions.get(id)
-      if (session?.status === 'active') {
-        sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
-        watchers.notify(id)
-      }
-      return session !== undefined
-    },
-    listByUser: async (userId) =>
-      [...(byUser.get(userId) ?? [])].map((id) => copySession(sessions.get(id) as SessionRecord)),
+    revoke: async (id, reason, atMs = Date.now()) => revoke(id, reason, atMs),
+    listByUser: async (userId) => ofUser(userId).map(copySession),
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
