@@ -3,7 +3,13 @@
 // refused. A source waits for itself only.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { enrollment, memoryCodeStore, memoryEventStore, memorySessionStore } from 'countersign/server'
+import {
+  enrollment,
+  memoryCodeStore,
+  memoryEventStore,
+  memoryReplayStore,
+  memorySessionStore
+} from 'countersign/server'
 import { createTurns } from '../../../dist/server/exchange/turns.js'
 import { createWorld, FRAME, frameRequest, isPlain, signRequest } from '../kit.mjs'
 import { until } from './socket-kit.mjs'
@@ -56,7 +62,9 @@ test('H13 R145 a source has so many requests at work and so many waiting; the ne
 
 test('H13 R145 by default 64 are at work and 256 wait', async () => {
   const { sessions, waiting, open } = createGatedSessions()
-  const world = await createWorld({ sessions, limits: { storeMs: 1000 } })
+  // One session sends them all, so its quota has to have room.
+  const replay = memoryReplayStore({ capacity: 4096, sessionQuota: 4096 })
+  const world = await createWorld({ sessions, replay, limits: { storeMs: 1000 } })
   const answers = Array.from({ length: 321 }, () => sendFrom(world, '192.0.2.1'))
   await isPlain(await answers.pop(), 429)
   await until(() => waiting.length > 0)
