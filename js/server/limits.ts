@@ -58,6 +58,8 @@ export type Limits = {
    * sixteenth of `bufferedBytes`, and one body at least.
    */
   sessionBufferedBytes?: number
+  /** The most requests of all sources that are being checked at a time. Sources take turns. Default: 128. */
+  inFlight?: number
   /**
    * The most requests of one source that are being checked at a time. A request that waits for its own bytes does not
    * count, nor does one that has reached its handler: a poll or a stream, for example. Default: 64.

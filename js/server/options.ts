@@ -31,6 +31,7 @@ function readLimits(limits: Limits) {
     bufferedBytes,
     sourceBufferedBytes: share('sourceBufferedBytes', 4),
     sessionBufferedBytes: share('sessionBufferedBytes', 16),
+    inFlight: integerOf(limits.inFlight ?? 128, 1, 1_000_000, 'limits.inFlight'),
     sourceInFlight: integerOf(limits.sourceInFlight ?? 64, 1, 1_000_000, 'limits.sourceInFlight'),
     sourceWaiting: integerOf(limits.sourceWaiting ?? 256, 0, 1_000_000, 'limits.sourceWaiting'),
     sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),

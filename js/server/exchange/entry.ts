@@ -69,7 +69,11 @@ export function createEntry({ settings, observer, clock, coreOf, failures, pipel
   const { enrollment, endpoint, phase, limits } = settings
   const sourceFor = createSourceFinder(settings)
   const bySource = createBuckets(settings.rates.perSource)
-  const turns = createTurns({ inFlight: limits.sourceInFlight, waiting: limits.sourceWaiting })
+  const turns = createTurns({
+    total: limits.inFlight,
+    inFlight: limits.sourceInFlight,
+    waiting: limits.sourceWaiting
+  })
 
   const isInternal = ({ target }: Inbound): boolean =>
     enrollment?.owns(target) === true || target.split('?', 1)[0] === endpoint

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The requests of each source that have not reached their handler (R145). A few are at work at a time. The others wait
-// in a queue of their source, so a source that floods the gateway delays only itself.
+// The requests of each source that have not reached their handler (R145). A few are at work at a time: a burst would
+// make every answer of a store late, and all would be refused. The others wait in a queue of their source. Turns go
+// round the sources, so a source that floods the gateway delays mostly itself.
 
 /** A request's place among those of its source. */
 export type Place = {
@@ -26,10 +27,34 @@ export type Turns = {
 
 type SourceState = { present: number; atWork: number; queue: (() => void)[] }
 
-/** Returns the places: for each source `inFlight` requests at work, and `waiting` more. */
-export function createTurns({ inFlight, waiting }: { inFlight: number; waiting: number }): Turns {
+/**
+ * Returns the places: `total` requests at work, `inFlight` of them for each source, and `waiting` more for each source.
+ */
+export function createTurns(limits: { total: number; inFlight: number; waiting: number }): Turns {
+  const { total, inFlight, waiting } = limits
   const sources = new Map<string, SourceState>()
+  // The sources with requests that wait for their turn. The first that may have one gets it, and goes to the end.
+  const queued = new Set<SourceState>()
+  let atWork = 0
   let size = 0
+
+  const begin = (state: SourceState): void => {
+    state.atWork += 1
+    atWork += 1
+  }
+  const end = (state: SourceState): void => {
+    state.atWork -= 1
+    atWork -= 1
+    for (const next of queued) {
+      if (next.atWork >= inFlight) continue
+      queued.delete(next)
+      const start = next.queue.shift()
+      if (next.queue.length > 0) queued.add(next)
+      begin(next)
+      start?.()
+      return
+    }
+  }
 
   const createPlace = (source: string, state: SourceState): Place => {
     let isPresent = true
@@ -38,29 +63,27 @@ export function createTurns({ inFlight, waiting }: { inFlight: number; waiting: 
     const pause = (): void => {
       if (!isAtWork) return
       isAtWork = false
-      const next = state.queue.shift()
-      // The turn is handed on, so the number at work stays.
-      if (next) next()
-      else state.atWork -= 1
+      end(state)
     }
     return {
       source,
       turn() {
         const isSecond = hadTurn
         hadTurn = true
-        if (state.atWork < inFlight) {
-          state.atWork += 1
+        if (atWork < total && state.atWork < inFlight) {
+          begin(state)
           isAtWork = true
           return undefined
         }
         return new Promise((resolve) => {
-          const begin = () => {
+          const start = () => {
             isAtWork = true
             resolve()
           }
           // Requests that have begun end first: they hold memory, and their ids are used up.
-          if (isSecond) state.queue.unshift(begin)
-          else state.queue.push(begin)
+          if (isSecond) state.queue.unshift(start)
+          else state.queue.push(start)
+          queued.add(state)
         })
       },
       pause,

@@ -89,6 +89,7 @@ test('H4 every option of every function refuses junk with a typed error', () => 
       'bufferedBytes',
       'sourceBufferedBytes',
       'sessionBufferedBytes',
+      'inFlight',
       'sourceInFlight',
       'sourceWaiting'
     ]) {

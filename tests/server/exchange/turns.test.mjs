@@ -176,7 +176,7 @@ test('R145 requests of the enrolment have places like the others', async () => {
 })
 
 test('R145 those that had a turn before go first, and nothing stays behind', async () => {
-  const turns = createTurns({ inFlight: 1, waiting: 3 })
+  const turns = createTurns({ total: 8, inFlight: 1, waiting: 3 })
   const order = []
   const places = ['a', 'b', 'c', 'd'].map((name) => ({ name, place: turns.enter('s') }))
   assert.equal(turns.enter('s'), undefined)
@@ -200,5 +200,27 @@ test('R145 those that had a turn before go first, and nothing stays behind', asy
   await last
   assert.deepEqual(order, ['a', 'b', 'a', 'c', 'd'])
   for (const { place } of places) place.leave()
+  assert.equal(turns.size, 0)
+})
+
+test('H13 R145 turns go round the sources: a source that comes last waits for one turn of each', async () => {
+  const turns = createTurns({ total: 2, inFlight: 2, waiting: 100 })
+  const order = []
+  const atWork = []
+  const come = async (source) => {
+    const place = turns.enter(source)
+    await place.turn()
+    order.push(source)
+    atWork.push(place)
+  }
+  const all = [...Array(6).fill('flood'), ...Array(3).fill('second'), 'last'].map(come)
+  for (let count = 0; count < all.length; count++) {
+    await until(() => atWork.length > 0)
+    assert.ok(atWork.length <= 2)
+    atWork.shift().leave()
+  }
+  await Promise.all(all)
+  assert.deepEqual(order.slice(0, 5), ['flood', 'flood', 'flood', 'second', 'last'])
+  assert.equal(order.length, 10)
   assert.equal(turns.size, 0)
 })
