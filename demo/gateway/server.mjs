@@ -122,6 +122,7 @@ const createParts = async (config, log) => {
     actionSecret: scores.actionSecret,
     rates,
     onStage: trace.note,
+    onWarning: ({ code, message }) => log.line(code, { warning: message }),
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
   })
   // A full disk is no reason not to start: what needs no write is served, and the rest is tried again with each request.

@@ -8,6 +8,7 @@ import { createEvents } from './events/index.ts'
 import { createAnswerWriter } from './exchange/answer.ts'
 import { createBudget } from './exchange/budget.ts'
 import { createChecks } from './exchange/checks.ts'
+import { type ClockKeeper, createClockKeeper } from './exchange/clock-keeper.ts'
 import { createEntry, type Entry } from './exchange/entry.ts'
 import { rawLimit } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
@@ -38,7 +39,9 @@ function createCoreLoader(core: GatewayOptions['core']): () => Promise<Core> {
   }
 }
 
-function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, clock: GatewayClock) {
+type StartParts = { settings: GatewaySettings; loadCore: () => Promise<Core>; clock: GatewayClock; keeper: ClockKeeper }
+
+function createStart({ settings, loadCore, clock, keeper }: StartParts): () => Promise<void> {
   const { replay, sessions, futureMs } = settings
   let starting: Promise<void> | undefined
   let isInStep = false
@@ -53,7 +56,7 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
     // Asked before the core loads: a session made meanwhile is no sign of an earlier process.
     const early = replay.mayHaveForgotten ? needsFence() : undefined
     await Promise.all([early, loadCore()])
-    clock.raise(replay.storedFloorMs?.() ?? 0)
+    await keeper.start()
     if (replay.mayHaveForgotten) {
       const isFenced = await (early ?? needsFence())
       // The store may not know ids that this or another gateway accepted before. So every request that could have one
@@ -68,6 +71,8 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
       isInStep = false
       starting = undefined
     }
+    // The jump is in the store before a request is accepted by it: otherwise nobody could say later when it began.
+    if (isInStep && keeper.isUnnoted) return keeper.note()
     starting ??= start().catch((error) => {
       starting = undefined
       throw error
@@ -129,7 +134,11 @@ export function createGateway(options: GatewayOptions): Gateway {
   let exchangeCount = 0
   const underWay = new Set<Promise<unknown>>()
   const coreOf = createCoreLoader(settings.core)
-  const start = createStart(settings, coreOf, clock)
+  const keeper = createClockKeeper({
+    ...{ clock, replay, enrollment, futureMs: settings.futureMs, storeMs: limits.storeMs },
+    ...{ systemNow: settings.now ?? Date.now, onWarning: settings.onWarning }
+  })
+  const start = createStart({ settings, loadCore: coreOf, clock, keeper })
   const failures = createBuckets(settings.rates.perSourceFailures)
   const limiter = createRequestLimiter(settings.rates)
   const signAnswer = createAnswerSigner({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
@@ -202,6 +211,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const drained = Promise.allSettled([...underWay])
       await within(drainMs, 'the requests under way', () => drained).catch(() => {})
       closing.ring()
+      await keeper.stop()
     }
   }
 }

@@ -2,6 +2,7 @@
 // The gateway library: verifies requests, hands them on, signs the answers.
 
 export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
+export { bringBackClock, type ClockReport } from './bring-back-clock.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment } from './enrollment/endpoints.ts'
 export type { Pepper } from './enrollment/keyed-hashes.ts'
 export type { Mail } from './enrollment/mails.ts'

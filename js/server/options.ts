@@ -5,7 +5,7 @@ import { DAY_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
-import type { GatewayOptions, Limits, MigrationPhase } from './types.ts'
+import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
 
 /** The bytes of a request in its body beside its payload, roughly. */
 const BODY_SLACK = 4096
@@ -55,13 +55,26 @@ function checkParts(options: GatewayOptions): void {
     partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
-  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'schedule', 'actionSecret'] as const)
+  for (const name of [
+    'identify',
+    'mapTarget',
+    'onStage',
+    'onRefusal',
+    'onWarning',
+    'now',
+    'schedule',
+    'actionSecret'
+  ] as const)
     functionOf(options[name], name)
 }
 
 function runLater(run: () => void, afterMs: number): () => void {
   const timer = setTimeout(run, afterMs)
   return () => clearTimeout(timer)
+}
+
+function emitWarning({ message }: GatewayWarning): void {
+  process.emitWarning(message, { type: 'CountersignWarning', code: 'COUNTERSIGN_CLOCK_AHEAD' })
 }
 
 const NINETY_DAYS_MS = 90 * DAY_MS
@@ -102,6 +115,7 @@ export function readOptions(options: GatewayOptions) {
     compatible: compatible === true,
     phase: phaseOf(options),
     schedule: options.schedule ?? runLater,
+    onWarning: options.onWarning ?? emitWarning,
     origins,
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),

@@ -4,7 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
-import type { EventStore, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
+import type { EventStore, GatewayWarning, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
 
 export type * from './limits.ts'
 export type * from './stores/types.ts'
@@ -65,6 +65,8 @@ export type HandlerContext = {
   requestId: string
   /** The time that the client stamped, in Unix milliseconds. */
   timestampMs: number
+  /** The gateway's time when the request had passed its checks, in Unix milliseconds. */
+  acceptedMs: number
   binding: Binding
   /** The signed request target of the header binding; empty otherwise. */
   target: string
@@ -193,6 +195,8 @@ export type GatewayOptions = {
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */
   onRefusal?: (event: RefusalEvent) => void
+  /** Called at the start and once a minute while something is to be mended. Default: `process.emitWarning` (stderr). */
+  onWarning?: (warning: GatewayWarning) => void
   /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */
   now?: () => number
   /**
@@ -278,6 +282,8 @@ export interface Mounted {
   exchange(inbound: Inbound, source: string): Promise<Outbound>
   /** Returns how many mails there were since the start, by result, for metrics. */
   mails?(): { readonly [result: string]: number }
+  /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */
+  follow?(ms: number): void
 }
 
 /** A gateway, made by `createGateway`. */

@@ -240,6 +240,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
 
   return {
     owns: (target) => target.startsWith(BASE),
+    follow: clock.follow,
     exchange,
     mails: mails.counts,
     handle: (request, from = {}) =>

@@ -205,7 +205,7 @@ function createReplayChecks(
   }
 
   // An attacker could hold this request back until it is fresh. So its id is used up now, or else the session ends
-  // (R63).
+  // (R63). A burnt time never becomes fresh: a client that has not heard of the return yet loses nothing (R148).
   const refuseFuture = async (
     core: Core,
     request: ParsedRequest,
@@ -213,7 +213,14 @@ function createReplayChecks(
     trace: Trace,
     nowMs: number
   ): Promise<Refusal> => {
+    if (replay.clock?.isBurnt(request.timestampMs)) return stale
     if (request.timestampMs - nowMs > DAY_MS) return endSession(session, trace, nowMs)
+    const isNoted = await within(
+      storeMs,
+      "the store's clock",
+      async () => replay.clock?.noteAhead(session.id, request.timestampMs) ?? true
+    )
+    if (!isNoted) return endSession(session, trace, nowMs)
     const verdict = await reserve(core, request, nowMs)
     if (verdict === 'used' || verdict === 'too-old' || isLimited(verdict)) return stale
     if (verdict !== 'reserved') return failClosed('freshness', 'replay', trace, undefined)
@@ -253,6 +260,7 @@ function createReplayChecks(
         if (verdict !== 'too-old')
           return failClosed('replay', 'replay', trace, new Error(`the replay store returned ${verdict}`))
         // The fence of a restart passes; a request under an ordinary floor stays too old (R62).
+        if (replay.clock?.isBurnt(request.timestampMs)) return { stage: 'replay', code: 'cs.stale' }
         const floorMs = replay.floorMs?.() ?? nowMs
         if (nowMs > floorMs) return { stage: 'replay', code: 'cs.stale' }
         return { stage: 'replay', code: 'cs.unavailable', retryAfterMs: floorMs - nowMs + 1 }

@@ -187,7 +187,7 @@ function createTouch({ settings, clock, metrics }: PipelineParts) {
   }
 }
 
-function createHandlerCaller({ settings, closing }: PipelineParts) {
+function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
   const { handlerTimeoutMs } = settings
   return async (inbound: Inbound, trace: Trace, accepted: AcceptedRequest): Promise<CheckedResult> => {
     const { parsed, session, payload, route: match } = accepted
@@ -203,7 +203,7 @@ function createHandlerCaller({ settings, closing }: PipelineParts) {
       handler,
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, params, unsigned }
+        ...{ binding, target, params, unsigned, acceptedMs: clock.now() }
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )

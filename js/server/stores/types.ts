@@ -82,6 +82,79 @@ export type LimitedRequest = {
   isReserved: boolean
 }
 
+/** A span of time in Unix milliseconds, both ends included. */
+export type TimeSpan = { readonly fromMs: number; readonly toMs: number }
+
+/** The time that the gateways of one store share (R147). Times are Unix milliseconds. */
+export type SharedTime = {
+  /** The greatest reading of a gateway's clock that was noted. 0 when there is none. */
+  readingMs: number
+  /** That reading, and the time that has passed since then by the system's clock, or by a clock of the store's own. */
+  nowMs: number
+  /** Counts how often the clock was brought back. */
+  era: number
+  /** The times that readings went through: at most 8 spans, in order, with more than an hour between two. */
+  runs: readonly TimeSpan[]
+  /** The spans that are burnt for ever: at most 8, in order (R148). */
+  burnt: readonly TimeSpan[]
+  /** The sessions of the requests that were dated ahead and refused, each with its latest such time (R63). */
+  ahead: { readonly [sessionId: string]: number }
+}
+
+/** A state that a person should mend. `clock_ahead`: the gateways' clock is ahead of the system's, and stays so. */
+export type GatewayWarning = {
+  readonly code: 'clock_ahead'
+  /** One line for operators. */
+  readonly message: string
+  /** The gateway's clock minus the system's, in milliseconds. */
+  readonly aheadMs: number
+}
+
+/** The changes that bring the clock back (R148). */
+export type ClockReturn = {
+  /** The `readingMs` and `era` for which they were computed. */
+  expected: { readingMs: number; era: number }
+  /** The new reading of the clock, and the system's time, in Unix milliseconds. */
+  nowMs: number
+  systemMs: number
+  /** The new floor of the ids. */
+  fenceMs: number
+  burnt: readonly TimeSpan[]
+}
+
+/** A reading of a gateway's clock and of its system's, with what its gateway knows of the shared time. */
+export type ClockReading = {
+  nowMs: number
+  systemMs: number
+  sinceMs: number
+  era: number
+  burnt: readonly TimeSpan[]
+}
+
+/** Keeps the time that the gateways of one store share, so that a restarted one keeps step with the others. */
+export interface SharedClock {
+  /** Resolves to the shared time. `systemMs` is the caller's system time in Unix milliseconds. */
+  read(systemMs: number): Promise<SharedTime>
+  /**
+   * Notes a reading in one atomic step, when it is greater than the last one. `sinceMs` is the earliest time that the
+   * clock may have read since the note before. Resolves to the shared time. Its `era` is a later one, and nothing is
+   * noted, when the clock was brought back meanwhile. A store that lost its record takes `era` and `burnt` from the caller.
+   */
+  note(reading: ClockReading): Promise<SharedTime>
+  /**
+   * Notes that a request of a session was dated ahead, before its id is used up (R63). Resolves to false, and notes
+   * nothing, when it holds 1024 sessions: the session has to end then.
+   */
+  noteAhead(sessionId: string, timestampMs: number): Promise<boolean>
+  /** Returns whether a time lies in a burnt span, as of the last step of this object. */
+  isBurnt(ms: number): boolean
+  /**
+   * Brings the clock back, and forgets whatever lies ahead: ids, challenges, counters, times of sessions. Resolves to
+   * false, and changes nothing that counts, when the shared time is not the expected one any more.
+   */
+  bringBack(change: ClockReturn): Promise<boolean>
+}
+
 /** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
   /**
@@ -119,6 +192,11 @@ export interface ReplayStore {
   readonly isShared?: boolean
   /** Raises the floor to `floorMs` for good, and ends `mayHaveForgotten`. */
   fence?(floorMs: number): Promise<void>
+  /**
+   * The time that the store's gateways share. The store reserves no id that is dated in a burnt span (R148). Absent: a
+   * gateway's clock starts at the system's time, or at the stored floor.
+   */
+  readonly clock?: SharedClock
   /** Returns the number of live ids and session floors, for metrics. */
   size?(): number
   close(): Promise<void> | void

@@ -5,7 +5,9 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { ReserveVerdict } from '../../../common/types.ts'
+import type { ClockReturn } from '../../types.ts'
 import { quotaOf } from '../common.ts'
+import { isWithin } from '../shared-clock.ts'
 import { encodeNumbers, openBinaryTable, readNumber, writeNumber } from './binary-table.ts'
 
 const TIME_SIZE = 8
@@ -68,6 +70,8 @@ export type ReplayTables = {
   checkLimit(counters: Buffer, id: ReplayId, isReserved: boolean): 'limited' | 'used' | 'full'
   /** Forgets an id and raises the floor of its session. */
   limit(counters: Buffer, id: ReplayId): ReserveVerdict
+  /** Takes the floor back to the fence, and forgets the ids and the sessions' floors that are dated in burnt spans. */
+  takeBack(counters: Buffer, change: ClockReturn): void
 }
 
 function openTables(root: RootDatabase) {
@@ -94,6 +98,22 @@ function forget(tables: Tables, counters: Buffer, entry: Buffer): void {
   byExpiry.remove(entry)
   ids.remove(entry.subarray(TIME_SIZE))
   release(tables, owner)
+  grow(counters, -1)
+}
+
+/** An entry of the ids by expiry, copied: LMDB may write over what it has read. */
+type Entry = { key: Buffer; value: Buffer }
+const copyOf = ({ key, value }: Entry): Entry => ({ key: Buffer.from(key), value: Buffer.from(value) })
+
+// Removes an entry of the ids by expiry, and what it is about: an id, or a session's floor.
+function drop(tables: Tables, counters: Buffer, { key, value }: Entry): void {
+  tables.byExpiry.remove(key)
+  const [name, owner] = [key.subarray(TIME_SIZE), value.subarray(TIME_SIZE)]
+  if (owner.length === 0) tables.floors.remove(name)
+  else {
+    tables.ids.remove(name)
+    release(tables, owner)
+  }
   grow(counters, -1)
 }
 
@@ -134,21 +154,11 @@ export function openReplayTables(root: RootDatabase, capacity: number): ReplayTa
     read: () => meta.getBinary(COUNTERS) ?? Buffer.alloc(COUNTERS_SIZE),
     write: (counters) => void meta.put(COUNTERS, counters),
     sweep(counters, nowMs, most) {
-      const expired = [...byExpiry.getRange({ end: encodeTime(nowMs), limit: most })].map(({ key, value }) => ({
-        key: Buffer.from(key),
-        value: Buffer.from(value)
-      }))
-      for (const { key, value } of expired) {
-        byExpiry.remove(key)
-        const [name, owner] = [key.subarray(TIME_SIZE), value.subarray(TIME_SIZE)]
-        if (owner.length === 0) floors.remove(name)
-        else {
-          ids.remove(name)
-          release(tables, owner)
-        }
-        writeNumber(counters, Math.max(readNumber(counters, FLOOR), readNumber(value)), FLOOR)
+      const expired = [...byExpiry.getRange({ end: encodeTime(nowMs), limit: most })].map(copyOf)
+      for (const entry of expired) {
+        drop(tables, counters, entry)
+        writeNumber(counters, Math.max(readNumber(counters, FLOOR), readNumber(entry.value)), FLOOR)
       }
-      grow(counters, -expired.length)
       return expired.length > 0
     },
     check(counters, id) {
@@ -179,6 +189,12 @@ export function openReplayTables(root: RootDatabase, capacity: number): ReplayTa
       if (held) forget(tables, counters, Buffer.concat([held, id.key]))
       raiseFloor(tables, counters, id)
       return limited(id)
+    },
+    takeBack(counters, { burnt, nowMs, fenceMs }) {
+      const dead = [...byExpiry.getRange()].map(copyOf).filter(({ value }) => isWithin(burnt, readNumber(value)))
+      for (const entry of dead) drop(tables, counters, entry)
+      writeNumber(counters, Math.min(readNumber(counters, FLOOR), nowMs), FLOOR)
+      writeNumber(counters, fenceMs, FENCE)
     }
   }
 }

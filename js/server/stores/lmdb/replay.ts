@@ -6,7 +6,7 @@ import type { RootDatabase } from 'lmdb'
 import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
 import { sha256 } from '../../support/encoding.ts'
-import type { LimitedRequest, ReplayStore } from '../../types.ts'
+import type { ClockReturn, LimitedRequest, ReplayStore } from '../../types.ts'
 import { checkReplayKey } from '../common.ts'
 import { transact } from './environment.ts'
 import {
@@ -22,8 +22,14 @@ import {
 const SWEPT_IDS = 8
 const SWEPT_WHEN_FULL = 1024
 
+/** A ReplayStore in LMDB whose floor can be taken back together with the clock. */
+export type LmdbReplay = ReplayStore & {
+  /** Takes the floor back to the fence, and forgets the ids dated in burnt spans. Runs inside a transaction. */
+  takeBack(change: ClockReturn): void
+}
+
 /** Creates a ReplayStore in an open environment. */
-export function createLmdbReplay(root: RootDatabase, options: { capacity: number; restored: boolean }): ReplayStore {
+export function createLmdbReplay(root: RootDatabase, options: { capacity: number; restored: boolean }): LmdbReplay {
   const { capacity, restored } = options
   const tables = openReplayTables(root, capacity)
   // A folder that has never held ids cannot know which requests were accepted before.
@@ -80,6 +86,11 @@ export function createLmdbReplay(root: RootDatabase, options: { capacity: number
         tables.write(counters)
       })
       mayHaveForgotten = false
+    },
+    takeBack(change) {
+      const counters = tables.read()
+      tables.takeBack(counters, change)
+      tables.write(counters)
     },
     size: () => sizeOf(tables.read()),
     close() {

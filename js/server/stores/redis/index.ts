@@ -12,9 +12,11 @@ import {
   EVENTS_PER_SESSION,
   REPLAY_CAPACITY
 } from '../common.ts'
+import { withClock } from '../shared-clock.ts'
 import { createRedisAnswers } from './answers.ts'
 import { createChannelWatchers } from './channel-watchers.ts'
 import { checkServer, clientFactory, prefixOf, type RedisClientLike } from './client.ts'
+import { createRedisClock } from './clock.ts'
 import { createRedisCodes } from './codes.ts'
 import { createConnection } from './connection.ts'
 import { createRedisEvents } from './events.ts'
@@ -117,9 +119,11 @@ export async function redisStores(options: RedisStoresOptions): Promise<RedisSto
     make,
     async greet(fresh) {
       await checkServer(fresh)
-      await replay.sync(createScriptRunner((words, choices) => fresh.sendCommand(words, choices)))
+      const runOver = createScriptRunner((words, choices) => fresh.sendCommand(words, choices))
+      await ids.sync(runOver)
+      await clock.sync(runOver)
     },
-    beat: (send) => replay.sync(createScriptRunner(send)),
+    beat: (send) => ids.sync(createScriptRunner(send)),
     onUp() {
       watchers.renew('the server may be another one')
       if (isOpen) notifyState(true)
@@ -127,7 +131,9 @@ export async function redisStores(options: RedisStoresOptions): Promise<RedisSto
     onDown: (error) => notifyState(false, error)
   })
   const run = createScriptRunner(connection.send)
-  const replay = createRedisReplay(run, { prefix, capacity: given.capacity, onLost: watchers.notifyAll })
+  const ids = createRedisReplay(run, { prefix, capacity: given.capacity, onLost: watchers.notifyAll })
+  const clock = createRedisClock(run, prefix)
+  const replay = withClock(ids, clock)
   const sessions = createRedisSessions(run, prefix, channels.sessions, watchers.watch(channels.sessions))
   const codes = createRedisCodes(run, prefix, CODE_CAPACITY)
   const events = createRedisEvents(run, {
