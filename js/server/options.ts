@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checks a gateway's options once, before anything starts.
 
-import { DAY_MS, MIB } from '../common/protocol.ts'
+import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
@@ -9,6 +9,8 @@ import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './t
 
 /** The bytes of a request in its body beside its payload, roughly. */
 const BODY_SLACK = 4096
+
+const NINETY_DAYS_MS = 90 * DAY_MS
 
 function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MIB, 0, 1024 * MIB, 'limits.payloadBytes')
@@ -39,6 +41,17 @@ function readLimits(limits: Limits) {
     heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
     stalledMs: integerOf(limits.stalledMs ?? 30_000, 1, DAY_MS, 'limits.stalledMs'),
     storeMs: integerOf(limits.storeMs ?? 1000, 1, 1000, 'limits.storeMs')
+  }
+}
+
+function readSessionLife(given: NonNullable<GatewayOptions['sessionLife']>) {
+  const { idleMs, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife')
+  return {
+    idleMs:
+      idleMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : integerOf(idleMs, HOUR_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.idleMs'),
+    revokedMs: integerOf(revokedMs, DAY_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.revokedMs')
   }
 }
 
@@ -76,8 +89,6 @@ function runLater(run: () => void, afterMs: number): () => void {
 function emitWarning({ message }: GatewayWarning): void {
   process.emitWarning(message, { type: 'CountersignWarning', code: 'COUNTERSIGN_CLOCK_AHEAD' })
 }
-
-const NINETY_DAYS_MS = 90 * DAY_MS
 
 function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   if (serverKeys === undefined) return
@@ -120,6 +131,7 @@ export function readOptions(options: GatewayOptions) {
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),
+    sessionLife: readSessionLife(options.sessionLife ?? {}),
     handlerTimeoutMs: integerOf(handlerTimeoutMs, 1, DAY_MS, 'handlerTimeoutMs'),
     rates: {
       ...rates,

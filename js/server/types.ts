@@ -159,6 +159,13 @@ export type GatewayOptions = {
   origins?: readonly string[]
   /** Rates count in each process for itself. Default: 2000 requests per second for each source and each session. */
   rates?: Rates
+  /**
+   * How long sessions live, in milliseconds. `idleMs`: a session that was not seen for so long is revoked; one hour at
+   * least. `revokedMs`: a revoked session's record is removed so long after; a day at least. From then on its client
+   * gets `cs.unauthenticated`. The gateway looks at some sessions once a minute. Default: no session is idle, and
+   * 7776000000 ms (90 days).
+   */
+  sessionLife?: { idleMs?: number; revokedMs?: number }
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
   /**

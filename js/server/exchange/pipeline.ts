@@ -14,6 +14,7 @@ import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
 import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
+import { createPruner } from './prune-sessions.ts'
 import type { Buckets, RequestLimiter } from './rates.ts'
 import {
   type CheckedResult,
@@ -72,6 +73,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   const { limits } = settings
   const findRoute = createRouteFinder(parts)
   const touch = createTouch(parts)
+  const prune = createPruner(parts)
   const callHandler = createHandlerCaller(parts)
 
   // Stage 0, the source's rate and the headers, is in gateway.ts and `bindingOf`.
@@ -132,6 +134,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     trace.pass('rate')
     onAccepted()
     touch(session)
+    prune()
 
     // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's. A handler
     // may take its time, and may call the gateway: it holds no place.

@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { encodeBase64 } from '../support/encoding.ts'
-import type { SessionRecord } from '../types.ts'
+import type { PruneBounds, SessionRecord } from '../types.ts'
 
 /** Request ids that a store holds by default: one session at 200 requests a second never fills its share. */
 export const REPLAY_CAPACITY = 2 ** 20
@@ -39,6 +39,18 @@ export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' |
     (one, other) => one.lastSeenMs - other.lastSeenMs || one.createdMs - other.createdMs || (one.id < other.id ? -1 : 1)
   )
   return oldestFirst.slice(0, Math.max(0, live.length + 1 - maxLive))
+}
+
+/** The reason of a revocation that ended an idle session (R144). */
+export const IDLE = 'idle'
+
+/** Returns what `prune` does with a session (R144). */
+export function pruningOf(
+  { status, lastSeenMs, revokedMs }: Pick<SessionRecord, 'status' | 'lastSeenMs' | 'revokedMs'>,
+  { idleBeforeMs, revokedBeforeMs }: PruneBounds
+): 'revoke' | 'remove' | 'keep' {
+  if (status === 'active') return lastSeenMs < idleBeforeMs ? 'revoke' : 'keep'
+  return (revokedMs ?? lastSeenMs) < revokedBeforeMs ? 'remove' : 'keep'
 }
 
 /** Checks the size of a request id's key. @throws ERR_INVALID_ARGUMENT when it is not 32 bytes. */

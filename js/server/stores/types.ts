@@ -26,6 +26,9 @@ export type SessionRecord = {
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
 }
 
+/** What `prune` ends and removes, in Unix milliseconds, and the number of sessions that it looks at. */
+export type PruneBounds = { idleBeforeMs: number; revokedBeforeMs: number; nowMs: number; limit: number }
+
 /**
  * Keeps sessions. A promise resolves only when its change would survive the death of the process, unless the store is
  * `volatile`. When a promise rejects, the gateway refuses the request with `cs.unavailable`.
@@ -65,6 +68,12 @@ export interface SessionStore {
   watch?(listener: (id: string | undefined) => void): () => void
   /** Notes when a session was last seen. The time never moves back. */
   touch(id: string, ms: number): Promise<void>
+  /**
+   * Looks at about `limit` sessions, and goes on from there at the next call (R144). Revokes those that were last seen
+   * before `idleBeforeMs`: the reason is `idle`, the time `nowMs`. Removes those that were revoked before
+   * `revokedBeforeMs`, and resolves to their ids. Default: sessions stay for ever.
+   */
+  prune?(bounds: PruneBounds): Promise<string[]>
   /**
    * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
    * false.

@@ -112,6 +112,7 @@ export function sessionConformance(
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
   })
   registerBoundTests(check, assert)
+  registerPruneTests(check, assert)
   registerKeyTests(check, assert)
   check('last seen only moves on', async (sessions) => {
     await sessions.create(session('a'))
@@ -142,6 +143,37 @@ export function sessionConformance(
     assert.equal(await sessions.isEmpty(), true)
     await sessions.create(session('a'))
     assert.equal(await sessions.isEmpty(), false)
+  })
+}
+
+// Idle and ended sessions (R144).
+function registerPruneTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check('R144 idle sessions are revoked, long revoked ones removed, and the others stay', async (sessions) => {
+    if (!sessions.prune) return
+    for (const [index, id] of ['a', 'b', 'c', 'd', 'e'].entries())
+      await sessions.create(session(id, { lastSeenMs: startMs + 100 * index }))
+    await sessions.revoke('b', 'lost', startMs + 10)
+    await sessions.revoke('c', 'lost', startMs + 500)
+    const reports: unknown[] = []
+    const unwatch = sessions.watch?.((id) => void reports.push(id))
+    const removed: string[] = []
+    const bounds = { idleBeforeMs: startMs + 50, revokedBeforeMs: startMs + 50, nowMs: startMs + 600, limit: 2 }
+    // A store may look at other keys than sessions.
+    for (let step = 0; step < 64; step++) removed.push(...(await sessions.prune(bounds)))
+    assert.deepEqual(removed, ['b'])
+    const { status, revokedReason, revokedMs } = await find(sessions, 'a')
+    assert.deepEqual([status, revokedReason, revokedMs], ['revoked', 'idle', startMs + 600])
+    if (sessions.watch)
+      await until('the revocation is reported', () => reports.some((id) => id === 'a' || id === undefined))
+    unwatch?.()
+    const left = (await sessions.listByUser('u1')).map((one) => `${one.id} ${one.status}`)
+    assert.deepEqual(left.sort(), ['a revoked', 'c revoked', 'd active', 'e active'])
+    // Nothing brings it back.
+    await sessions.touch('b', startMs + 900)
+    await sessions.rename?.('b', 'phone')
+    assert.equal(await sessions.revoke('b', 'again'), false)
+    assert.equal(await sessions.replaceKey('b', OLD(), ed25519()), false)
+    assert.equal(await sessions.get('b'), null)
   })
 }
 

@@ -3,7 +3,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, REPLACED, replacedBy } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, pruningOf, REPLACED, replacedBy } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
 import { checkKeys, transact } from './environment.ts'
 
@@ -55,6 +55,14 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
 
   const ofUser = (userId: string): SessionEntry[] =>
     [...byUser.getValues(userId)].flatMap((id) => records.get(id) ?? [])
+
+  let cursor: string | undefined
+  const nextEntries = (limit: number): SessionEntry[] => {
+    const range = cursor === undefined ? { limit } : { start: cursor, exclusiveStart: true, limit }
+    const entries = [...records.getRange(range)].map(({ value }) => value)
+    cursor = entries.length < limit ? undefined : entries.at(-1)?.id
+    return entries
+  }
 
   const update = (id: string, change: (entry: SessionEntry) => SessionEntry | undefined): Promise<boolean> =>
     transact(root, () => {
@@ -120,6 +128,24 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       await update(id, (entry) => (ms > entry.lastSeenMs ? { ...entry, lastSeenMs: ms } : undefined))
     },
     watch: (listener) => changes.watch('sessions', listener),
+    async prune(bounds) {
+      const notices: (() => void)[] = []
+      const removed = await transact(root, () => {
+        const entries = nextEntries(bounds.limit)
+        const toRemove = entries.filter((entry) => pruningOf(entry, bounds) === 'remove')
+        for (const entry of entries.filter((one) => pruningOf(one, bounds) === 'revoke')) {
+          records.put(entry.id, withRevocation(entry, IDLE, bounds.nowMs))
+          notices.push(changes.record('sessions', entry.id))
+        }
+        for (const { id, userId } of toRemove) {
+          records.remove(id)
+          byUser.remove(userId, id)
+        }
+        return toRemove.map(({ id }) => id)
+      })
+      for (const notify of notices) notify()
+      return removed
+    },
     async isEmpty() {
       return [...records.getKeys({ limit: 1 })].length === 0
     }

@@ -4,7 +4,7 @@
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, REPLACED } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, REPLACED } from '../common.ts'
 import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
@@ -100,6 +100,30 @@ if seen and tonumber(ARGV[1]) > tonumber(seen) then redis.call('HSET', KEYS[1], 
 return 1
 `)
 
+/**
+ * Looks at the next keys. KEYS the mark that sessions exist; ARGV cursor, pattern of sessions' keys, number of keys to
+ * look at, time before which a session is idle, time before which one that was revoked goes, now, reason, channel,
+ * the beginning of users' sets. Returns the next cursor and the ids of the sessions that it removed.
+ */
+const pruneScript = script(`
+local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
+local said = { found[1] }
+for _, key in ipairs(found[2]) do
+  local one = redis.call('HMGET', key, 'id', 'userId', 'status', 'lastSeenMs', 'revokedMs')
+  if one[3] == 'active' and tonumber(one[4]) < tonumber(ARGV[4]) then
+    redis.call('HSET', key, 'status', 'revoked', 'revokedReason', ARGV[7], 'revokedMs', ARGV[6])
+    redis.call('PUBLISH', ARGV[8], one[1])
+  elseif one[3] == 'revoked' and tonumber(one[5] or one[4]) < tonumber(ARGV[5]) then
+    redis.call('DEL', key)
+    redis.call('SREM', ARGV[9] .. one[2], one[1])
+    said[#said + 1] = one[1]
+  end
+end
+return said
+`)
+/** Keys of all kinds that are looked at for each session that one step of pruning should see. */
+const KEYS_PER_SESSION = 16
+
 const listScript = script(`return redis.call('SMEMBERS', KEYS[1])`)
 const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 
@@ -155,6 +179,7 @@ export function createRedisSessions(
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
+  let cursor = '0'
   const get = async (id: string): Promise<SessionRecord | null> =>
     decodeSession(await run(readScript, [keyOf(id)], [...FIELDS]))
 
@@ -183,6 +208,13 @@ export function createRedisSessions(
       return (await run(renameScript, [keyOf(id)], [name, channel, id])) === 1
     },
     watch,
+    async prune({ idleBeforeMs, revokedBeforeMs, nowMs, limit }) {
+      const times = [Math.max(0, idleBeforeMs), Math.max(0, revokedBeforeMs), nowMs]
+      const values = [cursor, `${keyOf('')}*`, limit * KEYS_PER_SESSION, ...times, IDLE, channel, userKey('')]
+      const [next = '0', ...removed] = (await run(pruneScript, [anyKey], values)) as string[]
+      cursor = next
+      return removed
+    },
     async touch(id, ms) {
       await run(touchScript, [keyOf(id)], [ms])
     },
