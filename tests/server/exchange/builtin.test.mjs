@@ -48,7 +48,7 @@ test('R87 cs.sessions lists the sessions of the same user only', async () => {
   const world = await createWorld({ userId: 'u1' })
   const second = await enrol(world.sessions, { userId: 'u1', algorithm: 'es256', nowMs: world.now() + 1 })
   await enrol(world.sessions, { userId: 'u2' })
-  await world.sessions.revoke(second.id, 'lost', 77)
+  await world.sessions.revoke(second.id, 'lost', startMs + 77)
   const { resultCode, text } = await world.call({ type: 'cs.sessions', payload: '' })
   assert.equal(resultCode, 'ok')
   const base = { created_ms: world.now(), last_seen_ms: world.now() }
@@ -60,7 +60,7 @@ test('R87 cs.sessions lists the sessions of the same user only', async () => {
         status: 'revoked',
         created_ms: world.now() + 1,
         last_seen_ms: world.now() + 1,
-        revoked_ms: 77,
+        revoked_ms: startMs + 77,
         current: false
       },
       { device_session_id: world.device.id, algorithm: 'ed25519', status: 'active', ...base, current: true }
