@@ -4,7 +4,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
-import type { EventStore, GatewayWarning, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
+import type {
+  AnswerStore,
+  EventStore,
+  GatewayWarning,
+  ReplayStore,
+  SessionRecord,
+  SessionStore
+} from './stores/types.ts'
 
 export type * from './limits.ts'
 export type * from './stores/types.ts'
@@ -319,6 +326,16 @@ export interface Gateway {
    * @throws ERR_CLOSED after `close`.
    */
   publish(target: PublishTarget, type: string, payload?: BytesLike | string): Promise<number>
+  /**
+   * Removes what the stores have of a user: sessions, their events, and with `answers` the kept answers of that store.
+   * Open streams end. Resolves to the number of sessions. After a rejection, call it again. Ids of requests go by
+   * themselves within two minutes, challenges within ten. Counters of the enrolment are keyed hashes, and go within two
+   * days.
+   *
+   * @throws ERR_INVALID_ARGUMENT when a store cannot forget a user.
+   * @throws ERR_STORAGE_FAILED when a store fails.
+   */
+  forgetUser(userId: string, options?: { answers?: AnswerStore }): Promise<number>
   /** Returns the metrics in the text format of Prometheus. */
   metrics(): string
   /**

@@ -147,6 +147,15 @@ export function cachedSessions(
           }
         }
       : {}),
+    ...(store.forgetUser
+      ? {
+          async forgetUser(userId: string) {
+            const removed = (await store.forgetUser?.(userId)) ?? []
+            for (const id of removed) forget(id)
+            return removed
+          }
+        }
+      : {}),
     ...(store.isEmpty ? { isEmpty: () => store.isEmpty?.() ?? Promise.resolve(false) } : {}),
     watch: (listener) => watch.call(store, listener),
     close() {

@@ -74,6 +74,8 @@ export interface SessionStore {
    * `revokedBeforeMs`, and resolves to their ids. Default: sessions stay for ever.
    */
   prune?(bounds: PruneBounds): Promise<string[]>
+  /** Removes all sessions of a user in one atomic step, and reports them to `watch`. Resolves to their ids. */
+  forgetUser?(userId: string): Promise<string[]>
   /**
    * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
    * false.
@@ -336,6 +338,8 @@ export interface AnswerStore {
     answer: KeptAnswer | null,
     times: { keepMs: number; nowMs: number }
   ): Promise<boolean>
+  /** Removes all keys of an owner, whatever their state. A claim that is at work finds itself gone. */
+  forgetUser?(owner: string): Promise<void>
   /** Removes a claim whose handler has had no effect. Resolves to whether it belonged to `token`. */
   release(key32: Uint8Array, token: string): Promise<boolean>
   /** Returns the number of remembered keys, for metrics. */

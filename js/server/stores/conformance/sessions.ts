@@ -58,6 +58,23 @@ export function sessionConformance(
       if (made) return
     }
   })
+  check('all sessions of a user are forgotten, and nobody else’s', async (sessions) => {
+    if (!sessions.forgetUser) return
+    const told: (string | undefined)[] = []
+    const stop = sessions.watch?.((id) => told.push(id))
+    for (const id of ['s1', 's2']) await sessions.create(session(id))
+    await sessions.create(session('s3', { userId: 'u2' }))
+    await sessions.revoke('s2', 'x')
+    assert.deepEqual((await sessions.forgetUser('u1')).sort(), ['s1', 's2'])
+    for (const id of ['s1', 's2']) assert.equal(await sessions.get(id), null)
+    assert.deepEqual(await sessions.listByUser('u1'), [])
+    assert.equal((await sessions.get('s3'))?.status, 'active')
+    assert.deepEqual(await sessions.forgetUser('u1'), [])
+    if (stop) await until('news of it', () => told.includes('s1') || told.includes(undefined))
+    stop?.()
+    assert.notEqual(await sessions.create(session('s1', { userId: 'u2' })), false)
+    assert.equal((await sessions.listByUser('u2')).length, 2)
+  })
   check('a created session is there, whole, and its id is taken', async (sessions) => {
     const made = session('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey(), source: 'a-keyed_hash' })
     assert.notEqual(await sessions.create(made), false)

@@ -146,6 +146,20 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       for (const notify of notices) notify()
       return removed
     },
+    async forgetUser(userId) {
+      const notices: (() => void)[] = []
+      const removed = await transact(root, () => {
+        const ids = [...byUser.getValues(userId)]
+        for (const id of ids) {
+          records.remove(id)
+          byUser.remove(userId, id)
+          notices.push(changes.record('sessions', id))
+        }
+        return ids
+      })
+      for (const notify of notices) notify()
+      return removed
+    },
     async isEmpty() {
       return [...records.getKeys({ limit: 1 })].length === 0
     }

@@ -96,6 +96,14 @@ export function memorySessionStore(): SessionStore {
       for (const id of removed) remove(id)
       return removed
     },
+    async forgetUser(userId) {
+      const removed = ofUser(userId).map(({ id }) => id)
+      for (const id of removed) {
+        remove(id)
+        watchers.notify(id)
+      }
+      return removed
+    },
     isEmpty: async () => sessions.size === 0
   }
 }

@@ -121,6 +121,17 @@ for _, key in ipairs(found[2]) do
 end
 return said
 `)
+/** Removes all sessions of a user. KEYS user's set; ARGV beginning of sessions' keys, channel. */
+const forgetScript = script(`
+local ids = redis.call('SMEMBERS', KEYS[1])
+for _, id in ipairs(ids) do
+  redis.call('DEL', ARGV[1] .. id)
+  redis.call('PUBLISH', ARGV[2], id)
+end
+redis.call('DEL', KEYS[1])
+return ids
+`)
+
 /** Keys of all kinds that are looked at for each session that one step of pruning should see. */
 const KEYS_PER_SESSION = 16
 
@@ -215,6 +226,7 @@ export function createRedisSessions(
       cursor = next
       return removed
     },
+    forgetUser: async (userId) => (await run(forgetScript, [userKey(userId)], [keyOf(''), channel])) as string[],
     async touch(id, ms) {
       await run(touchScript, [keyOf(id)], [ms])
     },
