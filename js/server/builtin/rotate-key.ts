@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Replaces a session's key (PROTOCOL.md, R120 to R124). The old key signs the request, and a signature of the new key
+// Replaces a session's key (PROTOCOL.md, R120 to R123 and R149). The old key signs the request, and a signature of the new key
 // proves that the device has it.
 
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { decodeBase64, isSameBytes } from '../support/encoding.ts'
+import { MAX_REPLACED_KEYS } from '../stores/common.ts'
+import { decodeBase64, encodeBase64, isSameBytes } from '../support/encoding.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, SessionStore } from '../types.ts'
+import type { Handler, HandlerContext, SessionRecord, SessionStore } from '../types.ts'
 
 /** The parts that the handler of `cs.rotate_key` needs. */
 export type RotationOptions = {
@@ -19,7 +20,7 @@ export type RotationOptions = {
 }
 
 type RotationOffer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
-type RotationResult = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
+type RotationResult = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'too_many_rotations' | 'conflict'
 
 function parseOffer(payload: Uint8Array): RotationOffer | undefined {
   const {
@@ -39,6 +40,9 @@ function headOf(requestId: string): string {
   return dot < 0 ? requestId : requestId.slice(0, dot)
 }
 
+const hasOrHad = ({ publicKey, replacedKeys = [] }: SessionRecord, key: Uint8Array): boolean =>
+  isSameBytes(publicKey, key) || replacedKeys.includes(encodeBase64(key, 'base64url'))
+
 /** Returns the handler of `cs.rotate_key`. It rejects where the store does. */
 export function createRotation({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler {
   const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<RotationResult> => {
@@ -46,9 +50,11 @@ export function createRotation({ label, sessions, nowMs, core, metrics }: Rotati
     if (!offer) return 'invalid_payload'
     const { algorithm, publicKey, proof } = offer
     const loaded = await core()
-    if (!isAcceptableKey(loaded, offer) || isSameBytes(publicKey, session.publicKey)) return 'invalid_key'
+    // The store decides this again when it replaces the key. Here the client learns the reason.
+    if (!isAcceptableKey(loaded, offer) || hasOrHad(session, publicKey)) return 'invalid_key'
     const fields = { label, deviceSessionId: session.id, requestId: headOf(requestId), algorithm, publicKey }
     if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
+    if ((session.replacedKeys?.length ?? 0) >= MAX_REPLACED_KEYS) return 'too_many_rotations'
     // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes
     // back.
     const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })

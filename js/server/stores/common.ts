@@ -18,6 +18,9 @@ export const EVENT_BYTES_PER_SESSION = 2 ** 20
 /** Bytes that an event costs beside its payload, roughly. */
 export const EVENT_OVERHEAD = 128
 
+/** Keys that a session may replace in its life. Then its user enrols anew (R149). */
+export const MAX_REPLACED_KEYS = 64
+
 const OWNER_SHARE = 64
 const REPLAY_KEY_SIZE = 32
 
@@ -71,7 +74,25 @@ export function decodeBytes(text: string): Uint8Array {
 
 /** Returns a copy of a session that shares no bytes with it. */
 export function copySession(session: SessionRecord): SessionRecord {
-  const { previous, publicKey } = session
-  const copied = { ...session, publicKey: publicKey.slice() }
-  return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
+  const { previous, publicKey, replacedKeys } = session
+  return {
+    ...session,
+    publicKey: publicKey.slice(),
+    ...(previous ? { previous: { ...previous, publicKey: previous.publicKey.slice() } } : {}),
+    ...(replacedKeys ? { replacedKeys: [...replacedKeys] } : {})
+  }
+}
+
+/** The keys of a session as text, as `encodeBytes` writes them. */
+type KeyTexts = { publicKey: string; previous?: { publicKey: string }; replacedKeys?: readonly string[] }
+
+/**
+ * Returns a session's replaced keys after `next` has replaced its present key. Returns undefined where it must not: the
+ * session has or had that key, or it had too many (R149). A record that was written before there was this list has
+ * its previous key only.
+ */
+export function replacedKeysAfter(session: KeyTexts, next: string): readonly string[] | undefined {
+  const { publicKey, previous, replacedKeys = previous ? [previous.publicKey] : [] } = session
+  const keys = [...replacedKeys, publicKey]
+  return keys.includes(next) || keys.length > MAX_REPLACED_KEYS ? undefined : keys
 }

@@ -24,6 +24,8 @@ export type SessionRecord = {
   source?: string
   /** The key before the last rotation. For a while it still verifies requests that were stamped before `replacedMs`. */
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
+  /** All keys that the session had before, the latest last, in base64url. Absent before the first rotation. */
+  replacedKeys?: readonly string[]
 }
 
 /** What `prune` ends and removes, in Unix milliseconds, and the number of sessions that it looks at. */
@@ -50,8 +52,9 @@ export interface SessionStore {
   /** Resolves to all sessions of a user, revoked ones too. */
   listByUser(userId: string): Promise<SessionRecord[]>
   /**
-   * Replaces a key by compare-and-set. Resolves to false when `expectedKey` is not the present key or the session is
-   * revoked. With `atMs` the present key becomes `previous`, replaced at that time.
+   * Replaces a key by compare-and-set, and adds the present key to `replacedKeys`. Resolves to false, and changes
+   * nothing, when `expectedKey` is not the present key, the session is revoked, it has or had the next key, or it had
+   * 64 keys replaced. With `atMs` the present key becomes `previous`, replaced at that time.
    */
   replaceKey(
     id: string,

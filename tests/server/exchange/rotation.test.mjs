@@ -216,6 +216,57 @@ test('D1 a rotation sent twice is refused as a replay, and under a new id by its
   assert.equal(back.resultCode, 'invalid_key')
 })
 
+test('B19 R149 no key that a session had before comes back, whoever asks for it', async () => {
+  const world = await createWorld()
+  const keys = [world.device, createKey('es256'), createKey()]
+  for (const [at, next] of keys.slice(1).entries()) {
+    assert.equal((await rotate(world, next, { device: as(world.device, keys[at]) })).resultCode, 'ok')
+    world.now.ms += 1
+  }
+  const present = as(world.device, keys[2])
+  for (const next of keys) {
+    const refused = await rotate(world, next, { device: present })
+    assert.deepEqual([refused.resultCode, world.refusals.length], ['invalid_key', 0])
+  }
+  assert.equal((await world.call({ device: present })).resultCode, 'ok')
+  // In another session of the same person the key is a new one.
+  const other = await enrol(world.sessions, { nowMs: world.now() })
+  assert.equal((await rotate(world, keys[1], { device: other })).resultCode, 'ok')
+})
+
+test('R149 after 64 rotations a session gets no other key, and its present one goes on', async () => {
+  const sessions = memorySessionStore()
+  const world = await createWorld({ sessions })
+  let present = world.device
+  for (let count = 0; count < 63; count++) {
+    const next = createKey()
+    await sessions.replaceKey(world.device.id, present.publicKey, next)
+    present = next
+  }
+  const last = createKey()
+  assert.equal((await rotate(world, last, { device: as(world.device, present) })).resultCode, 'ok')
+  world.now.ms += 1
+  present = as(world.device, last)
+  assert.equal((await rotate(world, createKey(), { device: present })).resultCode, 'too_many_rotations')
+  assert.match(world.gateway.metrics(), /countersign_rotations_total\{result="too_many_rotations"\} 1/)
+  assert.equal((await world.call({ device: present })).resultCode, 'ok')
+})
+
+test('R149 a store that brings a key back all the same is not asked: the gateway has seen the list', async () => {
+  const sessions = memorySessionStore()
+  let asked = 0
+  const replaceKey = (...given) => {
+    asked += 1
+    return sessions.replaceKey(...given)
+  }
+  const world = await createWorld({ sessions: { ...sessions, replaceKey } })
+  const next = createKey()
+  await rotate(world, next)
+  world.now.ms += 1
+  assert.equal((await rotate(world, world.device, { device: as(world.device, next) })).resultCode, 'invalid_key')
+  assert.equal(asked, 1)
+})
+
 test('a revoked session cannot rotate, and a key before it learns no more than the present one', async () => {
   const world = await createWorld()
   const next = createKey()

@@ -3,7 +3,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, IDLE, pruningOf, REPLACED, replacedBy } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, pruningOf, REPLACED, replacedBy, replacedKeysAfter } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
 import { checkKeys, transact } from './environment.ts'
 
@@ -37,15 +37,18 @@ const withRevocation = (entry: SessionEntry, reason: string, atMs: number): Sess
   revokedMs: atMs
 })
 
-// Replaces the key of a session. With a time, the present key becomes the previous one.
+// Replaces the key of a session, unless it may not have that key. With a time, the present key becomes the previous one.
 function withKey(
   entry: SessionEntry,
   next: Pick<SessionEntry, 'algorithm' | 'publicKey'>,
   atMs: number | undefined
-): SessionEntry {
+): SessionEntry | undefined {
+  const replacedKeys = replacedKeysAfter(entry, next.publicKey)
+  if (!replacedKeys) return undefined
   const { previous: _, ...rest } = entry
   const { algorithm, publicKey } = entry
-  return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
+  const previous = atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }
+  return { ...rest, ...next, ...previous, replacedKeys }
 }
 
 /** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */

@@ -10,7 +10,17 @@ import { isSameBytes } from '../../support/encoding.ts'
 import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import { copySession, IDLE, pruningOf, quotaOf, REPLACED, REPLAY_CAPACITY, replacedBy } from '../common.ts'
+import {
+  copySession,
+  encodeBytes,
+  IDLE,
+  pruningOf,
+  quotaOf,
+  REPLACED,
+  REPLAY_CAPACITY,
+  replacedBy,
+  replacedKeysAfter
+} from '../common.ts'
 import { createMemoryTable } from '../record-table.ts'
 import { createWatchers } from '../watchers.ts'
 
@@ -63,10 +73,17 @@ export function memorySessionStore(): SessionStore {
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
-      const { previous: _, ...rest } = session
+      const { previous: before, ...rest } = session
       const { algorithm, publicKey } = session
+      const texts = {
+        ...rest,
+        publicKey: encodeBytes(publicKey),
+        ...(before ? { previous: { publicKey: encodeBytes(before.publicKey) } } : {})
+      }
+      const replacedKeys = replacedKeysAfter(texts, encodeBytes(next.publicKey))
+      if (!replacedKeys) return false
       const previous = atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }
-      sessions.set(id, copySession({ ...rest, ...next, ...previous }))
+      sessions.set(id, copySession({ ...rest, ...next, ...previous, replacedKeys }))
       watchers.notify(id)
       return true
     },

@@ -4,7 +4,7 @@
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, IDLE, REPLACED } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, MAX_REPLACED_KEYS, REPLACED } from '../common.ts'
 import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
@@ -21,7 +21,8 @@ const FIELDS = [
   'source',
   'previousAlgorithm',
   'previousKey',
-  'replacedMs'
+  'replacedMs',
+  'replacedKeys'
 ] as const
 
 type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
@@ -71,11 +72,17 @@ end
 return 1
 `)
 
-/** Replaces a key. KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id. */
+/**
+ * Replaces a key, unless the session has or had the next one, or had too many. Each replaced key ends with a comma.
+ * KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id, the most replaced keys.
+ */
 const replaceScript = script(`
-local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status')
+local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status', 'replacedKeys', 'previousKey')
 if old[1] ~= ARGV[1] or old[3] ~= 'active' then return 0 end
-redis.call('HSET', KEYS[1], 'algorithm', ARGV[2], 'publicKey', ARGV[3])
+local replaced = (old[4] or (old[5] and old[5] .. ',') or '') .. old[1] .. ','
+local _, count = string.gsub(replaced, ',', '')
+if string.find(',' .. replaced, ',' .. ARGV[3] .. ',', 1, true) or count > tonumber(ARGV[7]) then return 0 end
+redis.call('HSET', KEYS[1], 'algorithm', ARGV[2], 'publicKey', ARGV[3], 'replacedKeys', replaced)
 if ARGV[4] == '' then
   redis.call('HDEL', KEYS[1], 'previousAlgorithm', 'previousKey', 'replacedMs')
 else
@@ -138,8 +145,9 @@ const KEYS_PER_SESSION = 16
 const listScript = script(`return redis.call('SMEMBERS', KEYS[1])`)
 const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 
-function encodeSession({ publicKey, previous, ...rest }: SessionRecord): string[] {
+function encodeSession({ publicKey, previous, replacedKeys, ...rest }: SessionRecord): string[] {
   const fields: Record<string, string | number | undefined> = { ...rest, publicKey: encodeBytes(publicKey) }
+  if (replacedKeys) fields.replacedKeys = replacedKeys.map((key) => `${key},`).join('')
   if (previous) {
     fields.previousAlgorithm = previous.algorithm
     fields.previousKey = encodeBytes(previous.publicKey)
@@ -176,7 +184,8 @@ function decodeSession(reply: unknown): SessionRecord | null {
             publicKey: decodeBytes(fields.previousKey ?? ''),
             replacedMs: Number(replacedMs)
           }
-        })
+        }),
+    ...(fields.replacedKeys === undefined ? {} : { replacedKeys: fields.replacedKeys.split(',').slice(0, -1) })
   }
 }
 
@@ -212,7 +221,8 @@ export function createRedisSessions(
       return found.filter((session) => session !== null)
     },
     async replaceKey(id, expectedKey, { algorithm, publicKey, atMs }) {
-      const values = [encodeBytes(expectedKey), algorithm, encodeBytes(publicKey), atMs ?? '', channel, id]
+      const [expected, next] = [encodeBytes(expectedKey), encodeBytes(publicKey)]
+      const values = [expected, algorithm, next, atMs ?? '', channel, id, MAX_REPLACED_KEYS]
       return (await run(replaceScript, [keyOf(id)], values)) === 1
     },
     async rename(id, name) {
