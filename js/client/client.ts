@@ -23,6 +23,7 @@ import { type ClientEvents, ClientRuntime, type Opened } from './runtime.ts'
 import type { ClockView } from './server-clock.ts'
 import type { ClientState } from './session/client-state.ts'
 import type { Register } from './session/enroll.ts'
+import type { RotateKeyOptions } from './session/rotate-key.ts'
 import type { SessionInfo } from './session/session-list.ts'
 import { splitFrame } from './transport/bindings/frame.ts'
 import { makeCall, ownCall, signFrame } from './transport/exchange.ts'
@@ -201,13 +202,15 @@ export class Client {
    * Replaces the device key by the best new one that can be made and stored here. The old key signs the change, and the
    * new one proves that the client holds it. One working key is left whatever happens, and to repeat it is safe. Two
    * tabs that rotate at the same time get one new key.
-   * Rejects with ERR_ROTATION_REFUSED, a key or a storage error, or as `request` does.
+   * A gateway asks the user to confirm the new key, by a mailed code for example. Without `confirm`, or with a wrong code,
+   * the call rejects with ERR_ROTATION_REFUSED, and the session goes on with the old key.
+   * Rejects with ERR_ROTATION_REFUSED, ERR_ABORTED, a key or a storage error, or as `request` does.
    * @example
-   * await client.rotateKey()
+   * await client.rotateKey({ confirm: ({ thumbprint }) => prompt(`The code from your mail, for the key ${thumbprint}`) })
    */
-  async rotateKey(): Promise<void> {
+  async rotateKey(options: RotateKeyOptions = {}): Promise<void> {
     const { session } = await this.#runtime.context()
-    return (await loadChanges()).rotate(this.#runtime, session)
+    return (await loadChanges()).rotate(this.#runtime, session, optionsOf(options, 'options'))
   }
 
   /**

@@ -66,6 +66,10 @@ function checkParts(options: GatewayOptions): void {
   optionsOf(routes, 'createGateway: routes')
   if (enrollment !== undefined)
     partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
+  const { rotation = 'confirm', stepUp } = options
+  if (rotation !== 'confirm' && rotation !== 'trusted') throw badArgument('rotation must be confirm or trusted')
+  functionOf(stepUp, 'stepUp')
+  if (rotation === 'trusted' && stepUp) throw badArgument("stepUp is never asked with rotation: 'trusted'")
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
   for (const name of [
@@ -125,6 +129,7 @@ export function readOptions(options: GatewayOptions) {
     ...options,
     compatible: compatible === true,
     phase: phaseOf(options),
+    rotation: options.rotation ?? 'confirm',
     schedule: options.schedule ?? runLater,
     onWarning: options.onWarning ?? emitWarning,
     origins,

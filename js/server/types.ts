@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The types of the gateway library: the options of an application, and the objects that it gets.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
+import type { StepUp } from './step-up.ts'
 import type {
   AnswerStore,
   EventStore,
@@ -14,6 +14,7 @@ import type {
 } from './stores/types.ts'
 
 export type * from './limits.ts'
+export type * from './step-up.ts'
 export type * from './stores/types.ts'
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
@@ -57,7 +58,7 @@ export type PassedOn = {
   readonly userId?: string
 }
 
-/** The argument of a handler. The session's key has signed all of it, except `unsigned`. */
+/** The argument of a handler. The session's key has signed all of it, except `source` and `unsigned`. */
 export type HandlerContext = {
   session: SessionRecord
   userId: string
@@ -77,6 +78,8 @@ export type HandlerContext = {
   binding: Binding
   /** The signed request target of the header binding; empty otherwise. */
   target: string
+  /** The source of the request, by which its rate is counted (see `identify`). It is not signed. */
+  source: string
   /** The values of the route's `:names`, percent-decoded. The object has no prototype. */
   params: { readonly [name: string]: string }
   /** Aborts when the client is gone, the handler's time is up, or the gateway closes. */
@@ -205,6 +208,13 @@ export type GatewayOptions = {
   legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
   /** The enrolment endpoints; `enrollment()` creates them. */
   enrollment?: Mounted
+  /**
+   * Whether the user must confirm a session's new key. With `trusted` a signature of the present key is enough: script
+   * that runs in a page for a moment can then take the session away for good. Default: `confirm`.
+   */
+  rotation?: 'confirm' | 'trusted'
+  /** Decides about a new key in place of the code that `enrollment` mails. With neither, no key is replaced. */
+  stepUp?: StepUp
   /** Called for each check of each request. */
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */
@@ -298,6 +308,8 @@ export interface Mounted {
   mails?(): { readonly [result: string]: number }
   /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */
   follow?(ms: number): void
+  /** Decides whether a session gets a new key, where the gateway has no `stepUp` of its own. */
+  readonly stepUp?: StepUp
 }
 
 /** A gateway, made by `createGateway`. */
@@ -344,10 +356,3 @@ export interface Gateway {
    */
   close(options?: { drainMs?: number }): Promise<void>
 }
-
-/** A node:http listener. Express and connect pass `next`, which then gets errors. */
-export type NodeListener = (
-  request: IncomingMessage & { originalUrl?: string },
-  response: ServerResponse,
-  next?: (error?: unknown) => void
-) => void

@@ -8,7 +8,7 @@ import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
+import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord, StepUp } from '../types.ts'
 import type { AnswerContext, AnswerWriter } from './answer.ts'
 import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
@@ -163,11 +163,16 @@ export function createPipeline(parts: PipelineParts): Pipeline {
 
 type RouteFinder = (parsed: ParsedInbound, inbound: Inbound, trace: Trace) => RouteMatch | undefined
 
+// Without a way to ask the user, no key is replaced (R150).
+const noStepUp: StepUp = () => 'unavailable'
+const allowed: StepUp = () => 'allowed'
+
 function createRouteFinder({ settings, clock, core, metrics, internalHandlers }: PipelineParts): RouteFinder {
-  const { label, sessions, serverKeys: manifest } = settings
+  const { label, sessions, serverKeys: manifest, actionSecret, enrollment } = settings
   const routes = createRoutes(settings.routes)
-  const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
-  const { actionSecret } = settings
+  const nowMs = () => clock.now()
+  const stepUp = settings.rotation === 'confirm' ? (settings.stepUp ?? enrollment?.stepUp ?? noStepUp) : allowed
+  const builtins = createBuiltins({ label, sessions, nowMs, core, metrics, manifest, stepUp })
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
   const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
   return ({ type, target }, { method, carrier }, { binding }) => {
@@ -196,7 +201,7 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
     const { parsed, session, payload, route: match } = accepted
     const { requestId, timestampMs, idempotencyKey } = parsed.request
     const { type, target } = parsed
-    const { binding } = trace
+    const { binding, source } = trace
     const isHeader = binding === 'header'
     if (!match)
       return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
@@ -206,7 +211,7 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
       handler,
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, params, unsigned, acceptedMs: clock.now() }
+        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now() }
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )

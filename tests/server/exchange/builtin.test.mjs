@@ -27,6 +27,9 @@ test("R32 applications cannot register the protocol's own types", () => {
     { signer: {} },
     { sessions: null },
     { replay: {} },
+    { rotation: 'maybe' },
+    { stepUp: 'yes' },
+    { rotation: 'trusted', stepUp: () => 'allowed' },
     { rates: { perSource: 0 } },
     { rates: { perSession: { perSecond: 1, burst: 0 } } }
   ]) {
