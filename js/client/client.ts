@@ -154,10 +154,8 @@ export class Client {
    * ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
-    return this.#runtime.open(
-      splitFrame(copyOf(frame, 'frame')),
-      textOf(optionsOf(options, 'options').requestId, 'requestId')
-    )
+    const parts = splitFrame(copyOf(frame, 'frame'))
+    return this.#runtime.open(parts, textOf(optionsOf(options, 'options').requestId, 'requestId'))
   }
 
   /**
@@ -185,17 +183,26 @@ export class Client {
 
   /** Gives a session of this client's user a name for lists of devices. Rejects as `request` does. */
   async rename(deviceSessionId: string, name: string): Promise<void> {
-    await this.#ask('cs.rename', {
-      device_session_id: textOf(deviceSessionId, 'deviceSessionId'),
-      name: textOf(name, 'name')
-    })
+    const device_session_id = textOf(deviceSessionId, 'deviceSessionId')
+    await this.#ask('cs.rename', { device_session_id, name: textOf(name, 'name') })
   }
 
   /** Ends a session of this client's user, which may be its own. Rejects as `request` does. */
   async revoke(deviceSessionId: string): Promise<void> {
     const { session } = this.#runtime
-    await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
+    await this.#ask('cs.revoke', { device_session_id: textOf(deviceSessionId, 'deviceSessionId') })
     if (session?.id === deviceSessionId) this.#runtime.deviceSession.revoked(session)
+  }
+
+  /**
+   * Ends this session for everybody, even when somebody else has replaced its key: for a day, the key before may still sign
+   * this. Use it when requests fail with ERR_UNAUTHENTICATED and the user asked for no new key.
+   * Rejects as `request` does.
+   */
+  async freeze(): Promise<void> {
+    const { session } = await this.#runtime.context()
+    await this.#ask('cs.freeze')
+    this.#runtime.deviceSession.revoked(session)
   }
 
   /**
@@ -240,15 +247,12 @@ export class Client {
     return this.#runtime.close()
   }
 
-  #revoke(id: string): Promise<Answer> {
-    return this.#ask('cs.revoke', { device_session_id: id })
-  }
-
   async #hasRevoked({ id }: Session): Promise<boolean> {
     const { settings, ends } = this.#runtime
     const timeoutMs = Math.min(settings.timeoutMs, SIGN_OUT_MS)
+    const limits = { signal: undefined, timeoutMs, schedule: settings.schedule, ends }
     try {
-      await withinLimits({ signal: undefined, timeoutMs, schedule: settings.schedule, ends }, () => this.#revoke(id))
+      await withinLimits(limits, () => this.#ask('cs.revoke', { device_session_id: id }))
       return true
     } catch (error) {
       return isCountersignError(error) && error.code === 'ERR_SESSION_REVOKED'

@@ -139,10 +139,13 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
   }
 
   // The key before a rotation counts for a minute, for what was stamped before.
-  const signerOf = async (session, { signingInput, timestampMs }, signature) => {
+  const signerOf = async (session, { signingInput, timestampMs, messageType }, signature) => {
     if (await verify(session, signingInput, signature)) return session
     const { previous } = session
-    const isTimely = previous && timestampMs <= previous.replacedMs && gateway.now() <= previous.replacedMs + 60_000
+    if (!previous) return undefined
+    const ageMs = gateway.now() - previous.replacedMs
+    const isTimely =
+      messageType === 'cs.freeze' ? ageMs <= 86_400_000 : ageMs <= 60_000 && timestampMs <= previous.replacedMs
     return isTimely && (await verify(previous, signingInput, signature)) ? previous : undefined
   }
 
@@ -205,6 +208,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
       if (!gateway.sessions.has(id)) return { resultCode: 'not_found' }
       gateway.sessions.get(id).name = name
     }
+    if (messageType === 'cs.freeze') gateway.sessions.get(deviceSessionId).isRevoked = true
     if (messageType === 'cs.revoke') gateway.sessions.get(JSON.parse(text(payload)).device_session_id).isRevoked = true
     return messageType === 'demo.fail' ? { resultCode: 'refused', payload } : { payload }
   }

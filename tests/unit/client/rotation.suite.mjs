@@ -298,6 +298,28 @@ export const suite = (test, assert) => {
     assert.equal(await works(client), 'ok')
   })
 
+  test('R151 freeze ends a session whose key somebody else has replaced, and the client knows', async () => {
+    const { client, gateway, options } = await enrolled()
+    const thief = await enrolled({}, gateway)
+    const session = gateway.sessions.get(client.sessionId)
+    const previous = {
+      algorithm: session.algorithm,
+      publicKey: session.publicKey,
+      replacedMs: gateway.now() - 3_600_000
+    }
+    const { publicKey } = thief.client.key
+    gateway.sessions.set(client.sessionId, { ...session, publicKey, previous })
+    await assert.rejects(client.request('demo.echo'), { code: 'ERR_UNAUTHENTICATED' })
+    assert.equal(client.state, 'ready')
+    await client.freeze()
+    assert.equal(gateway.sessions.get(client.sessionId).isRevoked, true)
+    assert.equal(client.state, 'revoked')
+    await assert.rejects(client.freeze(), { code: 'ERR_SESSION_REVOKED' })
+    await client.close()
+    assert.equal((await connect(options)).state, 'revoked')
+    assert.equal(await works(thief.client), 'ok', 'no other session ends')
+  })
+
   test('a session that was revoked cannot rotate; without one there is nothing to rotate', async () => {
     const { client, gateway } = await enrolled()
     gateway.sessions.get(client.sessionId).isRevoked = true
