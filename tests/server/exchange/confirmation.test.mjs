@@ -59,7 +59,7 @@ const holds = async (world, key) => (await keyOf(world)).equals(Buffer.from(key.
 const wrong = (code) => String((Number(code) + 1) % 10 ** code.length).padStart(code.length, '0')
 
 for (const algorithm of ['ed25519', 'es256']) {
-  test(`H9 R150 ${algorithm}: a signature of the present key is not enough; the mailed code replaces it`, async () => {
+  test(`H16 R150 ${algorithm}: a signature of the present key is not enough; the mailed code replaces it`, async () => {
     const world = await createDesk()
     const next = createKey(algorithm)
     const confirmation = await ask(world, next)
