@@ -58,6 +58,8 @@ endfunction()
 list(FILTER countersign_test_sources EXCLUDE REGEX "/main\\.cpp$")
 countersign_test_program(countersign_tests ${countersign_test_sources})
 target_link_libraries(countersign_tests PRIVATE countersign countersign-knock)
+# tests/native/replay_limit_test.cpp decides which allocations fail.
+target_link_options(countersign_tests PRIVATE -Wl,--wrap=calloc)
 if(EMSCRIPTEN)
   # The tree's package.json makes every .js an ES module, which this program is not.
   set_target_properties(countersign_tests PROPERTIES SUFFIX .cjs)

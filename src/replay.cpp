@@ -9,88 +9,16 @@
 #include <new>
 
 #include "countersign/sha256.hpp"
+#include "table.hpp"
 
 namespace countersign {
 
 namespace {
 
-/// Index numbers the nodes of a table from 1; 0 is none.
-using Index = std::uint32_t;
-
-struct Free {
-  void operator()(void* memory) const { std::free(memory); }
-};
-
-/// Zeroed is an array of zeros whose pages the system hands out as they are touched; empty where
-/// there is no memory. (new (std::nothrow) aborts in WebAssembly builds without exceptions.)
-template <class T>
-using Zeroed = std::unique_ptr<T[], Free>;
-
-template <class T>
-Zeroed<T> allocate_zeroed(std::size_t count) {
-  return Zeroed<T>(static_cast<T*>(std::calloc(count, sizeof(T))));
-}
-
-/// Table is a hash table of at most a fixed number of nodes, chained by index.
-template <class Node>
-class Table {
- public:
-  bool allocate(std::size_t capacity, std::uint64_t seed) {
-    const int bits = std::max(1, static_cast<int>(std::bit_width(capacity - 1)));
-    shift_ = 64 - bits;
-    multiplier_ = (seed ^ 0x9e3779b97f4a7c15) | 1;
-    nodes_ = allocate_zeroed<Node>(capacity + 1);
-    buckets_ = allocate_zeroed<Index>(std::size_t{1} << bits);
-    return nodes_ && buckets_;
-  }
-
-  Node& operator[](Index index) { return nodes_[index]; }
-  std::size_t size() const { return size_; }
-
-  Index find(const Hash& key) {
-    Index index = bucket(key);
-    while (index != 0 && nodes_[index].key != key) index = nodes_[index].next;
-    return index;
-  }
-
-  /// The caller knows that there is room and that key is not there.
-  Index insert(const Hash& key) {
-    const Index index = free_ != 0 ? std::exchange(free_, nodes_[free_].next) : ++touched_;
-    Index& head = bucket(key);
-    nodes_[index] = Node{};
-    nodes_[index].key = key;
-    nodes_[index].next = std::exchange(head, index);
-    ++size_;
-    return index;
-  }
-
-  void erase(Index index) {
-    Index* link = &bucket(nodes_[index].key);
-    while (*link != index) link = &nodes_[*link].next;
-    *link = nodes_[index].next;
-    nodes_[index].next = std::exchange(free_, index);
-    --size_;
-  }
-
- private:
-  Index& bucket(const Hash& key) {
-    std::uint64_t words[hash_size / 8];
-    std::memcpy(words, key.data(), sizeof words);
-    std::uint64_t mixed = 0;
-    for (const std::uint64_t word : words) {
-      mixed = (mixed ^ word) * multiplier_;
-      mixed ^= mixed >> 32;
-    }
-    return buckets_[static_cast<std::size_t>(mixed * multiplier_ >> shift_)];
-  }
-
-  Zeroed<Node> nodes_;
-  Zeroed<Index> buckets_;
-  std::uint64_t multiplier_ = 0;
-  int shift_ = 0;
-  Index free_ = 0;
-  Index touched_ = 0;
-  std::size_t size_ = 0;
+/// Links are the neighbours of an id in a list.
+struct Links {
+  Index before;
+  Index after;
 };
 
 struct Id {
@@ -99,14 +27,37 @@ struct Id {
   /// Forgotten at this time; the last one it is kept for is 1 ms earlier.
   std::uint64_t due_ms;
   Index next;
-  Index next_in_slot;
   Index session;
+  Links in_slot;
+  Links in_session;
+};
+
+/// List holds ids in the order in which they came.
+template <Links Id::*links>
+struct List {
+  Index first;
+  Index last;
+
+  void add(Table<Id>& ids, Index index) {
+    ids[index].*links = {last, 0};
+    (last != 0 ? (ids[last].*links).after : first) = index;
+    last = index;
+  }
+
+  void remove(Table<Id>& ids, Index index) {
+    const Links around = ids[index].*links;
+    (around.before != 0 ? (ids[around.before].*links).after : first) = around.after;
+    (around.after != 0 ? (ids[around.after].*links).before : last) = around.before;
+  }
 };
 
 struct Session {
   Hash key;
   Index next;
   std::uint32_t live;
+  /// The id that stands for the session's own floor: its time is the floor. It is not among `live`.
+  Index floor;
+  List<&Id::in_session> ids;
 };
 
 /// Wheel holds ids by due time. An id hangs in the level of the highest base-64 digit in which its
@@ -117,13 +68,17 @@ class Wheel {
   std::uint64_t now_ms() const { return now_ms_; }
 
   void add(Table<Id>& ids, Index index) {
-    const std::uint64_t due_ms = ids[index].due_ms;
-    const std::uint64_t differing = (due_ms ^ now_ms_) | (slots - 1);
-    const std::size_t level =
-        (static_cast<std::size_t>(std::bit_width(differing)) - 1) / digit_bits;
-    const std::size_t slot = static_cast<std::size_t>(due_ms >> level * digit_bits) % slots;
-    ids[index].next_in_slot = std::exchange(heads_[level][slot], index);
+    const auto [level, slot] = place_of(ids[index].due_ms);
+    slots_[level][slot].add(ids, index);
     occupied_[level] |= std::uint64_t{1} << slot;
+  }
+
+  /// remove finds an id where add put it: until its slot is reached, its highest differing digit
+  /// stays the same.
+  void remove(Table<Id>& ids, Index index) {
+    const auto [level, slot] = place_of(ids[index].due_ms);
+    slots_[level][slot].remove(ids, index);
+    if (slots_[level][slot].first == 0) occupied_[level] &= ~(std::uint64_t{1} << slot);
   }
 
   /// advance turns to now_ms and hands every id that is due to forget.
@@ -142,8 +97,8 @@ class Wheel {
       if (start_ms > now_ms) break;
       now_ms_ = start_ms;
       occupied_[level] &= occupied_[level] - 1;
-      for (Index index = std::exchange(heads_[level][slot], 0); index != 0;) {
-        const Index next = ids[index].next_in_slot;
+      for (Index index = std::exchange(slots_[level][slot], {}).first; index != 0;) {
+        const Index next = ids[index].in_slot.after;
         if (ids[index].due_ms <= now_ms) {
           forget(index);
         } else {
@@ -161,7 +116,18 @@ class Wheel {
   static constexpr std::size_t slots = 64;
   static constexpr std::size_t levels = 9;  // 54 bits: every time there is, and one more
 
-  std::array<std::array<Index, slots>, levels> heads_{};
+  struct Place {
+    std::size_t level;
+    std::size_t slot;
+  };
+  Place place_of(std::uint64_t due_ms) const {
+    const std::uint64_t differing = (due_ms ^ now_ms_) | (slots - 1);
+    const std::size_t level =
+        (static_cast<std::size_t>(std::bit_width(differing)) - 1) / digit_bits;
+    return {level, static_cast<std::size_t>(due_ms >> level * digit_bits) % slots};
+  }
+
+  std::array<std::array<List<&Id::in_slot>, slots>, levels> slots_{};
   std::array<std::uint64_t, levels> occupied_{};
   std::uint64_t now_ms_ = 0;
 };
@@ -176,21 +142,59 @@ Hash session_key(ByteView session) {
   return key;
 }
 
+Hash hash_of(HashView view) {
+  Hash hash;
+  std::copy(view.begin(), view.end(), hash.begin());
+  return hash;
+}
+
 }  // namespace
 
 struct ReplayGuard::State {
   Table<Id> ids;
-  Table<Session>
-      sessions;  // a live session has a live id, so its table is never full before that of ids
+  Table<Session> sessions;  // one that is here has an id, so its table is never full before that of
+                            // ids
   Wheel wheel;
   std::size_t capacity;
   std::size_t session_quota;
   std::uint64_t floor_ms;
 
-  void forget(Index index) {
-    floor_ms = std::max(floor_ms, ids[index].timestamp_ms);
-    const Index session = ids[index].session;
-    if (session != 0 && --sessions[session].live == 0) sessions.erase(session);
+  void advance(std::uint64_t now_ms) {
+    wheel.advance(ids, now_ms, [&](Index expired) {
+      floor_ms = std::max(floor_ms, ids[expired].timestamp_ms);
+      release(expired);
+    });
+  }
+
+  /// The last time an id is kept for, and 1 ms.
+  std::uint64_t due_of(std::uint64_t timestamp_ms, std::uint64_t expires_ms) const {
+    return std::max({expires_ms, timestamp_ms, wheel.now_ms()}) + 1;
+  }
+
+  bool has_room(bool is_new_session) {
+    return ids.size() < capacity && ids.has_room() && (!is_new_session || sessions.has_room());
+  }
+
+  /// session_verdict says what the session's own floor and quota make of a new id.
+  ReplayVerdict session_verdict(const Session& session, std::uint64_t timestamp_ms) {
+    if (session.floor != 0 && timestamp_ms <= ids[session.floor].timestamp_ms)
+      return ReplayVerdict::limited;
+    return session.live < session_quota ? ReplayVerdict::reserved : ReplayVerdict::full;
+  }
+
+  /// release takes an id that hangs in no slot out of both tables.
+  void release(Index index) {
+    const Index owner = ids[index].session;
+    if (owner != 0) {
+      Session& session = sessions[owner];
+      if (session.floor == index) {
+        session.floor = 0;
+      } else {
+        session.ids.remove(ids, index);
+        --session.live;
+      }
+      if (session.live == 0 && session.floor == 0) sessions.erase(owner);
+    }
     ids.erase(index);
   }
 };
@@ -227,28 +231,80 @@ ReplayVerdict ReplayGuard::reserve(HashView key, std::uint64_t timestamp_ms,
                                    ByteView session) {
   if (std::max({timestamp_ms, expires_ms, now_ms}) > max_time_ms) return ReplayVerdict::full;
   State& state = *state_;
-  state.wheel.advance(state.ids, now_ms, [&](Index expired) { state.forget(expired); });
+  state.advance(now_ms);
 
-  Hash name;
-  std::copy(key.begin(), key.end(), name.begin());
+  const Hash name = hash_of(key);
   if (state.ids.find(name) != 0) return ReplayVerdict::used;
   if (timestamp_ms <= state.floor_ms) return ReplayVerdict::too_old;
-  if (state.ids.size() == state.capacity) return ReplayVerdict::full;
-
-  Index owner = 0;
-  if (!session.empty()) {
-    const auto owner_key = session_key(session);
-    owner = state.sessions.find(owner_key);
-    if (owner == 0) owner = state.sessions.insert(owner_key);
-    if (state.sessions[owner].live == state.session_quota) return ReplayVerdict::full;
-    ++state.sessions[owner].live;
+  const Hash owner_key = session_key(session);
+  Index owner = session.empty() ? 0 : state.sessions.find(owner_key);
+  if (owner != 0) {
+    const auto verdict = state.session_verdict(state.sessions[owner], timestamp_ms);
+    if (verdict != ReplayVerdict::reserved) return verdict;
   }
+  const bool is_new_session = owner == 0 && !session.empty();
+  if (!state.has_room(is_new_session)) return ReplayVerdict::full;
+
+  if (is_new_session) owner = state.sessions.insert(owner_key);
   const Index index = state.ids.insert(name);
   state.ids[index].timestamp_ms = timestamp_ms;
-  state.ids[index].due_ms = std::max({expires_ms, timestamp_ms, state.wheel.now_ms()}) + 1;
+  state.ids[index].due_ms = state.due_of(timestamp_ms, expires_ms);
   state.ids[index].session = owner;
+  if (owner != 0) {
+    ++state.sessions[owner].live;
+    state.sessions[owner].ids.add(state.ids, index);
+  }
   state.wheel.add(state.ids, index);
   return ReplayVerdict::reserved;
+}
+
+ReplayVerdict ReplayGuard::limit(HashView key, std::uint64_t timestamp_ms, std::uint64_t expires_ms,
+                                 std::uint64_t now_ms, ByteView session, bool is_reserved) {
+  if (session.empty() || std::max({timestamp_ms, expires_ms, now_ms}) > max_time_ms)
+    return ReplayVerdict::full;
+  State& state = *state_;
+  state.advance(now_ms);
+
+  const Hash owner_key = session_key(session);
+  Index owner = state.sessions.find(owner_key);
+  std::uint64_t due_ms = state.due_of(timestamp_ms, expires_ms);
+  const Index held = state.ids.find(hash_of(key));
+  if (held != 0) {
+    if (!is_reserved || owner == 0 || state.ids[held].session != owner) return ReplayVerdict::used;
+    timestamp_ms = std::max(timestamp_ms, state.ids[held].timestamp_ms);
+    due_ms = std::max(due_ms, state.ids[held].due_ms);
+    state.wheel.remove(state.ids, held);
+    // It leaves enough room for a floor, so nothing below fails once it is forgotten.
+    state.release(held);
+    owner = state.sessions.find(owner_key);
+  }
+  Index floor = owner == 0 ? 0 : state.sessions[owner].floor;
+  if (floor != 0) {
+    state.wheel.remove(state.ids, floor);
+  } else {
+    if (!state.has_room(owner == 0)) return ReplayVerdict::full;
+    if (owner == 0) owner = state.sessions.insert(owner_key);
+    floor = state.ids.insert(sha256(owner_key));
+    state.ids[floor].session = owner;
+    state.sessions[owner].floor = floor;
+  }
+  Id& kept = state.ids[floor];
+  kept.timestamp_ms = std::max(kept.timestamp_ms, timestamp_ms);
+  kept.due_ms = std::max(kept.due_ms, due_ms);
+  state.wheel.add(state.ids, floor);
+  return ReplayVerdict::limited;
+}
+
+std::uint64_t ReplayGuard::wait_ms(ByteView session) const {
+  State& state = *state_;
+  const Index owner = state.sessions.find(session_key(session));
+  if (owner == 0) return 0;
+  const Session& of = state.sessions[owner];
+  const std::uint64_t now_ms = state.wheel.now_ms();
+  std::uint64_t free_ms = now_ms;
+  if (of.floor != 0) free_ms = std::max(free_ms, state.ids[of.floor].timestamp_ms + 1);
+  if (of.live >= state.session_quota) free_ms = std::max(free_ms, state.ids[of.ids.first].due_ms);
+  return free_ms - now_ms;
 }
 
 std::size_t ReplayGuard::size() const {

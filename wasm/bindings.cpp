@@ -69,6 +69,7 @@ EMSCRIPTEN_BINDINGS(countersign) {
 
   function("guard_new", &guard_new);
   function("guard_reserve", &guard_reserve);
+  function("guard_limit", &guard_limit);
   function("guard_state", &guard_state);
   function("guard_free", &release<ReplayGuard>);
 #endif

@@ -108,13 +108,31 @@ inline int guard_new(unsigned capacity, unsigned session_quota, double floor_ms,
   Result<ReplayGuard> guard = ReplayGuard::create(options);
   return guard ? handle_of(*std::move(guard)) : done(guard.error());
 }
+/// verdict_of gives a verdict as a number, and the wait of a limited session as the first number of
+/// the table.
+inline int verdict_of(const ReplayGuard& guard, ByteView session, ReplayVerdict verdict) {
+  if (verdict == ReplayVerdict::limited) Table().number(guard.wait_ms(session));
+  return static_cast<int>(verdict);
+}
 inline int guard_reserve(int handle, double timestamp_ms, double expires_ms, double now_ms,
                          unsigned session_size) {
   Arguments in;
   const auto key = in.fixed<hash_size>();
   const ByteView session = in.bytes(session_size);
-  return static_cast<int>(object_of<ReplayGuard>(handle).reserve(
-      key, time_of(timestamp_ms), time_of(expires_ms), time_of(now_ms), session));
+  ReplayGuard& guard = object_of<ReplayGuard>(handle);
+  return verdict_of(
+      guard, session,
+      guard.reserve(key, time_of(timestamp_ms), time_of(expires_ms), time_of(now_ms), session));
+}
+inline int guard_limit(int handle, double timestamp_ms, double expires_ms, double now_ms,
+                       unsigned session_size, bool is_reserved) {
+  Arguments in;
+  const auto key = in.fixed<hash_size>();
+  const ByteView session = in.bytes(session_size);
+  ReplayGuard& guard = object_of<ReplayGuard>(handle);
+  return verdict_of(guard, session,
+                    guard.limit(key, time_of(timestamp_ms), time_of(expires_ms), time_of(now_ms),
+                                session, is_reserved));
 }
 inline int guard_state(int handle) {
   const ReplayGuard& guard = object_of<ReplayGuard>(handle);

@@ -26,10 +26,10 @@ const integer = (env, name, fallback, lowest, highest) => {
 
 const words = (text) => (text ?? '').split(/[\s,]+/).filter(Boolean)
 
-const readHost = (text) => {
+const readHost = (text, variable = 'HOST') => {
   const host = text.replace(/^\[(.*)\]$/, '$1')
   if (!isIP(host) && !/^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(host)) {
-    refuse('HOST', 'an address or a host name, without a scheme or a port', text)
+    refuse(variable, 'an address or a host name, without a scheme or a port', text)
   }
   return host
 }
@@ -114,6 +114,7 @@ export const readConfig = (env) => {
     mailsPerHour: integer(env, 'MAILS_PER_HOUR', 5000, 1, 1_000_000),
     trustedProxies: readTrustedProxies(env.TRUSTED_PROXY),
     origins: readOrigins(env.ORIGINS),
-    knockTargets: readKnockTargets(env.KNOCK_TARGETS)
+    knockTargets: readKnockTargets(env.KNOCK_TARGETS),
+    metricsHosts: words(env.METRICS_HOSTS).map((name) => readHost(name, 'METRICS_HOSTS').toLowerCase())
   }
 }

@@ -1,29 +1,17 @@
 // SPDX-License-Identifier: MIT
 // GET /dev/…: for a person at this machine, and for nobody else. What it does, not only shows, asks for a header besides.
-import { isLoopbackAddress } from './source.mjs'
+import { isLocalHost, isLoopbackAddress } from './source.mjs'
 
 // Any of these says that a front end passed the request on; whoever asked is then not known to be on this machine.
 const FORWARDING =
   /^(forwarded|via|x-forwarded(-.*)?|x-original-.*|x-real-ip|x-envoy-.*|x-client-ip|x-cluster-client-ip|x-proxy.*|true-client-ip|cdn-loop|(.*-)?connecting-ip|fastly-client-ip|x-arr-.*|x-amzn?-.*)$/
-
-const hostName = (host) => {
-  const [, bracketed, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::\d{1,5})?$/i.exec(host) ?? []
-  return (bracketed ?? name ?? '').toLowerCase()
-}
-
-const isLoopbackHost = (host) => {
-  const name = hostName(host)
-  return isLoopbackAddress(name) || name.endsWith('.localhost')
-}
 
 /** mayShow says whether a request may see the development endpoints: `open` is the gateway's own part of the conditions. */
 export const mayShow = (req, open) =>
   open &&
   req.method === 'GET' &&
   isLoopbackAddress(req.socket.remoteAddress) &&
-  // Two Host headers are two opinions.
-  (req.headersDistinct.host ?? []).length === 1 &&
-  isLoopbackHost(req.headers.host) &&
+  isLocalHost(req) &&
   !Object.keys(req.headers).some((name) => FORWARDING.test(name)) &&
   req.headers['sec-fetch-site'] !== 'cross-site'
 

@@ -1,28 +1,44 @@
 // SPDX-License-Identifier: MIT
 // One JSON line per event on stderr. JSON escapes control characters; what lies outside printable ASCII is escaped too.
 
+const WINDOW_MS = 1000
+
 const printable = (text) =>
   text.replace(/[^\x20-\x7e]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
-/** createLog returns `line(event, fields)`, which writes at most `perSecond` lines a second and counts the rest. */
-export const createLog = ({ write = (text) => process.stderr.write(text), now = Date.now, perSecond = 20 } = {}) => {
-  let second = 0
-  let written = 0
-  let dropped = 0
-  const line = (event, fields = {}) => {
-    const at = Math.floor(now() / 1000)
-    if (at !== second) {
-      const lost = dropped
-      second = at
-      written = 0
-      dropped = 0
-      if (lost > 0) line('log.dropped', { lines: lost })
-    }
-    if (written >= perSecond) dropped += 1
-    else {
-      written += 1
-      write(`${printable(JSON.stringify({ time: new Date(now()).toISOString(), event, ...fields }))}\n`)
+const runLater = (run, afterMs) => setTimeout(run, afterMs).unref()
+
+/**
+ * createLog returns `line(event, fields)`. It writes at most `perSecond` lines of one kind in a second, so that a flood of one
+ * kind hides no other. Then one line says how many of them were left out. The kind is the event, with the code of a refusal.
+ */
+export const createLog = ({
+  write = (text) => process.stderr.write(text),
+  now = Date.now,
+  perSecond = 10,
+  later = runLater
+} = {}) => {
+  const kinds = new Map()
+  const put = (event, fields) =>
+    write(`${printable(JSON.stringify({ time: new Date(now()).toISOString(), event, ...fields }))}\n`)
+  const open = (kind) => {
+    const counts = { written: 0, dropped: 0 }
+    kinds.set(kind, counts)
+    later(() => {
+      kinds.delete(kind)
+      if (counts.dropped > 0) put('log.dropped', { kind, lines: counts.dropped })
+    }, WINDOW_MS)
+    return counts
+  }
+  return {
+    line(event, fields = {}) {
+      const kind = fields.code === undefined ? event : `${event} ${fields.code}`
+      const counts = kinds.get(kind) ?? open(kind)
+      if (counts.written >= perSecond) counts.dropped += 1
+      else {
+        counts.written += 1
+        put(event, fields)
+      }
     }
   }
-  return { line }
 }

@@ -5,6 +5,8 @@ import { ConfigError, readConfig } from './config.mjs'
 import { createLog } from './log.mjs'
 import { startGateway } from './server.mjs'
 
+const MAX_TEXT = 500
+
 const explain = (error, { host, port, dataDir } = {}) => {
   if (error instanceof ConfigError) return error.message
   if (error.syscall === 'listen' || error.syscall === 'getaddrinfo') {
@@ -28,6 +30,10 @@ const keepAlive = (log) => {
   process.on('unhandledRejection', (error) =>
     log.line('unhandled rejection', { error: String(error?.message ?? error) })
   )
+  // What a package writes on its own, as `lmdb` does when a commit fails, is a line among the others.
+  const textOf = (words) => words.map((word) => String(word?.message ?? word)).join(' ')
+  for (const name of ['error', 'warn'])
+    console[name] = (...words) => log.line('console', { text: textOf(words).slice(0, MAX_TEXT) })
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
 }
 

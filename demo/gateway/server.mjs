@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The reference gateway put together: stores, key, enrolment, gateway, page, in front of one HTTP server.
 import { mkdir } from 'node:fs/promises'
-import { createServer } from 'node:http'
 import { dirname, resolve } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { knockRelay } from 'countersign/knock/server'
-import { createGateway, enrollment, nodeHandler } from 'countersign/server'
+import { createGateway, enrollment, nodeHandler, nodeServer } from 'countersign/server'
 import { webSocketHandler } from 'countersign/server/websocket'
 import { createStats, statsRoutes } from 'countersign/stats-event/server'
 import { devEndpoints } from './dev.mjs'
@@ -17,7 +16,7 @@ import { createMailer } from './mailer.mjs'
 import { createOutbox } from './outbox.mjs'
 import { demoRoutes } from './routes.mjs'
 import { createScores } from './scores.mjs'
-import { isLoopbackAddress, sourceOf } from './source.mjs'
+import { isLocalHost, isLoopbackAddress, sourceOf } from './source.mjs'
 import { pageFiles } from './static.mjs'
 import { openStores } from './stores.mjs'
 import { createTrace } from './trace.mjs'
@@ -123,6 +122,7 @@ const createParts = async (config, log) => {
     actionSecret: scores.actionSecret,
     rates,
     onStage: trace.note,
+    onWarning: ({ code, message }) => log.line(code, { warning: message }),
     onRefusal: ({ error, ...refusal }) => log.line('refused', error ? { ...refusal, error: textOf(error) } : refusal)
   })
   // A full disk is no reason not to start: what needs no write is served, and the rest is tried again with each request.
@@ -161,6 +161,7 @@ const createDispatch = async (config, parts, { state, actions, log }) => {
   const isOpen = () => state.isLoopback && !config.smtpUrl
   const dev = devEndpoints({ outbox: parts.outbox, trace: parts.trace, isOpen, actions })
   const wellKnown = description(config, parts.ring)
+  const metricsHosts = [config.host.toLowerCase(), ...config.metricsHosts]
   const dispatch = (req, res) => {
     if (state.isDraining) res.setHeader('connection', 'close')
     // The path as it stands in the request line: nothing is decoded or normalised into another endpoint.
@@ -172,6 +173,8 @@ const createDispatch = async (config, parts, { state, actions, log }) => {
     if (req.method !== 'GET' && req.method !== 'HEAD') return answer(res, 405, 'text/plain', 'method not allowed\n')
     // Discovery (R91).
     if (pathname === '/.well-known/countersign.json') return answerJson(res, wellKnown)
+    if (pathname === '/metrics' && !isLocalHost(req, metricsHosts))
+      return answer(res, 421, 'text/plain', 'unknown host: set METRICS_HOSTS\n')
     if (pathname === '/metrics') return answer(res, 200, 'text/plain; version=0.0.4; charset=utf-8', parts.metrics())
     if (pathname === '/healthz')
       return answer(res, state.isDraining ? 503 : 200, 'text/plain', state.isDraining ? 'draining\n' : 'ok\n')
@@ -217,10 +220,8 @@ const drain = (server, unused, log) =>
 const serve = async (config, log, actions) => {
   const parts = await createParts(config, log)
   const state = { isLoopback: false, isDraining: false }
-  const server = createServer({ requestTimeout: 75_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
   const dispatch = await createDispatch(config, parts, { state, actions, log })
-  // A body that waits for `100 Continue` is asked for once its envelope was accepted.
-  server.on('request', dispatch).on('checkContinue', dispatch)
+  const server = nodeServer(dispatch, { requestTimeout: 75_000, headersTimeout: 15_000, keepAliveTimeout: 65_000 })
   server.on('upgrade', webSocketHandler(parts.gateway, { remoteAddress: sourceOf(config.trustedProxies) }))
   const unused = new Set()
   server.on('connection', (socket) => {

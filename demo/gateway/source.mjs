@@ -41,3 +41,19 @@ export const sourceOf = (trusted) => (req) => {
   }
   return peer
 }
+
+const hostName = (host) => {
+  const [, bracketed, name] = /^(?:\[([0-9a-f:.]+)\]|([a-z0-9.-]+))(?::\d{1,5})?$/i.exec(host) ?? []
+  return (bracketed ?? name ?? '').toLowerCase()
+}
+
+/**
+ * isLocalHost says whether a request names this machine, or one of `names`, as its host. A page whose own name was made to
+ * stand for this machine's address names itself.
+ */
+export const isLocalHost = (req, names = []) => {
+  // Two Host headers are two opinions.
+  if ((req.headersDistinct.host ?? []).length !== 1) return false
+  const name = hostName(req.headers.host)
+  return isLoopbackAddress(name) || name.endsWith('.localhost') || (name !== '' && names.includes(name))
+}

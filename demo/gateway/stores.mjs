@@ -15,7 +15,6 @@ import { ConfigError } from './config.mjs'
 import { readRing } from './keys.mjs'
 
 const REPLAY_CAPACITY = 2 ** 20
-const MEMORY_CAPACITY = 2 ** 17
 
 // Clients have pinned the key that is gone: a new one would answer all of them with signatures they refuse.
 const demandKey = (keyPath, cure) => {
@@ -23,7 +22,7 @@ const demandKey = (keyPath, cure) => {
 }
 
 const openMemory = ({ dataDir }) => {
-  const replay = memoryReplayStore({ capacity: MEMORY_CAPACITY })
+  const replay = memoryReplayStore({ capacity: REPLAY_CAPACITY })
   return {
     ring: readRing(dataDir),
     sessions: memorySessionStore(),

@@ -217,15 +217,36 @@ export interface ReplayGuard {
     nowMs: number,
     sessionKey?: BytesLike
   ): ReserveVerdict
-  /** The number of ids that the guard holds. */
+  /**
+   * Refuses an id of a session for good without keeping it: the session's own floor rises to `timestampMs`, and is kept
+   * until `expiresMs`. Forgets the id when `isReserved`, which says that the caller has reserved it. Returns `limited`,
+   * `used` for an id that another caller has reserved, or `full` without room for a floor.
+   */
+  limit(
+    key32: BytesLike,
+    timestampMs: number,
+    expiresMs: number,
+    nowMs: number,
+    sessionKey: BytesLike,
+    isReserved: boolean
+  ): ReserveVerdict
+  /** The number of ids and session floors that the guard holds. */
   readonly size: number
   /** The time before which the guard refuses every message, in Unix milliseconds. */
   readonly floorMs: number
   free(): void
 }
 
-/** The outcome of `reserve`: only `reserved` lets the request through. */
-export type ReserveVerdict = 'reserved' | 'used' | 'too-old' | 'full'
+/**
+ * The outcome of `reserve`: only `reserved` lets the request through. An object says that the id lies at or under its
+ * session's own floor: it is never reserved. A request that is dated `retryAfterMs` later may be.
+ */
+export type ReserveVerdict =
+  | 'reserved'
+  | 'used'
+  | 'too-old'
+  | 'full'
+  | { readonly verdict: 'limited'; readonly retryAfterMs: number }
 
 /** A public key that is ready to verify many messages. */
 export interface TrustedKey {

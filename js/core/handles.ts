@@ -28,7 +28,12 @@ export class Trusted extends Handle implements TrustedKey {
 }
 
 const VERDICTS: readonly ReserveVerdict[] = ['reserved', 'used', 'too-old', 'full']
+const LIMITED = 4
+const MAX_SESSION_SIZE = 1024
 const MAX_CAPACITY = 2 ** 24
+
+const timesOf = (timestampMs: number, expiresMs: number, nowMs: number) =>
+  [timeOf(timestampMs, 'timestampMs'), timeOf(expiresMs, 'expiresMs'), timeOf(nowMs, 'nowMs')] as const
 
 /** The replay guard in memory. */
 export class Guard extends Handle implements ReplayGuard {
@@ -47,16 +52,39 @@ export class Guard extends Handle implements ReplayGuard {
     nowMs: number,
     sessionKey?: BytesLike
   ): ReserveVerdict {
+    const times = timesOf(timestampMs, expiresMs, nowMs)
+    const size = this.#put(key32, sessionKey)
+    return this.#verdict(this.wasm.call.guard_reserve(this.handle, ...times, size))
+  }
+
+  limit(
+    key32: BytesLike,
+    timestampMs: number,
+    expiresMs: number,
+    nowMs: number,
+    sessionKey: BytesLike,
+    isReserved: boolean
+  ): ReserveVerdict {
+    const times = timesOf(timestampMs, expiresMs, nowMs)
+    const size = this.#put(key32, sessionKey)
+    return this.#verdict(this.wasm.call.guard_limit(this.handle, ...times, size, isReserved ? 1 : 0))
+  }
+
+  // Passes an id and its session. Returns the size of the session's name.
+  #put(key32: BytesLike, sessionKey: BytesLike | undefined): number {
     const key = sizedBytesOf(key32, 32, 'key32')
     const session = sessionKey === undefined ? undefined : bytesOf(sessionKey, 'sessionKey')
-    if (session && lengthOf(session) > 1024)
+    if (session && lengthOf(session) > MAX_SESSION_SIZE)
       throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'sessionKey must be at most 1024 bytes' })
-    const times = [timeOf(timestampMs, 'timestampMs'), timeOf(expiresMs, 'expiresMs'), timeOf(nowMs, 'nowMs')] as const
-    const { wasm, handle } = this
-    wasm.begin().put(key)
-    return VERDICTS[
-      wasm.check(wasm.call.guard_reserve(handle, ...times, session ? wasm.put(session) : 0))
-    ] as ReserveVerdict
+    this.wasm.begin().put(key)
+    return session ? this.wasm.put(session) : 0
+  }
+
+  #verdict(value: number): ReserveVerdict {
+    const verdict = this.wasm.check(value)
+    return verdict === LIMITED
+      ? { verdict: 'limited', retryAfterMs: this.wasm.number(0) }
+      : (VERDICTS[verdict] as ReserveVerdict)
   }
 
   #state(index: number): number {

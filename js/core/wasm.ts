@@ -10,7 +10,7 @@ import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
 /** The version of the interface to wasm/bindings.cpp, which has the same number. */
-export const ABI = 2
+export const ABI = 3
 /** The size of the static buffer in wasm/bindings.cpp, in bytes. */
 const IO_SIZE = 65536 + 4096
 /** The core hashes larger payloads in pieces of this size, in bytes. */
@@ -46,7 +46,7 @@ type CallName =
   | 'event_id'
   | 'replay_key'
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
-  | `guard_${'new' | 'reserve' | 'state' | 'free'}`
+  | `guard_${'new' | 'reserve' | 'limit' | 'state' | 'free'}`
 type WasmCalls = { readonly [Name in CallName]: WasmCall }
 
 /** A server key whose members are checked. */

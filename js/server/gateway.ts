@@ -6,16 +6,17 @@ import type { Core } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { createEvents } from './events/index.ts'
 import { createAnswerWriter } from './exchange/answer.ts'
-import { createBudget } from './exchange/body.ts'
+import { createBudget } from './exchange/budget.ts'
 import { createChecks } from './exchange/checks.ts'
-import { bindingOf } from './exchange/parse.ts'
+import { type ClockKeeper, createClockKeeper } from './exchange/clock-keeper.ts'
+import { createEntry, type Entry } from './exchange/entry.ts'
+import { rawLimit } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
-import { type Buckets, createBuckets, sourceOf } from './exchange/rates.ts'
+import { createBuckets, createRequestLimiter } from './exchange/rates.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
-import { createTrace, reportRefusal } from './exchange/trace.ts'
+import { reportRefusal } from './exchange/trace.ts'
 import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
-import { createPassing } from './migration-phase.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
 import { createBell, within } from './support/deadline.ts'
 import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
@@ -23,8 +24,6 @@ import { createMetrics, type Metrics } from './support/metrics.ts'
 import type { From, Gateway, GatewayOptions, Inbound, Mounted, Outbound, ReplayStore, SessionStore } from './types.ts'
 
 const DRAIN_MS = 10_000
-/** The most characters of a source's name. */
-const MAX_SOURCE = 256
 
 // Session stores whose sessions end with this process. Where no gateway here took requests of theirs before, no session
 // can be older than the replay store.
@@ -40,7 +39,9 @@ function createCoreLoader(core: GatewayOptions['core']): () => Promise<Core> {
   }
 }
 
-function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, clock: GatewayClock) {
+type StartParts = { settings: GatewaySettings; loadCore: () => Promise<Core>; clock: GatewayClock; keeper: ClockKeeper }
+
+function createStart({ settings, loadCore, clock, keeper }: StartParts): () => Promise<void> {
   const { replay, sessions, futureMs } = settings
   let starting: Promise<void> | undefined
   let isInStep = false
@@ -55,7 +56,7 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
     // Asked before the core loads: a session made meanwhile is no sign of an earlier process.
     const early = replay.mayHaveForgotten ? needsFence() : undefined
     await Promise.all([early, loadCore()])
-    clock.raise(replay.storedFloorMs?.() ?? 0)
+    await keeper.start()
     if (replay.mayHaveForgotten) {
       const isFenced = await (early ?? needsFence())
       // The store may not know ids that this or another gateway accepted before. So every request that could have one
@@ -70,6 +71,8 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
       isInStep = false
       starting = undefined
     }
+    // The jump is in the store before a request is accepted by it: otherwise nobody could say later when it began.
+    if (isInStep && keeper.isUnnoted) return keeper.note()
     starting ??= start().catch((error) => {
       starting = undefined
       throw error
@@ -78,21 +81,9 @@ function createStart(settings: GatewaySettings, loadCore: () => Promise<Core>, c
   }
 }
 
-function createSourceFinder({ identify }: GatewaySettings): (inbound: Inbound) => string {
-  return (inbound) => {
-    const { remoteAddress, target } = inbound
-    try {
-      if (identify) return String(identify(inbound, { remoteAddress, rawTarget: target })).slice(0, MAX_SOURCE)
-    } catch {
-      // A request that `identify` cannot name counts by its address.
-    }
-    return sourceOf(remoteAddress)
-  }
-}
+type MeasuredParts = { replay: ReplayStore; entry: Entry; clock: GatewayClock; enrollment: Mounted | undefined }
 
-type MeasuredParts = { replay: ReplayStore; bySource: Buckets; clock: GatewayClock; enrollment: Mounted | undefined }
-
-function addGauges(metrics: Metrics, { replay, bySource, clock, enrollment }: MeasuredParts): void {
+function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: MeasuredParts): void {
   if (enrollment?.mails) {
     const { mails } = enrollment
     const read = () =>
@@ -100,7 +91,8 @@ function addGauges(metrics: Metrics, { replay, bySource, clock, enrollment }: Me
     metrics.gauge('countersign_enrollment_mails', 'Mails of the enrolment since the start, by result.', read)
   }
   metrics.gauge('countersign_replay_ids', 'Request ids that are remembered.', () => replay.size?.() ?? Number.NaN)
-  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => bySource.size)
+  metrics.gauge('countersign_rate_buckets', 'Sources whose rate is being counted.', () => entry.sources)
+  metrics.gauge('countersign_requests_in_place', 'Requests that have not reached a handler.', () => entry.places)
   metrics.gauge(
     'countersign_clock_ahead_seconds',
     "The gateway's clock minus the system's.",
@@ -118,8 +110,7 @@ function addGauges(metrics: Metrics, { replay, bySource, clock, enrollment }: Me
  *
  * @example
  * ```ts
- * import { createServer } from 'node:http'
- * import { createGateway, memoryReplayStore, memorySessionStore, nodeHandler, serverKeyFile } from 'countersign/server'
+ * import { createGateway, memoryReplayStore, memorySessionStore, nodeHandler, nodeServer, serverKeyFile } from 'countersign/server'
  *
  * const gateway = createGateway({
  *   label: 'myapp',
@@ -128,12 +119,12 @@ function addGauges(metrics: Metrics, { replay, bySource, clock, enrollment }: Me
  *   replay: memoryReplayStore(),
  *   routes: { 'demo.echo': async ({ payload }) => ({ payload }) }
  * })
- * createServer(nodeHandler(gateway)).listen(8787)
+ * nodeServer(nodeHandler(gateway)).listen(8787)
  * ```
  */
 export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
-  const { label, signer, limits, enrollment, replay, onStage, onRefusal } = settings
+  const { label, signer, limits, replay, enrollment, onStage, onRefusal } = settings
   const cors = createCors(settings.origins)
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
@@ -143,11 +134,16 @@ export function createGateway(options: GatewayOptions): Gateway {
   let exchangeCount = 0
   const underWay = new Set<Promise<unknown>>()
   const coreOf = createCoreLoader(settings.core)
-  const start = createStart(settings, coreOf, clock)
-  const sourceFor = createSourceFinder(settings)
-  const bySource = createBuckets(settings.rates.perSource)
+  const keeper = createClockKeeper({
+    ...{ clock, replay, enrollment, futureMs: settings.futureMs, storeMs: limits.storeMs },
+    ...{ systemNow: settings.now ?? Date.now, onWarning: settings.onWarning }
+  })
+  const start = createStart({ settings, loadCore: coreOf, clock, keeper })
+  const failures = createBuckets(settings.rates.perSourceFailures)
+  const limiter = createRequestLimiter(settings.rates)
   const signAnswer = createAnswerSigner({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
-  const events = createEvents({ settings, clock, metrics, coreOf, signAnswer, isClosed: () => closed })
+  const charge = (sessionId: string, count: number) => limiter.charge(sessionId, clock.now(), count)
+  const events = createEvents({ settings, clock, metrics, coreOf, signAnswer, charge, isClosed: () => closed })
   const pipeline = createPipeline({
     settings,
     internalHandlers: events.handlers,
@@ -156,41 +152,17 @@ export function createGateway(options: GatewayOptions): Gateway {
     core: coreOf,
     checks: createChecks({ ...settings, clock, metrics, storeMs: limits.storeMs, start }),
     answer: createAnswerWriter(signAnswer, metrics),
-    budget: createBudget(limits.bufferedBytes),
+    budget: createBudget(limits, rawLimit('json', limits)),
+    limiter,
+    failures,
     closing: closing.listen,
     isClosed: () => closed,
     onAccepted: () => servedStores.add(settings.sessions)
   })
   // A failure here is tried again, and reported, with the first request.
   start().catch(() => {})
-  addGauges(metrics, { replay, bySource, clock, enrollment })
-
-  const isInternal = ({ target }: Inbound): boolean =>
-    enrollment?.owns(target) === true || target.split('?', 1)[0] === settings.endpoint
-  const passingFor = (inbound: Inbound) => createPassing(settings.phase, inbound, isInternal(inbound), metrics)
-
-  // Stage 0 of PROTOCOL.md, section 6, before any cryptography (R56). The other stages follow in the pipeline.
-  const route = async (inbound: Inbound, exchange: number): Promise<Outbound> => {
-    const source = sourceFor(inbound)
-    const passing = passingFor(inbound)
-    const refuse = (status: number, code: string, headers: Record<string, string> = {}): Outbound => {
-      const passOn = passing(undefined, code)
-      if (!passOn || passOn.phase === 'warn')
-        reportRefusal(observer, { exchange, code, status, signed: false, source, passed: passOn ? true : undefined })
-      return { ...plainAnswer(status, headers), ...(passOn ? { passOn } : {}) }
-    }
-    const wait = bySource.take(source, clock.now())
-    if (wait > 0) return refuse(429, 'source_rate', { 'retry-after': String(Math.ceil(wait / 1000)) })
-    if (inbound.isAmbiguous) return refuse(400, 'duplicate_header')
-    if (enrollment?.owns(inbound.target)) return enrollment.exchange(inbound, source)
-    const binding = bindingOf(inbound, settings)
-    if (typeof binding !== 'string') {
-      const isUnsigned = settings.phase !== 'enforce' && inbound.header('countersign') === null
-      return refuse(binding.status, isUnsigned ? 'unsigned' : binding.code)
-    }
-    const trace = createTrace(observer, exchange, binding, source, passing)
-    return pipeline(await coreOf(), inbound, trace)
-  }
+  const entry = createEntry({ settings, observer, clock, coreOf, failures, pipeline })
+  addGauges(metrics, { replay, entry, clock, enrollment })
 
   const answer = async (inbound: Inbound): Promise<Outbound> => {
     if (inbound.method === 'OPTIONS') return cors.preflight(inbound)
@@ -198,7 +170,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     exchangeCount += 1
     const exchange = exchangeCount
     try {
-      return await route(inbound, exchange)
+      return await entry.route(inbound, exchange)
     } catch (error) {
       metrics.count('countersign_fail_closed_total', { reason: 'core' })
       reportRefusal(observer, {
@@ -209,7 +181,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         source: inbound.remoteAddress,
         error
       })
-      const passOn = passingFor(inbound)(undefined, 'fault')
+      const passOn = entry.passingFor(inbound)(undefined, 'fault')
       return { ...plainAnswer(503), ...(passOn ? { passOn } : {}) }
     }
   }
@@ -229,11 +201,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     exchange,
     handle: (request: Request, from: From = {}) =>
       serveRequest(request, from, exchange, phase === 'enforce' ? undefined : legacy),
-    upgrade(inbound) {
-      const source = sourceFor(inbound)
-      const wait = bySource.take(source, clock.now())
-      return { status: wait > 0 ? 429 : events.checkUpgrade(inbound), source }
-    },
+    upgrade: (inbound) => entry.upgrade(inbound, events.checkUpgrade),
     ready: start,
     publish: events.publish,
     metrics: () => metrics.text(),
@@ -243,6 +211,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const drained = Promise.allSettled([...underWay])
       await within(drainMs, 'the requests under way', () => drained).catch(() => {})
       closing.ring()
+      await keeper.stop()
     }
   }
 }

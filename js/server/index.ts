@@ -2,6 +2,7 @@
 // The gateway library: verifies requests, hands them on, signs the answers.
 
 export { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
+export { bringBackClock, type ClockReport } from './bring-back-clock.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment } from './enrollment/endpoints.ts'
 export type { Pepper } from './enrollment/keyed-hashes.ts'
 export type { Mail } from './enrollment/mails.ts'
@@ -9,6 +10,7 @@ export { type IdempotentOptions, idempotent } from './exchange/idempotent.ts'
 export { createGateway } from './gateway.ts'
 export { checkCors } from './http/cors.ts'
 export { nodeHandler } from './http/node-handler.ts'
+export { nodeServer } from './http/node-server.ts'
 export { serverKeyFile } from './server-key.ts'
 export { type CachedSessionStore, cachedSessions } from './stores/cached-sessions.ts'
 export { memoryEventStore } from './stores/memory/events.ts'

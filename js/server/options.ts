@@ -5,11 +5,21 @@ import { DAY_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
-import type { GatewayOptions, Limits, MigrationPhase } from './types.ts'
+import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
+
+/** The bytes of a request in its body beside its payload, roughly. */
+const BODY_SLACK = 4096
 
 function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MIB, 0, 1024 * MIB, 'limits.payloadBytes')
   const json = limits.jsonPayloadBytes ?? Math.min(payloadBytes, MIB)
+  const bufferedBytes = integerOf(limits.bufferedBytes ?? 256 * MIB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes')
+  // A share has room for one body at least, in the longest form of a payload.
+  const oneBody = Math.ceil((payloadBytes * 4) / 3) + BODY_SLACK
+  const share = (name: 'sourceBufferedBytes' | 'sessionBufferedBytes', part: number) => {
+    const usual = Math.min(bufferedBytes, Math.max(Math.floor(bufferedBytes / part), oneBody))
+    return integerOf(limits[name] ?? usual, 0, bufferedBytes, `limits.${name}`)
+  }
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
     integerOf(limits[name] ?? value, 1, DAY_MS, `limits.${name}`)
   return {
@@ -18,7 +28,12 @@ function readLimits(limits: Limits) {
     envelopeMs: milliseconds('envelopeMs', 10_000),
     bodyMs: milliseconds('bodyMs', 60_000),
     idleMs: milliseconds('idleMs', 10_000),
-    bufferedBytes: integerOf(limits.bufferedBytes ?? 256 * MIB, 0, Number.MAX_SAFE_INTEGER, 'limits.bufferedBytes'),
+    bufferedBytes,
+    sourceBufferedBytes: share('sourceBufferedBytes', 4),
+    sessionBufferedBytes: share('sessionBufferedBytes', 16),
+    inFlight: integerOf(limits.inFlight ?? 128, 1, 1_000_000, 'limits.inFlight'),
+    sourceInFlight: integerOf(limits.sourceInFlight ?? 64, 1, 1_000_000, 'limits.sourceInFlight'),
+    sourceWaiting: integerOf(limits.sourceWaiting ?? 256, 0, 1_000_000, 'limits.sourceWaiting'),
     sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),
     streams: integerOf(limits.streams ?? 10_000, 1, 1_000_000, 'limits.streams'),
     heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
@@ -40,13 +55,26 @@ function checkParts(options: GatewayOptions): void {
     partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
-  for (const name of ['identify', 'mapTarget', 'onStage', 'onRefusal', 'now', 'schedule', 'actionSecret'] as const)
+  for (const name of [
+    'identify',
+    'mapTarget',
+    'onStage',
+    'onRefusal',
+    'onWarning',
+    'now',
+    'schedule',
+    'actionSecret'
+  ] as const)
     functionOf(options[name], name)
 }
 
 function runLater(run: () => void, afterMs: number): () => void {
   const timer = setTimeout(run, afterMs)
   return () => clearTimeout(timer)
+}
+
+function emitWarning({ message }: GatewayWarning): void {
+  process.emitWarning(message, { type: 'CountersignWarning', code: 'COUNTERSIGN_CLOCK_AHEAD' })
 }
 
 const NINETY_DAYS_MS = 90 * DAY_MS
@@ -87,12 +115,18 @@ export function readOptions(options: GatewayOptions) {
     compatible: compatible === true,
     phase: phaseOf(options),
     schedule: options.schedule ?? runLater,
+    onWarning: options.onWarning ?? emitWarning,
     origins,
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),
     handlerTimeoutMs: integerOf(handlerTimeoutMs, 1, DAY_MS, 'handlerTimeoutMs'),
-    rates: { ...rates, perSource: rates.perSource ?? 2000, perSession: rates.perSession ?? 2000 }
+    rates: {
+      ...rates,
+      perSource: rates.perSource ?? 2000,
+      perSourceFailures: rates.perSourceFailures ?? 600,
+      perSession: rates.perSession ?? 2000
+    }
   }
 }
 

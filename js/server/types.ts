@@ -3,8 +3,10 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
-import type { EventStore, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
+import type { Limits, Rates } from './limits.ts'
+import type { EventStore, GatewayWarning, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
 
+export type * from './limits.ts'
 export type * from './stores/types.ts'
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
@@ -24,21 +26,6 @@ export interface ServerSigner {
 
 /** The form of a message: a binary frame, an HTTP header with the payload as the body, or JSON. */
 export type Binding = 'frame' | 'header' | 'json'
-
-/** Requests per second. A number is also the size of a burst, at least 1; the object form sets both. */
-export type Rate = number | { perSecond: number; burst: number }
-
-/** The rates that a gateway enforces. */
-export type Rates = {
-  /** Rate per source (see `identify`), before any other check. The refusal is a plain 429. Default: 2000. */
-  perSource?: Rate
-  /** Rate per session, after the signature and the hash. The refusal is a signed `cs.rate_limited`. Default: 2000. */
-  perSession?: Rate
-  /** Rate per user, over all sessions. Default: none. */
-  perUser?: Rate
-  /** Rate per user and message type (`demo.echo`) or route (`POST /api/echo`). Default: none. */
-  perType?: { readonly [route: string]: Rate }
-}
 
 /**
  * How strict a gateway is while existing HTTP routes move behind signatures, from lenient to strict (PROTOCOL.md,
@@ -78,6 +65,8 @@ export type HandlerContext = {
   requestId: string
   /** The time that the client stamped, in Unix milliseconds. */
   timestampMs: number
+  /** The gateway's time when the request had passed its checks, in Unix milliseconds. */
+  acceptedMs: number
   binding: Binding
   /** The signed request target of the header binding; empty otherwise. */
   target: string
@@ -148,41 +137,6 @@ export type RefusalEvent = {
   error?: unknown
 }
 
-/** The limits of a gateway. Sizes are in bytes, times in milliseconds. */
-export type Limits = {
-  /** The largest payload. Default: 8388608 bytes (8 MiB). */
-  payloadBytes?: number
-  /**
-   * The largest payload in the `json` binding, which is read before it is verified; at most `payloadBytes`. Default:
-   * 1048576 bytes (1 MiB), or `payloadBytes` where that is less.
-   */
-  jsonPayloadBytes?: number
-  /** The time for an envelope in a body, and for a whole `json` body, to arrive. Default: 10000 ms. */
-  envelopeMs?: number
-  /** The time for a whole body to arrive. Default: 60000 ms. */
-  bodyMs?: number
-  /** The longest time between two pieces of a body. Default: 10000 ms. */
-  idleMs?: number
-  /**
-   * The most bytes of all bodies in memory. Beyond it requests get `cs.unavailable`. Default: 268435456 bytes (256
-   * MiB).
-   */
-  bufferedBytes?: number
-  /** The most open streams of one session. Default: 16. */
-  sessionStreams?: number
-  /** The most open streams of all sessions. Default: 10000. */
-  streams?: number
-  /** The silence after which a stream sends `cs.time`; at most 10000 ms. Default: 10000 ms. */
-  heartbeatMs?: number
-  /** How long a stream's reader may take nothing before its connection is cut. Default: 30000 ms. */
-  stalledMs?: number
-  /**
-   * The time for a store or the signer to answer; at most 1000 ms, because a reservation is void then. Default: 1000
-   * ms.
-   */
-  storeMs?: number
-}
-
 /** The options of `createGateway`. */
 export type GatewayOptions = {
   /** The name of this system: `[a-z][a-z0-9.-]{0,31}`. Each label has one session store and one replay store. */
@@ -203,7 +157,7 @@ export type GatewayOptions = {
   window?: { pastMs?: number; futureMs?: number }
   /** The exact origins whose pages may call the gateway. Default: none. */
   origins?: readonly string[]
-  /** Default: 2000 requests per second for each source and for each session. */
+  /** Rates count in each process for itself. Default: 2000 requests per second for each source and each session. */
   rates?: Rates
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
@@ -241,6 +195,8 @@ export type GatewayOptions = {
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */
   onRefusal?: (event: RefusalEvent) => void
+  /** Called at the start and once a minute while something is to be mended. Default: `process.emitWarning` (stderr). */
+  onWarning?: (warning: GatewayWarning) => void
   /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */
   now?: () => number
   /**
@@ -326,6 +282,8 @@ export interface Mounted {
   exchange(inbound: Inbound, source: string): Promise<Outbound>
   /** Returns how many mails there were since the start, by result, for metrics. */
   mails?(): { readonly [result: string]: number }
+  /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */
+  follow?(ms: number): void
 }
 
 /** A gateway, made by `createGateway`. */
@@ -336,9 +294,11 @@ export interface Gateway {
   /** Answers a request of an adapter. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>
   /**
-   * Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal, and the source.
+   * Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal. With 101 the
+   * connection holds a place among the requests of its source. The adapter calls `leave` before it passes the first
+   * message on, and when the connection ends.
    */
-  upgrade(inbound: Inbound): { status: number; source: string }
+  upgrade(inbound: Inbound): { status: number; leave(): void }
   /** Resolves when the core is loaded and the stores are ready. Rejects with the reason where that is not possible. */
   ready(): Promise<void>
   /**

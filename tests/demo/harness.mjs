@@ -17,7 +17,7 @@ export const MAIN = fileURLToPath(new URL('../../demo/gateway/main.mjs', import.
 
 // Whatever the shell has set must not reach a test; an empty variable counts as none.
 const NAMES =
-  'PORT HOST DATA_DIR LABEL PAST_MS FUTURE_MS SMTP_URL MAIL_FROM TRUSTED_PROXY ORIGINS SOURCE_RATE SESSION_RATE STATS_PHASE STORE'
+  'PORT HOST DATA_DIR LABEL PAST_MS FUTURE_MS SMTP_URL MAIL_FROM TRUSTED_PROXY ORIGINS SOURCE_RATE SESSION_RATE STATS_PHASE STORE METRICS_HOSTS'
 const blank = Object.fromEntries(NAMES.split(' ').map((name) => [name, '']))
 
 /** makeFolder makes a folder that the test removes at its end. */

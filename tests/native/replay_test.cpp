@@ -1,69 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "countersign/replay.hpp"
+#include "replay.hpp"
 
-#include <catch2/catch.hpp>
 #include <chrono>
 #include <iostream>
 #include <map>
 #include <set>
 
 #include "countersign/request.hpp"
-#include "support.hpp"
 
 namespace cs = countersign;
 using cs::ReplayGuard;
 using cs::ReplayVerdict;
+using test::guard;
+using test::key;
 using test::now_ms;
-
-namespace {
-
-
-cs::Hash key(std::uint64_t number) {
-  std::array<std::uint8_t, 8> bytes{};
-  for (std::uint8_t& byte : bytes)
-    byte = static_cast<std::uint8_t>(std::exchange(number, number >> 8));
-  return cs::sha256(bytes);
-}
-
-ReplayGuard guard(const cs::ReplayOptions& options) {
-  auto made = ReplayGuard::create(options);
-  REQUIRE(made.ok());
-  return std::move(*made);
-}
-
-/// Section 7 without haste: a map that is searched from end to end.
-struct Model {
-  struct Id {
-    std::uint64_t timestamp_ms;
-    std::uint64_t expires_ms;
-    std::string session;
-  };
-  std::size_t capacity;
-  std::size_t quota;
-  std::uint64_t floor_ms;
-  std::uint64_t latest_ms = 0;
-  std::map<cs::Hash, Id> ids{};
-
-  ReplayVerdict reserve(const cs::Hash& name, std::uint64_t timestamp_ms, std::uint64_t expires_ms,
-                        std::uint64_t at_ms, const std::string& session) {
-    latest_ms = std::max(latest_ms, at_ms);
-    for (auto id = ids.begin(); id != ids.end();) {
-      const bool expired = id->second.expires_ms < latest_ms;
-      if (expired) floor_ms = std::max(floor_ms, id->second.timestamp_ms);
-      id = expired ? ids.erase(id) : std::next(id);
-    }
-    if (ids.contains(name)) return ReplayVerdict::used;
-    if (timestamp_ms <= floor_ms) return ReplayVerdict::too_old;
-    const auto live = std::count_if(ids.begin(), ids.end(),
-                                    [&](const auto& id) { return id.second.session == session; });
-    if (ids.size() == capacity || (!session.empty() && static_cast<std::size_t>(live) >= quota))
-      return ReplayVerdict::full;
-    ids[name] = {timestamp_ms, std::max({expires_ms, timestamp_ms, latest_ms}), session};
-    return ReplayVerdict::reserved;
-  }
-};
-
-}  // namespace
 
 TEST_CASE("D1 an id is reserved once", "[replay]") {
   auto store = guard({.capacity = 4});
@@ -205,6 +155,7 @@ TEST_CASE("a guard needs a capacity it can keep", "[replay]") {
 
 TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times", "[replay]") {
   test::Random random(72);
+  std::map<ReplayVerdict, int> seen;
   for (int run = 0; run < 200; ++run) {
     const std::size_t capacity = 1 + random.index(40);
     const std::size_t quota = 1 + random.index(10);
@@ -213,7 +164,7 @@ TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times"
                         .session_quota = quota,
                         .floor_ms = floor_ms,
                         .seed = random.next()});
-    Model model{capacity, quota, floor_ms};
+    test::ReplayModel model{capacity, quota, floor_ms};
     std::uint64_t at_ms = random.below(2) == 0 ? now_ms : random.below(5'000);
     const std::uint64_t reach = std::uint64_t{1} << random.below(44);
     for (int step = 0; step < 400; ++step) {
@@ -228,14 +179,24 @@ TEST_CASE("D1 D4 D5 D7 the guard does what a plain map does, whatever the times"
       const std::string session =
           random.below(4) == 0 ? ""
                                : std::string(random.index(4) * 15, 's') + "abcdef"[random.index(6)];
+      // One call in four limits: an id of the caller's, or one that nobody has reserved.
+      const bool limits = random.below(4) == 0;
+      const bool is_reserved = random.below(2) == 0;
+      const auto owner = cs::bytes_of(session);
       const auto verdict =
-          store.reserve(name, timestamp_ms, expires_ms, called_ms, cs::bytes_of(session));
-      if (verdict != model.reserve(name, timestamp_ms, expires_ms, called_ms, session))
+          limits ? store.limit(name, timestamp_ms, expires_ms, called_ms, owner, is_reserved)
+                 : store.reserve(name, timestamp_ms, expires_ms, called_ms, owner);
+      const auto expected =
+          limits ? model.limit(name, timestamp_ms, expires_ms, called_ms, session, is_reserved)
+                 : model.reserve(name, timestamp_ms, expires_ms, called_ms, session);
+      if (verdict != expected || store.size() != model.size() || store.floor_ms() != model.floor_ms)
         FAIL("run " << run << " step " << step);
-      if (store.size() != model.ids.size() || store.floor_ms() != model.floor_ms)
-        FAIL("run " << run << " step " << step);
+      ++seen[verdict];
     }
   }
+  for (const auto verdict : {ReplayVerdict::reserved, ReplayVerdict::used, ReplayVerdict::too_old,
+                             ReplayVerdict::full, ReplayVerdict::limited})
+    CHECK(seen[verdict] > 1'000);
 }
 
 TEST_CASE("D1 a million ids over simulated minutes: none is accepted twice", "[replay]") {

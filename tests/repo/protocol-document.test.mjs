@@ -23,6 +23,8 @@ const rules = rulesOf(protocol)
 
 /** Numbers that no rule has: the text keeps them free for a subject. */
 const UNUSED = [115, 116, 117, 118, 119]
+/** Numbers that are given to rules which have not landed yet. */
+const GIVEN = [144]
 
 const elsewhere = new Set(['node_modules', 'dist', 'build', '.git'])
 const markdownFiles = (folder = '') =>
@@ -62,7 +64,10 @@ test('every rule of PROTOCOL.md begins with its anchor', () => {
 test('the numbers from 1 to the highest are rules, or are named as unused', () => {
   const highest = Math.max(...rules)
   const missing = Array.from({ length: highest }, (_, index) => index + 1).filter((number) => !rules.includes(number))
-  assert.deepEqual(missing, UNUSED)
+  assert.deepEqual(
+    missing.filter((number) => !GIVEN.includes(number)),
+    UNUSED
+  )
   assert.ok(protocol.includes(`R${UNUSED[0]} to R${UNUSED.at(-1)} are unused`))
 })
 

@@ -98,7 +98,7 @@ export const defences = [
     row: 'E11',
     what: 'the refusal of a second content-type',
     file: 'server/http/node-handler.js',
-    find: "'content-type', ",
+    find: "'content-type',",
     without: '',
     tests: ['tests/server/exchange/smuggling.test.mjs']
   },
@@ -124,14 +124,15 @@ export const defences = [
     file: 'server/events/handlers.js',
     find: ' || size >= POLL_BYTES',
     without: '',
-    tests: ['tests/server/events/poll.test.mjs']
+    tests: ['tests/server/events/events.test.mjs'],
+    grep: 'R111'
   },
   {
     row: 'A8',
     what: 'the refusal of duplicate names in JSON',
     file: 'server/support/flat-json.js',
-    find: 'members.has(name)',
-    without: 'false',
+    find: '|| members.has(name) ||',
+    without: '||',
     tests: ['tests/server/exchange/json.test.mjs', ...enrolling]
   },
   {

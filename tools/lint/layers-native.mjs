@@ -10,6 +10,7 @@ const layers = [
   ['include/countersign/result.hpp'],
   ['*/bytes'],
   ['*/sha256', '*/ed25519', '*/clock', '*/marker', '*/frame'],
+  ['*/table'],
   ['*/replay', '*/request', '*/enrollment', '*/rsa', '*/knock'],
   ['*/response'],
   // Above responses: the server signs both, and one check of its signature serves both.

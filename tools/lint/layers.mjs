@@ -31,7 +31,7 @@ const client = [
 /** The server stands beside the client. */
 const server = [
   ['js/server/support/'],
-  ['js/server/stores/types'],
+  ['js/server/stores/types', 'js/server/limits'],
   [
     'js/server/types',
     'js/server/migration-phase',

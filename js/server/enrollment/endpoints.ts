@@ -5,7 +5,8 @@ import { encodeJson } from '../../common/text.ts'
 import type { BytesLike, Core } from '../../common/types.ts'
 import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
 import { loadCore } from '../../core/index.ts'
-import { readBody, unlimitedLease } from '../exchange/body.ts'
+import { readBody } from '../exchange/body.ts'
+import { unlimitedLease } from '../exchange/budget.ts'
 import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
@@ -53,8 +54,21 @@ export type EnrollmentOptions = {
   mailsPerHour?: number
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
-  /** Is called for each enrolment before its answer leaves. An exception refuses the enrolment. */
-  onEnrolled?: (event: { session: SessionRecord; email: string; timeZone?: string }) => unknown
+  /**
+   * The most active sessions of a user, 1 to 1000000. A further one revokes the session that was seen least recently.
+   * Default: 8.
+   */
+  maxSessions?: number
+  /**
+   * Is called for each enrolment before its answer leaves. An exception refuses the enrolment. `replaced` has the ids of
+   * the sessions that the new one has revoked: tell the user of them.
+   */
+  onEnrolled?: (event: {
+    session: SessionRecord
+    email: string
+    timeZone?: string
+    replaced: readonly string[]
+  }) => unknown
   /** Is called with the fault behind an answer: of the mailer or of a store. */
   onFailure?: (error: unknown) => void
   /** Exact origins that may call from a browser, when the enrolment is not mounted in a gateway. Default: none. */
@@ -85,10 +99,12 @@ export type Enrollment = Mounted & {
 
 const BASE = '/api/v1/public/auth/'
 const BODY_BYTES = 4096
+/** Eight sessions of a user hold an eighth of a replay store at most. */
+const MAX_SESSIONS = 8
 const BODY_MS = 10_000
 
 function checkOptions(options: EnrollmentOptions): void {
-  const { label, signer, sessions, codes, mailer, digits, mailsPerHour } = optionsOf(options, 'enrollment')
+  const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions } = optionsOf(options, 'enrollment')
   labelOf(label)
   checkSigner(signer)
   partOf(sessions, ['create', 'listByUser'], 'sessions must be a SessionStore')
@@ -96,6 +112,7 @@ function checkOptions(options: EnrollmentOptions): void {
   if (typeof mailer !== 'function') throw badArgument('mailer must be a function')
   if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
   if (mailsPerHour !== undefined) integerOf(mailsPerHour, 1, 1_000_000, 'mailsPerHour')
+  if (maxSessions !== undefined) integerOf(maxSessions, 1, 1_000_000, 'maxSessions')
   for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
 }
 
@@ -141,7 +158,8 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const clock = createGatewayClock(options.now)
   const cors = createCors(options.origins ?? [])
   const core = async () => options.core ?? loadCore()
-  const enroller = createEnroller({ ...options, codes, clock, userIdOf, core })
+  const { maxSessions = MAX_SESSIONS } = options
+  const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions })
   const hashes = createKeyedHashes({ ...options, codes })
   const emailCodes = createEmailCodes({ ...options, codes, clock, hashes })
 
@@ -181,8 +199,9 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   ): Promise<Outbound | EnrollmentProblem> => {
     const enrolled = await enroller.enroll(offer, proven, source)
     if (isProblem(enrolled)) return enrolled
-    const { session, out } = enrolled
-    await onEnrolled?.({ session, email: proven.challenge.email, ...(timeZone === undefined ? {} : { timeZone }) })
+    const { session, replaced, out } = enrolled
+    const zone = timeZone === undefined ? {} : { timeZone }
+    await onEnrolled?.({ session, email: proven.challenge.email, ...zone, replaced })
     return out
   }
 
@@ -221,6 +240,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
 
   return {
     owns: (target) => target.startsWith(BASE),
+    follow: clock.follow,
     exchange,
     mails: mails.counts,
     handle: (request, from = {}) =>

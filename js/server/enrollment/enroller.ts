@@ -47,6 +47,8 @@ type EnrollerOptions = {
   clock: GatewayClock
   core: () => Promise<Core>
   userIdOf: (email: string) => string
+  /** The most active sessions of a user (R143). */
+  maxSessions: number
 }
 
 /** An offer whose proof is right: its challenge, and the bytes that the proof signs. */
@@ -66,7 +68,7 @@ type Enroller = {
     offer: EnrollmentOffer,
     proven: ProvenOffer,
     source?: string
-  ): Promise<{ session: SessionRecord; out: Outbound } | EnrollmentProblem>
+  ): Promise<{ session: SessionRecord; replaced: string[]; out: Outbound } | EnrollmentProblem>
 }
 
 const SIGN_MS = 1000
@@ -116,7 +118,8 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         lastSeenMs: seenMs,
         ...(source === undefined ? {} : { source })
       }
-      await sessions.create(session)
+      const created = await sessions.create(session, { maxLive: options.maxSessions })
+      const replaced = Array.isArray(created) ? created : []
       const out = await signAnswer(await options.core(), {
         binding: 'header',
         requestId: encodeBase64(sha256(input), 'base64url'),
@@ -125,7 +128,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         payload: encodeJson({ device_session_id: id }),
         contentType: 'application/json'
       })
-      return { session, out }
+      return { session, replaced, out }
     }
   }
 }

@@ -13,15 +13,22 @@ import { writeField } from './sign-event.ts'
 import type { StreamHub } from './stream-hub.ts'
 import { parseSubscribePayload, type SubscribePayload, writePosition } from './subscribe-payload.ts'
 
-type EventHandlerParts = { hub: StreamHub; coreOf: () => Promise<Core>; signAnswer: AnswerSigner }
+type EventHandlerParts = {
+  hub: StreamHub
+  coreOf: () => Promise<Core>
+  signAnswer: AnswerSigner
+  charge: (sessionId: string, count: number) => void
+}
 
 const INVALID = { resultCode: 'invalid_payload' }
 /** A poll's answer ends when it has so many events, or so many bytes of them. */
 const POLL_EVENTS = 64
 const POLL_BYTES = 512 * 1024
+/** The bytes of events that cost as much as one event. So a poll costs 64 requests at most, and a little more. */
+const CHARGED_BYTES = POLL_BYTES / POLL_EVENTS
 
 /** Creates the handlers by message type. The name of a WebSocket subscription also names its carrier. */
-export function createEventHandlers({ hub, coreOf, signAnswer }: EventHandlerParts): {
+export function createEventHandlers({ hub, coreOf, signAnswer, charge }: EventHandlerParts): {
   readonly [type: string]: Handler
 } {
   const read = (context: HandlerContext, { after }: SubscribePayload): Promise<EventPage> =>
@@ -85,6 +92,9 @@ export function createEventHandlers({ hub, coreOf, signAnswer }: EventHandlerPar
       const draft = { binding, requestId, resultCode: 'ok', status: 200, contentType: FRAME_TYPE }
       const first = await signAnswer(await coreOf(), { ...draft, payload: writePosition(page) })
       const events = await collect(open(context, 'poll', page, subscription))
+      // Every event is read and signed anew for each poll, so it costs as much as a request (R146).
+      const bytes = events.reduce((sum, { length }) => sum + length, 0)
+      charge(context.session.id, Math.max(events.length, Math.ceil(bytes / CHARGED_BYTES)))
       return { payload: Buffer.concat([writeField(first.body), ...events]) }
     }
   }

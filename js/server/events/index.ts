@@ -29,6 +29,8 @@ export function createEvents(parts: {
   metrics: Metrics
   coreOf: () => Promise<Core>
   signAnswer: AnswerSigner
+  /** Takes `count` requests of a session from its rate. */
+  charge: (sessionId: string, count: number) => void
   isClosed: () => boolean
 }): Events {
   const { settings, metrics, isClosed } = parts

@@ -5,44 +5,21 @@ import { createHash, type Hash } from 'node:crypto'
 import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes, sha256 } from '../support/encoding.ts'
 import type { Inbound } from '../types.ts'
+import type { Lease } from './budget.ts'
 
 /**
- * The result of reading a body. `gone`: the sender left or broke off. `busy`: all bodies together exceed the budget.
+ * The result of reading a body. `gone`: the sender left or broke off. `share` and `full`: there is no memory for it, in
+ * a share or at all.
  */
 export type BodyResult =
   | { state: 'whole'; bytes: Uint8Array; hash: Uint8Array }
-  | { state: 'too-large' | 'too-slow' | 'gone' | 'busy' }
+  | { state: 'too-large' | 'too-slow' | 'gone' | 'share' | 'full' }
 
 /**
  * The bounds of a body. `bytes` is its size, `idleMs` the longest pause, `lease` its part of the memory budget.
  * `untilMs` is the time by which it has to be whole, on the scale of performance.now().
  */
-export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease: Lease }
-
-/** One request's part of a memory budget. `take` returns false where the budget has too few bytes left. */
-export type Lease = { take(bytes: number): boolean; release(): void }
-
-/** Returns a budget that bounds the bytes that all requests hold together. */
-export function createBudget(bytes: number): { lease(): Lease } {
-  let left = bytes
-  return {
-    lease() {
-      let held = 0
-      return {
-        take(wanted) {
-          if (wanted > left) return false
-          left -= wanted
-          held += wanted
-          return true
-        },
-        release() {
-          left += held
-          held = 0
-        }
-      }
-    }
-  }
-}
+export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease: Pick<Lease, 'take'> }
 
 // Copies the pieces together as they arrive. Kept apart, a body of one-byte pieces would cost a hundred times its size.
 function createCollector() {
@@ -77,7 +54,8 @@ export async function readBody(inbound: Inbound, first: Uint8Array, bounds: Body
   while (piece !== null) {
     size += piece.length
     if (size > bounds.bytes) return { state: 'too-large' }
-    if (!bounds.lease.take(piece.length)) return { state: 'busy' }
+    const verdict = bounds.lease.take(piece.length)
+    if (verdict !== 'taken') return { state: verdict }
     if (piece.length > 0) {
       // Most bodies arrive in one piece, and one call at the end hashes them.
       if (collector.size > 0) hash ??= createHash('sha256').update(collector.taken())
@@ -102,6 +80,3 @@ export function declaredLength(inbound: Inbound): number | undefined {
   if (text === null) return undefined
   return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
 }
-
-/** A lease without a bound, for bodies that are small by other limits. */
-export const unlimitedLease: Lease = { take: () => true, release: () => {} }

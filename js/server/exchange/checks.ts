@@ -3,7 +3,7 @@
 // whether the session's key signed it, whether it is fresh, and whether its id was used before.
 
 import { DAY_MS, PROTOCOL_VERSION } from '../../common/protocol.ts'
-import type { Core, ParsedRequest, Stage } from '../../common/types.ts'
+import type { Core, ParsedRequest, ReserveVerdict, Stage } from '../../common/types.ts'
 import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
@@ -39,6 +39,8 @@ export type RequestChecks = {
   ): Promise<Refusal | undefined>
   /** Stage 6: reserves the request's id. */
   replay(core: Core, request: ParsedRequest, trace: Trace, nowMs: number): Promise<Refusal | undefined>
+  /** The refusal of a request whose id is reserved and which a rate refuses for `waitMs` milliseconds (stage 8). */
+  rateLimited(core: Core, request: ParsedRequest, trace: Trace, waitMs: number): Promise<Refusal>
   /** The end of stage 8: reads the session's status once more, at the last moment before the handler runs. */
   sessionAgain(session: SessionRecord, trace: Trace): Promise<Refusal | undefined>
 }
@@ -56,6 +58,9 @@ export type RequestChecksOptions = {
   /** Brings the stores in step, where they are not yet or not any more. Rejects while that is not possible. */
   start(): Promise<void>
 }
+
+type Verdict = ReserveVerdict | 'late'
+const isLimited = (verdict: Verdict): verdict is Extract<Verdict, object> => typeof verdict === 'object'
 
 /** A reservation counts only when it is made this soon after the reading of the clock (R59). */
 const RESERVE_WITHIN_MS = 1000
@@ -155,18 +160,38 @@ function createSessionChecks(
 function createReplayChecks(
   { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs }: RequestChecksOptions,
   failClosed: FailClosed
-): Pick<RequestChecks, 'freshness' | 'replay'> {
+): Pick<RequestChecks, 'freshness' | 'replay' | 'rateLimited'> {
   const ledger = createFutureLedger()
   const stale: Refusal = { stage: 'freshness', code: 'cs.stale' }
 
-  const reserve = async (core: Core, request: ParsedRequest, nowMs: number): Promise<string> => {
+  const ask = (work: () => Promise<ReserveVerdict>): Promise<ReserveVerdict> =>
+    within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', work)
+
+  const reserve = async (core: Core, request: ParsedRequest, nowMs: number): Promise<Verdict> => {
     const { deviceSessionId, requestId, timestampMs } = request
     const key = core.replayKey(label, deviceSessionId, requestId)
     const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
-    const verdict = await within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', () =>
-      replay.reserve(key, timestampMs, expiresMs, nowMs, deviceSessionId)
-    )
+    const verdict = await ask(() => replay.reserve(key, timestampMs, expiresMs, nowMs, deviceSessionId))
     return clock.now() - nowMs > RESERVE_WITHIN_MS ? 'late' : verdict
+  }
+
+  // Refuses a request for good without keeping its id: the session's own floor covers it (R142). Without that step, a
+  // full quota stays a full store.
+  const limit = async (
+    core: Core,
+    request: ParsedRequest,
+    nowMs: number,
+    isReserved: boolean
+  ): Promise<ReserveVerdict> => {
+    const { deviceSessionId: session, requestId, timestampMs } = request
+    const key32 = core.replayKey(label, session, requestId)
+    const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
+    return ask(async () => replay.limit?.({ key32, timestampMs, expiresMs, nowMs, session, isReserved }) ?? 'full')
+  }
+
+  const reserveOrLimit = async (core: Core, request: ParsedRequest, nowMs: number): Promise<Verdict> => {
+    const verdict = await reserve(core, request, nowMs)
+    return verdict === 'full' ? limit(core, request, nowMs, false) : verdict
   }
 
   const endSession = async (session: SessionRecord, trace: Trace, nowMs: number): Promise<Refusal> => {
@@ -180,7 +205,7 @@ function createReplayChecks(
   }
 
   // An attacker could hold this request back until it is fresh. So its id is used up now, or else the session ends
-  // (R63).
+  // (R63). A burnt time never becomes fresh: a client that has not heard of the return yet loses nothing (R148).
   const refuseFuture = async (
     core: Core,
     request: ParsedRequest,
@@ -188,9 +213,16 @@ function createReplayChecks(
     trace: Trace,
     nowMs: number
   ): Promise<Refusal> => {
+    if (replay.clock?.isBurnt(request.timestampMs)) return stale
     if (request.timestampMs - nowMs > DAY_MS) return endSession(session, trace, nowMs)
+    const isNoted = await within(
+      storeMs,
+      "the store's clock",
+      async () => replay.clock?.noteAhead(session.id, request.timestampMs) ?? true
+    )
+    if (!isNoted) return endSession(session, trace, nowMs)
     const verdict = await reserve(core, request, nowMs)
-    if (verdict === 'used' || verdict === 'too-old') return stale
+    if (verdict === 'used' || verdict === 'too-old' || isLimited(verdict)) return stale
     if (verdict !== 'reserved') return failClosed('freshness', 'replay', trace, undefined)
     const expiresMs = expiryOf(request.timestampMs, nowMs, pastMs, futureMs)
     const counted = ledger.count(session.id, expiresMs, nowMs)
@@ -200,7 +232,7 @@ function createReplayChecks(
   // A gateway whose clock is behind could still accept this request. So its id is used up as well.
   const refusePast = async (core: Core, request: ParsedRequest, trace: Trace, nowMs: number): Promise<Refusal> => {
     if (request.timestampMs >= nowMs - pastMs - futureMs) {
-      const verdict = await reserve(core, request, nowMs)
+      const verdict = await reserveOrLimit(core, request, nowMs)
       if (verdict === 'full' || verdict === 'late') return failClosed('freshness', 'replay', trace, undefined)
     }
     return stale
@@ -221,18 +253,32 @@ function createReplayChecks(
 
     async replay(core, request, trace, nowMs) {
       try {
-        const verdict = await reserve(core, request, nowMs)
+        const verdict = await reserveOrLimit(core, request, nowMs)
         if (verdict === 'reserved') return undefined
+        if (isLimited(verdict)) return { stage: 'replay', code: 'cs.rate_limited', retryAfterMs: verdict.retryAfterMs }
         if (verdict === 'used') return { stage: 'replay', code: 'cs.replayed' }
         if (verdict !== 'too-old')
           return failClosed('replay', 'replay', trace, new Error(`the replay store returned ${verdict}`))
         // The fence of a restart passes; a request under an ordinary floor stays too old (R62).
+        if (replay.clock?.isBurnt(request.timestampMs)) return { stage: 'replay', code: 'cs.stale' }
         const floorMs = replay.floorMs?.() ?? nowMs
         if (nowMs > floorMs) return { stage: 'replay', code: 'cs.stale' }
         return { stage: 'replay', code: 'cs.unavailable', retryAfterMs: floorMs - nowMs + 1 }
       } catch (error) {
         return failClosed('replay', 'replay', trace, error)
       }
+    },
+
+    async rateLimited(core, request, trace, waitMs) {
+      let retryAfterMs = waitMs
+      try {
+        const verdict = await limit(core, request, clock.now(), true)
+        if (isLimited(verdict)) retryAfterMs = Math.max(waitMs, verdict.retryAfterMs)
+      } catch (error) {
+        // The id is used up, or forgotten under its session's floor. Either way the request has no effect.
+        failClosed('rate', 'replay', trace, error)
+      }
+      return { stage: 'rate', code: 'cs.rate_limited', retryAfterMs }
     }
   }
 }

@@ -192,6 +192,8 @@ export function idempotent(handler: Handler, options: IdempotentOptions): Handle
   return async (context) => {
     const { idempotencyKey } = context
     if (idempotencyKey === undefined) return handler(context)
+    // Answers that were kept by a gateway's clock that is ahead would otherwise stay for as long as it is (R147).
+    settings.clock.follow(context.acceptedMs)
     const claim = claimFor(context, idempotencyKey, settings)
     const verdict = await takeTurn(settings, claim, context)
     switch (verdict.state) {

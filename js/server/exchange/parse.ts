@@ -12,7 +12,8 @@ import type { Binding, Inbound } from '../types.ts'
 import { readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, parseHeader } from './bindings/header.ts'
 import { parseJsonRequest } from './bindings/json.ts'
-import { declaredLength, type Lease, readBody } from './body.ts'
+import { declaredLength, readBody } from './body.ts'
+import type { Lease } from './budget.ts'
 import { isHeaderType } from './routes.ts'
 import type { Trace } from './trace.ts'
 
@@ -93,7 +94,7 @@ async function parseJsonBody(context: ParseContext, inbound: Inbound): Promise<P
   const bounds = { bytes, idleMs: envelopeMs, untilMs: performance.now() + envelopeMs, lease }
   const body = await readBody(inbound, emptyBytes(), bounds)
   if (body.state === 'too-large') return { status: 413, code: 'ERR_TOO_LARGE' }
-  if (body.state === 'busy') return { status: 429, code: 'busy' }
+  if (body.state === 'share' || body.state === 'full') return { status: 429, code: 'busy' }
   if (body.state !== 'whole') return { status: 400, code: body.state === 'gone' ? 'ERR_ABORTED' : 'ERR_TIMEOUT' }
   const { envelope, payload } = parseJsonRequest(core, body.bytes, settings.label)
   return bodyRequest(parseEnvelope(context, envelope), payload, true)

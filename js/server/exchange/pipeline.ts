@@ -10,11 +10,11 @@ import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
 import type { AnswerContext, AnswerWriter } from './answer.ts'
-import type { createBudget, Lease } from './body.ts'
+import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
 import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
-import { createRequestLimiter } from './rates.ts'
+import type { Buckets, RequestLimiter } from './rates.ts'
 import {
   type CheckedResult,
   checkResult,
@@ -25,6 +25,7 @@ import {
 } from './routes.ts'
 import { plainAnswer, RETRY_AFTER_MS } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
+import type { Place } from './turns.ts'
 
 /** The parts of one gateway's pipeline. */
 export type PipelineParts = {
@@ -35,6 +36,9 @@ export type PipelineParts = {
   metrics: Metrics
   core: () => Promise<Core>
   budget: ReturnType<typeof createBudget>
+  limiter: RequestLimiter
+  /** Counts the requests of each source whose signature did not verify (R146). */
+  failures: Buckets
   /** Rings when the gateway aborts the requests under way. */
   closing: Listen
   isClosed: () => boolean
@@ -45,7 +49,10 @@ export type PipelineParts = {
 }
 
 /** Answers one request whose binding is known. Rejects only with a fault of the core. */
-export type Pipeline = (core: Core, inbound: Inbound, trace: Trace) => Promise<Outbound>
+export type Pipeline = (core: Core, inbound: Inbound, trace: Trace, place: Place) => Promise<Outbound>
+
+/** What a request holds on its way to the handler: memory, and a place among the requests of its source. */
+type RunStages = (core: Core, inbound: Inbound, trace: Trace, held: { lease: Lease; place: Place }) => Promise<Outbound>
 
 /** A request that passed stages 1 to 8. */
 type AcceptedRequest = {
@@ -61,15 +68,14 @@ const POLL_MS = 30_000
 
 /** Returns the pipeline of one gateway. */
 export function createPipeline(parts: PipelineParts): Pipeline {
-  const { settings, checks, answer, clock, budget, isClosed, onAccepted } = parts
-  const { limits, rates } = settings
+  const { settings, checks, answer, clock, budget, limiter, failures, isClosed, onAccepted } = parts
+  const { limits } = settings
   const findRoute = createRouteFinder(parts)
-  const takeRate = createRequestLimiter(rates)
   const touch = createTouch(parts)
   const callHandler = createHandlerCaller(parts)
 
   // Stage 0, the source's rate and the headers, is in gateway.ts and `bindingOf`.
-  const runStages = async (core: Core, inbound: Inbound, trace: Trace, lease: Lease): Promise<Outbound> => {
+  const runStages: RunStages = async (core, inbound, trace, { lease, place }) => {
     // 1. parse: an envelope in one of the three bindings. Every later refusal is signed.
     const parsed = await parseInbound({ core, settings, lease, trace }, inbound)
     if ('status' in parsed) return answer.plain(trace, parsed)
@@ -87,8 +93,12 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     if (unsupported) return refuse(unsupported)
     trace.pass('version')
 
+    // The checks wait for the request's turn (R145). Waiting for a sender, before and after them, takes no turn.
+    await place.turn()
+
     // 3. session: known and not revoked. It is checked together with stage 4, so that time tells nothing of it (R49).
     const { session, nowMs } = await checks.identify(core, request, trace)
+    if ('stage' in session && session.code === 'cs.unauthenticated') failures.spend(place.source, nowMs)
     if ('stage' in session && session.stage === 'session') return refuse(session)
     trace.pass('session')
 
@@ -107,21 +117,25 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     trace.pass('replay')
 
     // 7. payload_hash: the rest of the body arrives, and its hash is the signed one.
+    place.pause()
     const payload = await readPayload(inbound, parsed, limits, untilMs, lease)
     if ('code' in payload) return refuse(payload)
+    await place.turn()
     trace.pass('payload_hash')
 
     // 8. rate: of the session, the user and the type. Then the session's status is read once more.
     const route = findRoute(parsed, inbound, trace)
-    const waitMs = takeRate(session, route?.route ?? '', clock.now())
-    if (waitMs > 0) return refuse({ stage: 'rate', code: 'cs.rate_limited', retryAfterMs: waitMs })
+    const waitMs = limiter.take(session, route?.route ?? '', clock.now())
+    if (waitMs > 0) return refuse(await checks.rateLimited(core, request, trace, waitMs))
     const ended = await checks.sessionAgain(session, trace)
     if (ended) return refuse(ended)
     trace.pass('rate')
     onAccepted()
     touch(session)
 
-    // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's.
+    // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's. A handler
+    // may take its time, and may call the gateway: it holds no place.
+    place.leave()
     const passOn = passOnOf(trace, session, route)
     if (passOn) return { ...plainAnswer(404), passOn }
     let result: CheckedResult
@@ -134,10 +148,10 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     return result.internal?.(inbound, signed) ?? signed
   }
 
-  return async (core, inbound, trace) => {
-    const lease = budget.lease()
+  return async (core, inbound, trace, place) => {
+    const lease = budget.lease(place.source)
     try {
-      return await runStages(core, inbound, trace, lease)
+      return await runStages(core, inbound, trace, { lease, place })
     } finally {
       lease.release()
     }
@@ -173,7 +187,7 @@ function createTouch({ settings, clock, metrics }: PipelineParts) {
   }
 }
 
-function createHandlerCaller({ settings, closing }: PipelineParts) {
+function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
   const { handlerTimeoutMs } = settings
   return async (inbound: Inbound, trace: Trace, accepted: AcceptedRequest): Promise<CheckedResult> => {
     const { parsed, session, payload, route: match } = accepted
@@ -189,7 +203,7 @@ function createHandlerCaller({ settings, closing }: PipelineParts) {
       handler,
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, params, unsigned }
+        ...{ binding, target, params, unsigned, acceptedMs: clock.now() }
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )

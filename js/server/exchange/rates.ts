@@ -10,6 +10,10 @@ import type { Rate, Rates, SessionRecord } from '../types.ts'
 export type Buckets = {
   /** Takes a token of `key`. Returns 0, or the milliseconds until there is one. */
   take(key: string, nowMs: number): number
+  /** Returns what `take` would, and takes nothing. */
+  wait(key: string, nowMs: number): number
+  /** Takes `count` tokens of `key` even where there are none: later ones wait for longer, by one burst at most. */
+  spend(key: string, nowMs: number, count?: number): void
   readonly size: number
 }
 
@@ -38,20 +42,42 @@ export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
     for (const [key, at] of fullAt) if (at <= nowMs) fullAt.delete(key)
   }
 
+  // New keys share one bucket when there is no room. If they pushed a live one out, a flood of keys would be a way
+  // around the limit.
+  const nameOf = (key: string, nowMs: number): string => {
+    if (fullAt.has(key) || fullAt.size < capacity) return key
+    sweep(nowMs)
+    return fullAt.size < capacity ? key : ''
+  }
+  // Unix times have four digits behind the point. Thousands of intervals added to one would be a visible error.
+  let originMs: number | undefined
+  const since = (nowMs: number): number => {
+    originMs ??= nowMs
+    return nowMs - originMs
+  }
+  const waitOf = (name: string, nowMs: number): number => {
+    const wait = Math.max(fullAt.get(name) ?? nowMs, nowMs) + interval - nowMs - depth
+    // Half a microsecond of tolerance: the sum of many intervals is not exact.
+    return wait > 0.0005 ? Math.max(1, Math.ceil(wait)) : 0
+  }
+  const add = (name: string, nowMs: number, ms: number): void =>
+    void fullAt.set(name, Math.min(Math.max(fullAt.get(name) ?? nowMs, nowMs) + ms, nowMs + 2 * depth))
+
   return {
-    take(key, nowMs) {
-      let name = key
-      if (!fullAt.has(name) && fullAt.size >= capacity) {
-        sweep(nowMs)
-        // New keys share one bucket. If they pushed a live one out, a flood of keys would be a way around the limit.
-        if (fullAt.size >= capacity) name = ''
-      }
-      const at = Math.max(fullAt.get(name) ?? 0, nowMs) + interval
-      const wait = at - nowMs - depth
-      // Half a microsecond of tolerance: the sum of many intervals is not exact.
-      if (wait > 0.0005) return Math.max(1, Math.ceil(wait))
-      fullAt.set(name, at)
-      return 0
+    take(key, unixMs) {
+      const nowMs = since(unixMs)
+      const name = nameOf(key, nowMs)
+      const wait = waitOf(name, nowMs)
+      if (wait === 0) add(name, nowMs, interval)
+      return wait
+    },
+    wait(key, unixMs) {
+      const nowMs = since(unixMs)
+      return waitOf(nameOf(key, nowMs), nowMs)
+    },
+    spend(key, unixMs, count = 1) {
+      const nowMs = since(unixMs)
+      add(nameOf(key, nowMs), nowMs, count * interval)
     },
     get size() {
       return fullAt.size
@@ -59,20 +85,26 @@ export function createBuckets(rate: Rate, capacity = 65_536): Buckets {
   }
 }
 
-/**
- * Takes one request of a session from its rates (stage 8). Returns 0, or the milliseconds until the request may come.
- */
-export type RequestLimiter = (session: SessionRecord, route: string, nowMs: number) => number
+/** The rates of sessions, users and routes (stage 8). */
+export type RequestLimiter = {
+  /** Takes one request of a session. Returns 0, or the milliseconds until the request may come. */
+  take(session: SessionRecord, route: string, nowMs: number): number
+  /** Takes `count` more requests of a session afterwards, for an answer that costs as much. */
+  charge(sessionId: string, nowMs: number, count: number): void
+}
 
 /** Returns the limiter of sessions, users and routes. Throws ERR_INVALID_ARGUMENT when a rate is not valid. */
 export function createRequestLimiter({ perSession, perUser, perType }: Rates & { perSession: Rate }): RequestLimiter {
   const bySession = createBuckets(perSession)
   const byUser = perUser === undefined ? undefined : createBuckets(perUser)
   const byType = new Map(Object.entries(perType ?? {}).map(([route, rate]) => [route, createBuckets(rate)]))
-  return (session, route, nowMs) =>
-    bySession.take(session.id, nowMs) ||
-    (byUser?.take(session.userId, nowMs) ?? 0) ||
-    (byType.get(route)?.take(session.userId, nowMs) ?? 0)
+  return {
+    take: (session, route, nowMs) =>
+      bySession.take(session.id, nowMs) ||
+      (byUser?.take(session.userId, nowMs) ?? 0) ||
+      (byType.get(route)?.take(session.userId, nowMs) ?? 0),
+    charge: (sessionId, nowMs, count) => bySession.spend(sessionId, nowMs, count)
+  }
 }
 
 /** Returns the source of an address: IPv4 as it is, IPv6 by its /64, because one host has a whole /64. */

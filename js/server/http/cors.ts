@@ -14,6 +14,13 @@ const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const ALLOWED = 'content-type, countersign'
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
 
+/** The headers of every answer, whoever asks. */
+export const PLAIN_HEADERS = {
+  'cache-control': 'no-store, no-transform',
+  'x-content-type-options': 'nosniff',
+  vary: 'origin'
+}
+
 const isOrigin = (text: unknown): text is string =>
   typeof text === 'string' && !text.includes('*') && URL.canParse(text) && new URL(text).origin === text
 
@@ -56,9 +63,7 @@ export function createCors(origins: readonly string[]): Cors {
   if (!Array.isArray(origins)) throw badArgument('origins must be an array')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
   const headers = (origin: string | null): Record<string, string> => ({
-    'cache-control': 'no-store, no-transform',
-    'x-content-type-options': 'nosniff',
-    vary: 'origin',
+    ...PLAIN_HEADERS,
     ...(origin !== null && allowed.has(origin)
       ? { 'access-control-allow-origin': origin, 'access-control-expose-headers': 'countersign' }
       : {})

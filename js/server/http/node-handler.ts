@@ -2,7 +2,8 @@
 // The gateway behind node:http and the frameworks on it. The client signed the raw request target and the raw body. So
 // nothing may change them before: no decoding, no body parser, no folded duplicates.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import { CountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core/args.ts'
 import { warningOf } from '../migration-phase.ts'
@@ -10,6 +11,7 @@ import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Gateway, Inbound, MigrationPhase, NodeListener, Outbound } from '../types.ts'
+import { PLAIN_HEADERS } from './cors.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { pipeToNode } from './pipes.ts'
 
@@ -115,12 +117,17 @@ function send(request: IncomingMessage, response: ServerResponse, { status, head
   drain(request, () => response.end())
 }
 
-const refusePlain = (request: IncomingMessage, response: ServerResponse, status: number): void =>
-  send(request, response, {
-    status,
-    headers: { 'cache-control': 'no-store, no-transform', vary: 'origin' },
-    body: emptyBytes()
-  })
+/** Answers a request with a plain refusal, and drops its body. */
+export function refusePlain(request: IncomingMessage, response: ServerResponse, status: number): void {
+  send(request, response, { status, headers: PLAIN_HEADERS, body: emptyBytes() })
+}
+
+/** Writes a plain refusal to a connection that has no answer yet, and ends it. */
+export function endPlain(socket: Duplex, status: number): void {
+  const headers = { connection: 'close', 'content-length': '0', ...PLAIN_HEADERS }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n`, () => socket.destroy())
+}
 
 /**
  * Creates a listener for node:http, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with
@@ -128,8 +135,9 @@ const refusePlain = (request: IncomingMessage, response: ServerResponse, status:
  * of a request. Default: the address of its socket.
  *
  * No body parser may read the body before. Otherwise `next` gets ERR_BODY_CONSUMED, or the answer is a plain 500 where
- * there is no `next`. Add the listener to the server's `checkContinue` event too. Then a client that waits for `100
- * Continue` sends its body only after the gateway has accepted the envelope.
+ * there is no `next`. `nodeServer` makes a server for it. With a server of your own, add the listener to its
+ * `checkContinue` event too. Then a client that waits for `100 Continue` sends its body only after the gateway has
+ * accepted the envelope.
  *
  * In the phases before `enforce`, `next` is the handler that was there before. It gets each request that the gateway
  * passes on, with its whole body. `request.countersign` is the gateway's verdict on it.

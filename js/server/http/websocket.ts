@@ -2,7 +2,7 @@
 // Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is
 // the signed subscription. All other messages go to the client.
 
-import { type IncomingMessage, STATUS_CODES } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol.ts'
@@ -10,7 +10,7 @@ import { optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
-import { hasDuplicates } from './node-handler.ts'
+import { endPlain, hasDuplicates } from './node-handler.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -19,8 +19,6 @@ const OPEN = 1
 const FIRST_MESSAGE_MS = 5000
 /** The payload of a subscription has a few short members. */
 const MAX_MESSAGE = MAX_ENVELOPE + 1024
-/** The most connections of one source, and of all sources, that have not sent their subscription yet. */
-const MAX_WAITING = { perSource: 64, total: 4096 }
 const PING_MS = 15_000
 /** The time in which a refused client may read its refusal. */
 const LINGER_MS = 1000
@@ -38,34 +36,6 @@ const MESSAGE_HEADERS: { readonly [name: string]: string | null } = {
 function headerOf(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name]
   return value === undefined ? null : String(value)
-}
-
-function refuse(socket: Duplex, status: number): void {
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
-  socket.end(head, () => socket.destroy())
-}
-
-/** Bounds the connections that wait for their first message. */
-function createWaiting() {
-  const bySource = new Map<string, number>()
-  let total = 0
-  return {
-    isFull: (source: string): boolean =>
-      total >= MAX_WAITING.total || (bySource.get(source) ?? 0) >= MAX_WAITING.perSource,
-    enter(source: string): () => void {
-      let isIn = true
-      total += 1
-      bySource.set(source, (bySource.get(source) ?? 0) + 1)
-      return () => {
-        if (!isIn) return
-        isIn = false
-        total -= 1
-        const left = (bySource.get(source) ?? 1) - 1
-        if (left > 0) bySource.set(source, left)
-        else bySource.delete(source)
-      }
-    }
-  }
 }
 
 function closeSoon(socket: WebSocket, code: number): void {
@@ -125,7 +95,7 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
  *
  * @example
  * ```ts
- * const server = createServer(nodeHandler(gateway))
+ * const server = nodeServer(nodeHandler(gateway))
  * server.on('upgrade', webSocketHandler(gateway)).listen(8787)
  * ```
  */
@@ -136,7 +106,6 @@ export function webSocketHandler(
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
-  const waiting = createWaiting()
   const server = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -146,6 +115,8 @@ export function webSocketHandler(
     autoPong: false,
     handleProtocols: () => STREAM_PROTOCOL
   })
+  // What is no handshake after all. The package's own refusal would have a body, and could be kept by a cache.
+  server.on('wsClientError', (_error, socket) => endPlain(socket, 400))
 
   const serve = (socket: WebSocket, base: Inbound, leave: () => void): void => {
     const gone = createBell()
@@ -197,10 +168,8 @@ export function webSocketHandler(
 
   const upgrade: UpgradeListener = (request, socket, head) => {
     const base = baseOf(request)
-    const { status, source } = gateway.upgrade(base)
-    if (status !== 101) return refuse(socket, status)
-    if (waiting.isFull(source)) return refuse(socket, 429)
-    const leave = waiting.enter(source)
+    const { status, leave } = gateway.upgrade(base)
+    if (status !== 101) return endPlain(socket, status)
     socket.once('close', leave)
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
   }
@@ -211,7 +180,7 @@ export function webSocketHandler(
       upgrade(request, socket, head)
     } catch {
       // An exception of the application's `remoteAddress` must not end the process.
-      refuse(socket, 500)
+      endPlain(socket, 500)
     }
   }
 }

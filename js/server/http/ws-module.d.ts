@@ -27,6 +27,7 @@ declare module 'ws' {
       autoPong: boolean
       handleProtocols(protocols: Set<string>): string | false
     })
+    on(event: 'wsClientError', listener: (error: Error, socket: Duplex) => void): this
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, done: (socket: WebSocket) => void): void
   }
 }

@@ -119,7 +119,11 @@ export function cachedSessions(
       const session = await read(id)
       return session && copySession(session)
     },
-    create: (session) => change(session.id, () => store.create(session)),
+    async create(session, limits) {
+      const created = await change(session.id, () => store.create(session, limits))
+      if (Array.isArray(created)) for (const id of created) forget(id)
+      return created
+    },
     revoke: (id, reason, atMs) => change(id, () => store.revoke(id, reason, atMs)),
     listByUser: (userId) => store.listByUser(userId),
     replaceKey: (id, expectedKey, next) => change(id, () => store.replaceKey(id, expectedKey, next)),

@@ -5,7 +5,7 @@ import { CountersignError } from '../../common/errors.ts'
 import { encodeBase64 } from '../support/encoding.ts'
 import type { SessionRecord } from '../types.ts'
 
-/** Request ids that a lasting store holds by default. */
+/** Request ids that a store holds by default: one session at 200 requests a second never fills its share. */
 export const REPLAY_CAPACITY = 2 ** 20
 /** Challenges and counters that a lasting store holds. */
 export const CODE_CAPACITY = 2 ** 17
@@ -24,6 +24,21 @@ const REPLAY_KEY_SIZE = 32
 /** Returns how many entries of a store one owner may hold: a 64th of its capacity, 1 at least. */
 export function quotaOf(capacity: number): number {
   return Math.max(1, Math.floor(capacity / OWNER_SHARE))
+}
+
+/** The reason of a revocation that made room for a new session (R143). */
+export const REPLACED = 'replaced'
+
+/** Returns the active sessions that a new one of the same user replaces, so that at most `maxLive` are active (R143). */
+export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' | 'createdMs' | 'lastSeenMs'>>(
+  sessions: Session[],
+  maxLive = Number.POSITIVE_INFINITY
+): Session[] {
+  const live = sessions.filter(({ status }) => status === 'active')
+  const oldestFirst = live.sort(
+    (one, other) => one.lastSeenMs - other.lastSeenMs || one.createdMs - other.createdMs || (one.id < other.id ? -1 : 1)
+  )
+  return oldestFirst.slice(0, Math.max(0, live.length + 1 - maxLive))
 }
 
 /** Checks the size of a request id's key. @throws ERR_INVALID_ARGUMENT when it is not 32 bytes. */

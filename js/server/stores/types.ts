@@ -36,8 +36,12 @@ export interface SessionStore {
   get(id: string): Promise<SessionRecord | null>
   /** Reads the record itself, past any cache in front of it. Absent: `get` always does. */
   reread?(id: string): Promise<SessionRecord | null>
-  /** Creates a session. Resolves to false, and changes nothing, when the id is taken. */
-  create(session: SessionRecord): Promise<boolean>
+  /**
+   * Creates a session. Resolves to false, and changes nothing, when the id is taken. With `maxLive`, the same atomic step
+   * revokes the user's least recently seen sessions until at most so many are active, this one included. The reason is
+   * `replaced`, the time `createdMs`. It then resolves to their ids, and otherwise to true.
+   */
+  create(session: SessionRecord, limits?: { maxLive?: number }): Promise<boolean | string[]>
   /** Revokes a session. Resolves to whether the session exists. The first reason and time are kept. */
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
   /** Resolves to all sessions of a user, revoked ones too. */
@@ -68,6 +72,89 @@ export interface SessionStore {
   isEmpty?(): Promise<boolean>
 }
 
+/** A request that a full quota or a rate refuses. `isReserved`: the caller has reserved its id. */
+export type LimitedRequest = {
+  key32: Uint8Array
+  timestampMs: number
+  expiresMs: number
+  nowMs: number
+  session: string
+  isReserved: boolean
+}
+
+/** A span of time in Unix milliseconds, both ends included. */
+export type TimeSpan = { readonly fromMs: number; readonly toMs: number }
+
+/** The time that the gateways of one store share (R147). Times are Unix milliseconds. */
+export type SharedTime = {
+  /** The greatest reading of a gateway's clock that was noted. 0 when there is none. */
+  readingMs: number
+  /** That reading, and the time that has passed since then by the system's clock, or by a clock of the store's own. */
+  nowMs: number
+  /** Counts how often the clock was brought back. */
+  era: number
+  /** The times that readings went through: at most 8 spans, in order, with more than an hour between two. */
+  runs: readonly TimeSpan[]
+  /** The spans that are burnt for ever: at most 8, in order (R148). */
+  burnt: readonly TimeSpan[]
+  /** The sessions of the requests that were dated ahead and refused, each with its latest such time (R63). */
+  ahead: { readonly [sessionId: string]: number }
+}
+
+/** A state that a person should mend. `clock_ahead`: the gateways' clock is ahead of the system's, and stays so. */
+export type GatewayWarning = {
+  readonly code: 'clock_ahead'
+  /** One line for operators. */
+  readonly message: string
+  /** The gateway's clock minus the system's, in milliseconds. */
+  readonly aheadMs: number
+}
+
+/** The changes that bring the clock back (R148). */
+export type ClockReturn = {
+  /** The `readingMs` and `era` for which they were computed. */
+  expected: { readingMs: number; era: number }
+  /** The new reading of the clock, and the system's time, in Unix milliseconds. */
+  nowMs: number
+  systemMs: number
+  /** The new floor of the ids. */
+  fenceMs: number
+  burnt: readonly TimeSpan[]
+}
+
+/** A reading of a gateway's clock and of its system's, with what its gateway knows of the shared time. */
+export type ClockReading = {
+  nowMs: number
+  systemMs: number
+  sinceMs: number
+  era: number
+  burnt: readonly TimeSpan[]
+}
+
+/** Keeps the time that the gateways of one store share, so that a restarted one keeps step with the others. */
+export interface SharedClock {
+  /** Resolves to the shared time. `systemMs` is the caller's system time in Unix milliseconds. */
+  read(systemMs: number): Promise<SharedTime>
+  /**
+   * Notes a reading in one atomic step, when it is greater than the last one. `sinceMs` is the earliest time that the
+   * clock may have read since the note before. Resolves to the shared time. Its `era` is a later one, and nothing is
+   * noted, when the clock was brought back meanwhile. A store that lost its record takes `era` and `burnt` from the caller.
+   */
+  note(reading: ClockReading): Promise<SharedTime>
+  /**
+   * Notes that a request of a session was dated ahead, before its id is used up (R63). Resolves to false, and notes
+   * nothing, when it holds 1024 sessions: the session has to end then.
+   */
+  noteAhead(sessionId: string, timestampMs: number): Promise<boolean>
+  /** Returns whether a time lies in a burnt span, as of the last step of this object. */
+  isBurnt(ms: number): boolean
+  /**
+   * Brings the clock back, and forgets whatever lies ahead: ids, challenges, counters, times of sessions. Resolves to
+   * false, and changes nothing that counts, when the shared time is not the expected one any more.
+   */
+  bringBack(change: ClockReturn): Promise<boolean>
+}
+
 /** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
   /**
@@ -81,6 +168,14 @@ export interface ReplayStore {
     nowMs: number,
     session?: string
   ): Promise<ReserveVerdict>
+  /**
+   * Refuses a request for good without keeping its id (R142). In one atomic step it forgets an id that the caller has
+   * reserved, and raises the floor of the id's session to `timestampMs`. That floor is kept until `expiresMs`. From then
+   * on, `reserve` answers `limited` to ids of the session at or before its floor. Resolves to the same, to `used` for an
+   * id that another request has reserved, or to `full` without room for a floor; both change nothing. Default: an id
+   * that a rate refuses stays used, and a full quota is `cs.unavailable`.
+   */
+  limit?(request: LimitedRequest): Promise<ReserveVerdict>
   /** Returns the floor in Unix milliseconds: an id dated at or before it is not reserved. */
   floorMs?(): number
   /**
@@ -97,7 +192,12 @@ export interface ReplayStore {
   readonly isShared?: boolean
   /** Raises the floor to `floorMs` for good, and ends `mayHaveForgotten`. */
   fence?(floorMs: number): Promise<void>
-  /** Returns the number of live ids, for metrics. */
+  /**
+   * The time that the store's gateways share. The store reserves no id that is dated in a burnt span (R148). Absent: a
+   * gateway's clock starts at the system's time, or at the stored floor.
+   */
+  readonly clock?: SharedClock
+  /** Returns the number of live ids and session floors, for metrics. */
   size?(): number
   close(): Promise<void> | void
 }

@@ -5,6 +5,8 @@ export type GatewayClock = {
   now(): number
   /** Moves the clock forward to `ms` (Unix milliseconds) where it is behind. */
   raise(ms: number): void
+  /** Moves the clock forward to `ms` where it is behind. From there it runs on, ahead of its source. */
+  follow(ms: number): void
 }
 
 // Monotonic since the start, so a wall clock that is set back changes nothing. A wall clock that is set forward is
@@ -25,14 +27,22 @@ function systemTime(): () => number {
 /** Returns a clock that reads `source`, and never returns less than it did before. Default: the system's clock. */
 export function createGatewayClock(source: () => number = systemTime()): GatewayClock {
   let last = 0
+  let leadMs = 0
+  const now = (): number => {
+    const reading = Math.floor(source()) + leadMs
+    if (reading > last && Number.isSafeInteger(reading)) last = reading
+    return last
+  }
   return {
-    now() {
-      const reading = Math.floor(source())
-      if (reading > last && Number.isSafeInteger(reading)) last = reading
-      return last
-    },
+    now,
     raise(ms) {
       if (ms > last && Number.isSafeInteger(ms)) last = ms
+    },
+    follow(ms) {
+      const reading = Math.floor(source()) + leadMs
+      if (ms <= now() || !Number.isSafeInteger(ms) || !Number.isSafeInteger(reading)) return
+      leadMs += ms - reading
+      last = ms
     }
   }
 }

@@ -27,6 +27,21 @@ test('E12 R101 a stream begins with its signed position, then events in order as
   await stream.leave()
 })
 
+test('E12 R111 a poll ends after 64 events, or after 512 KiB of them, and the next one goes on', async () => {
+  const small = await createEventWorld()
+  for (let number = 1; number <= 70; number++) await small.gateway.publish(small.device.id, 'demo.note', String(number))
+  const [first, second] = [await poll(small, { after: 0 }), await poll(small, { after: 64 })]
+  assert.deepEqual([first.events.length, second.events.length], [64, 6])
+
+  const large = await createEventWorld()
+  const payload = Buffer.alloc(60_000, 'x')
+  for (let number = 1; number <= 15; number++) await large.gateway.publish(large.device.id, 'demo.note', payload)
+  // Eight are 480,000 bytes, and the ninth reaches the limit.
+  const { events } = await poll(large, { after: 0 })
+  assert.equal(events.length, 9)
+  assert.equal((await poll(large, { after: 9 })).events.length, 6)
+})
+
 test('R101 concurrent publishing numbers each event once, for all streams of the session alike', async () => {
   const world = await createEventWorld()
   const streams = await Promise.all([subscribe(world), subscribe(world), subscribe(world)])
@@ -227,7 +242,7 @@ test('R102 a subscription passes every stage; what fails one is an ordinary sign
 
 test('E12 every bit of a subscription counts: none of its one-bit neighbours opens a stream', async () => {
   const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
-  const world = await createEventWorld({ replay, rates: { perSource: 1e9, perSession: 1e9 } })
+  const world = await createEventWorld({ replay, rates: { perSource: 1e9, perSourceFailures: 1e9, perSession: 1e9 } })
   const { frame } = subscriptionOf(world, { after: 0, stream: 'A'.repeat(22) })
   const seen = {}
   for (let bit = 0; bit < 8 * frame.length; bit++) {

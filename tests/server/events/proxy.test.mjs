@@ -135,7 +135,7 @@ test('E9 R108 a reader in process that takes nothing holds one page, and is let 
 test('R108 memory is flat over many events and slow, quick and vanishing readers', async (t) => {
   const total = LONG ? 100_000 : 6000
   const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
-  const world = await createServed(t, { replay, rates: { perSource: 1e9, perSession: 1e9 } })
+  const world = await createServed(t, { replay, rates: { perSource: 1e9, perSourceFailures: 1e9, perSession: 1e9 } })
   const quick = await subscribeOver(world, world.port)
   const payload = 'x'.repeat(1024)
   const heap = () => {

@@ -64,7 +64,12 @@ for (const [carrier, open] of Object.entries(carriers)) {
     const replay = memoryReplayStore({ capacity: 65_536, sessionQuota: 65_536 })
     const events = memoryEventStore({ eventsPerSession: EVENTS, bytesPerSession: 2 ** 28, bytes: 2 ** 28 })
     const limits = { heartbeatMs: 200 }
-    const world = await createServed(t, { replay, events, limits, rates: { perSource: 1e9, perSession: 1e9 } })
+    const world = await createServed(t, {
+      replay,
+      events,
+      limits,
+      rates: { perSource: 1e9, perSourceFailures: 1e9, perSession: 1e9 }
+    })
     // Cuts from within the head of an answer to some dozens of events. An answer to a poll counts only when it is
     // whole.
     const most = carrier === 'poll' ? 25_000 : 10_000

@@ -77,7 +77,7 @@ test('H4 every option of every function refuses junk with a typed error', () => 
     for (const name of ['codes', 'digits', 'pepper', 'userIdOf', 'onEnrolled', 'onFailure', 'origins', 'now']) {
       judge(enrollment, { ...createParts(), [name]: value })
     }
-    for (const name of ['perSource', 'perSession', 'perUser', 'perType'])
+    for (const name of ['perSource', 'perSourceFailures', 'perSession', 'perUser', 'perType'])
       judge(createGateway, { ...createParts(), rates: { [name]: value } })
     for (const name of [
       'payloadBytes',
@@ -86,7 +86,12 @@ test('H4 every option of every function refuses junk with a typed error', () => 
       'bodyMs',
       'idleMs',
       'storeMs',
-      'bufferedBytes'
+      'bufferedBytes',
+      'sourceBufferedBytes',
+      'sessionBufferedBytes',
+      'inFlight',
+      'sourceInFlight',
+      'sourceWaiting'
     ]) {
       judge(createGateway, { ...createParts(), limits: { [name]: value } })
     }

@@ -111,7 +111,7 @@ const createFuzzed = async (now) => {
   const world = await createWorld({
     now,
     replay: memoryReplayStore({ capacity: 262_144, sessionQuota: 262_144 }),
-    rates: { perSource: 1e9, perSession: 1e9 },
+    rates: { perSource: 1e9, perSourceFailures: 1e9, perSession: 1e9 },
     onStage: undefined,
     limits: { payloadBytes: 4096 }
   })

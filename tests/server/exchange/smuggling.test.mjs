@@ -36,7 +36,16 @@ const smuggling = {
   'carriage return in a header': () => [post(0, ['x-a: b\rc'])],
   'no host': () => ['POST /exchange HTTP/1.1\r\ncontent-length: 0\r\n\r\n'],
   'two hosts': () => [post(0, ['host: other'])],
-  'two content types': () => [post(0, ['content-type: application/json'])],
+  ...Object.fromEntries(
+    ['content-type: application/json', 'Content-Type: application/vnd.countersign', 'origin: http://a'].map((line) => [
+      `two headers, one of them ${line}`,
+      (world) => {
+        const { frame } = world.requestOf()
+        const lines = line.startsWith('origin') ? ['origin: http://b', line] : [line]
+        return [post(frame.length, lines), frame]
+      }
+    ])
+  ),
   'two countersign headers': (world) => {
     const request = world.requestOf({ type: 'POST /api/echo', payload: '' })
     const line = `countersign: ${Buffer.from(request.envelope).toString('base64url')}`

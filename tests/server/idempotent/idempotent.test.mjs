@@ -47,6 +47,17 @@ test('R130 D13 a second try gets the first answer, signed anew for its own reque
   assert.equal(shop.runs.length, 4, 'without a key each request runs')
 })
 
+test('R147 an answer is kept by the time of the gateway, also where the system is far behind it', async () => {
+  const shop = await createShop({ now: () => 1000 })
+  await order(shop)
+  shop.now.ms += DAY_MS - 1
+  await order(shop)
+  assert.deepEqual(shop.runs, ['p'])
+  shop.now.ms += 1
+  await order(shop)
+  assert.deepEqual(shop.runs, ['p', 'p'])
+})
+
 test('R130 status, content type and body are told again in the header binding, and the json binding shares the frame’s', async () => {
   const handler = ({ binding, params }) =>
     binding === 'header'

@@ -75,7 +75,8 @@ export const goodCalls = async (core) => {
     on(clock, 'noteWall', { monotonicMs: 2, wallMs: 3 }),
     on(clock, 'estimate', 20),
     on(clock, 'stamp', 20),
-    on(guard, 'reserve', hash, 10, 20, 5, payload)
+    on(guard, 'reserve', hash, 10, 20, 5, payload),
+    on(guard, 'limit', hash, 10, 20, 5, payload, true)
   ]
 }
 

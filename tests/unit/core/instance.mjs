@@ -10,18 +10,40 @@ export const wasmBytes = async (env, name = 'countersign.wasm') => {
   return new Uint8Array(await readFile(new URL(import.meta.resolve(`countersign/${name}`))))
 }
 
-/** watchLoad runs `load` and gives what it gave and the memory of the instance that it made. */
+// The one import that is called with a number above the memory's size is the wish for more memory.
+const withoutGrowth = (imports, isDenied) => {
+  const refusing =
+    (run) =>
+    (...args) =>
+      args.length === 1 && isDenied(args[0]) ? 0 : run(...args)
+  const wrap = (part) =>
+    Object.fromEntries(
+      Object.entries(part).map(([name, item]) => [name, typeof item === 'function' ? refusing(item) : item])
+    )
+  return Object.fromEntries(Object.entries(imports).map(([name, part]) => [name, wrap(part)]))
+}
+
+/**
+ * watchLoad runs `load` and gives what it gave and the memory of the instance that it made. After `starve` that memory
+ * grows no more.
+ */
 export const watchLoad = async (load) => {
   const { instantiate } = WebAssembly
   let memory
-  WebAssembly.instantiate = async (...args) => {
-    const made = await instantiate(...args)
+  let isStarved = false
+  const isDenied = (wish) => isStarved && wish > memory.buffer.byteLength
+  WebAssembly.instantiate = async (source, imports = {}) => {
+    const made = await instantiate(source, withoutGrowth(imports, isDenied))
     const { exports } = made.instance ?? made
     memory = Object.values(exports).find((item) => item instanceof WebAssembly.Memory)
     return made
   }
   try {
-    return { core: await load(), memory }
+    const core = await load()
+    const starve = () => {
+      isStarved = true
+    }
+    return { core, memory, starve }
   } finally {
     WebAssembly.instantiate = instantiate
   }

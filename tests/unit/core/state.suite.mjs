@@ -83,7 +83,12 @@ export const suite = (test, assert, env) => {
         () => clock.addStored({ monotonicMs: 1, serverMs: 2, errorMs: 3 }),
         () => clock.noteWall({ monotonicMs: 1, wallMs: 2 })
       ],
-      createReplayGuard: (guard) => [() => guard.reserve(hash, 1, 2, 1), () => guard.size, () => guard.floorMs],
+      createReplayGuard: (guard) => [
+        () => guard.reserve(hash, 1, 2, 1),
+        () => guard.limit(hash, 1, 2, 1, hash, true),
+        () => guard.size,
+        () => guard.floorMs
+      ],
       trustedKey: (trusted) => [() => trusted.verify(hash, new Uint8Array(64))]
     }
     for (const [name, usesOf] of Object.entries(uses)) {
@@ -121,12 +126,12 @@ export const suite = (test, assert, env) => {
     for (let round = 0; round < 8; round++) {
       chunks.push(random.bytes(50_000))
       stream.update(chunks.at(-1))
-      guards.push(core.createReplayGuard({ capacity: 2 ** 15 }))
+      guards.push(core.createReplayGuard({ capacity: 2 ** 20 }))
       assert.equal(clock.estimate(10).offsetMs, SERVER - 5)
       assert.equal(core.verifyHmacSha256(chunks[0], chunks[0], core.hmacSha256(chunks[0], chunks[0])), true)
     }
     const last = core.createSha256().update(chunks[0])
-    guards.push(core.createReplayGuard({ capacity: 2 ** 16 }))
+    guards.push(core.createReplayGuard({ capacity: 2 ** 24 }))
     assert.deepEqual(last.digest(), core.sha256(chunks[0]), 'a digest right after growth')
     const all = new Uint8Array(chunks.length * 50_000)
     for (const [index, chunk] of chunks.entries()) all.set(chunk, index * 50_000)
@@ -134,11 +139,41 @@ export const suite = (test, assert, env) => {
     for (const handle of [clock, ...guards]) handle.free()
   })
 
-  test('F-14 a guard that finds no memory is refused with ERR_NO_MEMORY, and the core lives on', async () => {
-    const core = await loadCore()
+  test('F-14 a guard that finds no memory refuses and keeps its ids, and the core lives on', async () => {
+    const { core, memory, starve } = await watchedCore(env)
+    const guard = core.createReplayGuard({ capacity: 2 ** 20, sessionQuota: 2 ** 20 })
+    const key = new Uint8Array(32)
+    const reserve = (number) => {
+      new DataView(key.buffer).setUint32(0, number)
+      return guard.reserve(key, 1000, 5000, 900, utf8('session'))
+    }
+    assert.equal(reserve(0), 'reserved')
+    starve()
+    const before = memory.buffer.byteLength
+    let count = 1
+    while (count < 2 ** 16 && reserve(count) === 'reserved') count++
+    assert.ok(count < 2 ** 16)
+    assert.equal(reserve(count), 'full')
+    assert.equal(guard.size, count)
+    assert.equal(memory.buffer.byteLength, before)
+    for (let number = 0; number < count; number++) assert.equal(reserve(number), 'used')
     assert.throws(() => core.createReplayGuard({ capacity: 2 ** 24 }), { code: 'ERR_NO_MEMORY' })
-    const guard = core.createReplayGuard({ capacity: 16 })
-    assert.equal(guard.reserve(new Uint8Array(32), 1, 2, 1), 'reserved')
+    assert.equal(guard.limit(key, 1000, 5000, 900, utf8('session'), true).verdict, 'limited')
+    guard.free()
+    assert.equal(core.createReplayGuard({ capacity: 16 }).reserve(key, 1000, 5000, 900), 'reserved')
+  })
+
+  test('R142 guard: a limited id lies under the floor of its session, and the wait is told', async () => {
+    const guard = (await loadCore()).createReplayGuard({ capacity: 8, sessionQuota: 1 })
+    const [one, two, session] = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2), utf8('session')]
+    assert.equal(guard.reserve(one, 1000, 5000, 900, session), 'reserved')
+    assert.equal(guard.limit(one, 1000, 5000, 900, session, false), 'used')
+    assert.equal(guard.reserve(two, 1001, 5001, 900, session), 'full')
+    assert.deepEqual(guard.limit(two, 1001, 5001, 900, session, false), { verdict: 'limited', retryAfterMs: 4101 })
+    assert.deepEqual(guard.limit(one, 1000, 5000, 900, session, true), { verdict: 'limited', retryAfterMs: 102 })
+    assert.deepEqual(guard.reserve(one, 1000, 5000, 900, session), { verdict: 'limited', retryAfterMs: 102 })
+    assert.equal(guard.reserve(one, 1000, 5000, 900, utf8('other')), 'reserved')
+    assert.equal(guard.size, 2)
     guard.free()
   })
 }

@@ -2,6 +2,7 @@
 // The duties of a store, as tests for any runner: `countersign/server/conformance`. Memory, LMDB and Redis pass them.
 
 import { answerConformance } from './answers.ts'
+import { clockConformance } from './clock.ts'
 import { codeConformance } from './codes.ts'
 import { eventConformance } from './events.ts'
 import type { ConformanceAssert, ConformanceOptions, ConformanceTest, MakeStores } from './kit.ts'
@@ -9,7 +10,7 @@ import { replayConformance } from './replay.ts'
 import { sessionConformance } from './sessions.ts'
 
 export type { ConformanceAssert, ConformanceOptions, ConformanceStores, ConformanceTest, MakeStores } from './kit.ts'
-export { answerConformance, codeConformance, eventConformance, replayConformance, sessionConformance }
+export { answerConformance, clockConformance, codeConformance, eventConformance, replayConformance, sessionConformance }
 
 /**
  * Registers the suites of all store interfaces. The suite of one interface has a function of its own. The suites fill
@@ -32,6 +33,7 @@ export function storeConformance(
 ): void {
   sessionConformance(test, assert, makeStores, options)
   replayConformance(test, assert, makeStores, options)
+  clockConformance(test, assert, makeStores, options)
   codeConformance(test, assert, makeStores, options)
   answerConformance(test, assert, makeStores, options)
   eventConformance(test, assert, makeStores, options)

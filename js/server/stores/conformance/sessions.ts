@@ -111,6 +111,7 @@ export function sessionConformance(
     const list = await sessions.listByUser('u1')
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
   })
+  registerBoundTests(check, assert)
   registerKeyTests(check, assert)
   check('last seen only moves on', async (sessions) => {
     await sessions.create(session('a'))
@@ -141,6 +142,43 @@ export function sessionConformance(
     assert.equal(await sessions.isEmpty(), true)
     await sessions.create(session('a'))
     assert.equal(await sessions.isEmpty(), false)
+  })
+}
+
+// Active sessions of a user (R143).
+function registerBoundTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check('R143 a session too many revokes the least recently seen one, even if all are active', async (sessions) => {
+    const reports: unknown[] = []
+    for (const [id, seen] of [
+      ['a', 3],
+      ['b', 1],
+      ['c', 2]
+    ] as const)
+      assert.deepEqual(await sessions.create(session(id, { lastSeenMs: startMs + seen }), { maxLive: 3 }), [])
+    await sessions.create(session('other', { userId: 'u2', lastSeenMs: startMs }))
+    const unwatch = sessions.watch?.((id) => void reports.push(id))
+    const fourth = session('d', { createdMs: startMs + 9, lastSeenMs: startMs + 9 })
+    assert.deepEqual(await sessions.create(fourth, { maxLive: 3 }), ['b'])
+    const { status, revokedReason, revokedMs } = await find(sessions, 'b')
+    assert.deepEqual([status, revokedReason, revokedMs], ['revoked', 'replaced', startMs + 9])
+    if (sessions.watch)
+      await until('the revocation is reported', () => reports.some((id) => id === 'b' || id === undefined))
+    unwatch?.()
+    // A taken id changes nothing, and of revoked sessions none is counted.
+    assert.equal(await sessions.create(fourth, { maxLive: 1 }), false)
+    await sessions.revoke('a', 'lost')
+    assert.deepEqual(await sessions.create(session('e', { lastSeenMs: startMs + 10 }), { maxLive: 3 }), [])
+    assert.deepEqual(await sessions.create(session('f', { lastSeenMs: startMs + 11 }), { maxLive: 1 }), ['c', 'd', 'e'])
+    assert.equal((await find(sessions, 'other')).status, 'active')
+    assert.equal(await sessions.create(session('g')), true)
+    assert.equal((await find(sessions, 'f')).status, 'active', 'without a bound none is replaced')
+  })
+  check('R143 of many sessions that are created at once, as many are active as the bound says', async (sessions) => {
+    const made = Array.from({ length: 20 }, (_, index) => session(`s${index}`, { lastSeenMs: startMs + index }))
+    const replaced = await Promise.all(made.map((one) => sessions.create(one, { maxLive: 8 })))
+    assert.equal(replaced.flat().length, 12)
+    const live = (await sessions.listByUser('u1')).filter(({ status }) => status === 'active')
+    assert.equal(live.length, 8)
   })
 }
 

@@ -16,7 +16,9 @@ import {
   REPLAY_CAPACITY
 } from '../common.ts'
 import type { RecordTable } from '../record-table.ts'
+import { withClock } from '../shared-clock.ts'
 import { openLmdbChanges } from './changes.ts'
+import { createLmdbClock } from './clock.ts'
 import { openEnvironment, openTables, transact } from './environment.ts'
 import { createLmdbEvents } from './events.ts'
 import { createLmdbReplay } from './replay.ts'
@@ -110,10 +112,11 @@ export function lmdbStores(options: {
   const bounds = { perSession, bytesPerSession: EVENT_BYTES_PER_SESSION, bytes }
   const { changes, sessions, replay, codes, answers, events } = openTables(root, () => {
     const changes = openLmdbChanges(root)
+    const ids = createLmdbReplay(root, { capacity, restored })
     return {
       changes,
       sessions: createLmdbSessions(root, changes),
-      replay: createLmdbReplay(root, { capacity, restored }),
+      replay: withClock(ids, createLmdbClock(root, ids.takeBack)),
       codes: createCodeStore(openRecordTable(root, 'codes', CODE_CAPACITY)),
       answers: createAnswerStore(openRecordTable(root, 'answers', answerCapacity)),
       events: createLmdbEvents(root, { bounds, changes, restored })

@@ -3,7 +3,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes } from '../common.ts'
+import { decodeBytes, encodeBytes, REPLACED, replacedBy } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
 import { checkKeys, transact } from './environment.ts'
 
@@ -30,6 +30,13 @@ const decodeSession = ({ previous, ...entry }: SessionEntry): SessionRecord => (
   ...(previous ? { previous: decodeKey(previous) } : {})
 })
 
+const withRevocation = (entry: SessionEntry, reason: string, atMs: number): SessionEntry => ({
+  ...entry,
+  status: 'revoked',
+  revokedReason: reason,
+  revokedMs: atMs
+})
+
 // Replaces the key of a session. With a time, the present key becomes the previous one.
 function withKey(
   entry: SessionEntry,
@@ -45,6 +52,9 @@ function withKey(
 export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): SessionStore {
   const records = root.openDB<SessionEntry, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
+
+  const ofUser = (userId: string): SessionEntry[] =>
+    [...byUser.getValues(userId)].flatMap((id) => records.get(id) ?? [])
 
   const update = (id: string, change: (entry: SessionEntry) => SessionEntry | undefined): Promise<boolean> =>
     transact(root, () => {
@@ -75,26 +85,28 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       const entry = records.get(id)
       return entry ? decodeSession(entry) : null
     },
-    async create(session) {
-      const { id, userId } = session
-      checkKeys({ id, userId })
+    async create(session, { maxLive } = {}) {
       // Now, because the transaction runs later, when the caller may have changed the record.
       const entry = encodeSession(session)
-      return transact(root, () => {
-        if (records.doesExist(id)) return false
-        records.put(id, entry)
-        byUser.put(userId, id)
-        return true
+      checkKeys({ id: entry.id, userId: entry.userId })
+      const notices: (() => void)[] = []
+      const created = await transact(root, () => {
+        if (records.doesExist(entry.id)) return false
+        const replaced = replacedBy(ofUser(entry.userId), maxLive)
+        records.put(entry.id, entry)
+        byUser.put(entry.userId, entry.id)
+        for (const old of replaced) {
+          records.put(old.id, withRevocation(old, REPLACED, entry.createdMs))
+          notices.push(changes.record('sessions', old.id))
+        }
+        return maxLive === undefined ? true : replaced.map(({ id }) => id)
       })
+      for (const notify of notices) notify()
+      return created
     },
     revoke: (id, reason, atMs = Date.now()) =>
-      updateAndNotify(id, (entry) =>
-        entry.status === 'revoked' ? entry : { ...entry, status: 'revoked', revokedReason: reason, revokedMs: atMs }
-      ),
-    async listByUser(userId) {
-      const ids = [...byUser.getValues(userId)]
-      return ids.flatMap((id) => records.get(id) ?? []).map(decodeSession)
-    },
+      updateAndNotify(id, (entry) => (entry.status === 'revoked' ? entry : withRevocation(entry, reason, atMs))),
+    listByUser: async (userId) => ofUser(userId).map(decodeSession),
     replaceKey(id, expectedKey, { atMs, ...given }) {
       // Encodes now, because the transaction runs later, when the caller may have changed its bytes.
       const next = encodeKey(given)

@@ -3,14 +3,14 @@
 
 import cluster from 'node:cluster'
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
-import type { Core, ReplayGuard } from '../../../common/types.ts'
+import type { Core, ReplayGuard, ReserveVerdict } from '../../../common/types.ts'
 import { integerOf, optionsOf } from '../../../core/args.ts'
 import { loadCore } from '../../../core/index.ts'
 import { isSameBytes } from '../../support/encoding.ts'
 import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import { copySession, quotaOf } from '../common.ts'
+import { copySession, quotaOf, REPLACED, REPLAY_CAPACITY, replacedBy } from '../common.ts'
 import { createMemoryTable } from '../record-table.ts'
 import { createWatchers } from '../watchers.ts'
 
@@ -26,29 +26,33 @@ export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
   const watchers = createWatchers()
+  const ofUser = (userId: string): SessionRecord[] =>
+    [...(byUser.get(userId) ?? [])].map((id) => sessions.get(id) as SessionRecord)
+  const revoke = (id: string, reason: string, atMs: number): boolean => {
+    const session = sessions.get(id)
+    if (session?.status === 'active') {
+      sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
+      watchers.notify(id)
+    }
+    return session !== undefined
+  }
   return {
     volatile: true,
     async get(id) {
       const session = sessions.get(id)
       return session ? copySession(session) : null
     },
-    async create(session) {
+    async create(session, { maxLive } = {}) {
       if (sessions.has(session.id)) return false
+      const replaced = replacedBy(ofUser(session.userId), maxLive).map(({ id }) => id)
       sessions.set(session.id, copySession(session))
       const ids = byUser.get(session.userId) ?? new Set()
       byUser.set(session.userId, ids.add(session.id))
-      return true
+      for (const id of replaced) revoke(id, REPLACED, session.createdMs)
+      return maxLive === undefined ? true : replaced
     },
-    async revoke(id, reason, atMs = Date.now()) {
-      const session = sessions.get(id)
-      if (session?.status === 'active') {
-        sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
-        watchers.notify(id)
-      }
-      return session !== undefined
-    },
-    listByUser: async (userId) =>
-      [...(byUser.get(userId) ?? [])].map((id) => copySession(sessions.get(id) as SessionRecord)),
+    revoke: async (id, reason, atMs = Date.now()) => revoke(id, reason, atMs),
+    listByUser: async (userId) => ofUser(userId).map(copySession),
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
@@ -73,12 +77,11 @@ export function memorySessionStore(): SessionStore {
   }
 }
 
-const DEFAULT_CAPACITY = 131_072
 const MAX_CAPACITY = 2 ** 24
 
 /**
- * Creates a ReplayStore that lasts as long as the process. It keeps ids in the core's bounded guard: about 100 bytes
- * each, allocated at once. A process that ends forgets them, so a gateway over lasting sessions starts with a fence of
+ * Creates a ReplayStore that lasts as long as the process. It keeps ids in the core's bounded guard: about 80 bytes
+ * each, taken as they come and kept. A process that ends forgets them, so a gateway over lasting sessions starts with a fence of
  * `futureMs`.
  *
  * @throws ERR_INVALID_ARGUMENT when an option is out of range, and in a worker of node:cluster without `allowCluster`.
@@ -91,7 +94,7 @@ const MAX_CAPACITY = 2 ** 24
  */
 export function memoryReplayStore(
   options: {
-    /** The most live ids. Default: 131072. */
+    /** The most live ids. Default: 1048576 (2^20). */
     capacity?: number
     /** The most live ids of one session. Default: a 64th of `capacity`. */
     sessionQuota?: number
@@ -101,7 +104,7 @@ export function memoryReplayStore(
     core?: Core | Promise<Core>
   } = {}
 ): ReplayStore {
-  const { capacity = DEFAULT_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
+  const { capacity = REPLAY_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')
   const { sessionQuota = quotaOf(capacity) } = options
   integerOf(sessionQuota, 1, MAX_CAPACITY, 'memoryReplayStore: sessionQuota')
@@ -131,19 +134,29 @@ export function memoryReplayStore(
   }
   const floor = (): number => Math.max(floorMs, guard?.floorMs ?? 0)
 
+  const ask = async (work: (opened: ReplayGuard) => ReserveVerdict): Promise<ReserveVerdict> => {
+    if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the store in memory lost its ids' })
+    const opened = guard ?? (await openGuard())
+    try {
+      return work(opened)
+    } catch (error) {
+      if (isCountersignError(error) && error.code === 'ERR_CORE_TRAPPED') abandon()
+      throw error
+    }
+  }
+
   return {
+    // The key is copied before the first wait: the caller may change its own.
     async reserve(key32, timestampMs, expiresMs, nowMs, session) {
-      if (hasLost) throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'the store in memory lost its ids' })
       const key = key32.slice()
-      const opened = guard ?? (await openGuard())
-      if (timestampMs <= floorMs) return 'too-old'
-      try {
-        const owner = session === undefined ? [] : [Buffer.from(session)]
-        return opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
-      } catch (error) {
-        if (isCountersignError(error) && error.code === 'ERR_CORE_TRAPPED') abandon()
-        throw error
-      }
+      const owner = session === undefined ? [] : [Buffer.from(session)]
+      return ask((opened) =>
+        timestampMs <= floorMs ? 'too-old' : opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
+      )
+    },
+    async limit({ key32, timestampMs, expiresMs, nowMs, session, isReserved }) {
+      const key = key32.slice()
+      return ask((opened) => opened.limit(key, timestampMs, expiresMs, nowMs, Buffer.from(session), isReserved))
     },
     floorMs: floor,
     storedFloorMs: () => 0,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// One connection that is made anew whenever it is lost, and given up as soon as a reply is late. Commands must not
-// pile up behind a server that has stopped: they are refused at once instead (R138).
+// One connection that is made anew whenever it is lost. A late reply refuses its own command only: others may be in
+// time, and replies come in the order of their commands, so a late one is taken for no other (R138). The connection is
+// given up when nothing at all has come for a second. Commands must not pile up behind a server that has stopped, so
+// there is a bound on those without a reply, and beyond it they are refused at once.
 
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import { within } from '../../support/deadline.ts'
@@ -10,6 +12,10 @@ const CONNECT_MS = 5000
 const BEAT_MS = 1000
 const FIRST_DELAY_MS = 20
 const LONGEST_DELAY_MS = 1000
+/** A connection on which commands wait, and no reply has come for so long, is dead. */
+const SILENT_MS = 1000
+/** The most commands without a reply. A Redis that answers at all answers so many within the deadline. */
+const MAX_PENDING = 1024
 
 export type RedisConnectionOptions = {
   /** Names the server in messages. */
@@ -20,7 +26,7 @@ export type RedisConnectionOptions = {
   make(): RedisClientLike
   /** Checks a new connection before it counts. A rejection gives it up. */
   greet(client: RedisClientLike): Promise<void>
-  /** Checks the connection each second. A rejection, or no reply in time, gives it up. */
+  /** Checks the connection each second. A rejection gives it up, except for a reply that is late. */
   beat(send: SendCommand): Promise<void>
   onUp?(): void
   onDown?(error: unknown): void
@@ -67,6 +73,11 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
   let reconnecting: NodeJS.Timeout | undefined
   let beating: NodeJS.Timeout | undefined
 
+  // Commands without a reply on the present connection, and since when none has had one.
+  let pending = 0
+  let silentSince = 0
+  const lateErrors = new WeakSet<object>()
+
   const drop = (client: RedisClientLike, error: unknown): void => {
     if (client !== current) return
     current = undefined
@@ -84,22 +95,32 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
     reconnecting = setTimeout(() => connect().catch(() => reconnect()), Math.random() * longestMs)
   }
 
+  const hear = (client: RedisClientLike): void => {
+    if (client !== current) return
+    pending -= 1
+    silentSince = performance.now()
+  }
+
   const sendTo = (client: RedisClientLike, words: CommandWord[], choices?: object): Promise<unknown> =>
     new Promise((resolve, reject) => {
       const expire = (): void => {
         const late = storageFailed(`Redis at ${address} did not answer within ${deadlineMs} ms`)
+        lateErrors.add(late)
         reject(late)
-        drop(client, late)
+        if (performance.now() - silentSince >= SILENT_MS) drop(client, late)
       }
       // A reply that arrived while this process was busy is read before the deadline counts.
       const timer = setTimeout(() => {
-        pending = setImmediate(expire)
+        expiring = setImmediate(expire)
       }, deadlineMs)
-      let pending: NodeJS.Immediate | undefined
+      let expiring: NodeJS.Immediate | undefined
       const settle = (): void => {
         clearTimeout(timer)
-        clearImmediate(pending)
+        clearImmediate(expiring)
+        hear(client)
       }
+      if (pending === 0) silentSince = performance.now()
+      pending += 1
       client.sendCommand(words, choices).then(
         (reply) => {
           settle()
@@ -116,11 +137,17 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
   const send: SendCommand = (words, choices) => {
     if (isClosed) return Promise.reject(new CountersignError('ERR_CLOSED'))
     if (!current) return Promise.reject(storageFailed(`Redis at ${address} is not connected`, lastError))
+    if (pending >= MAX_PENDING)
+      return Promise.reject(storageFailed(`Redis at ${address} has ${pending} commands to answer`))
     return sendTo(current, words, choices)
   }
 
   const beat = (client: RedisClientLike): void => {
-    options.beat((words, choices) => sendTo(client, words, choices)).catch((error) => drop(client, error))
+    options
+      .beat((words, choices) => sendTo(client, words, choices))
+      .catch((error) => {
+        if (!lateErrors.has(error)) drop(client, error)
+      })
   }
 
   const connect = async (): Promise<void> => {
@@ -144,6 +171,7 @@ export function createConnection(options: RedisConnectionOptions): RedisConnecti
       throw lastError
     }
     failures = 0
+    pending = 0
     current = client
     beating = setInterval(beat, BEAT_MS, client)
     options.onUp?.()

@@ -12,9 +12,11 @@ import {
   EVENTS_PER_SESSION,
   REPLAY_CAPACITY
 } from '../common.ts'
+import { withClock } from '../shared-clock.ts'
 import { createRedisAnswers } from './answers.ts'
 import { createChannelWatchers } from './channel-watchers.ts'
 import { checkServer, clientFactory, prefixOf, type RedisClientLike } from './client.ts'
+import { createRedisClock } from './clock.ts'
 import { createRedisCodes } from './codes.ts'
 import { createConnection } from './connection.ts'
 import { createRedisEvents } from './events.ts'
@@ -45,7 +47,8 @@ export type RedisStoresOptions = {
   /** The most bytes of events that are kept for a session. Default: 1 MiB. */
   bytesPerSession?: number
   /**
-   * The longest that a command may take. After that it is refused, and the connection is made anew. Default: 250 ms.
+   * The longest that a command may take, in milliseconds. After that it alone is refused. A connection on which nothing
+   * comes for a second is made anew. Default: 250 ms.
    */
   deadlineMs?: number
   /** Is called whenever the connection is lost, with the reason, and when it is back. */
@@ -116,9 +119,11 @@ export async function redisStores(options: RedisStoresOptions): Promise<RedisSto
     make,
     async greet(fresh) {
       await checkServer(fresh)
-      await replay.sync(createScriptRunner((words, choices) => fresh.sendCommand(words, choices)))
+      const runOver = createScriptRunner((words, choices) => fresh.sendCommand(words, choices))
+      await ids.sync(runOver)
+      await clock.sync(runOver)
     },
-    beat: (send) => replay.sync(createScriptRunner(send)),
+    beat: (send) => ids.sync(createScriptRunner(send)),
     onUp() {
       watchers.renew('the server may be another one')
       if (isOpen) notifyState(true)
@@ -126,7 +131,9 @@ export async function redisStores(options: RedisStoresOptions): Promise<RedisSto
     onDown: (error) => notifyState(false, error)
   })
   const run = createScriptRunner(connection.send)
-  const replay = createRedisReplay(run, { prefix, capacity: given.capacity, onLost: watchers.notifyAll })
+  const ids = createRedisReplay(run, { prefix, capacity: given.capacity, onLost: watchers.notifyAll })
+  const clock = createRedisClock(run, prefix)
+  const replay = withClock(ids, clock)
   const sessions = createRedisSessions(run, prefix, channels.sessions, watchers.watch(channels.sessions))
   const codes = createRedisCodes(run, prefix, CODE_CAPACITY)
   const events = createRedisEvents(run, {

@@ -7,13 +7,15 @@
 // script that runs after a group may have expired raises the floor to that newest time, before it decides anything
 // (R61).
 //
+// A session's floor (R142) is a key that expires, in a group like an id: when it goes, the floor of all rises to it.
+//
 // All lifetimes go by Redis's clock (R136). A request's time is compared only with times of requests. `state.mark` names the
 // server, its line of data and its last loss of data. A script changes nothing when its caller knows another mark.
 
 import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
 import { randomId } from '../../support/encoding.ts'
-import type { ReplayStore } from '../../types.ts'
+import type { LimitedRequest, ReplayStore } from '../../types.ts'
 import { checkReplayKey, encodeBytes, quotaOf } from '../common.ts'
 import { checkPolicy, storageFailed } from './client.ts'
 import { LUA_CLOCK, type RunScript, script } from './scripts.ts'
@@ -52,41 +54,94 @@ end
 local function answer(word) return { word, mark, me, whole(floor), whole(fence), whole(size) } end
 `
 
-/** Reserves an id. KEYS state, due, groups, id, session; ARGV mark, time, life, quota, capacity, width of a group. */
-const reserveScript = script(`${shared}
-local id, session = KEYS[4], KEYS[5]
+/** Lua functions on ids. KEYS 4 id, 5 session, 6 its floor; ARGV mark, time, life, quota, capacity, width, now, held. */
+const ofIds = `
+local id, session, own = KEYS[4], KEYS[5], KEYS[6]
 local known, time, life = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local quota, capacity, width = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+-- The live ids of the session, and the times at which its first and its last one expire.
+local function count()
+  local live, first, last = 0, math.huge, 0
+  local counts = redis.call('HGETALL', session)
+  for at = 1, #counts, 2 do
+    local expiry = tonumber(counts[at])
+    if expiry <= now then redis.call('HDEL', session, counts[at])
+    else
+      live = live + tonumber(counts[at + 1])
+      first, last = math.min(first, expiry), math.max(last, expiry)
+    end
+  end
+  return live, first, last
+end
+
+-- The session may come again when its floor lies behind the caller's clock, and its first id has gone.
+local function limited()
+  local live, first = count()
+  local wait = math.max(0, tonumber(redis.call('HGET', own, 'time')) + 1 - tonumber(ARGV[7]))
+  if live >= quota then wait = math.max(wait, first - now) end
+  local said = answer('limited')
+  said[7] = whole(wait)
+  return said
+end
+
+-- Puts one more id, dated at, into the group of an expiry. The group comes before the id: an id that its group does
+-- not count would expire without raising the floor.
+local function join(group, at)
+  redis.call('ZADD', due, group, group)
+  redis.call('HINCRBY', groups, group .. 'n', 1)
+  local newest = tonumber(redis.call('HGET', groups, group .. 't') or 0)
+  if at > newest then redis.call('HSET', groups, group .. 't', whole(at)) end
+  size = size + 1
+end
+local function leave(group)
+  redis.call('HINCRBY', groups, group .. 'n', -1)
+  size = size - 1
+end
+`
+
+/** Reserves an id. */
+const reserveScript = script(`${shared}${ofIds}
 if not isMine or mark ~= known then return answer('lost') end
 sweep()
 if redis.call('EXISTS', id) == 1 then return answer('used') end
 if time <= math.max(floor, fence) then return answer('too-old') end
-
-local live, last = 0, 0
-local counts = redis.call('HGETALL', session)
-for at = 1, #counts, 2 do
-  local expiry = tonumber(counts[at])
-  if expiry <= now then redis.call('HDEL', session, counts[at])
-  else
-    live = live + tonumber(counts[at + 1])
-    last = math.max(last, expiry)
-  end
-end
+if time <= tonumber(redis.call('HGET', own, 'time') or -1) then return limited() end
+local live, _, last = count()
 if size >= capacity or live >= quota then return answer('full') end
 
 local expiry = (math.floor((now + life) / width) + 1) * width
 local group = whole(expiry)
--- The group comes first: an id that its group does not count would expire without raising the floor.
-redis.call('ZADD', due, group, group)
-redis.call('HINCRBY', groups, group .. 'n', 1)
-local newest = tonumber(redis.call('HGET', groups, group .. 't') or 0)
-if time > newest then redis.call('HSET', groups, group .. 't', whole(time)) end
-size = size + 1
+join(group, time)
 redis.call('HSET', state, 'size', whole(size))
 redis.call('HINCRBY', session, group, 1)
 redis.call('PEXPIREAT', session, whole(math.max(last, expiry)))
 if not redis.call('SET', id, '1', 'NX', 'PXAT', group) then return answer('used') end
 return answer('reserved')
+`)
+
+/** Limits an id. */
+const limitScript = script(`${shared}${ofIds}
+if not isMine or mark ~= known then return answer('lost') end
+sweep()
+local held = redis.call('PEXPIRETIME', id)
+local kept = redis.call('HMGET', own, 'time', 'group')
+if held > 0 then
+  local isCallers = ARGV[8] == '1' and redis.call('HEXISTS', session, whole(held)) == 1
+  if not isCallers then return answer('used') end
+  redis.call('DEL', id)
+  if redis.call('HINCRBY', session, whole(held), -1) <= 0 then redis.call('HDEL', session, whole(held)) end
+  leave(whole(held))
+elseif not kept[1] and size >= capacity then return answer('full') end
+
+if kept[2] then leave(kept[2]) end
+local at = math.max(time, tonumber(kept[1] or 0))
+local expiry = math.max((math.floor((now + life) / width) + 1) * width, held, tonumber(kept[2] or 0))
+join(whole(expiry), at)
+redis.call('HSET', state, 'size', whole(size))
+redis.call('HSET', own, 'time', whole(at), 'group', whole(expiry))
+redis.call('PEXPIREAT', own, whole(expiry))
+return limited()
 `)
 
 /**
@@ -109,11 +164,21 @@ redis.call('HSET', state, 'fence', whole(fence), 'mark', mark)
 return answer('known')
 `)
 
-type ReplayReply = { word: string; mark: string; identity: string; floorMs: number; fenceMs: number; size: number }
+type ReplayReply = {
+  word: string
+  mark: string
+  identity: string
+  floorMs: number
+  fenceMs: number
+  size: number
+  /** Only with the word `limited`. */
+  waitMs: number
+}
 
 function parseReply(reply: unknown): ReplayReply {
-  const [word = '', mark = '', identity = '', floor, fence, size] = (reply as unknown[]).map(String)
-  return { word, mark, identity, floorMs: Number(floor), fenceMs: Number(fence), size: Number(size) }
+  const [word = '', mark = '', identity = '', floor, fence, size, wait] = (reply as unknown[]).map(String)
+  const numbers = { floorMs: Number(floor), fenceMs: Number(fence), size: Number(size), waitMs: Number(wait) }
+  return { word, mark, identity, ...numbers }
 }
 
 /** A ReplayStore in Redis that can follow a change of the server behind its connection. */
@@ -136,7 +201,7 @@ type RedisReplayOptions = {
 export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: RedisReplayOptions): RedisReplay {
   const quota = quotaOf(capacity)
   const stateKeys = ['state', 'due', 'groups'].map((name) => `${prefix}replay:${name}`)
-  let last: ReplayReply = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0 }
+  let last: ReplayReply = { word: '', mark: '', identity: '', floorMs: 0, fenceMs: 0, size: 0, waitMs: 0 }
   // The mark under which this process may reserve. Absent when ids may have been lost.
   let mark: string | undefined
   // The newest time for which this process has asked a reservation.
@@ -156,20 +221,26 @@ export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: 
     return reply
   }
 
+  const decide = async (decision: Parameters<RunScript>[0], request: LimitedRequest): Promise<ReserveVerdict> => {
+    const { key32, timestampMs, expiresMs, nowMs, session, isReserved } = request
+    if (isClosed) throw new CountersignError('ERR_CLOSED')
+    checkReplayKey(key32)
+    if (mark === undefined) throw storageFailed('Redis may have lost ids; the gateway must fence it first')
+    const names = [`id:${encodeBytes(key32)}`, `of:${session}`, `floor-of:${session}`]
+    const keys = [...stateKeys, ...names.map((name) => `${prefix}replay:${name}`)]
+    const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
+    const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS, nowMs, isReserved ? '1' : '0']
+    // Counts before the reply arrives: a reply that gets lost may have been "reserved".
+    newestMs = Math.max(newestMs, timestampMs)
+    const { word, waitMs } = apply(parseReply(await run(decision, keys, values)))
+    if (word === 'lost') throw storageFailed('Redis has lost ids: it was restarted, emptied or replaced')
+    return word === 'limited' ? { verdict: word, retryAfterMs: waitMs } : (word as ReserveVerdict)
+  }
+
   return {
-    async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
-      if (isClosed) throw new CountersignError('ERR_CLOSED')
-      checkReplayKey(key32)
-      if (mark === undefined) throw storageFailed('Redis may have lost ids; the gateway must fence it first')
-      const keys = [...stateKeys, `${prefix}replay:id:${encodeBytes(key32)}`, `${prefix}replay:of:${session}`]
-      const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
-      const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS]
-      // Counts before the reply arrives: a reply that gets lost may have been "reserved".
-      newestMs = Math.max(newestMs, timestampMs)
-      const { word } = apply(parseReply(await run(reserveScript, keys, values)))
-      if (word === 'lost') throw storageFailed('Redis has lost ids: it was restarted, emptied or replaced')
-      return word as ReserveVerdict
-    },
+    reserve: (key32, timestampMs, expiresMs, nowMs, session = '') =>
+      decide(reserveScript, { key32, timestampMs, expiresMs, nowMs, session, isReserved: false }),
+    limit: (request) => decide(limitScript, request),
     floorMs,
     // Without the fence, which lies ahead of the clock: a clock that started there would gain with every restart.
     storedFloorMs: () => last.floorMs,

@@ -4,7 +4,7 @@
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes } from '../common.ts'
+import { decodeBytes, encodeBytes, REPLACED } from '../common.ts'
 import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
@@ -28,13 +28,36 @@ type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
 
 const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
 
-/** Creates a session. KEYS session, user's set, the mark that sessions exist; ARGV id, then names and values. */
+/**
+ * Creates a session. KEYS session, user's set, the mark that sessions exist; ARGV id, the most live sessions or nothing,
+ * the beginning of sessions' keys, reason, time, channel, then names and values. Returns the ids of the sessions that it
+ * replaced (R143), or nothing where the id is taken.
+ */
 const createScript = script(`
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 1 then return nil end
+local live = {}
+if ARGV[2] ~= '' then
+  for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
+    local one = redis.call('HMGET', ARGV[3] .. id, 'status', 'lastSeenMs', 'createdMs')
+    if one[1] == 'active' then live[#live + 1] = { id, tonumber(one[2]), tonumber(one[3]) } end
+  end
+  table.sort(live, function(one, other)
+    if one[2] ~= other[2] then return one[2] < other[2] end
+    if one[3] ~= other[3] then return one[3] < other[3] end
+    return one[1] < other[1]
+  end)
+end
+local replaced = {}
+for at = 1, #live + 1 - (tonumber(ARGV[2]) or math.huge) do
+  local id = live[at][1]
+  redis.call('HSET', ARGV[3] .. id, 'status', 'revoked', 'revokedReason', ARGV[4], 'revokedMs', ARGV[5])
+  redis.call('PUBLISH', ARGV[6], id)
+  replaced[at] = id
+end
 redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('SET', KEYS[3], '1')
-redis.call('HSET', KEYS[1], unpack(ARGV, 2))
-return 1
+redis.call('HSET', KEYS[1], unpack(ARGV, 7))
+return replaced
 `)
 
 /** Revokes a session. KEYS session; ARGV reason, time, channel, id. */
@@ -137,9 +160,12 @@ export function createRedisSessions(
 
   return {
     get,
-    async create(session) {
+    async create(session, { maxLive } = {}) {
       const keys = [keyOf(session.id), userKey(session.userId), anyKey]
-      return (await run(createScript, keys, [session.id, ...encodeSession(session)])) === 1
+      const values = [session.id, maxLive ?? '', keyOf(''), REPLACED, session.createdMs, channel]
+      const replaced = (await run(createScript, keys, [...values, ...encodeSession(session)])) as string[] | null
+      if (replaced === null) return false
+      return maxLive === undefined ? true : replaced
     },
     async revoke(id, reason, atMs = Date.now()) {
       return (await run(revokeScript, [keyOf(id)], [reason, atMs, channel, id])) === 1

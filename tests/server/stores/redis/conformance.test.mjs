@@ -6,6 +6,7 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
   answerConformance,
+  clockConformance,
   codeConformance,
   eventConformance,
   replayConformance,
@@ -53,6 +54,7 @@ describe('the suites', { concurrency: 16 }, () => {
   const exact = { name: 'redis', elapse: (ms) => sleep(ms + 50) }
   sessionConformance(test, assert, makeStores, exact)
   replayConformance(test, assert, makeStores, { name: 'redis', elapse: (ms) => sleep(ms + ROUNDED_MS) })
+  clockConformance(test, assert, makeStores, exact)
   codeConformance(test, assert, makeStores, exact)
   answerConformance(test, assert, makeStores, exact)
   eventConformance(test, assert, makeStores, exact)

@@ -26,7 +26,7 @@ const gateway = createGateway({
   signer: serverKeyFile(keyPath),
   ...(window ? { window } : {}),
   // The sockets of one test all come from one address.
-  rates: { perSource: 1_000_000, perSession: 1_000_000 },
+  rates: { perSource: 1_000_000, perSourceFailures: 1_000_000, perSession: 1_000_000 },
   routes: {
     'demo.effect': ({ requestId }) => {
       writeSync(effects, `${requestId}\n`)
