@@ -98,6 +98,9 @@ void check_signed(const Signed& made, cs::ProofMode mode) {
   std::string changed = made.body;
   changed[made.signature] = changed[made.signature] == '0' ? '1' : '0';
   check(verify(changed, mode, secret, proof) == cs::ProofVerdict::signature);
+  // A member that nobody signs is no part of a proof.
+  const std::string more = made.body.substr(0, made.body.size() - 2) + ",\"more\":1}}";
+  check(verify(more, mode, secret, proof) == cs::ProofVerdict::malformed);
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ const PKCS8_ED25519 = hex('302e020100300506032b657004220420')
 const seed = Buffer.alloc(32)
 seed[0] = 7
 const key = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: 'der', type: 'pkcs8' })
+/** The public key that the targets trust, 32 bytes. */
+export const publicKey = Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x, 'base64url')
 
 // What tests/fuzz/remake.hpp and its targets expect of a message that passes.
 const NOW_MS = 1_775_121_600_000
@@ -175,7 +177,7 @@ const knockSeeds = () => {
   }
 }
 
-/** seedsOf gives the inputs of a target; targets that no vector concerns have none. */
+/** seeds gives the inputs by target; targets that no vector concerns have none. */
 export const seeds = () => ({ ...exchangeSeeds(), ...jsonSeeds(), ...knockSeeds() })
 
 /** writeSeeds writes the seeds of a target into a folder, one file each, named by its hash. */
