@@ -177,8 +177,29 @@ const knockSeeds = () => {
   }
 }
 
-/** seeds gives the inputs by target; targets that no vector concerns have none. */
-export const seeds = () => ({ ...exchangeSeeds(), ...jsonSeeds(), ...knockSeeds() })
+// Programs of the honest world of tests/fuzz/clock.cpp: a step is its number and 16 bits of milliseconds.
+const [PASS, PASS_LONG, SEND, ANSWER, RECEIVE, EVENT, SLEEP, STEP] = [0, 1, 2, 3, 4, 5, 6, 7]
+const trip = [
+  [SEND, 0],
+  [PASS, 20],
+  [ANSWER, 0],
+  [PASS, 20],
+  [RECEIVE, 0]
+]
+const clockProgram = (drifts, steps) =>
+  Buffer.from([0, 1, 0, 0, 0, 1, 0, ...drifts, ...steps.flatMap(([step, ms]) => [step, ms >> 8, ms & 0xff])])
+
+const clockSeeds = () => ({
+  clock: [
+    clockProgram([0, 255], [...trip, [PASS_LONG, 60_000], [EVENT, 80], [PASS_LONG, 60_000], ...trip]),
+    clockProgram([255, 0], [...trip, [PASS_LONG, 60_000], [EVENT, 80], [PASS_LONG, 60_000]]),
+    clockProgram([128, 128], [...trip, [SLEEP, 6000], [EVENT, 0], ...trip, [STEP, 6000], [EVENT, 800]]),
+    clockProgram([128, 128], [...trip, ...trip.slice(0, 4), [SLEEP, 6000], [RECEIVE, 0], ...trip])
+  ]
+})
+
+/** seeds gives the first inputs by target: those that vectors or rules concern. */
+export const seeds = () => ({ ...exchangeSeeds(), ...jsonSeeds(), ...knockSeeds(), ...clockSeeds() })
 
 /** writeSeeds writes the seeds of a target into a folder, one file each, named by its hash. */
 export function writeSeeds(inputs, folder) {
