@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The device's key is replaced: packets that the old one has signed still count for a while, those of the new one from now on.
 import { byId } from './dom.mjs'
+import { readCode } from './gateway.mjs'
 import { bytesOf } from './identicon.mjs'
 import { createKeyBars } from './key-bars.mjs'
+import { keptAddress } from './visitor-address.mjs'
 
 const TYPE = 'demo.ping'
 const HELD = 6
@@ -10,6 +12,29 @@ const HELD = 6
 const OVERLAP_MS = 60_000
 const AFTER_MS = 600
 const EARLIER_MS = 30
+
+/**
+ * confirm returns the code that the gateway has mailed for a new key. On loopback the outbox shows it; elsewhere the
+ * reader types it.
+ */
+const confirm = async ({ challengeId, thumbprint }) => {
+  const address = keptAddress()
+  const known = address && (await readCode(address, challengeId))
+  byId('device-said').textContent =
+    `new key ${thumbprint.slice(0, 8)}…: ${known ? `confirmed by ${known}, from the loopback /dev/outbox` : 'compare it with the one in your mail'}`
+  if (known) return known
+  const [form, code] = ['device-confirm', 'device-code'].map(byId)
+  form.hidden = false
+  code.focus()
+  return new Promise((resolve) => {
+    form.onsubmit = (event) => {
+      event.preventDefault()
+      form.hidden = true
+      resolve(code.value.trim())
+      code.value = ''
+    }
+  })
+}
 
 /** createDeviceRotation returns `{ rotate, show, tick }`; `onRotated` runs when the client has its new key. */
 export const createDeviceRotation = ({ client, middle, description }, { onRotated }) => {
@@ -80,7 +105,7 @@ export const createDeviceRotation = ({ client, middle, description }, { onRotate
       begin()
       const old = present
       const signedMs = await hold()
-      await client.rotateKey()
+      await client.rotateKey({ confirm })
       begin()
       endsMs = signedMs + lifeMs
       bars.end(old, endsMs)

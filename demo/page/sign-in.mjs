@@ -4,6 +4,7 @@ import { byId } from './dom.mjs'
 import { readCode } from './gateway.mjs'
 import { complain, setState } from './screen.mjs'
 import { enroll } from './session.mjs'
+import { keepAddress } from './visitor-address.mjs'
 
 /** visitor makes up an address. */
 export const visitor = () => `visitor-${1000 + (crypto.getRandomValues(new Uint16Array(1))[0] % 9000)}@example.org`
@@ -44,6 +45,7 @@ export const createSignIn = (session, { onDone }) => {
     setState('busy')
     try {
       await enroll(session, email.value, askCode)
+      keepAddress(email.value)
       close()
       onDone()
     } catch (error) {

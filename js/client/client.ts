@@ -23,6 +23,7 @@ import { type ClientEvents, ClientRuntime, type Opened } from './runtime.ts'
 import type { ClockView } from './server-clock.ts'
 import type { ClientState } from './session/client-state.ts'
 import type { Register } from './session/enroll.ts'
+import type { RotateKeyOptions } from './session/rotate-key.ts'
 import type { SessionInfo } from './session/session-list.ts'
 import { splitFrame } from './transport/bindings/frame.ts'
 import { makeCall, ownCall, signFrame } from './transport/exchange.ts'
@@ -153,10 +154,8 @@ export class Client {
    * ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
-    return this.#runtime.open(
-      splitFrame(copyOf(frame, 'frame')),
-      textOf(optionsOf(options, 'options').requestId, 'requestId')
-    )
+    const parts = splitFrame(copyOf(frame, 'frame'))
+    return this.#runtime.open(parts, textOf(optionsOf(options, 'options').requestId, 'requestId'))
   }
 
   /**
@@ -184,30 +183,41 @@ export class Client {
 
   /** Gives a session of this client's user a name for lists of devices. Rejects as `request` does. */
   async rename(deviceSessionId: string, name: string): Promise<void> {
-    await this.#ask('cs.rename', {
-      device_session_id: textOf(deviceSessionId, 'deviceSessionId'),
-      name: textOf(name, 'name')
-    })
+    const device_session_id = textOf(deviceSessionId, 'deviceSessionId')
+    await this.#ask('cs.rename', { device_session_id, name: textOf(name, 'name') })
   }
 
   /** Ends a session of this client's user, which may be its own. Rejects as `request` does. */
   async revoke(deviceSessionId: string): Promise<void> {
     const { session } = this.#runtime
-    await this.#revoke(textOf(deviceSessionId, 'deviceSessionId'))
+    await this.#ask('cs.revoke', { device_session_id: textOf(deviceSessionId, 'deviceSessionId') })
     if (session?.id === deviceSessionId) this.#runtime.deviceSession.revoked(session)
+  }
+
+  /**
+   * Ends this session for everybody, even when somebody else has replaced its key: for a day, the key before may still sign
+   * this. Use it when requests fail with ERR_UNAUTHENTICATED and the user asked for no new key.
+   * Rejects as `request` does.
+   */
+  async freeze(): Promise<void> {
+    const { session } = await this.#runtime.context()
+    await this.#ask('cs.freeze')
+    this.#runtime.deviceSession.revoked(session)
   }
 
   /**
    * Replaces the device key by the best new one that can be made and stored here. The old key signs the change, and the
    * new one proves that the client holds it. One working key is left whatever happens, and to repeat it is safe. Two
    * tabs that rotate at the same time get one new key.
-   * Rejects with ERR_ROTATION_REFUSED, a key or a storage error, or as `request` does.
+   * A gateway asks the user to confirm the new key, by a mailed code for example. Without `confirm`, or with a wrong code,
+   * the call rejects with ERR_ROTATION_REFUSED, and the session goes on with the old key.
+   * Rejects with ERR_ROTATION_REFUSED, ERR_ABORTED, a key or a storage error, or as `request` does.
    * @example
-   * await client.rotateKey()
+   * await client.rotateKey({ confirm: ({ thumbprint }) => prompt(`The code from your mail, for the key ${thumbprint}`) })
    */
-  async rotateKey(): Promise<void> {
+  async rotateKey(options: RotateKeyOptions = {}): Promise<void> {
     const { session } = await this.#runtime.context()
-    return (await loadChanges()).rotate(this.#runtime, session)
+    return (await loadChanges()).rotate(this.#runtime, session, optionsOf(options, 'options'))
   }
 
   /**
@@ -237,15 +247,12 @@ export class Client {
     return this.#runtime.close()
   }
 
-  #revoke(id: string): Promise<Answer> {
-    return this.#ask('cs.revoke', { device_session_id: id })
-  }
-
   async #hasRevoked({ id }: Session): Promise<boolean> {
     const { settings, ends } = this.#runtime
     const timeoutMs = Math.min(settings.timeoutMs, SIGN_OUT_MS)
+    const limits = { signal: undefined, timeoutMs, schedule: settings.schedule, ends }
     try {
-      await withinLimits({ signal: undefined, timeoutMs, schedule: settings.schedule, ends }, () => this.#revoke(id))
+      await withinLimits(limits, () => this.#ask('cs.revoke', { device_session_id: id }))
       return true
     } catch (error) {
       return isCountersignError(error) && error.code === 'ERR_SESSION_REVOKED'

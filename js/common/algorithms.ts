@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The client's key algorithms, as a table of facts.
 
-import type { Algorithm } from './types.ts'
+import { encodeBase64Url } from './base64.ts'
+import { encodeJson } from './text.ts'
+import type { Algorithm, Bytes } from './types.ts'
 
 /** The facts of one algorithm. */
 type Facts = {
@@ -31,4 +33,14 @@ export const SIGNATURE_BYTES = 64
 /** Returns whether a value names an algorithm. */
 export function isAlgorithm(value: unknown): value is Algorithm {
   return value === 'ed25519' || value === 'es256'
+}
+
+/** Returns the bytes that RFC 7638 hashes: a JWK's members in the order of their names, without white space. */
+export function thumbprintInput({ algorithm, publicKey }: { algorithm: Algorithm; publicKey: Uint8Array }): Bytes {
+  const part = (from: number, to?: number): string => encodeBase64Url(publicKey.slice(from, to))
+  return encodeJson(
+    algorithm === 'ed25519'
+      ? { crv: 'Ed25519', kty: 'OKP', x: part(0) }
+      : { crv: 'P-256', kty: 'EC', x: part(1, 33), y: part(33) }
+  )
 }

@@ -3,6 +3,7 @@
 // the checks that it leaves out. The algorithm of the registered key decides; a message cannot choose one.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
+import { DAY_MS } from '../common/protocol.ts'
 import type { Algorithm, Core } from '../common/types.ts'
 import type { Metrics } from './support/metrics.ts'
 import type { SessionRecord } from './types.ts'
@@ -18,6 +19,8 @@ const CACHED_KEYS = 4096
 
 /** How long a replaced key still verifies requests that were stamped before its replacement (R122). */
 const PREVIOUS_KEY_MS = 60_000
+/** The type that a replaced key may sign for a day more, whenever it was stamped. It ends the session (R151). */
+const FREEZE = 'cs.freeze'
 
 // The import of a point costs as much as a verification. The cache's keys are public keys, never parts of a signature.
 const importedPoints = createPointCache(CACHED_KEYS)
@@ -92,22 +95,23 @@ export const dummyKey: ClientKey = {
 
 /**
  * Returns the session with the key that signed the request: its present key or, for 60 s after a rotation, the one
- * before. The previous key counts only for requests stamped before the rotation (R122). Returns undefined where neither
- * key signed.
+ * before. The previous key counts only for requests stamped before the rotation (R122), and for a day for `cs.freeze`
+ * (R151). Returns undefined where neither key signed.
  */
 export function signerOf(
   core: Core,
   session: SessionRecord,
-  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number },
+  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number; messageType: string },
   nowMs: number,
   metrics: Pick<Metrics, 'count'>
 ): SessionRecord | undefined {
-  const { signingInput, signature, timestampMs } = request
+  const { signingInput, signature, timestampMs, messageType } = request
   if (verifySignature(core, session, signingInput, signature)) return session
   const { previous } = session
-  if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS) return undefined
+  const isFreeze = messageType === FREEZE
+  if (!previous || nowMs > previous.replacedMs + (isFreeze ? DAY_MS : PREVIOUS_KEY_MS)) return undefined
   if (!verifySignature(core, previous, signingInput, signature)) return undefined
-  const isEarlier = timestampMs <= previous.replacedMs
-  metrics.count('countersign_previous_key_total', { verdict: isEarlier ? 'pass' : 'fail' })
-  return isEarlier ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
+  const mayCount = isFreeze || timestampMs <= previous.replacedMs
+  metrics.count('countersign_previous_key_total', { verdict: mayCount ? 'pass' : 'fail' })
+  return mayCount ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
 }

@@ -15,6 +15,7 @@ import { createPipeline } from './exchange/pipeline.ts'
 import { createBuckets, createRequestLimiter } from './exchange/rates.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { reportRefusal } from './exchange/trace.ts'
+import { createForgetUser } from './forget-user.ts'
 import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
@@ -204,6 +205,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     upgrade: (inbound) => entry.upgrade(inbound, events.checkUpgrade),
     ready: start,
     publish: events.publish,
+    forgetUser: createForgetUser(settings, clock),
     metrics: () => metrics.text(),
     async close({ drainMs = DRAIN_MS } = {}) {
       closed = true

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checks a gateway's options once, before anything starts.
 
-import { DAY_MS, MIB } from '../common/protocol.ts'
+import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { checkSigner, functionOf, partOf } from './support/checks.ts'
@@ -9,6 +9,8 @@ import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './t
 
 /** The bytes of a request in its body beside its payload, roughly. */
 const BODY_SLACK = 4096
+
+const NINETY_DAYS_MS = 90 * DAY_MS
 
 function readLimits(limits: Limits) {
   const payloadBytes = integerOf(limits.payloadBytes ?? 8 * MIB, 0, 1024 * MIB, 'limits.payloadBytes')
@@ -42,6 +44,17 @@ function readLimits(limits: Limits) {
   }
 }
 
+function readSessionLife(given: NonNullable<GatewayOptions['sessionLife']>) {
+  const { idleMs, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife')
+  return {
+    idleMs:
+      idleMs === undefined
+        ? Number.POSITIVE_INFINITY
+        : integerOf(idleMs, HOUR_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.idleMs'),
+    revokedMs: integerOf(revokedMs, DAY_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.revokedMs')
+  }
+}
+
 function checkParts(options: GatewayOptions): void {
   const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
   labelOf(label)
@@ -53,6 +66,10 @@ function checkParts(options: GatewayOptions): void {
   optionsOf(routes, 'createGateway: routes')
   if (enrollment !== undefined)
     partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
+  const { rotation = 'confirm', stepUp } = options
+  if (rotation !== 'confirm' && rotation !== 'trusted') throw badArgument('rotation must be confirm or trusted')
+  functionOf(stepUp, 'stepUp')
+  if (rotation === 'trusted' && stepUp) throw badArgument("stepUp is never asked with rotation: 'trusted'")
   for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
   for (const name of [
@@ -76,8 +93,6 @@ function runLater(run: () => void, afterMs: number): () => void {
 function emitWarning({ message }: GatewayWarning): void {
   process.emitWarning(message, { type: 'CountersignWarning', code: 'COUNTERSIGN_CLOCK_AHEAD' })
 }
-
-const NINETY_DAYS_MS = 90 * DAY_MS
 
 function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   if (serverKeys === undefined) return
@@ -114,12 +129,14 @@ export function readOptions(options: GatewayOptions) {
     ...options,
     compatible: compatible === true,
     phase: phaseOf(options),
+    rotation: options.rotation ?? 'confirm',
     schedule: options.schedule ?? runLater,
     onWarning: options.onWarning ?? emitWarning,
     origins,
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),
+    sessionLife: readSessionLife(options.sessionLife ?? {}),
     handlerTimeoutMs: integerOf(handlerTimeoutMs, 1, DAY_MS, 'handlerTimeoutMs'),
     rates: {
       ...rates,

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MIT
 // The types of the gateway library: the options of an application, and the objects that it gets.
 
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
-import type { EventStore, GatewayWarning, ReplayStore, SessionRecord, SessionStore } from './stores/types.ts'
+import type { StepUp } from './step-up.ts'
+import type {
+  AnswerStore,
+  EventStore,
+  GatewayWarning,
+  ReplayStore,
+  SessionRecord,
+  SessionStore
+} from './stores/types.ts'
 
 export type * from './limits.ts'
+export type * from './step-up.ts'
 export type * from './stores/types.ts'
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
@@ -50,7 +58,7 @@ export type PassedOn = {
   readonly userId?: string
 }
 
-/** The argument of a handler. The session's key has signed all of it, except `unsigned`. */
+/** The argument of a handler. The session's key has signed all of it, except `source` and `unsigned`. */
 export type HandlerContext = {
   session: SessionRecord
   userId: string
@@ -70,6 +78,8 @@ export type HandlerContext = {
   binding: Binding
   /** The signed request target of the header binding; empty otherwise. */
   target: string
+  /** The source of the request, by which its rate is counted (see `identify`). It is not signed. */
+  source: string
   /** The values of the route's `:names`, percent-decoded. The object has no prototype. */
   params: { readonly [name: string]: string }
   /** Aborts when the client is gone, the handler's time is up, or the gateway closes. */
@@ -159,6 +169,13 @@ export type GatewayOptions = {
   origins?: readonly string[]
   /** Rates count in each process for itself. Default: 2000 requests per second for each source and each session. */
   rates?: Rates
+  /**
+   * How long sessions live, in milliseconds. `idleMs`: a session that was not seen for so long is revoked; one hour at
+   * least. `revokedMs`: a revoked session's record is removed so long after; a day at least. From then on its client
+   * gets `cs.unauthenticated`. The gateway looks at some sessions once a minute. Default: no session is idle, and
+   * 7776000000 ms (90 days).
+   */
+  sessionLife?: { idleMs?: number; revokedMs?: number }
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
   /**
@@ -191,6 +208,13 @@ export type GatewayOptions = {
   legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
   /** The enrolment endpoints; `enrollment()` creates them. */
   enrollment?: Mounted
+  /**
+   * Whether the user must confirm a session's new key. With `trusted` a signature of the present key is enough: script
+   * that runs in a page for a moment can then take the session away for good. Default: `confirm`.
+   */
+  rotation?: 'confirm' | 'trusted'
+  /** Decides about a new key in place of the code that `enrollment` mails. With neither, no key is replaced. */
+  stepUp?: StepUp
   /** Called for each check of each request. */
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */
@@ -284,6 +308,8 @@ export interface Mounted {
   mails?(): { readonly [result: string]: number }
   /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */
   follow?(ms: number): void
+  /** Decides whether a session gets a new key, where the gateway has no `stepUp` of its own. */
+  readonly stepUp?: StepUp
 }
 
 /** A gateway, made by `createGateway`. */
@@ -312,6 +338,16 @@ export interface Gateway {
    * @throws ERR_CLOSED after `close`.
    */
   publish(target: PublishTarget, type: string, payload?: BytesLike | string): Promise<number>
+  /**
+   * Removes what the stores have of a user: sessions, their events, and with `answers` the kept answers of that store.
+   * Open streams end. Resolves to the number of sessions. After a rejection, call it again. Ids of requests go by
+   * themselves within two minutes, challenges within ten. Counters of the enrolment are keyed hashes, and go within two
+   * days.
+   *
+   * @throws ERR_INVALID_ARGUMENT when a store cannot forget a user.
+   * @throws ERR_STORAGE_FAILED when a store fails.
+   */
+  forgetUser(userId: string, options?: { answers?: AnswerStore }): Promise<number>
   /** Returns the metrics in the text format of Prometheus. */
   metrics(): string
   /**
@@ -320,10 +356,3 @@ export interface Gateway {
    */
   close(options?: { drainMs?: number }): Promise<void>
 }
-
-/** A node:http listener. Express and connect pass `next`, which then gets errors. */
-export type NodeListener = (
-  request: IncomingMessage & { originalUrl?: string },
-  response: ServerResponse,
-  next?: (error?: unknown) => void
-) => void

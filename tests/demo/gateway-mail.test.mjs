@@ -76,6 +76,27 @@ test('a code arrives by SMTP, once, at the address as it was given', async (t) =
   assert.doesNotMatch(gateway.output(), new RegExp(/\d{6}/.exec(mail.text)[0]))
 })
 
+test('R150 the code for a new key arrives with the thumbprint of that key', async (t) => {
+  const sink = await startMailSink(t)
+  const gateway = await startGateway(t, { SMTP_URL: sink.url })
+  const client = await connect({ url: gateway.url, ...(await describe(gateway.url)), store: memoryStore() })
+  t.after(() => client.close())
+  const mailOf = async (count) => {
+    await until(() => sink.mails.length === count, 'a mail')
+    // Quoted-printable breaks long lines.
+    return sink.mails[count - 1].text.replace(/=\r?\n/g, '')
+  }
+  const codeIn = (text) => /^Subject: (\d{6,}) /m.exec(text)[1]
+  await emailEnrollment(client, { email: 'ada@example.org', code: async () => codeIn(await mailOf(1)) })
+  const confirm = async ({ thumbprint }) => {
+    const text = await mailOf(2)
+    assert.ok(text.includes(thumbprint), text)
+    return codeIn(text)
+  }
+  await client.rotateKey({ confirm })
+  assert.equal((await client.request('demo.echo')).resultCode, 'ok')
+})
+
 test('an address cannot bring a second recipient or a header along', async (t) => {
   const sink = await startMailSink(t)
   const gateway = await startGateway(t, { SMTP_URL: sink.url })

@@ -74,7 +74,7 @@ TEST_CASE("R142 a full guard makes no new floor, and moves one that is there", "
     return store.limit(key(id), now_ms + id, now_ms + 9'000, now_ms, cs::bytes_of(session),
                        is_reserved);
   };
-  for (const std::uint64_t id : {1, 2})
+  for (const std::uint64_t id : {std::uint64_t{1}, std::uint64_t{2}})
     REQUIRE(store.reserve(key(id), now_ms + id, now_ms + 9'000, now_ms, cs::bytes_of("a")) ==
             ReplayVerdict::reserved);
   CHECK(limit(3, "b", false) == ReplayVerdict::full);

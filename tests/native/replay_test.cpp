@@ -129,6 +129,21 @@ TEST_CASE("D4 one session cannot take the room of others: 1/64 of it, at least o
   }
 }
 
+TEST_CASE("D4 D7 sessions whose names are alike but for their end have shares of their own",
+          "[replay]") {
+  auto store = guard({.capacity = 6400, .session_quota = 1});
+  std::uint64_t id = 0;
+  // Zero bytes at the end, the lengths around that of a hash, and a name that looks like a length.
+  for (const std::string& name :
+       {std::string("a"), std::string("a\0", 2), std::string("a\0\0", 3), std::string("a\1", 2),
+        std::string(30, 'a'), std::string(31, 'a'), std::string(32, 'a'), std::string(33, 'a'),
+        std::string(31, '\0'), std::string(30, '\0')}) {
+    const auto session = cs::bytes_of(name);
+    CHECK(store.reserve(key(++id), now_ms, now_ms + 9, now_ms, session) == ReplayVerdict::reserved);
+    CHECK(store.reserve(key(++id), now_ms, now_ms + 9, now_ms, session) == ReplayVerdict::full);
+  }
+}
+
 TEST_CASE("C2 times above 2^53-1 are refused, and the last that is one is kept for ever",
           "[replay]") {
   auto store = guard({.capacity = 8});

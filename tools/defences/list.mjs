@@ -89,7 +89,7 @@ export const defences = [
   {
     row: 'E11',
     what: 'the refusal of a header that came twice',
-    file: 'server/gateway.js',
+    file: 'server/exchange/entry.js',
     find: 'if (inbound.isAmbiguous)',
     without: 'if (false)',
     tests: ['tests/server/exchange/smuggling.test.mjs']
@@ -306,6 +306,55 @@ export const defences = [
     find: 'return allowPrivate || !isForbidden(address) ? address : undefined;',
     without: 'return address;',
     tests: ['tests/profiles/knock/relay.test.mjs']
+  },
+  {
+    row: 'H9',
+    what: "a session's own floor",
+    file: 'server/exchange/checks.js',
+    find: 'const verdict = await limit(core, request, clock.now(), true);',
+    without: "const verdict = 'used';",
+    tests: ['tests/server/exchange/session-floor.test.mjs']
+  },
+  {
+    row: 'H12',
+    what: 'the share of a source in the memory for bodies',
+    file: 'server/exchange/budget.js',
+    find: 'const bySource = createShares(sourceBufferedBytes);',
+    without: 'const bySource = createShares(bufferedBytes);',
+    tests: ['tests/server/exchange/shares.test.mjs']
+  },
+  {
+    row: 'H13',
+    what: 'the places of a source',
+    file: 'server/exchange/turns.js',
+    find: 'if (state.present >= inFlight + waiting)',
+    without: 'if (false)',
+    tests: ['tests/server/exchange/turns.test.mjs']
+  },
+  {
+    row: 'H15',
+    what: 'the rate of forged requests of a source',
+    file: 'server/exchange/entry.js',
+    find: 'const failureWait = mounted ? 0 : failures.wait(source, nowMs);',
+    without: 'const failureWait = 0;',
+    tests: ['tests/server/exchange/rates.test.mjs']
+  },
+  {
+    row: 'H11',
+    what: 'removing only sessions that were revoked long ago',
+    file: 'server/exchange/prune-sessions.js',
+    find: 'revokedBeforeMs: nowMs - sessionLife.revokedMs,',
+    without: 'revokedBeforeMs: nowMs,',
+    tests: ['tests/server/exchange/session-life.test.mjs']
+  },
+  {
+    row: 'C13',
+    what: 'refusing what is dated in a burnt span',
+    file: 'server/stores/shared-clock.js',
+    find: "clock.isBurnt(given[1]) ? 'too-old' : replay.reserve(...given)",
+    without: 'replay.reserve(...given)',
+    tests: stores,
+    grep: 'R148'
   },
   {
     row: 'E6',

@@ -100,14 +100,19 @@ export function saveSession(vault: KeyVault, { id, key }: Session, notes: Notes)
 
 /**
  * Makes a new key, tries it as at enrolment and stores it beside the session's own. A next key that waits there already
- * is kept, for the server may have it. Returns undefined when the record is no longer this session's.
+ * is kept, for the server may have it. `wanted` is a key that was tried before and may have been dropped meanwhile; it
+ * takes the place of a new one. Returns undefined when the record is no longer this session's.
  */
-export function stageKey(vault: KeyVault, session: Session): Promise<DeviceKey | undefined> {
+export function stageKey(vault: KeyVault, session: Session, wanted?: DeviceKey): Promise<DeviceKey | undefined> {
   return vault.change(session, async ({ next, ...record }, put, get) => {
     const { skipped } = vault
     const place = { put: (stored: Stored) => put({ ...record, next: stored }), get: async () => (await get())?.next }
     try {
-      return (await usableKey(vault.core, next)) ?? (await create(vault, { ...place, clear: () => put(record) }))
+      const waiting = await usableKey(vault.core, next)
+      if (waiting) return waiting
+      if (!wanted) return await create(vault, { ...place, clear: () => put(record) })
+      await put({ ...record, next: vault.recordOf(wanted) })
+      return await usableKey(vault.core, (await get())?.next)
     } finally {
       vault.skipped = skipped
     }

@@ -2,10 +2,10 @@
 // The device key. Private keys are made with `extractable: false`, and no code exports one. No public property of this
 // package leads to the CryptoKey. The functions of WebCrypto are taken once, when the module loads.
 
-import { algorithms, SIGNATURE_BYTES } from '../../common/algorithms.ts'
+import { algorithms, SIGNATURE_BYTES, thumbprintInput } from '../../common/algorithms.ts'
 import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { encodeJson, encodeText } from '../../common/text.ts'
+import { encodeText } from '../../common/text.ts'
 import type { Algorithm, Bytes, Signer, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 
@@ -92,14 +92,8 @@ export function isSameKey({ publicKey }: Pick<Stored, 'publicKey'>, other: Pick<
 }
 
 /** Returns a public key's JWK thumbprint (RFC 7638): the base64url of a SHA-256. */
-export function thumbprintOf(core: ClientCore, { algorithm, publicKey }: DeviceKey): string {
-  const part = (from: number, to?: number): string => encodeBase64Url(publicKey.slice(from, to))
-  // RFC 7638 hashes exactly these bytes: the members in the order of their names, without white space.
-  const jwk =
-    algorithm === 'ed25519'
-      ? { crv: 'Ed25519', kty: 'OKP', x: part(0) }
-      : { crv: 'P-256', kty: 'EC', x: part(1, 33), y: part(33) }
-  return encodeBase64Url(core.sha256(encodeJson(jwk)))
+export function thumbprintOf(core: ClientCore, key: DeviceKey): string {
+  return encodeBase64Url(core.sha256(thumbprintInput(key)))
 }
 
 /**

@@ -141,7 +141,7 @@ const readConfirmation = async (
 }
 
 /** Returns one member of a JSON body, or undefined when there is none. */
-function memberOf(body: Bytes, name: string): unknown {
+export function memberOf(body: Bytes, name: string): unknown {
   try {
     return (parseJson(body) as { [name: string]: unknown } | null)?.[name]
   } catch {

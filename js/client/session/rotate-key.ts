@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: MIT
-// Gives a session a new key (R96, R120 to R123). The record holds both keys until the server has confirmed one. So the
+// Gives a session a new key (R96, R120 to R123 and R150). The record holds both keys until the server has confirmed one. So the
 // client has a key that works, whatever breaks on the way.
 
 import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
+import { badArgument, functionOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
+import { signalOf, withinLimits } from '../call-options.ts'
 import { promoteKey, retainKey, stageKey } from '../keys/create-key.ts'
-import { type DeviceKey, isSameKey } from '../keys/device-key.ts'
+import { type DeviceKey, isSameKey, thumbprintOf } from '../keys/device-key.ts'
 import type { Session } from '../keys/key-vault.ts'
 import type { ClientSettings } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
 import type { HttpBinding } from '../transport/bindings/binding.ts'
 import { makeCall, ownCall, signRequest } from '../transport/exchange.ts'
-import type { Call, CallContext } from '../transport/types.ts'
+import type { Answer, Call, CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
+import { type Code, memberOf } from './enroll.ts'
 
 /** The parts of a client that a change of keys uses. */
 export type RotationHost = {
@@ -22,6 +25,7 @@ export type RotationHost = {
   readonly deviceSession: DeviceSession
   readonly binding: HttpBinding
   readonly core: ClientCore
+  readonly ends: Set<(error: CountersignError) => void>
   contextOf(session: Session): CallContext
 }
 
@@ -97,7 +101,18 @@ export async function renew(host: RotationHost, { id, key }: Session): Promise<S
   return current()
 }
 
-const send = async (host: RotationHost, session: Session, next: DeviceKey): Promise<void> => {
+/** The answer of the user to the gateway's question whether a new key is wanted. */
+type Confirmation = { challengeId: string; code: string }
+
+/** A question of the gateway, and the new key that it is about. */
+type Question = { challengeId: string; next: DeviceKey }
+
+const send = (
+  host: RotationHost,
+  session: Session,
+  next: DeviceKey,
+  confirmation: Confirmation | undefined
+): Promise<Answer> => {
   const { core, settings } = host
   const { algorithm, publicKey } = next
   // The proof names its request, so each try has its own proof.
@@ -105,45 +120,112 @@ const send = async (host: RotationHost, session: Session, next: DeviceKey): Prom
     const requestId = settings.random.id()
     const fields = { label: settings.label, deviceSessionId: session.id, requestId, algorithm, publicKey }
     const proof = encodeBase64(await next.sign(core.rotateSigningInput(fields)))
-    const payload = encodeJson({ algorithm, public_key: encodeBase64(publicKey), proof })
+    const payload = encodeJson({
+      algorithm,
+      public_key: encodeBase64(publicKey),
+      proof,
+      ...(confirmation && { confirmation: { challenge_id: confirmation.challengeId, code: confirmation.code } })
+    })
     return signRequest(context, { ...call, payload }, core.sha256(payload), timestampMs, requestId)
   }
   // If the first try took effect, the server refuses the second one. Then the client asks which key counts.
-  const { resultCode } = await makeCall(host.contextOf(session), { ...ownCall(host, 'cs.rotate_key'), sign })
-  if (resultCode !== 'ok') throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode })
+  return makeCall(host.contextOf(session), { ...ownCall(host, 'cs.rotate_key'), sign })
+}
+
+// These codes say that the server refuses this key or this request for ever.
+const FINAL = /^(?:invalid_|unknown_type|too_many_rotations)/
+
+/** Ends a rotation that has no `ok`. Returns the gateway's question when there is one; otherwise rejects. */
+const refused = async (
+  host: RotationHost,
+  session: Session,
+  next: DeviceKey,
+  { resultCode, serverTimeMs, payload }: Answer
+): Promise<Question | undefined> => {
+  const error = new CountersignError('ERR_ROTATION_REFUSED', { resultCode })
+  if (resultCode === 'conflict') return failed(host, session, next, error)
+  // The server has the old key. An earlier try may still be on its way, so the new key stays beside it for a while.
+  await adoptKey(host, session, session.key, FINAL.test(resultCode) ? undefined : serverTimeMs)
+  if (resultCode !== 'confirmation_required') throw error
+  const challengeId = memberOf(payload, 'challenge_id')
+  if (typeof challengeId !== 'string') throw error
+  return { challengeId, next }
+}
+
+/** Goes on after a call that failed, or lost against another one. Rejects unless the server has the new key. */
+const failed = async (host: RotationHost, session: Session, next: DeviceKey, error: unknown): Promise<undefined> => {
+  const { deviceSession } = host
+  const code = resultOf(error)
+  deviceSession.replace({ ...session, next })
+  if (code === 'conflict' || code === 'cs.unauthenticated') await resolveKey(host, session, next)
+  if (!deviceSession.session || !isSameKey(deviceSession.session.key, next)) throw error
 }
 
 /**
- * Replaces the key of a session, unless another tab has done so meanwhile. Rejects with ERR_ROTATION_REFUSED, with key
- * and storage errors, or as a request does. The session then works on with the key that the server has.
+ * Replaces the key of a session, unless another tab has done so meanwhile. Returns the gateway's question when the user
+ * has to confirm it; the session then goes on with the old key.
  */
-export function rotate(host: RotationHost, asked: Session): Promise<void> {
-  return host.deviceSession.vault.alone(async () => {
+const attempt = (
+  host: RotationHost,
+  asked: Session,
+  answered?: { question: Question; code: string }
+): Promise<Question | undefined> =>
+  host.deviceSession.vault.alone(async () => {
     const { deviceSession } = host
     await deviceSession.reload()
     const session = deviceSession.ready()
     if (session.id !== asked.id) throw new CountersignError('ERR_NO_SESSION')
     if (!isSameKey(session.key, asked.key)) return
-    const next = await stageKey(deviceSession.vault, session)
+    const wanted = answered?.question.next
+    const next = await stageKey(deviceSession.vault, session, wanted)
     if (!next) throw new CountersignError('ERR_NO_SESSION')
+    // Another tab has made another key meanwhile, and the server may have that one.
+    if (wanted && !isSameKey(next, wanted))
+      throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode: 'conflict' })
+    let answer: Answer
     try {
-      await send(host, session, next)
+      answer = await send(host, session, next, answered && { ...answered.question, code: answered.code })
     } catch (error) {
       return failed(host, session, next, error)
     }
+    if (answer.resultCode !== 'ok') return refused(host, session, next, answer)
     await adoptKey(host, session, next)
   })
+
+/** The options of `rotateKey`. */
+export type RotateKeyOptions = {
+  /**
+   * Asks the user for the code that the gateway has mailed, or for what else it wants (`stepUp`). Show the thumbprint of
+   * the new key: the user must compare it with the one in the mail. Returns null when the user gives up. Absent: a
+   * gateway that asks is a refusal.
+   */
+  confirm?: (question: { challengeId: string; thumbprint: string; signal: AbortSignal }) => Code | Promise<Code>
+  /** Ends the wait for `confirm`; the call rejects with ERR_ABORTED. */
+  signal?: AbortSignal
 }
 
-const failed = async (host: RotationHost, session: Session, next: DeviceKey, error: unknown): Promise<void> => {
-  const { deviceSession } = host
-  const code = resultOf(error)
-  const isRefused = isCountersignError(error) && error.code === 'ERR_ROTATION_REFUSED'
-  // The server would refuse the same key again, so the client keeps the old one.
-  if (isRefused && code !== 'conflict') await adoptKey(host, session, session.key)
-  else {
-    deviceSession.replace({ ...session, next })
-    if (isRefused || code === 'cs.unauthenticated') await resolveKey(host, session, next)
-  }
-  if (!deviceSession.session || !isSameKey(deviceSession.session.key, next)) throw error
+/** The time for a user to find the code: that of a mailed code. */
+const CONFIRM_MS = 600_000
+
+/**
+ * Replaces the key of a session, unless another tab has done so meanwhile. Rejects with ERR_ROTATION_REFUSED, with key
+ * and storage errors, or as a request does. The session then works on with the key that the server has.
+ */
+export async function rotate(host: RotationHost, asked: Session, options: RotateKeyOptions): Promise<void> {
+  const { confirm, signal } = options
+  const ask = confirm === undefined ? undefined : functionOf(confirm, 'confirm')
+  const limits = { signal: signalOf(signal), timeoutMs: CONFIRM_MS, schedule: host.settings.schedule, ends: host.ends }
+  const question = await attempt(host, asked)
+  if (!question) return
+  if (!ask) throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode: 'confirmation_required' })
+  // No lock is held while the user looks for the code: other tabs go on with the old key.
+  const { challengeId, next } = question
+  const thumbprint = thumbprintOf(host.core, next)
+  const code: unknown = await withinLimits(limits, async (inner) => ask({ challengeId, thumbprint, signal: inner }))
+  if (code === null || code === undefined)
+    throw new CountersignError('ERR_ABORTED', { detail: 'confirm returned null' })
+  if (typeof code !== 'string' || code === '') throw badArgument('confirm must return a string')
+  const again = await attempt(host, asked, { question, code })
+  // A second question would be about the same key: a gateway asks once.
+  if (again) throw new CountersignError('ERR_ROTATION_REFUSED', { resultCode: 'confirmation_required' })
 }

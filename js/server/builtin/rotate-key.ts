@@ -1,13 +1,24 @@
 // SPDX-License-Identifier: MIT
-// Replaces a session's key (PROTOCOL.md, R120 to R124). The old key signs the request, and a signature of the new key
-// proves that the device has it.
+// Replaces a session's key (PROTOCOL.md, R120 to R123, R149 and R150). The old key signs the request, a signature of the
+// new key proves that the device has it, and the user confirms it.
 
+import { thumbprintInput } from '../../common/algorithms.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
-import { decodeBase64, isSameBytes } from '../support/encoding.ts'
-import { parseFlatObject } from '../support/flat-json.ts'
+import { MAX_REPLACED_KEYS } from '../stores/common.ts'
+import { decodeBase64, encodeBase64, isSameBytes, isText, sha256 } from '../support/encoding.ts'
+import { parseObjectWithPart } from '../support/flat-json.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, SessionStore } from '../types.ts'
+import type {
+  Handler,
+  HandlerContext,
+  HandlerResult,
+  SessionRecord,
+  SessionStore,
+  StepUp,
+  StepUpRequest,
+  StepUpVerdict
+} from '../types.ts'
 
 /** The parts that the handler of `cs.rotate_key` needs. */
 export type RotationOptions = {
@@ -16,21 +27,31 @@ export type RotationOptions = {
   nowMs: () => number
   core: () => Promise<Core>
   metrics: Pick<Metrics, 'count'>
+  /** Decides once the request has passed every other check. */
+  stepUp: StepUp
 }
 
-type RotationOffer = { algorithm: Algorithm; publicKey: Uint8Array; proof: Uint8Array }
-type RotationResult = 'ok' | 'invalid_payload' | 'invalid_key' | 'invalid_proof' | 'conflict'
+type RotationOffer = {
+  algorithm: Algorithm
+  publicKey: Uint8Array
+  proof: Uint8Array
+  confirmation?: NonNullable<StepUpRequest['confirmation']>
+}
 
 function parseOffer(payload: Uint8Array): RotationOffer | undefined {
   const {
     algorithm,
     public_key = '',
-    proof: text = ''
-  } = parseFlatObject(payload, ['algorithm', 'public_key', 'proof']) ?? {}
+    proof: text = '',
+    confirmation
+  } = parseObjectWithPart(payload, ['algorithm', 'public_key', 'proof'], 'confirmation', ['challenge_id', 'code']) ?? {}
   const publicKey = decodeBase64(public_key, 'base64')
   const proof = decodeBase64(text, 'base64')
   if ((algorithm !== 'ed25519' && algorithm !== 'es256') || !publicKey || proof?.length !== 64) return undefined
-  return { algorithm, publicKey, proof }
+  if (!confirmation) return { algorithm, publicKey, proof }
+  const { challenge_id: challengeId, code } = confirmation
+  if (!isText(challengeId) || !isText(code)) return undefined
+  return { algorithm, publicKey, proof, confirmation: { challengeId, code } }
 }
 
 // Ids of a compatible label may be any text. An id without a dot is taken whole.
@@ -39,24 +60,73 @@ function headOf(requestId: string): string {
   return dot < 0 ? requestId : requestId.slice(0, dot)
 }
 
-/** Returns the handler of `cs.rotate_key`. It rejects where the store does. */
-export function createRotation({ label, sessions, nowMs, core, metrics }: RotationOptions): Handler {
-  const rotate = async ({ session, payload, requestId }: HandlerContext): Promise<RotationResult> => {
-    const offer = parseOffer(payload)
-    if (!offer) return 'invalid_payload'
-    const { algorithm, publicKey, proof } = offer
+const hasOrHad = ({ publicKey, replacedKeys = [] }: SessionRecord, key: Uint8Array): boolean =>
+  isSameBytes(publicKey, key) || replacedKeys.includes(encodeBase64(key, 'base64url'))
+
+// The record of a request that the key before has signed names that key as its own.
+const isSignedByPrevious = ({ publicKey, previous }: SessionRecord): boolean =>
+  previous !== undefined && isSameBytes(previous.publicKey, publicKey)
+
+/** Returns the answer to a verdict that lets the key stay. Throws a TypeError when it is no verdict. */
+function answerOf(verdict: Exclude<StepUpVerdict, 'allowed'>): HandlerResult {
+  if (verdict === 'refused' || verdict === 'unavailable') return { resultCode: `confirmation_${verdict}` }
+  if (verdict !== null && typeof verdict === 'object') {
+    if ('challengeId' in verdict && isText(verdict.challengeId))
+      return {
+        resultCode: 'confirmation_required',
+        payload: JSON.stringify({ challenge_id: verdict.challengeId })
+      }
+    if ('retryAfterMs' in verdict && Number.isFinite(verdict.retryAfterMs))
+      return {
+        resultCode: 'too_many_requests',
+        payload: JSON.stringify({ retry_after_ms: Math.max(1, Math.ceil(verdict.retryAfterMs)) })
+      }
+  }
+  throw new TypeError('stepUp must return a verdict')
+}
+
+/** Returns the handler of `cs.rotate_key`. It rejects where the store or `stepUp` does. */
+export function createRotation({ label, sessions, nowMs, core, metrics, stepUp }: RotationOptions): Handler {
+  const check = async (
+    { session, requestId }: HandlerContext,
+    { algorithm, publicKey, proof }: RotationOffer
+  ): Promise<string | undefined> => {
     const loaded = await core()
-    if (!isAcceptableKey(loaded, offer) || isSameBytes(publicKey, session.publicKey)) return 'invalid_key'
+    const key = { algorithm, publicKey }
+    // The store decides this again when it replaces the key. Here the client learns the reason.
+    if (!isAcceptableKey(loaded, key) || hasOrHad(session, publicKey)) return 'invalid_key'
     const fields = { label, deviceSessionId: session.id, requestId: headOf(requestId), algorithm, publicKey }
-    if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
+    if (!verifySignature(loaded, key, loaded.rotateSigningInput(fields), proof)) return 'invalid_proof'
+    if ((session.replacedKeys?.length ?? 0) >= MAX_REPLACED_KEYS) return 'too_many_rotations'
+    return isSignedByPrevious(session) ? 'conflict' : undefined
+  }
+
+  const rotate = async (context: HandlerContext): Promise<HandlerResult> => {
+    const { session, userId, payload, source } = context
+    const offer = parseOffer(payload)
+    if (!offer) return { resultCode: 'invalid_payload' }
+    const refused = await check(context, offer)
+    if (refused) return { resultCode: refused }
+    const { algorithm, publicKey, confirmation } = offer
+    const thumbprint = encodeBase64(sha256(thumbprintInput(offer)), 'base64url')
+    const verdict = await stepUp({
+      ...{ session, userId, algorithm, publicKey: new Uint8Array(publicKey), thumbprint, source },
+      ...(confirmation ? { confirmation } : {}),
+      get signal() {
+        return context.signal
+      }
+    })
+    if (verdict !== 'allowed') return answerOf(verdict)
+    // A decision that came too late: the client has been told that nothing was done.
+    context.signal.throwIfAborted()
     // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes
     // back.
     const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })
-    return isReplaced ? 'ok' : 'conflict'
+    return { resultCode: isReplaced ? 'ok' : 'conflict' }
   }
   return async (context) => {
-    const resultCode = await rotate(context)
-    metrics.count('countersign_rotations_total', { result: resultCode })
-    return { resultCode }
+    const result = await rotate(context)
+    metrics.count('countersign_rotations_total', { result: result.resultCode ?? 'ok' })
+    return result
   }
 }

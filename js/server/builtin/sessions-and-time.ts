@@ -58,7 +58,7 @@ function createRename(sessions: SessionStore): Handler {
 export type BuiltinOptions = RotationOptions & { manifest: KeyManifest | undefined }
 
 /**
- * Returns the handlers of `cs.time`, `cs.sessions` and `cs.revoke`. It adds `cs.keys` where there is a manifest, and
+ * Returns the handlers of `cs.time`, `cs.sessions`, `cs.revoke` and `cs.freeze`. It adds `cs.keys` where there is a manifest, and
  * `cs.rotate_key` and `cs.rename` where the session store supports them.
  */
 export function createBuiltins(options: BuiltinOptions): { readonly [type: string]: Handler } {
@@ -77,6 +77,13 @@ export function createBuiltins(options: BuiltinOptions): { readonly [type: strin
         .map((entry) => describe(entry, session.id))
         .sort((one, other) => other.created_ms - one.created_ms)
       return { payload: JSON.stringify({ sessions: list }) }
+    },
+
+    // The key before a rotation may sign it, so it ends no session but its own (R151).
+    'cs.freeze': async ({ session, payload }) => {
+      if (payload.length > 0) return { resultCode: 'invalid_payload' }
+      await sessions.revoke(session.id, 'frozen', nowMs())
+      return {}
     },
 
     'cs.revoke': (context) =>

@@ -21,10 +21,10 @@ type EmailCodes = {
   /** Resolves to a random code, longer while its address is being guessed at. */
   create(email: string): Promise<string>
   /**
-   * Counts a guess, and checks the code. Resolves to a problem when the code is wrong, or when the challenge or the source
-   * had too many guesses.
+   * Counts a guess, and checks the code, which may be bound to a text. Resolves to a problem when the code is wrong, or
+   * when the challenge or the source had too many guesses.
    */
-  check(challenge: Challenge, code: string, source: string): Promise<EnrollmentProblem | undefined>
+  check(challenge: Challenge, code: string, source: string, bound?: string): Promise<EnrollmentProblem | undefined>
 }
 
 /** How long a challenge is valid, in milliseconds. */
@@ -89,7 +89,7 @@ export function createEmailCodes({ codes, clock, hashes, digits = 6 }: EmailCode
       const length = (await isGuarded(email)) ? Math.max(LONG_DIGITS, digits) : digits
       return String(randomInt(10 ** length)).padStart(length, '0')
     },
-    async check({ id, email, codeHash }, code, source) {
+    async check({ id, email, codeHash }, code, source, bound) {
       const isShort = code.length < LONG_DIGITS
       const counters: Counter[] = [[`wrong/challenge/${id}`, WRONG_PER_CHALLENGE]]
       // A long code cannot be guessed, and its owner may sit behind the same address as somebody who tried.
@@ -106,7 +106,7 @@ export function createEmailCodes({ codes, clock, hashes, digits = 6 }: EmailCode
         return tooMany(FULL_RETRY_MS)
       }
       const { mustBeLong, taken } = guessed
-      const isRight = codeHash !== undefined && hashes.isCode(codeHash, id, code)
+      const isRight = codeHash !== undefined && hashes.isCode(codeHash, id, code, bound)
       if (!isRight || (mustBeLong && isShort)) return problems.invalidCode
       await giveBack([...counters, ...taken])
       return undefined

@@ -25,7 +25,8 @@ import type {
   SessionRecord,
   SessionStore
 } from '../types.ts'
-import { CHALLENGE_LIFETIME_MS, createEmailCodes, FULL_RETRY_MS, tooMany } from './email-codes.ts'
+import { createCodeMail, createMailedStepUp } from './code-mail.ts'
+import { CHALLENGE_LIFETIME_MS, createEmailCodes, tooMany } from './email-codes.ts'
 import { createEnroller, type EnrollmentOffer, type EnrollmentProblem, type ProvenOffer, problems } from './enroller.ts'
 import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
 import { createMails, foldAddress, isEmail, type Mail, nameOfSource } from './mails.ts'
@@ -54,6 +55,11 @@ export type EnrollmentOptions = {
   mailsPerHour?: number
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
+  /**
+   * Returns the address of a user, or undefined when there is none. A code to this address confirms a new key of the
+   * user's session. Default: the user's id where it is an address; none with a `userIdOf` of your own.
+   */
+  emailOf?: (userId: string) => string | undefined
   /**
    * The most active sessions of a user, 1 to 1000000. A further one revokes the session that was seen least recently.
    * Default: 8.
@@ -113,7 +119,7 @@ function checkOptions(options: EnrollmentOptions): void {
   if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
   if (mailsPerHour !== undefined) integerOf(mailsPerHour, 1, 1_000_000, 'mailsPerHour')
   if (maxSessions !== undefined) integerOf(maxSessions, 1, 1_000_000, 'maxSessions')
-  for (const name of ['userIdOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
+  for (const name of ['userIdOf', 'emailOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
 }
 
 const isProblem = (value: object): value is EnrollmentProblem => 'title' in value
@@ -171,24 +177,19 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     }
   }
   const mails = createMails({ ...options, codes, clock, hashes, userIdOf, reportFailure })
+  const mailCode = createCodeMail({ mails, emailCodes, enroller, hashes })
+  // By default a user's id is an address. An id of the application's own says nothing about one.
+  const emailOf = options.emailOf ?? (options.userIdOf ? () => undefined : (userId: string) => userId)
 
   const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
     const email = parseFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
-    const taken = await mails.take(email, source)
-    if (taken.waitMs > 0) return tooMany(taken.waitMs)
-    const [hasShare, code] = await Promise.all([mails.takeShare(), emailCodes.create(email)])
-    const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => hashes.code(id, code))
-    if (!challenge) {
-      await taken.giveBack()
-      return tooMany(FULL_RETRY_MS)
-    }
-    const { id, expiresMs } = challenge
-    mails.send({ email, challengeId: id, code, expiresMs }, hasShare)
+    const asked = await mailCode(email, source, { purpose: 'enroll' })
+    if ('retryAfterMs' in asked) return tooMany(asked.retryAfterMs)
     return {
       status: 200,
       headers: { 'content-type': 'application/json' },
-      body: encodeJson({ challenge_id: id })
+      body: encodeJson({ challenge_id: asked.challengeId })
     }
   }
 
@@ -243,6 +244,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     follow: clock.follow,
     exchange,
     mails: mails.counts,
+    stepUp: createMailedStepUp({ mailCode, emailCodes, codes, clock, emailOf }),
     handle: (request, from = {}) =>
       serveRequest(request, from, async (inbound) => {
         const isPreflight = inbound.method === 'OPTIONS'

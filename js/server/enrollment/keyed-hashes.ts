@@ -13,10 +13,13 @@ export type Pepper = Uint8Array | ServerSigner
 
 /** Keyed hashes of one enrolment. The first key makes them, and all keys recognise them. */
 export type KeyedHashes = {
-  /** Returns the hash of a challenge's code, 32 bytes. */
-  code(challengeId: string, code: string): Uint8Array
+  /**
+   * Returns the hash of a challenge's code, 32 bytes. A code that is good for one thing only is bound to a text that names
+   * that thing. The text then may contain line breaks, the code may not.
+   */
+  code(challengeId: string, code: string, bound?: string): Uint8Array
   /** Returns whether a hash is that of a challenge's code, in constant time for each key. */
-  isCode(hash: Uint8Array, challengeId: string, code: string): boolean
+  isCode(hash: Uint8Array, challengeId: string, code: string, bound?: string): boolean
   /** Returns the name of a text among others of its kind: 22 base64url characters. */
   name(kind: string, text: string): string
   isName(name: string, kind: string, text: string): boolean
@@ -55,6 +58,9 @@ function readKeys({ label, signer, codes, pepper }: KeyOptions): readonly Uint8A
   throw badArgument('pepper is required: other processes share the code store, and this signer derives no secret')
 }
 
+const codeText = (challengeId: string, code: string, bound?: string): string =>
+  bound === undefined ? `${challengeId}\n${code}` : `${challengeId}\n${code}\n${bound}`
+
 /** Creates the hashes of one enrolment. @throws ERR_INVALID_ARGUMENT when there is no usable secret. */
 export function createKeyedHashes(options: KeyOptions): KeyedHashes {
   const keys = readKeys(options)
@@ -64,9 +70,8 @@ export function createKeyedHashes(options: KeyOptions): KeyedHashes {
   const nameBy = (key: Uint8Array, kind: string, text: string): string =>
     hash(key, kind, text).toString('base64url').slice(0, NAME_LENGTH)
   return {
-    code: (challengeId, code) => hash(first, 'code', `${challengeId}\n${code}`),
-    isCode: (kept, challengeId, code) =>
-      keys.some((key) => isSameBytes(hash(key, 'code', `${challengeId}\n${code}`), kept)),
+    code: (...given) => hash(first, 'code', codeText(...given)),
+    isCode: (kept, ...given) => keys.some((key) => isSameBytes(hash(key, 'code', codeText(...given)), kept)),
     name: (kind, text) => nameBy(first, kind, text),
     isName: (name, kind, text) => keys.some((key) => nameBy(key, kind, text) === name)
   }

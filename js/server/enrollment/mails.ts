@@ -10,8 +10,22 @@ import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Allowance, CodeStore, SessionStore } from '../types.ts'
 import type { KeyedHashes } from './keyed-hashes.ts'
 
-/** A mail to send. `email` is the address exactly as the client gave it. */
-export type Mail = { email: string; challengeId: string; code: string; expiresMs: number }
+/** A mail to send. */
+export type Mail = {
+  /** The address: exactly as the client gave it, or that of the session's user. */
+  email: string
+  challengeId: string
+  code: string
+  /** The code is good until then, in Unix milliseconds. */
+  expiresMs: number
+  /** The code's purpose: it enrols a device, or it confirms a new key of a session. It is good for nothing else. */
+  purpose: 'enroll' | 'rotate'
+  /**
+   * The new key's thumbprint, with `purpose: 'rotate'` only. Show it beside the code: the person must compare it with the
+   * one that the application shows, and must not type the code when they differ.
+   */
+  thumbprint?: string
+}
 
 type MailOptions = {
   codes: CodeStore

@@ -8,12 +8,13 @@ import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord } from '../types.ts'
+import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord, StepUp } from '../types.ts'
 import type { AnswerContext, AnswerWriter } from './answer.ts'
 import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
 import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
+import { createPruner } from './prune-sessions.ts'
 import type { Buckets, RequestLimiter } from './rates.ts'
 import {
   type CheckedResult,
@@ -72,6 +73,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
   const { limits } = settings
   const findRoute = createRouteFinder(parts)
   const touch = createTouch(parts)
+  const prune = createPruner(parts)
   const callHandler = createHandlerCaller(parts)
 
   // Stage 0, the source's rate and the headers, is in gateway.ts and `bindingOf`.
@@ -132,6 +134,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     trace.pass('rate')
     onAccepted()
     touch(session)
+    prune()
 
     // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's. A handler
     // may take its time, and may call the gateway: it holds no place.
@@ -160,11 +163,16 @@ export function createPipeline(parts: PipelineParts): Pipeline {
 
 type RouteFinder = (parsed: ParsedInbound, inbound: Inbound, trace: Trace) => RouteMatch | undefined
 
+// Without a way to ask the user, no key is replaced (R150).
+const noStepUp: StepUp = () => 'unavailable'
+const allowed: StepUp = () => 'allowed'
+
 function createRouteFinder({ settings, clock, core, metrics, internalHandlers }: PipelineParts): RouteFinder {
-  const { label, sessions, serverKeys: manifest } = settings
+  const { label, sessions, serverKeys: manifest, actionSecret, enrollment } = settings
   const routes = createRoutes(settings.routes)
-  const builtins = createBuiltins({ label, sessions, nowMs: () => clock.now(), core, metrics, manifest })
-  const { actionSecret } = settings
+  const nowMs = () => clock.now()
+  const stepUp = settings.rotation === 'confirm' ? (settings.stepUp ?? enrollment?.stepUp ?? noStepUp) : allowed
+  const builtins = createBuiltins({ label, sessions, nowMs, core, metrics, manifest, stepUp })
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
   const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
   return ({ type, target }, { method, carrier }, { binding }) => {
@@ -193,7 +201,7 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
     const { parsed, session, payload, route: match } = accepted
     const { requestId, timestampMs, idempotencyKey } = parsed.request
     const { type, target } = parsed
-    const { binding } = trace
+    const { binding, source } = trace
     const isHeader = binding === 'header'
     if (!match)
       return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
@@ -203,7 +211,7 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
       handler,
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, params, unsigned, acceptedMs: clock.now() }
+        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now() }
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )

@@ -11,6 +11,7 @@ import type { Binding, GatewayOptions, PassedOn, RefusalEvent } from '../types.t
 /** Follows one request through its stages. */
 export type Trace = {
   readonly binding: Binding
+  readonly source: string
   requestId: string | undefined
   sessionId: string | undefined
   /** The error of a store, the signer or a handler. */
@@ -77,6 +78,7 @@ export function createTrace(
 
   return {
     binding,
+    source,
     requestId: undefined,
     sessionId: undefined,
     error: undefined,

@@ -10,10 +10,17 @@ import { warningOf } from '../migration-phase.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
-import type { Gateway, Inbound, MigrationPhase, NodeListener, Outbound } from '../types.ts'
+import type { Gateway, Inbound, MigrationPhase, Outbound } from '../types.ts'
 import { PLAIN_HEADERS } from './cors.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { pipeToNode } from './pipes.ts'
+
+/** A node:http listener. Express and connect pass `next`, which then gets errors. */
+export type NodeListener = (
+  request: IncomingMessage & { originalUrl?: string },
+  response: ServerResponse,
+  next?: (error?: unknown) => void
+) => void
 
 /**
  * Headers that the gateway reads. With one of them given twice, two readers could understand one request differently.

@@ -2,14 +2,8 @@
 // A server of node:http whose own refusals look like the gateway's. Node answers some requests before any listener:
 // what is no HTTP, comes too slowly, or is too long. A shared cache must not keep such an answer either.
 
-import {
-  createServer,
-  type IncomingMessage,
-  type RequestListener,
-  type Server,
-  type ServerOptions,
-  type ServerResponse
-} from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import type { ServerOptions } from 'node:https'
 import type { Socket } from 'node:net'
 import { optionsOf } from '../../core/args.ts'
 import { functionOf } from '../support/checks.ts'
@@ -48,10 +42,10 @@ function createOpenAnswers() {
  * nodeServer(nodeHandler(gateway), { key, cert }, https.createServer).listen(8443)
  * ```
  */
-export function nodeServer<Options extends ServerOptions>(
+export function nodeServer(
   listener: RequestListener,
-  options: Options = {} as Options,
-  create: (options: Options, listener: RequestListener) => Server = createServer
+  options: ServerOptions = {},
+  create: (options: ServerOptions, listener: RequestListener) => Server = createServer
 ): Server {
   functionOf(listener ?? null, 'nodeServer: listener')
   functionOf(create, 'nodeServer: create')

@@ -21,6 +21,10 @@ type AnswerEntry = {
 
 type OwnerCount = { owned: number }
 
+/** Keys that one step of `forgetUser` looks at. */
+const WALKED_KEYS = 1024
+
+const ownerName = (owner: string): string => `owner/${encodeBytes(sha256(owner))}`
 const keyName = (key32: Uint8Array): string => `key/${encodeBytes(key32)}`
 
 const decodeAnswer = ({ payload, ...answer }: NonNullable<AnswerEntry['answer']>): KeptAnswer => ({
@@ -84,7 +88,7 @@ export function createAnswerStore(records: RecordTable): AnswerStore {
           return verdict
         }
         sweep(claim.nowMs)
-        const owner = `owner/${encodeBytes(sha256(claim.owner))}`
+        const owner = ownerName(claim.owner)
         const owned = ownedBy(owner)
         // Two records: the key, and the owner's count.
         if (table.size() + 2 > table.capacity || owned >= quota) return { state: 'full' }
@@ -102,6 +106,19 @@ export function createAnswerStore(records: RecordTable): AnswerStore {
         table.put(name, answer ? { ...ended, answer: { ...answer, payload: encodeBytes(answer.payload) } } : ended)
         return true
       }),
+
+    // An owner's keys are not listed, so all are looked at, in steps that keep no other claim waiting for long.
+    async forgetUser(user) {
+      const owner = ownerName(user)
+      const names = await table.transact(() => table.keys())
+      for (let at = 0; at < names.length; at += WALKED_KEYS)
+        await table.transact(() => {
+          for (const name of names.slice(at, at + WALKED_KEYS)) {
+            const entry = table.get(name) as AnswerEntry | undefined
+            if (entry?.owner === owner) remove(name, entry)
+          }
+        })
+    },
 
     release: (key32, token) =>
       table.transact(() => {

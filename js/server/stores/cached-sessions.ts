@@ -6,7 +6,7 @@
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 import { partOf } from '../support/checks.ts'
-import type { SessionRecord, SessionStore } from '../types.ts'
+import type { PruneBounds, SessionRecord, SessionStore } from '../types.ts'
 import { copySession } from './common.ts'
 
 const MAX_AGE_MS = 5000
@@ -138,6 +138,24 @@ export function cachedSessions(
         entries.set(id, { ...entry, session: { ...entry.session, lastSeenMs: ms } })
       }
     },
+    ...(store.prune
+      ? {
+          async prune(bounds: PruneBounds) {
+            const removed = (await store.prune?.(bounds)) ?? []
+            for (const id of removed) forget(id)
+            return removed
+          }
+        }
+      : {}),
+    ...(store.forgetUser
+      ? {
+          async forgetUser(userId: string) {
+            const removed = (await store.forgetUser?.(userId)) ?? []
+            for (const id of removed) forget(id)
+            return removed
+          }
+        }
+      : {}),
     ...(store.isEmpty ? { isEmpty: () => store.isEmpty?.() ?? Promise.resolve(false) } : {}),
     watch: (listener) => watch.call(store, listener),
     close() {

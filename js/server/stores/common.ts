@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { encodeBase64 } from '../support/encoding.ts'
-import type { SessionRecord } from '../types.ts'
+import type { PruneBounds, SessionRecord } from '../types.ts'
 
 /** Request ids that a store holds by default: one session at 200 requests a second never fills its share. */
 export const REPLAY_CAPACITY = 2 ** 20
@@ -17,6 +17,9 @@ export const EVENTS_PER_SESSION = 256
 export const EVENT_BYTES_PER_SESSION = 2 ** 20
 /** Bytes that an event costs beside its payload, roughly. */
 export const EVENT_OVERHEAD = 128
+
+/** Keys that a session may replace in its life. Then its user enrols anew (R149). */
+export const MAX_REPLACED_KEYS = 64
 
 const OWNER_SHARE = 64
 const REPLAY_KEY_SIZE = 32
@@ -41,6 +44,18 @@ export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' |
   return oldestFirst.slice(0, Math.max(0, live.length + 1 - maxLive))
 }
 
+/** The reason of a revocation that ended an idle session (R144). */
+export const IDLE = 'idle'
+
+/** Returns what `prune` does with a session (R144). */
+export function pruningOf(
+  { status, lastSeenMs, revokedMs }: Pick<SessionRecord, 'status' | 'lastSeenMs' | 'revokedMs'>,
+  { idleBeforeMs, revokedBeforeMs }: PruneBounds
+): 'revoke' | 'remove' | 'keep' {
+  if (status === 'active') return lastSeenMs < idleBeforeMs ? 'revoke' : 'keep'
+  return (revokedMs ?? lastSeenMs) < revokedBeforeMs ? 'remove' : 'keep'
+}
+
 /** Checks the size of a request id's key. @throws ERR_INVALID_ARGUMENT when it is not 32 bytes. */
 export function checkReplayKey(key32: Uint8Array): void {
   if (key32.length === REPLAY_KEY_SIZE) return
@@ -59,7 +74,25 @@ export function decodeBytes(text: string): Uint8Array {
 
 /** Returns a copy of a session that shares no bytes with it. */
 export function copySession(session: SessionRecord): SessionRecord {
-  const { previous, publicKey } = session
-  const copied = { ...session, publicKey: publicKey.slice() }
-  return previous ? { ...copied, previous: { ...previous, publicKey: previous.publicKey.slice() } } : copied
+  const { previous, publicKey, replacedKeys } = session
+  return {
+    ...session,
+    publicKey: publicKey.slice(),
+    ...(previous ? { previous: { ...previous, publicKey: previous.publicKey.slice() } } : {}),
+    ...(replacedKeys ? { replacedKeys: [...replacedKeys] } : {})
+  }
+}
+
+/** The keys of a session as text, as `encodeBytes` writes them. */
+type KeyTexts = { publicKey: string; previous?: { publicKey: string }; replacedKeys?: readonly string[] }
+
+/**
+ * Returns a session's replaced keys after `next` has replaced its present key. Returns undefined where it must not: the
+ * session has or had that key, or it had too many (R149). A record that was written before there was this list has
+ * its previous key only.
+ */
+export function replacedKeysAfter(session: KeyTexts, next: string): readonly string[] | undefined {
+  const { publicKey, previous, replacedKeys = previous ? [previous.publicKey] : [] } = session
+  const keys = [...replacedKeys, publicKey]
+  return keys.includes(next) || keys.length > MAX_REPLACED_KEYS ? undefined : keys
 }

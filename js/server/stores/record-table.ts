@@ -15,6 +15,8 @@ export type RecordTable = {
   size(): number
   /** Returns up to `count` keys. Later calls go on from there, so that a sweep reaches every key in the end. */
   nextKeys(count: number): string[]
+  /** Returns all keys. */
+  keys(): string[]
   close(): void | Promise<void>
 }
 
@@ -42,6 +44,7 @@ export function createMemoryTable(capacity: number): RecordTable {
       }
       return keys
     },
+    keys: () => [...records.keys()],
     close: () => records.clear()
   }
 }

@@ -24,7 +24,12 @@ export type SessionRecord = {
   source?: string
   /** The key before the last rotation. For a while it still verifies requests that were stamped before `replacedMs`. */
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
+  /** All keys that the session had before, the latest last, in base64url. Absent before the first rotation. */
+  replacedKeys?: readonly string[]
 }
+
+/** What `prune` ends and removes, in Unix milliseconds, and the number of sessions that it looks at. */
+export type PruneBounds = { idleBeforeMs: number; revokedBeforeMs: number; nowMs: number; limit: number }
 
 /**
  * Keeps sessions. A promise resolves only when its change would survive the death of the process, unless the store is
@@ -47,8 +52,9 @@ export interface SessionStore {
   /** Resolves to all sessions of a user, revoked ones too. */
   listByUser(userId: string): Promise<SessionRecord[]>
   /**
-   * Replaces a key by compare-and-set. Resolves to false when `expectedKey` is not the present key or the session is
-   * revoked. With `atMs` the present key becomes `previous`, replaced at that time.
+   * Replaces a key by compare-and-set, and adds the present key to `replacedKeys`. Resolves to false, and changes
+   * nothing, when `expectedKey` is not the present key, the session is revoked, it has or had the next key, or it had
+   * 64 keys replaced. With `atMs` the present key becomes `previous`, replaced at that time.
    */
   replaceKey(
     id: string,
@@ -65,6 +71,14 @@ export interface SessionStore {
   watch?(listener: (id: string | undefined) => void): () => void
   /** Notes when a session was last seen. The time never moves back. */
   touch(id: string, ms: number): Promise<void>
+  /**
+   * Looks at about `limit` sessions, and goes on from there at the next call (R144). Revokes those that were last seen
+   * before `idleBeforeMs`: the reason is `idle`, the time `nowMs`. Removes those that were revoked before
+   * `revokedBeforeMs`, and resolves to their ids. Default: sessions stay for ever.
+   */
+  prune?(bounds: PruneBounds): Promise<string[]>
+  /** Removes all sessions of a user in one atomic step, and reports them to `watch`. Resolves to their ids. */
+  forgetUser?(userId: string): Promise<string[]>
   /**
    * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
    * false.
@@ -327,6 +341,8 @@ export interface AnswerStore {
     answer: KeptAnswer | null,
     times: { keepMs: number; nowMs: number }
   ): Promise<boolean>
+  /** Removes all keys of an owner, whatever their state. A claim that is at work finds itself gone. */
+  forgetUser?(owner: string): Promise<void>
   /** Removes a claim whose handler has had no effect. Resolves to whether it belonged to `token`. */
   release(key32: Uint8Array, token: string): Promise<boolean>
   /** Returns the number of remembered keys, for metrics. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Parses the only shape of JSON that the gateway itself accepts: a flat object of strings and whole numbers. JSON.parse
-// keeps the last of two equal names, while a front end or an application may keep the first. So one body could mean two
-// things.
+// Parses the only shape of JSON that the gateway itself accepts: an object of strings and whole numbers, and of objects
+// like that where a caller allows one. JSON.parse keeps the last of two equal names, while a front end or an application
+// may keep the first. So one body could mean two things.
 
 import { decodeText } from '../../common/text.ts'
 
@@ -12,6 +12,8 @@ const isSpace = (code: number): boolean => code === 0x20 || code === 0x0a || cod
 
 const QUOTE = 0x22
 const BACKSLASH = 0x5c
+const BEGIN = 0x7b
+const END = 0x7d
 
 // The index after the closing quote, or -1. An escaped quote has an odd number of backslashes before it.
 function endOfString(text: string, start: number): number {
@@ -28,8 +30,10 @@ function endOfString(text: string, start: number): number {
 // Each number has one spelling: no sign, no leading zero, no fraction, no exponent.
 const WHOLE = /(?:0|[1-9][0-9]{0,15})(?![0-9.eE])/y
 
-function parseMembers(text: string): Map<string, string | number> | undefined {
-  const members = new Map<string, string | number>()
+type Value = string | number
+type Members = Map<string, Value | Map<string, Value>>
+
+function parseMembers(text: string): Members | undefined {
   let offset = 0
   const skip = (): number => {
     while (isSpace(text.charCodeAt(offset))) offset++
@@ -45,7 +49,7 @@ function parseMembers(text: string): Map<string, string | number> | undefined {
     offset = end
     return value
   }
-  const readValue = (): string | number | undefined => {
+  const readValue = (): Value | undefined => {
     if (skip() === QUOTE) return readString()
     WHOLE.lastIndex = offset
     const [digits] = WHOLE.exec(text) ?? []
@@ -54,23 +58,29 @@ function parseMembers(text: string): Map<string, string | number> | undefined {
     offset += digits.length
     return value
   }
-  if (!expect('{')) return undefined
-  if (skip() === 0x7d) offset++
-  else {
+  const readObject = <Inner>(read: () => Inner | undefined): Map<string, Inner> | undefined => {
+    const members = new Map<string, Inner>()
+    if (!expect('{')) return undefined
+    if (skip() === END) {
+      offset++
+      return members
+    }
     do {
       const name = readString()
       if (name === undefined || members.has(name) || members.size >= MAX_MEMBERS || !expect(':')) return undefined
-      const value = readValue()
+      const value = read()
       if (value === undefined) return undefined
       members.set(name, value)
     } while (expect(','))
-    if (!expect('}')) return undefined
+    return expect('}') ? members : undefined
   }
+  // An object within the object, and no deeper.
+  const members = readObject<Value | Map<string, Value>>(() => (skip() === BEGIN ? readObject(readValue) : readValue()))
   skip()
   return offset === text.length ? members : undefined
 }
 
-function decodeMembers(body: Uint8Array): Map<string, string | number> | undefined {
+function decodeMembers(body: Uint8Array): Members | undefined {
   try {
     // decodeText keeps a byte order mark, which is refused like any other character.
     return parseMembers(decodeText(body))
@@ -87,13 +97,46 @@ export function parseFlatObject<Required extends string, Optional extends string
   body: Uint8Array,
   required: readonly Required[],
   optional: readonly Optional[] = []
-): ({ [Name in Required]: string } & { [Name in Optional]?: string }) | undefined {
-  const members = decodeMembers(body)
+): Texts<Required, Optional> | undefined {
+  return textsOf(decodeMembers(body), required, optional)
+}
+
+type Texts<Required extends string, Optional extends string = never> = { [Name in Required]: string } & {
+  [Name in Optional]?: string
+}
+
+function textsOf<Required extends string, Optional extends string = never>(
+  members: Members | undefined,
+  required: readonly Required[],
+  optional: readonly Optional[] = []
+): Texts<Required, Optional> | undefined {
   if (!members) return undefined
   const known: readonly string[] = [...required, ...optional]
   for (const name of required) if (!members.has(name)) return undefined
   for (const [name, value] of members) if (!known.includes(name) || typeof value !== 'string') return undefined
   return Object.assign(Object.create(null), Object.fromEntries(members))
+}
+
+/**
+ * Parses such an object of strings with all of `required`, and with at most one object in it: `part`, of strings with all
+ * of `inner`. Returns undefined for everything else.
+ */
+export function parseObjectWithPart<Required extends string, Part extends string, Inner extends string>(
+  body: Uint8Array,
+  required: readonly Required[],
+  part: Part,
+  inner: readonly Inner[]
+): (Texts<Required> & { [Name in Part]?: Texts<Inner> }) | undefined {
+  const members = decodeMembers(body)
+  const found = members?.get(part)
+  if (found !== undefined && !(found instanceof Map)) return undefined
+  members?.delete(part)
+  const texts = textsOf(members, required)
+  const partTexts = found && textsOf(found, inner)
+  if (!texts || (found && !partTexts)) return undefined
+  return Object.assign(texts, partTexts ? { [part]: partTexts } : {}) as Texts<Required> & {
+    [Name in Part]?: Texts<Inner>
+  }
 }
 
 /** Parses such an object whose members may all be absent, each a string or a whole number of the given kind. */

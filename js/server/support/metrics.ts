@@ -43,7 +43,7 @@ const HELP: { [name: string]: [type: string, help: string] } = {
   countersign_answers_total: ['counter', 'Answers by HTTP status.'],
   countersign_fail_closed_total: ['counter', 'Requests refused because something the gateway needs did not answer.'],
   countersign_rotations_total: ['counter', 'Requests to change a key, by result.'],
-  countersign_previous_key_total: ['counter', 'Requests signed by the key before a rotation, within a minute of it.'],
+  countersign_previous_key_total: ['counter', 'Requests signed by the key before a rotation, while it may count.'],
   countersign_events_published_total: ['counter', 'Events numbered for a session.'],
   countersign_events_sent_total: ['counter', 'Events sent on streams, by carrier and kind.'],
   countersign_streams_ended_total: ['counter', 'Streams ended, by carrier and reason.'],

@@ -27,7 +27,7 @@ export const createWorld = () => {
   }
   // A hundred rounds are more than a user does in a week.
   const rates = { perSource: { perSecond: 1e5, burst: 1e5 }, perSession: { perSecond: 1e5, burst: 1e5 } }
-  const gateway = createGateway({ ...shared, rates, replay: memoryReplayStore(), routes })
+  const gateway = createGateway({ ...shared, rates, replay: memoryReplayStore(), routes, rotation: 'trusted' })
   return { ...shared, login, gateway }
 }
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createGateway } from 'countersign/server'
-import { createWorld, enrol, startMs } from '../kit.mjs'
+import { createFakeClock, createWorld, enrol, startMs } from '../kit.mjs'
 
 test("R32 applications cannot register the protocol's own types", () => {
   const parts = {
@@ -27,6 +27,9 @@ test("R32 applications cannot register the protocol's own types", () => {
     { signer: {} },
     { sessions: null },
     { replay: {} },
+    { rotation: 'maybe' },
+    { stepUp: 'yes' },
+    { rotation: 'trusted', stepUp: () => 'allowed' },
     { rates: { perSource: 0 } },
     { rates: { perSession: { perSecond: 1, burst: 0 } } }
   ]) {
@@ -48,7 +51,7 @@ test('R87 cs.sessions lists the sessions of the same user only', async () => {
   const world = await createWorld({ userId: 'u1' })
   const second = await enrol(world.sessions, { userId: 'u1', algorithm: 'es256', nowMs: world.now() + 1 })
   await enrol(world.sessions, { userId: 'u2' })
-  await world.sessions.revoke(second.id, 'lost', 77)
+  await world.sessions.revoke(second.id, 'lost', startMs + 77)
   const { resultCode, text } = await world.call({ type: 'cs.sessions', payload: '' })
   assert.equal(resultCode, 'ok')
   const base = { created_ms: world.now(), last_seen_ms: world.now() }
@@ -60,7 +63,7 @@ test('R87 cs.sessions lists the sessions of the same user only', async () => {
         status: 'revoked',
         created_ms: world.now() + 1,
         last_seen_ms: world.now() + 1,
-        revoked_ms: 77,
+        revoked_ms: startMs + 77,
         current: false
       },
       { device_session_id: world.device.id, algorithm: 'ed25519', status: 'active', ...base, current: true }
@@ -121,4 +124,38 @@ test('cs.keys answers the configured manifest, signed; without one it is unknown
   assert.deepEqual(JSON.parse(text), { serial: 7, keys: [{ id: 'k2', public_key, not_after: notAfter }] })
   const late = { serial: 7, keys: [{ id: 'k2', publicKey, notAfter: startMs + 91 * 86_400_000 }] }
   await assert.rejects(createWorld({ serverKeys: late }), { code: 'ERR_INVALID_ARGUMENT' })
+})
+
+test('R124 cs.rename names a device of the same user, and cs.sessions lists the name', async () => {
+  const now = createFakeClock()
+  const world = await createWorld({ now, userId: 'u1' })
+  const second = await enrol(world.sessions, { userId: 'u1', nowMs: now() + 1 })
+  const foreign = await enrol(world.sessions, { userId: 'u2' })
+  const rename = async (members) =>
+    (await world.call({ type: 'cs.rename', payload: typeof members === 'string' ? members : JSON.stringify(members) }))
+      .resultCode
+  const named = (id, name) => rename({ device_session_id: id, name })
+  assert.equal(await named(second.id, 'Zoë’s 📱'), 'ok')
+  assert.equal(await named(world.device.id, 'x'.repeat(128)), 'ok')
+  assert.equal(await named(foreign.id, 'mine'), 'not_found')
+  assert.equal(await named('A'.repeat(22), 'mine'), 'not_found')
+  for (const name of ['', 'x'.repeat(129), 'é'.repeat(65), 'a\nb', 'a\u007fb', '\ud800'])
+    assert.equal(await named(second.id, name), 'invalid_payload', JSON.stringify(name))
+  for (const payload of [
+    '',
+    '{}',
+    { name: 'x' },
+    { device_session_id: second.id },
+    { device_session_id: 1, name: 'x' }
+  ])
+    assert.equal(await rename(payload), 'invalid_payload', JSON.stringify(payload))
+  const { sessions } = JSON.parse((await world.call({ type: 'cs.sessions', payload: '' })).text)
+  assert.deepEqual(
+    sessions.map(({ name, current }) => [name, current]),
+    [
+      ['Zoë’s 📱', false],
+      ['x'.repeat(128), true]
+    ]
+  )
+  assert.equal((await world.sessions.get(foreign.id)).name, undefined)
 })

@@ -210,10 +210,7 @@ test('B11 every changed payload byte is noticed, under one and the same envelope
 test('B13 secrets are compared by constant-time functions only', () => {
   const read = (name) => readFileSync(new URL(`../../../js/server/${name}.ts`, import.meta.url), 'utf8')
   assert.match(read('support/encoding'), /isSameBytes[\s\S]*timingSafeEqual\(one, other\)/)
-  assert.match(
-    read('enrollment/email-codes'),
-    /const isRight = codeHash !== undefined && hashes\.isCode\(codeHash, id, code\)/
-  )
+  assert.match(read('enrollment/email-codes'), /const isRight = codeHash !== undefined && hashes\.isCode\(codeHash, /)
   assert.match(read('enrollment/keyed-hashes'), /keys\.some\(\(key\) => isSameBytes\(hash\(key, /)
 })
 

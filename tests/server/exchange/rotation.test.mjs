@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
-// cs.rotate_key and cs.rename: who may replace a key, by what proof, and how long the one before still counts.
+// cs.rotate_key: who may replace a key, by what proof, and how long the one before still counts.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memorySessionStore } from 'countersign/server'
-import { core, createFakeClock, createKey, createWorld, enrol, label, openAnswer, randomId } from '../kit.mjs'
+import * as kit from '../kit.mjs'
+import { core, createKey, enrol, label, openAnswer, randomId } from '../kit.mjs'
+
+/** A world whose gateway asks nobody: these tests are about keys and proofs. */
+const createWorld = (options) => kit.createWorld({ rotation: 'trusted', ...options })
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64')
 
@@ -100,6 +104,56 @@ test('R122 two rotations within a minute: only the last key but one still counts
   const answer = async ({ frame }) => (await world.sendFrame(frame)).status
   assert.equal(await answer(first), 401)
   assert.equal(await answer(between), 200)
+})
+
+test('H17 R151 for a day the key before ends the session for everybody, and can do nothing else', async () => {
+  for (const [afterMs, expected] of [
+    [1, 'ok'],
+    [3_600_000, 'ok'],
+    [86_400_000, 'ok'],
+    [86_400_001, 'cs.unauthenticated']
+  ]) {
+    const world = await createWorld()
+    const thief = createKey()
+    await rotate(world, thief)
+    world.now.ms += afterMs
+    assert.equal((await world.call()).resultCode, 'cs.unauthenticated')
+    assert.equal((await rotate(world, createKey())).resultCode, 'cs.unauthenticated')
+    const own = JSON.stringify({ device_session_id: world.device.id })
+    assert.equal((await world.call({ type: 'cs.revoke', payload: own })).resultCode, 'cs.unauthenticated')
+    assert.deepEqual(stageOf(world), ['signature', 'cs.unauthenticated'])
+    const frozen = await world.call({ type: 'cs.freeze', payload: '' })
+    assert.equal(frozen.resultCode, expected, `${afterMs} ms later`)
+    const isFrozen = expected === 'ok'
+    const { status, revokedReason } = await world.sessions.get(world.device.id)
+    assert.deepEqual([status, revokedReason], isFrozen ? ['revoked', 'frozen'] : ['active', undefined])
+    const thieves = await world.call({ device: as(world.device, thief) })
+    assert.equal(thieves.resultCode, isFrozen ? 'cs.session_revoked' : 'ok')
+  }
+})
+
+test('R151 cs.freeze ends its own session only, takes no payload, and is used up like any request', async () => {
+  const world = await createWorld({ userId: 'u1' })
+  const other = await enrol(world.sessions, { userId: 'u1', nowMs: world.now() })
+  const own = JSON.stringify({ device_session_id: other.id })
+  assert.equal((await world.call({ type: 'cs.freeze', payload: own })).resultCode, 'invalid_payload')
+  assert.equal((await world.call()).resultCode, 'ok')
+  const request = world.requestOf({ type: 'cs.freeze', payload: '' })
+  assert.equal((await world.sendFrame(request.frame)).status, 200)
+  assert.equal((await world.call()).resultCode, 'cs.session_revoked')
+  assert.equal((await world.call({ device: other })).resultCode, 'ok')
+  // A stranger and a key of two rotations ago are nobody.
+  const second = await createWorld()
+  const [next, last] = [createKey(), createKey()]
+  await rotate(second, next)
+  second.now.ms += 1
+  await rotate(second, last, { device: as(second.device, next) })
+  second.now.ms += 1
+  for (const key of [second.device, createKey()]) {
+    const refused = await second.call({ type: 'cs.freeze', payload: '', device: as(second.device, key) })
+    assert.equal(refused.resultCode, 'cs.unauthenticated')
+    assert.deepEqual(stageOf(second), ['signature', 'cs.unauthenticated'])
+  }
 })
 
 test('R121 the key before cannot replace the key, whatever it stamped: conflict', async () => {
@@ -216,6 +270,57 @@ test('D1 a rotation sent twice is refused as a replay, and under a new id by its
   assert.equal(back.resultCode, 'invalid_key')
 })
 
+test('B19 R149 no key that a session had before comes back, whoever asks for it', async () => {
+  const world = await createWorld()
+  const keys = [world.device, createKey('es256'), createKey()]
+  for (const [at, next] of keys.slice(1).entries()) {
+    assert.equal((await rotate(world, next, { device: as(world.device, keys[at]) })).resultCode, 'ok')
+    world.now.ms += 1
+  }
+  const present = as(world.device, keys[2])
+  for (const next of keys) {
+    const refused = await rotate(world, next, { device: present })
+    assert.deepEqual([refused.resultCode, world.refusals.length], ['invalid_key', 0])
+  }
+  assert.equal((await world.call({ device: present })).resultCode, 'ok')
+  // In another session of the same person the key is a new one.
+  const other = await enrol(world.sessions, { nowMs: world.now() })
+  assert.equal((await rotate(world, keys[1], { device: other })).resultCode, 'ok')
+})
+
+test('R149 after 64 rotations a session gets no other key, and its present one goes on', async () => {
+  const sessions = memorySessionStore()
+  const world = await createWorld({ sessions })
+  let present = world.device
+  for (let count = 0; count < 63; count++) {
+    const next = createKey()
+    await sessions.replaceKey(world.device.id, present.publicKey, next)
+    present = next
+  }
+  const last = createKey()
+  assert.equal((await rotate(world, last, { device: as(world.device, present) })).resultCode, 'ok')
+  world.now.ms += 1
+  present = as(world.device, last)
+  assert.equal((await rotate(world, createKey(), { device: present })).resultCode, 'too_many_rotations')
+  assert.match(world.gateway.metrics(), /countersign_rotations_total\{result="too_many_rotations"\} 1/)
+  assert.equal((await world.call({ device: present })).resultCode, 'ok')
+})
+
+test('R149 a store that brings a key back all the same is not asked: the gateway has seen the list', async () => {
+  const sessions = memorySessionStore()
+  let asked = 0
+  const replaceKey = (...given) => {
+    asked += 1
+    return sessions.replaceKey(...given)
+  }
+  const world = await createWorld({ sessions: { ...sessions, replaceKey } })
+  const next = createKey()
+  await rotate(world, next)
+  world.now.ms += 1
+  assert.equal((await rotate(world, world.device, { device: as(world.device, next) })).resultCode, 'invalid_key')
+  assert.equal(asked, 1)
+})
+
 test('a revoked session cannot rotate, and a key before it learns no more than the present one', async () => {
   const world = await createWorld()
   const next = createKey()
@@ -255,38 +360,4 @@ test('R19 under a compatible label the proof names the whole id where it has no 
     assert.equal((await world.call({ type: 'cs.rotate_key', device, requestId, payload })).resultCode, 'ok', requestId)
     world.now.ms += 1
   }
-})
-
-test('R124 cs.rename names a device of the same user, and cs.sessions lists the name', async () => {
-  const now = createFakeClock()
-  const world = await createWorld({ now, userId: 'u1' })
-  const second = await enrol(world.sessions, { userId: 'u1', nowMs: now() + 1 })
-  const foreign = await enrol(world.sessions, { userId: 'u2' })
-  const rename = async (members) =>
-    (await world.call({ type: 'cs.rename', payload: typeof members === 'string' ? members : JSON.stringify(members) }))
-      .resultCode
-  const named = (id, name) => rename({ device_session_id: id, name })
-  assert.equal(await named(second.id, 'Zoë’s 📱'), 'ok')
-  assert.equal(await named(world.device.id, 'x'.repeat(128)), 'ok')
-  assert.equal(await named(foreign.id, 'mine'), 'not_found')
-  assert.equal(await named('A'.repeat(22), 'mine'), 'not_found')
-  for (const name of ['', 'x'.repeat(129), 'é'.repeat(65), 'a\nb', 'a\u007fb', '\ud800'])
-    assert.equal(await named(second.id, name), 'invalid_payload', JSON.stringify(name))
-  for (const payload of [
-    '',
-    '{}',
-    { name: 'x' },
-    { device_session_id: second.id },
-    { device_session_id: 1, name: 'x' }
-  ])
-    assert.equal(await rename(payload), 'invalid_payload', JSON.stringify(payload))
-  const { sessions } = JSON.parse((await world.call({ type: 'cs.sessions', payload: '' })).text)
-  assert.deepEqual(
-    sessions.map(({ name, current }) => [name, current]),
-    [
-      ['Zoë’s 📱', false],
-      ['x'.repeat(128), true]
-    ]
-  )
-  assert.equal((await world.sessions.get(foreign.id)).name, undefined)
 })

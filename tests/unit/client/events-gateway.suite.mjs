@@ -22,12 +22,13 @@ export const suite = (test, assert, env) => {
     const serverKeys = keys.map(({ id, public_key: publicKey }) => ({ id, publicKey }))
     const options = { url, label, serverKeys, store: memoryStore(), timeoutMs: HUNG_MS, ...(await sockets()) }
     const client = await connect(options)
-    const code = async (challengeId) => {
+    const codeOf = async (challengeId) => {
       const outbox = await (await fetch(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)).json()
       return outbox.find(({ challenge_id: id }) => id === challengeId).code
     }
-    await emailEnrollment(client, { email, code })
-    return { client, email, options }
+    await emailEnrollment(client, { email, code: codeOf })
+    const confirm = ({ challengeId }) => codeOf(challengeId)
+    return { client, email, options, confirm }
   }
 
   for (const carrier of CARRIERS) {
@@ -80,17 +81,17 @@ export const suite = (test, assert, env) => {
 
   for (const carrier of CARRIERS) {
     test(`${carrier}: a stream is opened with the key that counts, by a client who missed that it was replaced`, async () => {
-      const { client: first, options } = await signedIn()
+      const { client: first, options, confirm } = await signedIn()
       const client = await deaf(options)
       const heard = listen(client.events({ carrier }))
       await live(client)
-      await first.rotateKey()
+      await first.rotateKey({ confirm })
       await first.request('demo.publish', '{"text":"1"}')
       await heard.count(1)
       const { cursor } = heard.events[0]
       await heard.iterator.return()
       await client.request('demo.echo')
-      await first.rotateKey()
+      await first.rotateKey({ confirm })
       await first.request('demo.publish', '{"text":"2"}')
       const again = listen(client.events({ carrier, after: cursor }))
       await again.count(1)

@@ -107,6 +107,8 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
     challenges: new Map(),
     code: '123456',
     rotations: 0,
+    /** Whether a new key needs its user's code, as `rotation: 'confirm'` does. */
+    asksForCodes: false,
     intercept: undefined
   }
   const ids = new Set()
@@ -137,21 +139,36 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
   }
 
   // The key before a rotation counts for a minute, for what was stamped before.
-  const signerOf = async (session, { signingInput, timestampMs }, signature) => {
+  const signerOf = async (session, { signingInput, timestampMs, messageType }, signature) => {
     if (await verify(session, signingInput, signature)) return session
     const { previous } = session
-    const isTimely = previous && timestampMs <= previous.replacedMs && gateway.now() <= previous.replacedMs + 60_000
+    if (!previous) return undefined
+    const ageMs = gateway.now() - previous.replacedMs
+    const isTimely =
+      messageType === 'cs.freeze' ? ageMs <= 86_400_000 : ageMs <= 60_000 && timestampMs <= previous.replacedMs
     return isTimely && (await verify(previous, signingInput, signature)) ? previous : undefined
   }
 
+  const ask = (about) => {
+    const id = `challenge-${gateway.challenges.size}`
+    gateway.challenges.set(id, about)
+    return JSON.stringify({ challenge_id: id })
+  }
+
   const rotate = async ({ deviceSessionId, requestId, payload, signer }) => {
-    const { algorithm, public_key, proof } = JSON.parse(text(payload))
+    const { algorithm, public_key, proof, confirmation } = JSON.parse(text(payload))
     const publicKey = fromBase64(public_key)
     const head = requestId.slice(0, requestId.lastIndexOf('.'))
     const input = core.rotateSigningInput({ label, deviceSessionId, requestId: head, algorithm, publicKey })
     if (!(await verify({ algorithm, publicKey }, input, fromBase64(proof)))) return { resultCode: 'invalid_proof' }
     const session = gateway.sessions.get(deviceSessionId)
     if (session !== signer) return { resultCode: 'conflict' }
+    if (gateway.asksForCodes) {
+      if (!confirmation) return { resultCode: 'confirmation_required', payload: ask(public_key) }
+      const { challenge_id: id, code } = confirmation
+      if (gateway.challenges.get(id) !== public_key || code !== gateway.code)
+        return { resultCode: 'confirmation_refused' }
+    }
     const previous = { algorithm: session.algorithm, publicKey: session.publicKey, replacedMs: gateway.now() }
     gateway.sessions.set(deviceSessionId, { ...session, algorithm, publicKey, previous })
     gateway.rotations++
@@ -191,6 +208,7 @@ export const fakeGateway = async ({ label = 'demo', now = Date.now } = {}) => {
       if (!gateway.sessions.has(id)) return { resultCode: 'not_found' }
       gateway.sessions.get(id).name = name
     }
+    if (messageType === 'cs.freeze') gateway.sessions.get(deviceSessionId).isRevoked = true
     if (messageType === 'cs.revoke') gateway.sessions.get(JSON.parse(text(payload)).device_session_id).isRevoked = true
     return messageType === 'demo.fail' ? { resultCode: 'refused', payload } : { payload }
   }

@@ -16,12 +16,13 @@ export const suite = (test, assert, env) => {
     return { url, label, serverKeys, store: memoryStore(), timeoutMs: HUNG_MS, ...options }
   }
 
+  const mailOf = async (email, challengeId) => {
+    const outbox = await (await fetch(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)).json()
+    return outbox.find(({ challenge_id: id }) => id === challengeId)
+  }
+
   const signIn = async (client, email = `${Math.random().toString(36).slice(2)}@example.com`) => {
-    const code = async (challengeId) => {
-      const outbox = await (await fetch(`${url}/dev/outbox?email=${encodeURIComponent(email)}`)).json()
-      return outbox.find(({ challenge_id: id }) => id === challengeId).code
-    }
-    await emailEnrollment(client, { email, code })
+    await emailEnrollment(client, { email, code: async (challengeId) => (await mailOf(email, challengeId)).code })
     return email
   }
 
@@ -63,15 +64,28 @@ export const suite = (test, assert, env) => {
   }
 
   for (const binding of ['frame', 'json']) {
-    test(`R120 R124 over ${binding}: the key changes its algorithm twice, the device gets a name, the session stays`, async () => {
-      const { client, options } = await started({ binding, algorithms: ['ed25519'] })
+    test(`R120 R124 R150 over ${binding}: the key changes its algorithm twice, the device gets a name, the session stays`, async () => {
+      const { client, options, email } = await started({ binding, algorithms: ['ed25519'] })
       const { sessionId } = client
       await client.close()
       const keys = new Set([client.key.thumbprint])
       for (const algorithm of ['es256', 'ed25519']) {
         const visit = await connect({ ...options, algorithms: [algorithm] })
         const early = Array.from({ length: 3 }, () => visit.request('demo.echo', 'x'))
-        await visit.rotateKey()
+        await assert.rejects(visit.rotateKey(), {
+          code: 'ERR_ROTATION_REFUSED',
+          stage: 'handler',
+          resultCode: 'confirmation_required'
+        })
+        let shown
+        const confirm = async ({ challengeId, thumbprint }) => {
+          shown = thumbprint
+          const mail = await mailOf(email, challengeId)
+          assert.equal(mail.thumbprint, thumbprint, 'the person compares two equal thumbprints')
+          return mail.code
+        }
+        await visit.rotateKey({ confirm })
+        assert.equal(visit.key.thumbprint, shown)
         await Promise.all(early)
         assert.equal(text((await visit.request('demo.echo', algorithm)).payload), algorithm)
         assert.deepEqual([visit.sessionId, visit.key.algorithm], [sessionId, algorithm])

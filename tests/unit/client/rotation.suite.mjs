@@ -230,16 +230,25 @@ export const suite = (test, assert) => {
     }
   })
 
-  for (const isDoneFirst of [false, true]) {
-    test(`a crash ${isDoneFirst ? 'right after' : 'before'} any step of a rotation leaves one working key`, async () => {
+  for (const [isDoneFirst, asksForCodes] of [
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true]
+  ]) {
+    const when = isDoneFirst ? 'right after' : 'before'
+    const kind = asksForCodes ? 'a confirmed rotation' : 'a rotation'
+    test(`R123 a crash ${when} any step of ${kind} leaves one working key`, async () => {
       const steps = []
       for (let k = 0; ; k++) {
         const { client, gateway, store, options } = await enrolled()
         await client.close()
+        gateway.asksForCodes = asksForCodes
+        const confirm = () => gateway.code
         // The first life: it connects, rotates, and dies at step k.
         const first = mortal(store, gateway.fetch, k, isDoneFirst)
         const doomed = { ...options, store: first.store, fetch: first.fetch, schedule: () => () => {} }
-        const rotating = connect(doomed).then((one) => one.rotateKey())
+        const rotating = connect(doomed).then((one) => one.rotateKey({ confirm }))
         rotating.catch(() => {})
         let isDone = false
         rotating.then(() => {
@@ -253,7 +262,7 @@ export const suite = (test, assert) => {
         assert.equal(await works(again), 'ok', `step ${k}`)
         const { publicKey } = gateway.sessions.get(again.sessionId)
         assert.deepEqual(publicKey, again.key.publicKey, `step ${k}`)
-        await again.rotateKey()
+        await again.rotateKey({ confirm })
         assert.equal(await works(again), 'ok', `step ${k}, rotated again`)
         assert.deepEqual(gateway.sessions.get(again.sessionId).publicKey, again.key.publicKey)
         steps.push(first.counter.steps)
@@ -287,6 +296,28 @@ export const suite = (test, assert) => {
     assert.equal(gateway.seen.length, length + 1)
     assert.equal(client.state, 'ready')
     assert.equal(await works(client), 'ok')
+  })
+
+  test('R151 freeze ends a session whose key somebody else has replaced, and the client knows', async () => {
+    const { client, gateway, options } = await enrolled()
+    const thief = await enrolled({}, gateway)
+    const session = gateway.sessions.get(client.sessionId)
+    const previous = {
+      algorithm: session.algorithm,
+      publicKey: session.publicKey,
+      replacedMs: gateway.now() - 3_600_000
+    }
+    const { publicKey } = thief.client.key
+    gateway.sessions.set(client.sessionId, { ...session, publicKey, previous })
+    await assert.rejects(client.request('demo.echo'), { code: 'ERR_UNAUTHENTICATED' })
+    assert.equal(client.state, 'ready')
+    await client.freeze()
+    assert.equal(gateway.sessions.get(client.sessionId).isRevoked, true)
+    assert.equal(client.state, 'revoked')
+    await assert.rejects(client.freeze(), { code: 'ERR_SESSION_REVOKED' })
+    await client.close()
+    assert.equal((await connect(options)).state, 'revoked')
+    assert.equal(await works(thief.client), 'ok', 'no other session ends')
   })
 
   test('a session that was revoked cannot rotate; without one there is nothing to rotate', async () => {

@@ -70,6 +70,19 @@ export function answerConformance(
 function registerClaimTests(check: AnswerCheck, assert: ConformanceAssert, claims: Claims): void {
   const { holdMs, keepMs, elapse, justBefore, claimOf, again, times } = claims
 
+  check('all keys of an owner are forgotten, whatever their state, and nobody else’s', async (answers) => {
+    if (!answers.forgetUser) return
+    const [kept, open, other] = [claimOf(), claimOf(), claimOf({ owner: 'u2' })]
+    for (const claim of [kept, open, other]) assert.equal((await answers.claim(claim)).state, 'claimed')
+    const times = { keepMs: kept.keepMs, nowMs: startMs }
+    for (const claim of [kept, other]) assert.equal(await answers.finish(claim.key32, claim.token, ANSWER, times), true)
+    await answers.forgetUser('u1')
+    assert.equal(await answers.finish(open.key32, open.token, ANSWER, times), false)
+    assert.equal((await answers.claim(other)).state, 'kept')
+    // Their room is free again: the owner's quota is 10.
+    for (let count = 0; count < 10; count++) assert.equal((await answers.claim(claimOf())).state, 'claimed')
+    assert.equal((await answers.claim(claimOf())).state, 'full')
+  })
   check('R130 a key is claimed once, then held, then kept with its answer', async (answers) => {
     const claim = claimOf()
     assert.deepEqual(await answers.claim(claim), { state: 'claimed' })

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The suite of SessionStore (R88, R89, R121, R122 and R124).
+// The suite of SessionStore (R88, R89, R121, R122, R124 and R149).
 
 import type { SessionRecord, SessionStore } from '../../types.ts'
+import { encodeBytes, MAX_REPLACED_KEYS } from '../common.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
@@ -35,6 +36,35 @@ async function find(sessions: SessionStore, id: string): Promise<SessionRecord> 
   return session
 }
 
+// A session is there with all that belongs to it, or nothing of it is.
+function registerWholeTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check('R64 a session whose texts are too long for the store is not kept in part', async (sessions) => {
+    for (const long of ['u'.repeat(1200), 'u'.repeat(2000), 'é'.repeat(20_000)]) {
+      const made = await sessions.create(session('s1', { userId: long })).catch(() => false)
+      assert.equal((await sessions.get('s1')) !== null, made)
+      assert.equal((await sessions.listByUser(long).catch(() => [])).length, made ? 1 : 0)
+      if (made) return
+    }
+  })
+  check('all sessions of a user are forgotten, and nobody else’s', async (sessions) => {
+    if (!sessions.forgetUser) return
+    const told: (string | undefined)[] = []
+    const stop = sessions.watch?.((id) => told.push(id))
+    for (const id of ['s1', 's2']) await sessions.create(session(id))
+    await sessions.create(session('s3', { userId: 'u2' }))
+    await sessions.revoke('s2', 'x')
+    assert.deepEqual((await sessions.forgetUser('u1')).sort(), ['s1', 's2'])
+    for (const id of ['s1', 's2']) assert.equal(await sessions.get(id), null)
+    assert.deepEqual(await sessions.listByUser('u1'), [])
+    assert.equal((await sessions.get('s3'))?.status, 'active')
+    assert.deepEqual(await sessions.forgetUser('u1'), [])
+    if (stop) await until('news of it', () => told.includes('s1') || told.includes(undefined))
+    stop?.()
+    assert.notEqual(await sessions.create(session('s1', { userId: 'u2' })), false)
+    assert.equal((await sessions.listByUser('u2')).length, 2)
+  })
+}
+
 /** Registers the tests of a SessionStore. */
 export function sessionConformance(
   test: ConformanceTest,
@@ -44,19 +74,12 @@ export function sessionConformance(
 ): void {
   const check = createCheck(test, makeStores, 'sessions', options)
 
+  registerWholeTests(check, assert)
   check('an unknown id is null', async (sessions) => {
     for (const id of ['none', '', '__proto__', 'constructor', 'é', 'x'.repeat(128)])
       assert.equal(await sessions.get(id), null)
     assert.equal(await sessions.revoke('none', 'x'), false)
     assert.deepEqual(await sessions.listByUser('nobody'), [])
-  })
-  check('R64 a session whose texts are too long for the store is not kept in part', async (sessions) => {
-    for (const long of ['u'.repeat(1200), 'u'.repeat(2000), 'é'.repeat(20_000)]) {
-      const made = await sessions.create(session('s1', { userId: long })).catch(() => false)
-      assert.equal((await sessions.get('s1')) !== null, made)
-      assert.equal((await sessions.listByUser(long).catch(() => [])).length, made ? 1 : 0)
-      if (made) return
-    }
   })
   check('a created session is there, whole, and its id is taken', async (sessions) => {
     const made = session('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey(), source: 'a-keyed_hash' })
@@ -112,7 +135,9 @@ export function sessionConformance(
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
   })
   registerBoundTests(check, assert)
+  registerPruneTests(check, assert)
   registerKeyTests(check, assert)
+  registerReplacedKeyTests(check, assert)
   check('last seen only moves on', async (sessions) => {
     await sessions.create(session('a'))
     await sessions.touch('a', startMs + 5)
@@ -142,6 +167,37 @@ export function sessionConformance(
     assert.equal(await sessions.isEmpty(), true)
     await sessions.create(session('a'))
     assert.equal(await sessions.isEmpty(), false)
+  })
+}
+
+// Idle and ended sessions (R144).
+function registerPruneTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check('R144 idle sessions are revoked, long revoked ones removed, and the others stay', async (sessions) => {
+    if (!sessions.prune) return
+    for (const [index, id] of ['a', 'b', 'c', 'd', 'e'].entries())
+      await sessions.create(session(id, { lastSeenMs: startMs + 100 * index }))
+    await sessions.revoke('b', 'lost', startMs + 10)
+    await sessions.revoke('c', 'lost', startMs + 500)
+    const reports: unknown[] = []
+    const unwatch = sessions.watch?.((id) => void reports.push(id))
+    const removed: string[] = []
+    const bounds = { idleBeforeMs: startMs + 50, revokedBeforeMs: startMs + 50, nowMs: startMs + 600, limit: 2 }
+    // A store may look at other keys than sessions.
+    for (let step = 0; step < 64; step++) removed.push(...(await sessions.prune(bounds)))
+    assert.deepEqual(removed, ['b'])
+    const { status, revokedReason, revokedMs } = await find(sessions, 'a')
+    assert.deepEqual([status, revokedReason, revokedMs], ['revoked', 'idle', startMs + 600])
+    if (sessions.watch)
+      await until('the revocation is reported', () => reports.some((id) => id === 'a' || id === undefined))
+    unwatch?.()
+    const left = (await sessions.listByUser('u1')).map((one) => `${one.id} ${one.status}`)
+    assert.deepEqual(left.sort(), ['a revoked', 'c revoked', 'd active', 'e active'])
+    // Nothing brings it back.
+    await sessions.touch('b', startMs + 900)
+    await sessions.rename?.('b', 'phone')
+    assert.equal(await sessions.revoke('b', 'again'), false)
+    assert.equal(await sessions.replaceKey('b', OLD(), ed25519()), false)
+    assert.equal(await sessions.get('b'), null)
   })
 }
 
@@ -200,14 +256,18 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
     const [first, second] = [es256(), ed25519()]
     assert.equal(await sessions.replaceKey('a', OLD(), { ...first, atMs: startMs + 5 }), true)
     const previous = { algorithm: 'ed25519', publicKey: OLD(), replacedMs: startMs + 5 }
-    assert.deepEqual(plain(await sessions.get('a')), plain({ ...made, ...first, previous }))
-    assert.deepEqual(plain(await sessions.listByUser('Ünïcode')), plain([{ ...made, ...first, previous }]))
+    const replacedKeys = [OLD(), first.publicKey, second.publicKey].map(encodeBytes)
+    const changed = { ...made, ...first, previous, replacedKeys: replacedKeys.slice(0, 1) }
+    assert.deepEqual(plain(await sessions.get('a')), plain(changed))
+    assert.deepEqual(plain(await sessions.listByUser('Ünïcode')), plain([changed]))
     assert.equal(await sessions.replaceKey('a', OLD(), { ...second, atMs: startMs + 6 }), false)
     assert.equal(await sessions.replaceKey('a', first.publicKey, { ...second, atMs: startMs + 9 }), true)
-    const then = { ...made, ...second, previous: { ...first, replacedMs: startMs + 9 } }
+    const before = { ...first, replacedMs: startMs + 9 }
+    const then = { ...made, ...second, previous: before, replacedKeys: replacedKeys.slice(0, 2) }
     assert.deepEqual(plain(await sessions.get('a')), plain(then))
-    assert.equal(await sessions.replaceKey('a', second.publicKey, first), true)
-    assert.deepEqual(plain(await sessions.get('a')), plain({ ...made, ...first }))
+    const third = ed25519()
+    assert.equal(await sessions.replaceKey('a', second.publicKey, third), true)
+    assert.deepEqual(plain(await sessions.get('a')), plain({ ...made, ...third, replacedKeys }))
   })
 
   check('of many replacements of one key at once one wins, and it is the one that is there', async (sessions) => {
@@ -259,5 +319,66 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
       (await sessions.listByUser('u1')).map(({ name }) => name),
       ['Zoë’s 📱']
     )
+  })
+}
+
+// No key comes back (R149).
+function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
+  check(
+    'R149 neither the present key nor any before it is given to a session, and nothing changes',
+    async (sessions) => {
+      await sessions.create(session('a'))
+      const [first, second] = [es256(), ed25519()]
+      const old = ed25519(OLD())
+      assert.equal(await sessions.replaceKey('a', OLD(), { ...old, atMs: 1 }), false)
+      assert.equal(await sessions.replaceKey('a', OLD(), { ...first, atMs: 2 }), true)
+      assert.equal(await sessions.replaceKey('a', first.publicKey, { ...old, atMs: 3 }), false)
+      // Without a time no previous key is kept. The list is kept all the same.
+      assert.equal(await sessions.replaceKey('a', first.publicKey, second), true)
+      const then = plain(await sessions.get('a'))
+      for (const key of [old, first, second]) {
+        assert.equal(await sessions.replaceKey('a', second.publicKey, { ...key, atMs: 4 }), false)
+        assert.equal(await sessions.replaceKey('a', second.publicKey, key), false)
+      }
+      assert.deepEqual(plain(await sessions.get('a')), then)
+      // Another session of the same user has keys of its own.
+      await sessions.create(session('b', { publicKey: randomKey() }))
+      const { publicKey } = await find(sessions, 'b')
+      assert.equal(await sessions.replaceKey('b', publicKey, old), true)
+    }
+  )
+
+  check('R149 of many at once that bring keys back or bring new ones, only a new one wins', async (sessions) => {
+    for (let round = 0; round < 10; round++) {
+      const id = `s${round}`
+      await sessions.create(session(id))
+      const present = randomKey()
+      await sessions.replaceKey(id, OLD(), { ...ed25519(present), atMs: 1 })
+      const next = [ed25519(OLD()), ed25519(present), ed25519(), ed25519(OLD()), ed25519()]
+      const won = await Promise.all(next.map((key) => sessions.replaceKey(id, present, { ...key, atMs: 2 })))
+      assert.deepEqual([won[0], won[1], won[3], won.filter(Boolean).length], [false, false, false, 1])
+    }
+  })
+
+  check('R149 a session replaces 64 keys and no more', async (sessions) => {
+    await sessions.create(session('a'))
+    let present = OLD()
+    for (let count = 0; count < MAX_REPLACED_KEYS; count++) {
+      const next = ed25519()
+      assert.equal(await sessions.replaceKey('a', present, { ...next, atMs: count }), true)
+      present = next.publicKey
+    }
+    assert.equal(await sessions.replaceKey('a', present, { ...ed25519(), atMs: 99 }), false)
+    const { publicKey, replacedKeys } = await find(sessions, 'a')
+    assert.deepEqual([plain(publicKey), replacedKeys?.length], [plain(present), 64])
+  })
+
+  check('R149 a record without the list begins it with its previous key', async (sessions) => {
+    const previous = { ...es256(), replacedMs: 3 }
+    await sessions.create(session('a', { previous }))
+    assert.equal((await find(sessions, 'a')).replacedKeys, undefined)
+    assert.equal(await sessions.replaceKey('a', OLD(), { ...es256(), atMs: 4 }), false)
+    assert.equal(await sessions.replaceKey('a', OLD(), { ...ed25519(), atMs: 5 }), true)
+    assert.deepEqual((await find(sessions, 'a')).replacedKeys, [previous.publicKey, OLD()].map(encodeBytes))
   })
 }

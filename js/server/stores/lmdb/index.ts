@@ -63,6 +63,7 @@ function openRecordTable(root: RootDatabase, name: string, capacity: number): Re
       cursor = keys.length < count ? undefined : keys.at(-1)
       return keys
     },
+    keys: () => [...records.getKeys()],
     close: () => {}
   }
 }

@@ -3,7 +3,7 @@
 
 import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, REPLACED, replacedBy } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, pruningOf, REPLACED, replacedBy, replacedKeysAfter } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
 import { checkKeys, transact } from './environment.ts'
 
@@ -37,15 +37,18 @@ const withRevocation = (entry: SessionEntry, reason: string, atMs: number): Sess
   revokedMs: atMs
 })
 
-// Replaces the key of a session. With a time, the present key becomes the previous one.
+// Replaces the key of a session, unless it may not have that key. With a time, the present key becomes the previous one.
 function withKey(
   entry: SessionEntry,
   next: Pick<SessionEntry, 'algorithm' | 'publicKey'>,
   atMs: number | undefined
-): SessionEntry {
+): SessionEntry | undefined {
+  const replacedKeys = replacedKeysAfter(entry, next.publicKey)
+  if (!replacedKeys) return undefined
   const { previous: _, ...rest } = entry
   const { algorithm, publicKey } = entry
-  return { ...rest, ...next, ...(atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }) }
+  const previous = atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }
+  return { ...rest, ...next, ...previous, replacedKeys }
 }
 
 /** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */
@@ -55,6 +58,14 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
 
   const ofUser = (userId: string): SessionEntry[] =>
     [...byUser.getValues(userId)].flatMap((id) => records.get(id) ?? [])
+
+  let cursor: string | undefined
+  const nextEntries = (limit: number): SessionEntry[] => {
+    const range = cursor === undefined ? { limit } : { start: cursor, exclusiveStart: true, limit }
+    const entries = [...records.getRange(range)].map(({ value }) => value)
+    cursor = entries.length < limit ? undefined : entries.at(-1)?.id
+    return entries
+  }
 
   const update = (id: string, change: (entry: SessionEntry) => SessionEntry | undefined): Promise<boolean> =>
     transact(root, () => {
@@ -120,6 +131,38 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       await update(id, (entry) => (ms > entry.lastSeenMs ? { ...entry, lastSeenMs: ms } : undefined))
     },
     watch: (listener) => changes.watch('sessions', listener),
+    async prune(bounds) {
+      const notices: (() => void)[] = []
+      const removed = await transact(root, () => {
+        const entries = nextEntries(bounds.limit)
+        const toRemove = entries.filter((entry) => pruningOf(entry, bounds) === 'remove')
+        for (const entry of entries.filter((one) => pruningOf(one, bounds) === 'revoke')) {
+          records.put(entry.id, withRevocation(entry, IDLE, bounds.nowMs))
+          notices.push(changes.record('sessions', entry.id))
+        }
+        for (const { id, userId } of toRemove) {
+          records.remove(id)
+          byUser.remove(userId, id)
+        }
+        return toRemove.map(({ id }) => id)
+      })
+      for (const notify of notices) notify()
+      return removed
+    },
+    async forgetUser(userId) {
+      const notices: (() => void)[] = []
+      const removed = await transact(root, () => {
+        const ids = [...byUser.getValues(userId)]
+        for (const id of ids) {
+          records.remove(id)
+          byUser.remove(userId, id)
+          notices.push(changes.record('sessions', id))
+        }
+        return ids
+      })
+      for (const notify of notices) notify()
+      return removed
+    },
     async isEmpty() {
       return [...records.getKeys({ limit: 1 })].length === 0
     }

@@ -10,7 +10,17 @@ import { isSameBytes } from '../../support/encoding.ts'
 import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
-import { copySession, quotaOf, REPLACED, REPLAY_CAPACITY, replacedBy } from '../common.ts'
+import {
+  copySession,
+  encodeBytes,
+  IDLE,
+  pruningOf,
+  quotaOf,
+  REPLACED,
+  REPLAY_CAPACITY,
+  replacedBy,
+  replacedKeysAfter
+} from '../common.ts'
 import { createMemoryTable } from '../record-table.ts'
 import { createWatchers } from '../watchers.ts'
 
@@ -36,6 +46,13 @@ export function memorySessionStore(): SessionStore {
     }
     return session !== undefined
   }
+  const remove = (id: string): void => {
+    const { userId = '' } = sessions.get(id) ?? {}
+    sessions.delete(id)
+    byUser.get(userId)?.delete(id)
+    if (byUser.get(userId)?.size === 0) byUser.delete(userId)
+  }
+  let walk = sessions.keys()
   return {
     volatile: true,
     async get(id) {
@@ -56,10 +73,17 @@ export function memorySessionStore(): SessionStore {
     async replaceKey(id, expectedKey, { atMs, ...next }) {
       const session = sessions.get(id)
       if (session?.status !== 'active' || !isSameBytes(session.publicKey, expectedKey)) return false
-      const { previous: _, ...rest } = session
+      const { previous: before, ...rest } = session
       const { algorithm, publicKey } = session
+      const texts = {
+        ...rest,
+        publicKey: encodeBytes(publicKey),
+        ...(before ? { previous: { publicKey: encodeBytes(before.publicKey) } } : {})
+      }
+      const replacedKeys = replacedKeysAfter(texts, encodeBytes(next.publicKey))
+      if (!replacedKeys) return false
       const previous = atMs === undefined ? {} : { previous: { algorithm, publicKey, replacedMs: atMs } }
-      sessions.set(id, copySession({ ...rest, ...next, ...previous }))
+      sessions.set(id, copySession({ ...rest, ...next, ...previous, replacedKeys }))
       watchers.notify(id)
       return true
     },
@@ -73,6 +97,30 @@ export function memorySessionStore(): SessionStore {
       if (session && ms > session.lastSeenMs) sessions.set(id, { ...session, lastSeenMs: ms })
     },
     watch: watchers.watch,
+    async prune(bounds) {
+      const removed: string[] = []
+      for (let count = 0; count < bounds.limit; count++) {
+        const { done, value: id } = walk.next()
+        if (done) {
+          walk = sessions.keys()
+          break
+        }
+        const session = sessions.get(id) as SessionRecord
+        const pruning = pruningOf(session, bounds)
+        if (pruning === 'revoke') revoke(id, IDLE, bounds.nowMs)
+        if (pruning === 'remove') removed.push(id)
+      }
+      for (const id of removed) remove(id)
+      return removed
+    },
+    async forgetUser(userId) {
+      const removed = ofUser(userId).map(({ id }) => id)
+      for (const id of removed) {
+        remove(id)
+        watchers.notify(id)
+      }
+      return removed
+    },
     isEmpty: async () => sessions.size === 0
   }
 }

@@ -66,6 +66,16 @@ redis.call('DEL', key)
 return 1
 `)
 
+/** Forgets an owner. KEYS owner, live. */
+const forgetScript = script(`
+for _, key in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  redis.call('DEL', key)
+  redis.call('ZREM', KEYS[2], key)
+end
+redis.call('DEL', KEYS[1])
+return 1
+`)
+
 function parseVerdict([state, ...rest]: Buffer[]): AnswerVerdict {
   const name = String(state) as AnswerVerdict['state']
   if (name === 'held') return { state: name, retryAfterMs: Number(String(rest[0])) }
@@ -86,11 +96,12 @@ function parseVerdict([state, ...rest]: Buffer[]): AnswerVerdict {
 export function createRedisAnswers(runScript: RunScript, prefix: string, capacity: number): AnswerStore {
   const quota = quotaOf(capacity)
   const keysOf = (key32: Uint8Array): string[] => [`${prefix}answer:${encodeBytes(key32)}`, `${prefix}answers`]
+  const ownerKeyOf = (owner: string): string => `${prefix}answers-of:${encodeBytes(sha256(owner))}`
   const { run, close } = closableRun(runScript)
 
   return {
     async claim({ key32, fingerprint32, token, owner, holdMs, keepMs, repeatable }) {
-      const ownerKey = `${prefix}answers-of:${encodeBytes(sha256(owner))}`
+      const ownerKey = ownerKeyOf(owner)
       const fingerprint = encodeBytes(fingerprint32)
       const values = [fingerprint, token, holdMs, keepMs, repeatable ? 1 : 0, capacity, quota]
       return parseVerdict((await run(claimScript, [...keysOf(key32), ownerKey], values, REPLY_AS_BYTES)) as Buffer[])
@@ -104,6 +115,9 @@ export function createRedisAnswers(runScript: RunScript, prefix: string, capacit
     },
     async release(key32, token) {
       return (await run(releaseScript, keysOf(key32), [token])) === 1
+    },
+    async forgetUser(owner) {
+      await run(forgetScript, [ownerKeyOf(owner), `${prefix}answers`], [])
     },
     close
   }

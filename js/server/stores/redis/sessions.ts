@@ -4,7 +4,7 @@
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, REPLACED } from '../common.ts'
+import { decodeBytes, encodeBytes, IDLE, MAX_REPLACED_KEYS, REPLACED } from '../common.ts'
 import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
@@ -21,7 +21,8 @@ const FIELDS = [
   'source',
   'previousAlgorithm',
   'previousKey',
-  'replacedMs'
+  'replacedMs',
+  'replacedKeys'
 ] as const
 
 type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
@@ -71,11 +72,17 @@ end
 return 1
 `)
 
-/** Replaces a key. KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id. */
+/**
+ * Replaces a key, unless the session has or had the next one, or had too many. Each replaced key ends with a comma.
+ * KEYS session; ARGV present key, next algorithm, next key, time or nothing, channel, id, the most replaced keys.
+ */
 const replaceScript = script(`
-local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status')
+local old = redis.call('HMGET', KEYS[1], 'publicKey', 'algorithm', 'status', 'replacedKeys', 'previousKey')
 if old[1] ~= ARGV[1] or old[3] ~= 'active' then return 0 end
-redis.call('HSET', KEYS[1], 'algorithm', ARGV[2], 'publicKey', ARGV[3])
+local replaced = (old[4] or (old[5] and old[5] .. ',') or '') .. old[1] .. ','
+local _, count = string.gsub(replaced, ',', '')
+if string.find(',' .. replaced, ',' .. ARGV[3] .. ',', 1, true) or count > tonumber(ARGV[7]) then return 0 end
+redis.call('HSET', KEYS[1], 'algorithm', ARGV[2], 'publicKey', ARGV[3], 'replacedKeys', replaced)
 if ARGV[4] == '' then
   redis.call('HDEL', KEYS[1], 'previousAlgorithm', 'previousKey', 'replacedMs')
 else
@@ -100,11 +107,47 @@ if seen and tonumber(ARGV[1]) > tonumber(seen) then redis.call('HSET', KEYS[1], 
 return 1
 `)
 
+/**
+ * Looks at the next keys. KEYS the mark that sessions exist; ARGV cursor, pattern of sessions' keys, number of keys to
+ * look at, time before which a session is idle, time before which one that was revoked goes, now, reason, channel,
+ * the beginning of users' sets. Returns the next cursor and the ids of the sessions that it removed.
+ */
+const pruneScript = script(`
+local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
+local said = { found[1] }
+for _, key in ipairs(found[2]) do
+  local one = redis.call('HMGET', key, 'id', 'userId', 'status', 'lastSeenMs', 'revokedMs')
+  if one[3] == 'active' and tonumber(one[4]) < tonumber(ARGV[4]) then
+    redis.call('HSET', key, 'status', 'revoked', 'revokedReason', ARGV[7], 'revokedMs', ARGV[6])
+    redis.call('PUBLISH', ARGV[8], one[1])
+  elseif one[3] == 'revoked' and tonumber(one[5] or one[4]) < tonumber(ARGV[5]) then
+    redis.call('DEL', key)
+    redis.call('SREM', ARGV[9] .. one[2], one[1])
+    said[#said + 1] = one[1]
+  end
+end
+return said
+`)
+/** Removes all sessions of a user. KEYS user's set; ARGV beginning of sessions' keys, channel. */
+const forgetScript = script(`
+local ids = redis.call('SMEMBERS', KEYS[1])
+for _, id in ipairs(ids) do
+  redis.call('DEL', ARGV[1] .. id)
+  redis.call('PUBLISH', ARGV[2], id)
+end
+redis.call('DEL', KEYS[1])
+return ids
+`)
+
+/** Keys of all kinds that are looked at for each session that one step of pruning should see. */
+const KEYS_PER_SESSION = 16
+
 const listScript = script(`return redis.call('SMEMBERS', KEYS[1])`)
 const existsScript = script(`return redis.call('EXISTS', KEYS[1])`)
 
-function encodeSession({ publicKey, previous, ...rest }: SessionRecord): string[] {
+function encodeSession({ publicKey, previous, replacedKeys, ...rest }: SessionRecord): string[] {
   const fields: Record<string, string | number | undefined> = { ...rest, publicKey: encodeBytes(publicKey) }
+  if (replacedKeys) fields.replacedKeys = replacedKeys.map((key) => `${key},`).join('')
   if (previous) {
     fields.previousAlgorithm = previous.algorithm
     fields.previousKey = encodeBytes(previous.publicKey)
@@ -141,7 +184,8 @@ function decodeSession(reply: unknown): SessionRecord | null {
             publicKey: decodeBytes(fields.previousKey ?? ''),
             replacedMs: Number(replacedMs)
           }
-        })
+        }),
+    ...(fields.replacedKeys === undefined ? {} : { replacedKeys: fields.replacedKeys.split(',').slice(0, -1) })
   }
 }
 
@@ -155,6 +199,7 @@ export function createRedisSessions(
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
+  let cursor = '0'
   const get = async (id: string): Promise<SessionRecord | null> =>
     decodeSession(await run(readScript, [keyOf(id)], [...FIELDS]))
 
@@ -176,13 +221,22 @@ export function createRedisSessions(
       return found.filter((session) => session !== null)
     },
     async replaceKey(id, expectedKey, { algorithm, publicKey, atMs }) {
-      const values = [encodeBytes(expectedKey), algorithm, encodeBytes(publicKey), atMs ?? '', channel, id]
+      const [expected, next] = [encodeBytes(expectedKey), encodeBytes(publicKey)]
+      const values = [expected, algorithm, next, atMs ?? '', channel, id, MAX_REPLACED_KEYS]
       return (await run(replaceScript, [keyOf(id)], values)) === 1
     },
     async rename(id, name) {
       return (await run(renameScript, [keyOf(id)], [name, channel, id])) === 1
     },
     watch,
+    async prune({ idleBeforeMs, revokedBeforeMs, nowMs, limit }) {
+      const times = [Math.max(0, idleBeforeMs), Math.max(0, revokedBeforeMs), nowMs]
+      const values = [cursor, `${keyOf('')}*`, limit * KEYS_PER_SESSION, ...times, IDLE, channel, userKey('')]
+      const [next = '0', ...removed] = (await run(pruneScript, [anyKey], values)) as string[]
+      cursor = next
+      return removed
+    },
+    forgetUser: async (userId) => (await run(forgetScript, [userKey(userId)], [keyOf(''), channel])) as string[],
     async touch(id, ms) {
       await run(touchScript, [keyOf(id)], [ms])
     },
