@@ -1,98 +1,111 @@
 // SPDX-License-Identifier: MIT
-// An event opens only if it is for our session, of our stream and at its place; signed here, so
-// that the later checks are reached too.
+// An event opens exactly where a second reading says so: for our session, of our stream, at its
+// place, with its payload, fresh. Its messages are bound and signed again after each mutation.
 #include "countersign/event.hpp"
+#include "remake.hpp"
 
 namespace cs = countersign;
-
-// libsodium's, which the library holds; its own header is not among ours.
-extern "C" int crypto_sign_ed25519_seed_keypair(std::uint8_t*, std::uint8_t*, const std::uint8_t*);
-extern "C" int crypto_sign_ed25519_detached(std::uint8_t*, unsigned long long*, const std::uint8_t*,
-                                            unsigned long long, const std::uint8_t*);
+using fuzz::check;
 
 namespace {
 
-void check(bool holds) {
-  if (!holds) __builtin_trap();
+constexpr std::string_view stream = "stream-1";
+constexpr cs::Expected place{6, fuzz::now_ms - 500};
+
+bool is_in_place(const cs::EventFields& fields) {
+  const std::string_view type = fields.event_type;
+  const bool is_own = type == "cs.time" || type == "cs.gap" || type == "cs.revoked";
+  if (!is_own) return fields.sequence == place.last_sequence + 1;
+  return fields.sequence == place.last_sequence && fields.timestamp_ms >= place.since_ms;
 }
 
-struct Signer {
-  std::uint8_t public_key[32];
-  std::uint8_t secret_key[64];
-  Signer() {
-    const std::uint8_t seed[32] = {7};
-    crypto_sign_ed25519_seed_keypair(public_key, secret_key, seed);
-  }
-};
-
-void open(cs::ByteView frame, const Signer& signer) {
-  const cs::ServerKey key{"k", cs::TrustedKey(signer.public_key), 0, 1'000'000};
-  const cs::EventRules rules{.label = "fuzz",
-                             .trust = {.keys = {&key, 1}},
-                             .device_session_id = "us",
-                             .stream = "s",
-                             .expected = cs::Expected{6, 500},
-                             .window = cs::Window{60'000}};
-  const auto opened = cs::open_event(frame, rules);
-  const auto parts = cs::parse_frame(frame);
-  if (!parts) {
-    check(!opened.ok());
-    return;
-  }
-  const auto apart = cs::open_event_envelope(frame.first(cs::envelope_size(*parts)),
-                                             cs::sha256(parts->payload), rules);
-  check(apart.ok() == opened.ok());
-  if (!opened) {
-    check(apart.error() == opened.error());
-    check(cs::error_info(opened.error()).stage != cs::Stage::none);
-    return;
-  }
-  const auto fields = cs::parse_event(parts->signing_input);
-  check(fields.ok() && fields->label == "fuzz" && fields->device_session_id == "us");
-  const bool numbered = cs::is_numbered(opened->event_type);
-  check(opened->sequence == (numbered ? 7u : 6u));
-  check(opened->timestamp_ms <= 70'000 && (numbered || opened->timestamp_ms >= 500));
-  const auto id = cs::event_id("s", opened->sequence, opened->event_type);
-  check(id.ok() && opened->event_id == std::string_view(id->data(), id->size()));
-  check(cs::is_equal(fields->payload_hash, cs::sha256(opened->payload)));
-}
-
-void open_signed(cs::ByteView input, const Signer& signer) {
-  std::uint8_t signature[cs::signature_size];
-  crypto_sign_ed25519_detached(signature, nullptr, input.data(), input.size(), signer.secret_key);
-  std::uint8_t buffer[cs::max_envelope_size];
-  const auto frame = cs::write_frame(
-      {.signing_input = input, .key_id = "k", .signature = cs::SignatureView(signature)}, buffer);
-  check(frame.ok());
-  open(*frame, signer);
-}
-
-/// Puts the right id into fields that were read, which no fuzzer would guess.
-void open_bound(cs::ByteView input, const Signer& signer) {
-  auto fields = cs::parse_event(input);
-  if (!fields) return;
-  cs::EventFields bound = *fields;
-  const auto id = cs::event_id("s", bound.sequence, bound.event_type);
+cs::Status expected(const cs::Frame& frame, cs::HashView payload_hash) {
+  const auto fields = cs::parse_event(frame.signing_input);
+  if (!fields) return fields.error();
+  if (fields->label != fuzz::label) return cs::ErrorCode::wrong_domain;
+  if (fields->protocol_version != "v1") return cs::ErrorCode::bad_version;
+  if (frame.key_id != fuzz::key_id) return cs::ErrorCode::unknown_key;
+  const bool is_signed =
+      cs::verify_ed25519(fuzz::signer().public_key(), frame.signing_input, frame.signature);
+  if (!is_signed) return cs::ErrorCode::bad_signature;
+  if (fields->device_session_id != fuzz::session) return cs::ErrorCode::wrong_session;
+  const auto id = cs::event_id(stream, fields->sequence, fields->event_type);
   check(id.ok());
-  bound.label = "fuzz";
-  bound.device_session_id = "us";
-  bound.event_id = {id->data(), id->size()};
-  const cs::Hash hash = cs::sha256({});
-  bound.payload_hash = hash;
-  std::uint8_t buffer[cs::max_signing_input_size];
-  const auto written = cs::write_event(bound, buffer);
-  check(written.ok());
-  open_signed(*written, signer);
+  if (fields->event_id != std::string_view(id->data(), id->size())) {
+    return cs::ErrorCode::wrong_stream;
+  }
+  if (!cs::is_equal(fields->payload_hash, payload_hash)) return cs::ErrorCode::payload_mismatch;
+  const bool is_fresh = fields->timestamp_ms >= fuzz::now_ms - cs::default_past_ms &&
+                        fields->timestamp_ms <= fuzz::now_ms + cs::default_future_ms;
+  if (!is_fresh) return cs::ErrorCode::stale;
+  if (!is_in_place(*fields)) return cs::ErrorCode::bad_sequence;
+  return {};
+}
+
+void check_same(const cs::Result<cs::OpenedEvent>& found, const cs::Status& wanted) {
+  check(found.ok() == wanted.ok() && (found.ok() || found.error() == wanted.error()));
+}
+
+cs::Result<cs::ByteView> remake(cs::ByteView input, fuzz::Draft& draft, fuzz::Random& random) {
+  const auto parsed = cs::parse_event(input);
+  if (!parsed) return parsed.error();
+  cs::EventFields fields = *parsed;
+  std::string text;
+  const auto change = [&](std::string_view field) {
+    text = random.mutated(field);
+    return std::string_view(text);
+  };
+  if (random.usually()) fields.label = fuzz::label;
+  if (random.usually()) fields.protocol_version = cs::protocol_version;
+  if (random.usually()) fields.device_session_id = fuzz::session;
+  if (random.usually()) draft.key_id = fuzz::key_id;
+  if (random.usually()) fields.sequence = place.last_sequence + cs::is_numbered(fields.event_type);
+  const auto choice = random.below(6);
+  if (choice == 0) fields.device_session_id = change(fields.device_session_id);
+  if (choice == 1) fields.event_type = change(fields.event_type);
+  if (choice == 2) fields.sequence = random.below(4) == 0 ? random.time() : random.below(10);
+  if (choice == 3) fields.timestamp_ms = random.time();
+  if (choice == 4) draft.payload = random.mutated(draft.payload);
+  if (choice == 5) draft.key_id = random.mutated(draft.key_id);
+  const cs::Hash hash = cs::sha256(cs::bytes_of(draft.payload));
+  if (random.usually()) fields.payload_hash = hash;
+  const auto id = cs::event_id(stream, fields.sequence, fields.event_type);
+  if (id.ok() && random.usually()) fields.event_id = {id->data(), id->size()};
+  return cs::write_event(fields, draft.buffer);
 }
 
 }  // namespace
 
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed) {
+  return fuzz::remake_message(data, size, max_size, seed, remake);
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const Signer signer;
   const cs::ByteView bytes(data, size);
-  open(bytes, signer);
-  if (size > cs::max_signing_input_size) return 0;
-  open_signed(bytes, signer);
-  open_bound(bytes, signer);
+  const cs::ServerKey key{fuzz::key_id, cs::TrustedKey(fuzz::signer().public_key())};
+  const cs::EventRules rules{.label = fuzz::label,
+                             .trust = {.keys = {&key, 1}},
+                             .device_session_id = fuzz::session,
+                             .stream = stream,
+                             .expected = place,
+                             .window = cs::Window{fuzz::now_ms}};
+  const auto opened = cs::open_event(bytes, rules);
+  const auto frame = cs::parse_frame(bytes);
+  if (!frame) {
+    check(!opened.ok() && opened.error() == frame.error());
+    return 0;
+  }
+  const cs::Hash hash = cs::sha256(frame->payload);
+  const cs::Status wanted = expected(*frame, hash);
+  check_same(opened, wanted);
+  if (opened) check(cs::is_equal(opened->payload, frame->payload));
+  check_same(cs::open_event_envelope(bytes.first(cs::envelope_size(*frame)), hash, rules), wanted);
+  if (!frame->payload.empty()) check(!cs::open_event_envelope(bytes, hash, rules).ok());
+  if (!wanted) return 0;
+  // Text that is none names no stream.
+  cs::EventRules nowhere = rules;
+  nowhere.stream = "";
+  check(!cs::open_event(bytes, nowhere).ok());
   return 0;
 }

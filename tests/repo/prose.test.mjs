@@ -14,6 +14,7 @@ const pages = [
   'ARCHITECTURE.md',
   'CONTRIBUTING.md',
   'demo/gateway/README.md',
+  'docs/assurance.md',
   'docs/browsers.md',
   'docs/command.md',
   'docs/decisions.md',

@@ -34,9 +34,6 @@ const inEmscripten = (command) => ({ ...command, env: emscripten })
 const cpp = ['src', 'include/countersign', 'wasm', 'tests/native', 'tests/fuzz', 'examples'].flatMap((path) =>
   found(path, /\.[ch]pp$/)
 )
-// What verifies signatures takes longer for an input.
-const FUZZ_RUNS = { open_event: 3000, open_response: 3000 }
-const fuzzers = found('tests/fuzz', /\.cpp$/).map((path) => path.replace(/.*\/|\.cpp$/g, ''))
 
 // A key for a test that would take half a minute to make one.
 const RSA_KEY = 'build/release/rsa.pem'
@@ -58,20 +55,10 @@ export const stepsOf = (isLong) => ({
     nodeTest(found('tests/native/json', /\.test\.mjs$/))
   ],
   demo: folder('tests/demo', { atOnce: 3 }),
+  // Every input of the corpora runs; for how long new ones are tried decides no verdict.
   clang: [
-    make('cmake', '--preset', 'clang'),
-    make('cmake', '--build', '--preset', 'clang', '--parallel', jobs),
-    ...fuzzers.map((name) =>
-      check(
-        `build/clang/fuzz_${name}`,
-        // So many inputs, not so many seconds: what is tried is up to the seed alone.
-        isLong ? '-max_total_time=300' : `-runs=${FUZZ_RUNS[name] ?? 15_000}`,
-        '-seed={seed}',
-        '-print_final_stats=1',
-        '-artifact_prefix=build/clang/',
-        '-max_len=4096'
-      )
-    )
+    check(node, 'tools/fuzz/main.mjs', 'run', '--seconds', isLong ? '300' : '3', '--seed', '{seed}'),
+    ...(isLong ? [check(node, 'tools/fuzz/main.mjs', 'coverage')] : [])
   ],
   // Under valgrind a secret is marked undefined: a branch or an index that depends on it fails the run.
   release: [
