@@ -19,6 +19,7 @@ import { createForgetUser } from './forget-user.ts'
 import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
+import { callHook } from './support/checks.ts'
 import { createBell, within } from './support/deadline.ts'
 import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
 import { createMetrics, type Metrics } from './support/metrics.ts'
@@ -158,7 +159,11 @@ export function createGateway(options: GatewayOptions): Gateway {
     failures,
     closing: closing.listen,
     isClosed: () => closed,
-    onAccepted: () => servedStores.add(settings.sessions)
+    onAccepted: () => servedStores.add(settings.sessions),
+    onReplaced: (event) => {
+      callHook(() => settings.onRotated?.(event))
+      return events.tellRotated(event)
+    }
   })
   // A failure here is tried again, and reported, with the first request.
   start().catch(() => {})

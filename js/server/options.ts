@@ -78,6 +78,7 @@ function checkParts(options: GatewayOptions): void {
     'onStage',
     'onRefusal',
     'onWarning',
+    'onRotated',
     'now',
     'schedule',
     'actionSecret'

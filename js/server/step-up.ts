@@ -42,3 +42,6 @@ export type StepUpVerdict =
  * request with `cs.unavailable`, and the key stays.
  */
 export type StepUp = (request: StepUpRequest) => StepUpVerdict | Promise<StepUpVerdict>
+
+/** A key that was replaced: `publicKey` is the new one, and `session` the record before, with the old one. */
+export type RotatedEvent = Omit<StepUpRequest, 'confirmation' | 'signal'>

@@ -3,7 +3,7 @@
 
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
-import type { StepUp } from './step-up.ts'
+import type { RotatedEvent, StepUp } from './step-up.ts'
 import type {
   AnswerStore,
   EventStore,
@@ -208,13 +208,12 @@ export type GatewayOptions = {
   legacy?: (request: Request, verdict: PassedOn) => Response | Promise<Response>
   /** The enrolment endpoints; `enrollment()` creates them. */
   enrollment?: Mounted
-  /**
-   * Whether the user must confirm a session's new key. With `trusted` a signature of the present key is enough: script
-   * that runs in a page for a moment can then take the session away for good. Default: `confirm`.
-   */
+  /** Whether a user confirms each new key, or a signature is enough: SECURITY.md states the price. Default: `confirm`. */
   rotation?: 'confirm' | 'trusted'
   /** Decides about a new key in place of the code that `enrollment` mails. With neither, no key is replaced. */
   stepUp?: StepUp
+  /** Called for each key that was replaced. */
+  onRotated?: (event: RotatedEvent) => void
   /** Called for each check of each request. */
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */

@@ -15,7 +15,8 @@ export type EventCursor = { readonly stream: string; readonly sequence: number }
 
 /**
  * A verified event. An event of type `cs.gap` says that events were lost before it: the application has to load its
- * data again.
+ * data again. One of type `cs.key_replaced` says that another session of this user has a new key. Its payload is JSON
+ * with `device_session_id` and `thumbprint`: show it to the user, who may know nothing of it.
  */
 export type ClientEvent = {
   readonly type: string

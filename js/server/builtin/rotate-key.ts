@@ -13,6 +13,7 @@ import type {
   Handler,
   HandlerContext,
   HandlerResult,
+  RotatedEvent,
   SessionRecord,
   SessionStore,
   StepUp,
@@ -29,6 +30,8 @@ export type RotationOptions = {
   metrics: Pick<Metrics, 'count'>
   /** Decides once the request has passed every other check. */
   stepUp: StepUp
+  /** Called for each key that was replaced. The answer waits for it. It never rejects. */
+  onReplaced: (event: RotatedEvent) => Promise<void>
 }
 
 type RotationOffer = {
@@ -86,7 +89,8 @@ function answerOf(verdict: Exclude<StepUpVerdict, 'allowed'>): HandlerResult {
 }
 
 /** Returns the handler of `cs.rotate_key`. It rejects where the store or `stepUp` does. */
-export function createRotation({ label, sessions, nowMs, core, metrics, stepUp }: RotationOptions): Handler {
+export function createRotation(options: RotationOptions): Handler {
+  const { label, sessions, nowMs, core, metrics, stepUp, onReplaced } = options
   const check = async (
     { session, requestId }: HandlerContext,
     { algorithm, publicKey, proof }: RotationOffer
@@ -109,8 +113,9 @@ export function createRotation({ label, sessions, nowMs, core, metrics, stepUp }
     if (refused) return { resultCode: refused }
     const { algorithm, publicKey, confirmation } = offer
     const thumbprint = encodeBase64(sha256(thumbprintInput(offer)), 'base64url')
+    const about = { session, userId, algorithm, publicKey: new Uint8Array(publicKey), thumbprint, source }
     const verdict = await stepUp({
-      ...{ session, userId, algorithm, publicKey: new Uint8Array(publicKey), thumbprint, source },
+      ...about,
       ...(confirmation ? { confirmation } : {}),
       get signal() {
         return context.signal
@@ -122,7 +127,9 @@ export function createRotation({ label, sessions, nowMs, core, metrics, stepUp }
     // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes
     // back.
     const isReplaced = await sessions.replaceKey(session.id, session.publicKey, { algorithm, publicKey, atMs: nowMs() })
-    return { resultCode: isReplaced ? 'ok' : 'conflict' }
+    if (!isReplaced) return { resultCode: 'conflict' }
+    await onReplaced(about)
+    return { resultCode: 'ok' }
   }
   return async (context) => {
     const result = await rotate(context)

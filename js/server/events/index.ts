@@ -7,9 +7,9 @@ import { checkUpgrade } from '../http/upgrade.ts'
 import type { GatewaySettings } from '../options.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Gateway, Handler, Inbound } from '../types.ts'
+import type { Gateway, Handler, Inbound, RotatedEvent } from '../types.ts'
 import { createEventHandlers } from './handlers.ts'
-import { createPublish } from './publish.ts'
+import { createPublish, createTellRotated } from './publish.ts'
 import { createStreamHub } from './stream-hub.ts'
 
 /** The part of a gateway that pushes events. */
@@ -17,6 +17,8 @@ export type Events = {
   /** Handlers by message type. There are none without a store of events, so that the types are unknown. */
   handlers: { readonly [type: string]: Handler }
   publish: Gateway['publish']
+  /** Tells the other sessions of a user that a session has a new key. Does nothing without a store of events. */
+  tellRotated(event: RotatedEvent): Promise<void>
   /** Returns the status of a WebSocket upgrade. */
   checkUpgrade(inbound: Inbound): number
   close(): void
@@ -36,11 +38,12 @@ export function createEvents(parts: {
   const { settings, metrics, isClosed } = parts
   const { sessions, events, limits, endpoint, origins } = settings
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
-  if (!events) return { handlers: {}, publish, checkUpgrade: () => 404, close() {} }
+  if (!events) return { handlers: {}, publish, tellRotated: async () => {}, checkUpgrade: () => 404, close() {} }
   const hub = createStreamHub({ ...settings, ...parts, events })
   return {
     handlers: createEventHandlers({ hub, ...parts }),
     publish,
+    tellRotated: createTellRotated({ sessions, events, metrics, storeMs: limits.storeMs }),
     checkUpgrade: (inbound) => checkUpgrade(inbound, { endpoint, origins, isClosed: isClosed() }),
     close: hub.close
   }

@@ -2,13 +2,13 @@
 // Publishes events: checks an event, then numbers it for each session of its target.
 
 import { CountersignError } from '../../common/errors.ts'
-import { encodeText } from '../../common/text.ts'
+import { encodeJson, encodeText } from '../../common/text.ts'
 import { badArgument, copyOf } from '../../core/args.ts'
 import { isHeaderType, isReservedName } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
 import { isText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { EventStore, Gateway, PublishTarget, SessionStore } from '../types.ts'
+import type { EventStore, Gateway, PublishTarget, RotatedEvent, SessionStore } from '../types.ts'
 
 /** The most bytes of an event. A client that needs more asks for it with a request. */
 const MAX_EVENT_BYTES = 64 * 1024
@@ -75,5 +75,26 @@ export function createPublish({ sessions, events, metrics, storeMs, isClosed }: 
       detail: `publish: stored for ${count} of ${ids.length} sessions`,
       cause: failed.reason
     })
+  }
+}
+
+type TellParts = { sessions: SessionStore; events: EventStore; metrics: Metrics; storeMs: number }
+
+/**
+ * Returns the function that tells the other active sessions of a user about a new key, by `cs.key_replaced` (R122). The
+ * key is replaced already, so a store that fails changes nothing and is counted.
+ */
+export function createTellRotated({ sessions, events, metrics, storeMs }: TellParts) {
+  return async ({ session, userId, thumbprint }: RotatedEvent): Promise<void> => {
+    const payload = encodeJson({ device_session_id: session.id, thumbprint })
+    try {
+      const found = await within(storeMs, 'the session store', () => sessions.listByUser(userId))
+      const others = found.filter(({ id, status }) => id !== session.id && status === 'active')
+      await within(storeMs, 'the event store', () =>
+        Promise.all(others.map(({ id }) => events.append(id, { type: 'cs.key_replaced', payload })))
+      )
+    } catch {
+      metrics.count('countersign_fail_closed_total', { reason: 'events' })
+    }
   }
 }

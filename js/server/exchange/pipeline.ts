@@ -8,7 +8,16 @@ import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { Handler, HandlerContext, Inbound, Outbound, PassedOn, SessionRecord, StepUp } from '../types.ts'
+import type {
+  Handler,
+  HandlerContext,
+  Inbound,
+  Outbound,
+  PassedOn,
+  RotatedEvent,
+  SessionRecord,
+  StepUp
+} from '../types.ts'
 import type { AnswerContext, AnswerWriter } from './answer.ts'
 import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
@@ -47,6 +56,8 @@ export type PipelineParts = {
   internalHandlers: { readonly [type: string]: Handler }
   /** Called for each request that passed every check, before its handler runs. */
   onAccepted: () => void
+  /** Called for each key that was replaced. It never rejects. */
+  onReplaced: (event: RotatedEvent) => Promise<void>
 }
 
 /** Answers one request whose binding is known. Rejects only with a fault of the core. */
@@ -167,12 +178,13 @@ type RouteFinder = (parsed: ParsedInbound, inbound: Inbound, trace: Trace) => Ro
 const noStepUp: StepUp = () => 'unavailable'
 const allowed: StepUp = () => 'allowed'
 
-function createRouteFinder({ settings, clock, core, metrics, internalHandlers }: PipelineParts): RouteFinder {
+function createRouteFinder(parts: PipelineParts): RouteFinder {
+  const { settings, clock, core, metrics, internalHandlers, onReplaced } = parts
   const { label, sessions, serverKeys: manifest, actionSecret, enrollment } = settings
   const routes = createRoutes(settings.routes)
   const nowMs = () => clock.now()
   const stepUp = settings.rotation === 'confirm' ? (settings.stepUp ?? enrollment?.stepUp ?? noStepUp) : allowed
-  const builtins = createBuiltins({ label, sessions, nowMs, core, metrics, manifest, stepUp })
+  const builtins = createBuiltins({ label, sessions, nowMs, core, metrics, manifest, stepUp, onReplaced })
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
   const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
   return ({ type, target }, { method, carrier }, { binding }) => {
