@@ -147,7 +147,7 @@ export const defences = [
     row: 'B10',
     what: 'the proof of possession at a rotation',
     file: 'server/builtin/rotate-key.js',
-    find: 'if (!verifySignature(loaded, offer, loaded.rotateSigningInput(fields), proof))',
+    find: 'if (!verifySignature(loaded, key, loaded.rotateSigningInput(fields), proof))',
     without: 'if (false)',
     tests: rotation
   },
@@ -155,16 +155,16 @@ export const defences = [
     row: 'D9',
     what: 'the end of the key before a rotation, for what was stamped after it',
     file: 'server/client-signature.js',
-    find: 'return isEarlier ?',
-    without: 'return true ?',
+    find: 'const mayCount = isFreeze || timestampMs <= previous.replacedMs;',
+    without: 'const mayCount = true;',
     tests: rotation
   },
   {
     row: 'D9',
     what: 'the minute after which the key before a rotation is over',
     file: 'server/client-signature.js',
-    find: 'if (!previous || nowMs > previous.replacedMs + PREVIOUS_KEY_MS)',
-    without: 'if (!previous)',
+    find: '(isFreeze ? DAY_MS : PREVIOUS_KEY_MS)',
+    without: 'DAY_MS',
     tests: rotation
   },
   {
@@ -235,17 +235,17 @@ export const defences = [
   {
     row: 'D4',
     what: 'the quota of one session in LMDB',
-    file: 'server/stores/lmdb/replay.js',
-    find: ' || readCount(bySession.getBinary(session)) >= quota',
-    without: '',
+    file: 'server/stores/lmdb/replay-tables.js',
+    find: 'readCount(bySession.getBinary(owner)) >= quota;',
+    without: 'false;',
     tests: stores,
     grep: 'replay'
   },
   {
     row: 'D6',
     what: 'the floor that forgotten ids leave in LMDB',
-    file: 'server/stores/lmdb/replay.js',
-    find: 'Math.max(readNumber(counters, FLOOR), readNumber(value))',
+    file: 'server/stores/lmdb/replay-tables.js',
+    find: 'Math.max(readNumber(counters, FLOOR), readNumber(entry.value))',
     without: 'readNumber(counters, FLOOR)',
     tests: stores,
     grep: 'replay'
@@ -355,6 +355,23 @@ export const defences = [
     without: 'replay.reserve(...given)',
     tests: stores,
     grep: 'R148'
+  },
+  {
+    row: 'H16',
+    what: 'the question to the user before a new key',
+    file: 'server/builtin/rotate-key.js',
+    find: "if (verdict !== 'allowed')",
+    without: 'if (false)',
+    tests: ['tests/server/exchange/confirmation.test.mjs']
+  },
+  {
+    row: 'B10',
+    what: 'refusing a key that the session had before, in LMDB',
+    file: 'server/stores/common.js',
+    find: 'keys.includes(next) || ',
+    without: '',
+    tests: stores,
+    grep: 'sessions'
   },
   {
     row: 'E6',
