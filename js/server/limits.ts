@@ -76,6 +76,8 @@ export type Limits = {
   streams?: number
   /** The silence after which a stream sends `cs.time`; at most 10000 ms. Default: 10000 ms. */
   heartbeatMs?: number
+  /** How long a stream lives; its client opens the next one before. Default: 900000 ms (15 minutes). */
+  streamMs?: number
   /** How long a stream's reader may take nothing before its connection is cut. Default: 30000 ms. */
   stalledMs?: number
   /**

@@ -39,6 +39,7 @@ function readLimits(limits: Limits) {
     sessionStreams: integerOf(limits.sessionStreams ?? 16, 1, 1_000_000, 'limits.sessionStreams'),
     streams: integerOf(limits.streams ?? 10_000, 1, 1_000_000, 'limits.streams'),
     heartbeatMs: integerOf(limits.heartbeatMs ?? 10_000, 1, 10_000, 'limits.heartbeatMs'),
+    streamMs: integerOf(limits.streamMs ?? 900_000, 1, DAY_MS, 'limits.streamMs'),
     stalledMs: integerOf(limits.stalledMs ?? 30_000, 1, DAY_MS, 'limits.stalledMs'),
     storeMs: integerOf(limits.storeMs ?? 1000, 1, 1000, 'limits.storeMs')
   }

@@ -6,6 +6,7 @@ import { isSigned } from '../transport/refusals.ts'
 import { Backoff, isFinal, isOffline } from './backoff.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
 import type { EventHub } from './event-hub.ts'
+import { closeConnection, openConnection, RenewalTimer, renewConnection } from './renewal.ts'
 import { childOf, untilAborted } from './signals.ts'
 import { SilenceTimer } from './silence-timer.ts'
 
@@ -45,11 +46,26 @@ async function runConnection(
   })
   const goOffline = (): void => inner.abort(new CountersignError('ERR_NETWORK', { detail: 'the device went offline' }))
   globalThis.addEventListener?.('offline', goOffline)
-  const items = hub.choice.read({ host: hub.host, signal: inner.signal, asked: () => hub.place.asked })
+  const renewal = new RenewalTimer(hub)
+  let connection = openConnection(hub, inner.signal)
+  let next = connection.items.next()
   let context: CarrierItem['context'] | undefined
   try {
     for (;;) {
-      const { done, value: item } = await untilAborted(items.next(), inner.signal)
+      const taken = await untilAborted(renewal.until(next), inner.signal)
+      if (!taken) {
+        const renewed = await renewConnection(hub, inner.signal, FIRST_ANSWER_MS)
+        renewal.restart(renewed !== undefined)
+        if (!renewed) continue
+        // What the old connection still brings, the new one brings too.
+        next.catch(() => {})
+        closeConnection(connection)
+        connection = renewed
+        next = connection.items.next()
+        silenceTimer.restart(SILENCE_MS)
+        continue
+      }
+      const { done, value: item } = taken
       if (done) break
       context = item.context
       if (item.requestId !== undefined) {
@@ -60,16 +76,19 @@ async function runConnection(
         hub.apply('begun')
         outcome.hasBegun = true
         hub.choice.works()
+        renewal.start()
       } else {
         await hub.take(item)
         outcome.wasGood = true
         onFrame(item)
       }
       silenceTimer.restart(SILENCE_MS)
-      if (!hub.isFull) continue
-      silenceTimer.hold()
-      while (hub.isFull && !inner.signal.aborted) await hub.changed(inner.signal)
-      silenceTimer.restart(SILENCE_MS)
+      if (hub.isFull) {
+        silenceTimer.hold()
+        while (hub.isFull && !inner.signal.aborted) await hub.changed(inner.signal)
+        silenceTimer.restart(SILENCE_MS)
+      }
+      next = connection.items.next()
     }
   } catch (error) {
     outcome.error = error
@@ -79,8 +98,9 @@ async function runConnection(
   } finally {
     globalThis.removeEventListener?.('offline', goOffline)
     silenceTimer.stop()
+    renewal.stop()
     inner.abort(new CountersignError('ERR_ABORTED'))
-    items.return(undefined).catch(() => {})
+    closeConnection(connection)
   }
   return outcome
 }

@@ -9,7 +9,7 @@ import type { EventPage, StoredEvent } from '../types.ts'
 import { isBehind, writePosition } from './subscribe-payload.ts'
 
 /** Why a stream ended. The client hears only of `revoked`; the other reasons look like a lost connection. */
-export type EndReason = 'revoked' | 'left' | 'done' | 'closed' | 'slow' | 'lost' | 'store' | 'signer'
+export type EndReason = 'revoked' | 'left' | 'done' | 'closed' | 'slow' | 'lost' | 'store' | 'signer' | 'expired'
 
 export type FeedParts = {
   stream: string
@@ -24,6 +24,8 @@ export type FeedParts = {
   heartbeatMs: number
   /** Whether the stream ends when it has sent something and nothing more is there. It sends at least one `cs.time`. */
   isOnce?: boolean
+  /** How long the stream lives, in milliseconds. Its client has opened another one by then (R105). */
+  lifeMs: number
   /** The longest that a reader may take no frame, in milliseconds. */
   stalledMs: number
   onSent(type: string): void
@@ -73,6 +75,7 @@ export function createFeed(parts: FeedParts): Feed {
     ending = reason
     queue = []
     timers.stop()
+    cancelLife()
     onEnd(reason)
     resume?.()
     if (reason === 'left' || reason === 'slow' || reason === 'done') over.ring()
@@ -141,6 +144,8 @@ export function createFeed(parts: FeedParts): Feed {
     }
   }
 
+  // Whoever had a subscription signed for a stream elsewhere has it for so long, and not as long as the session lives.
+  const cancelLife = schedule(() => end('expired'), parts.lifeMs)
   // Starts now, because a carrier that never asks is a reader that takes no frame.
   timers.start()
   return {

@@ -23,7 +23,14 @@ type StreamHubParts = {
   metrics: Metrics
   coreOf: () => Promise<Core>
   schedule: Schedule
-  limits: { sessionStreams: number; streams: number; heartbeatMs: number; stalledMs: number; storeMs: number }
+  limits: {
+    sessionStreams: number
+    streams: number
+    heartbeatMs: number
+    streamMs: number
+    stalledMs: number
+    storeMs: number
+  }
 }
 
 /** Opens streams. */
@@ -46,7 +53,7 @@ const SESSION_RETRY_MS = 10_000
 /** Creates the hub of one gateway. */
 export function createStreamHub(parts: StreamHubParts): StreamHub {
   const { sessions, events, clock, metrics, coreOf, schedule, limits } = parts
-  const { heartbeatMs, stalledMs, storeMs } = limits
+  const { heartbeatMs, streamMs, stalledMs, storeMs } = limits
   const sign = createEventSigner({ ...parts, signMs: storeMs })
   const onFault = (reason: string) => metrics.count('countersign_fail_closed_total', { reason })
   const watcher = createSessionWatcher({ sessions, storeMs, schedule, now: () => clock.now(), onFault })
@@ -93,6 +100,7 @@ export function createStreamHub(parts: StreamHubParts): StreamHub {
         schedule,
         heartbeatMs: isPoll ? subscription.waitMs : heartbeatMs,
         isOnce: isPoll,
+        lifeMs: streamMs,
         stalledMs,
         onSent: (kind) => metrics.count('countersign_events_sent_total', { carrier, kind }),
         onEnd(reason: EndReason) {
