@@ -51,8 +51,12 @@ const watch = (entry) => `
     })
   }
   const inspect = (await import('node:util')).inspect
+  // What the loader or a peer has put off runs before each look, however busy the machine is.
+  const settle = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  await settle()
   const was = inspect(look(), { depth: 5, maxArrayLength: null, showHidden: true })
   const names = Object.keys(await import('${entry}'))
+  await settle()
   const is = inspect(look(), { depth: 5, maxArrayLength: null, showHidden: true })
   console.log(JSON.stringify({ same: was === is, names, calls, compiled, opened, was: was === is ? '' : was, is: was === is ? '' : is }))`
 
