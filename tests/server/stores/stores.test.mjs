@@ -17,7 +17,7 @@ import {
 } from 'countersign/server'
 import { storeConformance } from 'countersign/server/conformance'
 import { lmdbStores } from 'countersign/server/lmdb'
-import { core, createWorld, enrol, startMs } from '../kit.mjs'
+import { core, createKey, createWorld, enrol, sessionOf, sha256, startMs } from '../kit.mjs'
 
 const child = fileURLToPath(new URL('./stores-child.mjs', import.meta.url))
 
@@ -26,6 +26,8 @@ const folder = (t) => {
   t.after(() => rmSync(path, { recursive: true, force: true }))
   return path
 }
+
+const enrolBounded = (sessions, options) => sessions.create(sessionOf(createKey(), options), { maxLive: 8 })
 
 const memoryStores = () => {
   const stores = {
@@ -266,6 +268,26 @@ test('J3 a core that stopped is replaced, and the ids of its guard are not accep
   assert.equal((await world.call()).resultCode, 'ok')
   assert.notEqual((await world.sendFrame(accepted.frame)).status, 200)
   assert.equal(world.handled.length, 1)
+})
+
+test('H10 R143 lmdb: of many enrolled at once a user keeps eight sessions, whatever else is written', async (t) => {
+  const { sessions, replay, codes, close } = lmdbStores({ path: folder(t) })
+  t.after(close)
+  const users = ['user@example.com', 'eve@example.com', 'a', 'bob@example.org']
+  const made = Array.from({ length: 400 }, (_, at) => {
+    const writes = [
+      enrolBounded(sessions, { userId: users[at % users.length], nowMs: startMs + at }),
+      replay.reserve(sha256(`id ${at}`), startMs + at, startMs + at + 50, startMs + at, 'x'),
+      codes.take(`key ${at}`, { limit: 5, windowMs: 1000, nowMs: startMs + at })
+    ]
+    return Promise.all(writes)
+  })
+  await Promise.all(made)
+  for (const userId of users) {
+    const all = await sessions.listByUser(userId)
+    assert.equal(all.length, 100)
+    assert.equal(all.filter(({ status }) => status === 'active').length, 8, userId)
+  }
 })
 
 for (const [name, front] of [

@@ -56,8 +56,16 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
   const records = root.openDB<SessionEntry, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 
-  const ofUser = (userId: string): SessionEntry[] =>
-    [...byUser.getValues(userId)].flatMap((id) => records.get(id) ?? [])
+  // Not getValues: inside a write transaction, lmdb 3.5 decodes a key there that it has not read.
+  const idsOf = (userId: string): string[] => {
+    const ids: string[] = []
+    for (const { key, value } of byUser.getRange({ start: userId })) {
+      if (key !== userId) break
+      ids.push(value)
+    }
+    return ids
+  }
+  const ofUser = (userId: string): SessionEntry[] => idsOf(userId).flatMap((id) => records.get(id) ?? [])
 
   let cursor: string | undefined
   const nextEntries = (limit: number): SessionEntry[] => {
@@ -152,7 +160,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
     async forgetUser(userId) {
       const notices: (() => void)[] = []
       const removed = await transact(root, () => {
-        const ids = [...byUser.getValues(userId)]
+        const ids = idsOf(userId)
         for (const id of ids) {
           records.remove(id)
           byUser.remove(userId, id)
