@@ -30,7 +30,7 @@ export function createCodeMail({ mails, emailCodes, enroller, hashes }: CodeMail
   return async (email, source, { bound, ...about }) => {
     const taken = await mails.take(email, source)
     if (taken.waitMs > 0) return { retryAfterMs: taken.waitMs }
-    const [hasShare, code] = await Promise.all([mails.takeShare(), emailCodes.create(email)])
+    const code = await emailCodes.create(email)
     const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => hashes.code(id, code, bound))
     if (!challenge) {
       await taken.giveBack()
@@ -38,7 +38,7 @@ export function createCodeMail({ mails, emailCodes, enroller, hashes }: CodeMail
     }
     const { id, expiresMs } = challenge
     // Only a session asks to rotate, and over the limit of all mails an address with a session still gets its mail.
-    mails.send({ email, challengeId: id, code, expiresMs, ...about }, hasShare || about.purpose === 'rotate')
+    mails.send({ email, challengeId: id, code, expiresMs, ...about }, taken.hasShare || about.purpose === 'rotate')
     return { challengeId: id }
   }
 }

@@ -39,12 +39,13 @@ type MailOptions = {
   reportFailure: (error: unknown) => void
 }
 
+/** A mail that was counted, or was not: then `waitMs` is above 0. `hasShare`: all addresses together have not had too many. */
+type Taken = { waitMs: number; hasShare: boolean; giveBack(): Promise<void> }
+
 /** The mails of one enrolment. Each step but `send` rejects when a store does. */
 type Mails = {
   /** Counts a mail. `waitMs` is 0 when it may be asked for, otherwise the milliseconds until one may be. */
-  take(email: string, source: string): Promise<{ waitMs: number; giveBack(): Promise<void> }>
-  /** Counts a mail of any address. Resolves to false when there are too many of all addresses together. */
-  takeShare(): Promise<boolean>
+  take(email: string, source: string): Promise<Taken>
   /**
    * Sends a mail, or holds it back when it has no share and its address no session. The answer to the client does not wait
    * for this: it must not show whether there was a mail, or which addresses have a session. Never rejects.
@@ -110,6 +111,18 @@ export function createMails(options: MailOptions): Mails {
     )
   }
 
+  // Counts a mail of any address. Resolves to the name of the counter, or to undefined when there are too many.
+  const takeShare = async (): Promise<string | undefined> => {
+    const start = randomInt(parts)
+    for (let tried = 0; tried < Math.min(parts, PARTS_TRIED); tried++) {
+      const part = (start + tried) % parts
+      const key = `mail/all/${part}`
+      const limit = Math.min(PART_SIZE, mailsPerHour - part * PART_SIZE)
+      if ((await take([key, hourly(limit)])) === 0) return key
+    }
+    return undefined
+  }
+
   return {
     async take(email, source) {
       const folded = foldAddress(email)
@@ -137,18 +150,13 @@ export function createMails(options: MailOptions): Mails {
         if (isOnlyAddress && (await isKnown(email, source)))
           waitMs = await takeEach([[byAddress[0], PER_KNOWN_ADDRESS]])
       }
-      if (waitMs > 0) await giveBack()
-      return { waitMs, giveBack: waitMs > 0 ? async () => {} : giveBack }
-    },
-
-    async takeShare() {
-      const start = randomInt(parts)
-      for (let tried = 0; tried < Math.min(parts, PARTS_TRIED); tried++) {
-        const part = (start + tried) % parts
-        const limit = Math.min(PART_SIZE, mailsPerHour - part * PART_SIZE)
-        if ((await take([`mail/all/${part}`, hourly(limit)])) === 0) return true
+      if (waitMs > 0) {
+        await giveBack()
+        return { waitMs, hasShare: false, giveBack: async () => {} }
       }
-      return false
+      const share = await takeShare()
+      if (share !== undefined) taken.push(share)
+      return { waitMs, hasShare: share !== undefined, giveBack }
     },
 
     async send(mail, hasShare) {

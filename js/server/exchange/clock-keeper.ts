@@ -3,6 +3,7 @@
 // holds the last reading. A gateway notes its own each second, and follows a greater one.
 
 import { CountersignError } from '../../common/errors.ts'
+import { JUMP_MS } from '../stores/shared-clock.ts'
 import { callHook } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
@@ -10,8 +11,6 @@ import type { GatewayWarning, Mounted, ReplayStore, SharedTime } from '../types.
 
 const NOTE_EVERY_MS = 1000
 const WARN_EVERY_MS = 60_000
-/** A reading this far beyond the last note is noted before any request is accepted by it, in milliseconds. */
-const UNNOTED_MS = 3_600_000
 
 /** The parts that the keeper of one gateway's clock needs. */
 export type ClockKeeperOptions = {
@@ -129,7 +128,8 @@ export function createClockKeeper(options: ClockKeeperOptions): ClockKeeper {
       timer ??= setInterval(beat, NOTE_EVERY_MS).unref()
     },
     get isUnnoted() {
-      return isPast || (known !== undefined && clock.now() - notedMs > UNNOTED_MS)
+      // A jump is noted before any request is accepted by it.
+      return isPast || (known !== undefined && clock.now() - notedMs > JUMP_MS)
     },
     note: () => within(storeMs, "the store's clock", note),
     async stop() {

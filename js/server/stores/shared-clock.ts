@@ -2,15 +2,17 @@
 // The time that the gateways of one store share, as one record, and the steps that change it (R147, R148). The steps
 // are pure; a store makes each of them atomic.
 
-import { DAY_MS } from '../../common/protocol.ts'
+import { DAY_MS, HOUR_MS } from '../../common/protocol.ts'
 import type { ClockReading, ClockReturn, ReplayStore, SharedClock, SharedTime, TimeSpan } from './types.ts'
 
-/** The record of a store. `clockMs` is the system's time at the last reading, or that of a clock
- * of the store's own. Their difference is the offset. */
+/**
+ * The record of a store. `clockMs` is the system's time at the last reading, or that of a clock of the store's own. Their
+ * difference is the offset.
+ */
 export type ClockRecord = Omit<SharedTime, 'nowMs'> & { clockMs: number }
 
 /** A hole between two readings that is wider than this counts as a jump, in milliseconds. */
-export const JUMP_MS = 3_600_000
+export const JUMP_MS = HOUR_MS
 const MAX_RUNS = 8
 const MAX_AHEAD = 1024
 /** A jump is noted this soon, in milliseconds. */

@@ -51,14 +51,15 @@ test('R86 a mail that its address may not have costs its source nothing', async 
   assert.equal(count(await sendAll(desk, many(95)), 200), 95)
 })
 
-test('R82 a mail whose challenge finds no room costs its address nothing', async () => {
+test('R86 a mail whose challenge finds no room costs its address nothing, nor all addresses together', async () => {
   const codes = memoryCodeStore()
   let isFull = true
   const create = async (challenge) => !isFull && codes.create(challenge)
-  const desk = createDesk({ codes: { ...codes, create } })
+  const desk = createDesk({ codes: { ...codes, create }, mailsPerHour: 5 })
   assert.equal(count(await sendAll(desk, Array(20).fill('a@x')), 429), 20)
   isFull = false
   assert.equal(count(await sendAll(desk, Array(5).fill('a@x')), 200), 5)
+  assert.deepEqual(desk.enrolling.mails(), { sent: 5, held: 0, failed: 0 })
 })
 
 test('H8 R86 all addresses of one IPv6 network of 64 bits are one source', async () => {

@@ -30,8 +30,9 @@ function clampSession({ previous, ...session }: SessionTimes, nowMs: number): Se
   return previous && previous.replacedMs <= nowMs ? { ...clamped, previous } : clamped
 }
 
-/** Creates the shared clock in an open environment. `takeBack` does its part in the table
- * of ids, inside the transaction. */
+/**
+ * Creates the shared clock in an open environment. `takeBack` does its part in the table of ids, inside the transaction.
+ */
 export function createLmdbClock(root: RootDatabase, takeBack: (change: ClockReturn) => void): ClosableClock {
   const table = root.openDB<string, string>({ name: 'clock', encoding: 'string' })
   let isClosed = false
