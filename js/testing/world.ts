@@ -161,6 +161,8 @@ export async function createTestWorld(options: TestWorldOptions = {}): Promise<T
     loadCore(),
     import('../client/trust/delivered-keys.ts'),
     import('../client/events/open.ts'),
+    import('../client/lazy-parts.ts'),
+    import('../client/transport/bindings/header.ts'),
     import('../client/transport/bindings/json.ts')
   ])
   const server = createTestGateway(serverClock, random.fork('gateway'), gatewayOptions)
