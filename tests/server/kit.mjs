@@ -175,10 +175,10 @@ const frameOfResponse = async (response) => {
 }
 
 /** openAnswer verifies a signed answer with the core: `{ status, resultCode, timestampMs, payload, text }`. */
-export const openAnswer = async (response, requestId, signer) => {
+export const openAnswer = async (response, requestId, signer, itsLabel = label) => {
   const frame = await frameOfResponse(response)
   const keys = [{ id: signer.keyId, publicKey: signer.publicKey }]
-  const opened = core.openResponse(frame, { label, keys, requestId, anyKey: true })
+  const opened = core.openResponse(frame, { label: itsLabel, keys, requestId, anyKey: true })
   return { status: response.status, ...opened, text: Buffer.from(opened.payload).toString() }
 }
 
