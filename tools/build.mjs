@@ -16,7 +16,7 @@ import {
 import { homedir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { transformSync } from 'esbuild'
+import { buildSync, transformSync } from 'esbuild'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
@@ -111,8 +111,12 @@ const wasms = ['countersign', 'countersign-client', 'countersign-knock']
 /** What is compiled in, each with its licence beside it. */
 const licences = { libsodium: join(sodium, 'LICENSE'), bearssl: join(cache, 'bearssl-0.6', 'LICENSE.txt') }
 
+/** The modules with the files as text, by the file's name. */
+const textModules = { countersign: 'core', 'countersign-client': 'client', 'countersign-knock': 'knock' }
+
 const built = [
   ...wasms.map((name) => `dist/core/platform/${name}.wasm`),
+  ...Object.values(textModules).map((name) => `dist/core/platform/${name}-wasm.js`),
   ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
 ]
 
@@ -131,6 +135,21 @@ const UNUSED = [
 const slim = (glue) =>
   UNUSED.every((part) => part.test(glue)) ? UNUSED.reduce((text, part) => text.replace(part, ''), glue) : glue
 
+/** textOf writes bytes as text; js/core/load.ts reads it, and says how it is made. */
+const textOf = (bytes) => {
+  const codes = []
+  for (const byte of bytes) {
+    const value = (byte + 1) & 255
+    const low = value % 83
+    if (value >= 83) codes.push(39 + (value - low) / 83)
+    codes.push(low + 43 < 92 ? low + 43 : low + 44)
+  }
+  const text = codes.map((code) => String.fromCharCode(code)).join('')
+  // A page may hold the script between its tags.
+  if (/<\/script/i.test(text)) fail('the text of a core would end a script element')
+  return text
+}
+
 /** buildGlue makes the one glue of all cores: they differ in what they can be asked, not in how they are loaded. */
 const buildGlue = () => {
   const [glue, ...others] = wasms.map((name) =>
@@ -140,14 +159,48 @@ const buildGlue = () => {
   const { code } = transformSync(slim(glue), { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
   mkdirSync('dist/core/platform', { recursive: true })
   writeFileSync('dist/core/platform/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
-  for (const name of wasms) copyFileSync(`build/wasm/${name}.wasm`, `dist/core/platform/${name}.wasm`)
+  for (const name of wasms) {
+    const bytes = readFileSync(`build/wasm/${name}.wasm`)
+    writeFileSync(`dist/core/platform/${name}.wasm`, bytes)
+    const part = textModules[name]
+    const code = `export const ${part}Wasm = "${textOf(bytes)}"\n`
+    writeFileSync(`dist/core/platform/${part}-wasm.js`, `// SPDX-License-Identifier: MIT\n${code}`)
+  }
   for (const [name, path] of Object.entries(licences)) copyFileSync(path, `dist/LICENSE.${name}`)
+}
+
+/** The client as one file: for script tags, and for module scripts that may not use import(). */
+const bundles = { iife: 'dist/countersign.iife.js', esm: 'dist/countersign.bundle.js' }
+
+const buildBundles = () => {
+  for (const [format, outfile] of Object.entries(bundles)) {
+    buildSync({
+      entryPoints: ['dist/index.js'],
+      bundle: true,
+      minify: true,
+      format,
+      globalName: 'countersign',
+      platform: 'browser',
+      target: 'es2022',
+      banner: { js: '/* SPDX-License-Identifier: MIT */' },
+      legalComments: 'none',
+      outfile
+    })
+    const text = readFileSync(outfile, 'utf8')
+    if (/<\/script|\bimport\(|import\.meta/i.test(text)) fail(`${outfile} is not for every script element and worker`)
+  }
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
-  const kept = new Set(['dist/core/platform/glue.js', ...built])
+  copyFileSync('js/core/platform/wasm-module.d.ts', 'dist/core/platform/wasm-module.d.ts')
+  const kept = new Set([
+    'dist/core/platform/glue.js',
+    'dist/core/platform/wasm-module.d.ts',
+    ...built,
+    ...Object.values(bundles)
+  ])
   for (const source of files(['js'])) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
     for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
@@ -179,5 +232,13 @@ step(
   'typescript',
   { inputs: ['js', 'tsconfig.json', 'package-lock.json'], outputs: ['dist/index.js', 'dist/index.d.ts'] },
   buildTypeScript
+)
+step(
+  'bundles',
+  {
+    inputs: ['dist/index.js', 'dist/client', 'dist/common', 'dist/core', 'dist/generated'],
+    outputs: Object.values(bundles)
+  },
+  buildBundles
 )
 if (!jsOnly && existsSync('demo/page/build.mjs')) run(process.execPath, ['demo/page/build.mjs'])

@@ -41,10 +41,9 @@ const unpack = () => {
   const tarball = join(target, packed[0].filename)
   run('tar', ['-xzf', tarball, '-C', modules])
   renameSync(join(modules, 'package'), join(modules, 'countersign'))
-  return join(modules, 'countersign')
 }
 
-const bundle = async (countersign) => {
+const bundle = async () => {
   const page = join(target, 'page')
   rmSync(page, { recursive: true, force: true })
   rmSync(out, { recursive: true, force: true })
@@ -52,9 +51,6 @@ const bundle = async (countersign) => {
   cpSync(source, page, { recursive: true })
   mkdirSync(out, { recursive: true })
   for (const name of ['index.html', 'mark.svg']) cpSync(join(source, name), join(out, name))
-  // The client's core, and the whole one with which the page takes the packets apart.
-  for (const name of ['countersign-client.wasm', 'countersign.wasm', 'countersign-knock.wasm'])
-    cpSync(join(countersign, 'dist/core/platform', name), join(out, name))
   await build({
     entryPoints: { app: join(page, 'app.mjs'), style: join(page, 'app.css') },
     entryNames: '[name]',
@@ -74,6 +70,7 @@ const stamp = join(target, 'stamp')
 const state = stateOf()
 if (!existsSync(join(out, 'index.html')) || !existsSync(stamp) || readFileSync(stamp, 'utf8') !== state) {
   rmSync(stamp, { force: true })
-  await bundle(unpack())
+  unpack()
+  await bundle()
   writeFileSync(stamp, state)
 }

@@ -76,7 +76,7 @@ export type ConnectOptions = {
    * costs the session (R63). Default: false.
    */
   trustLocalClock?: boolean
-  /** The source of countersign-client.wasm. Default: the file beside this package's code. */
+  /** The source of countersign-client.wasm. Default: the core inside this package's JavaScript. */
   wasm?: WasmSource | Promise<WasmSource>
   /** Sends the HTTP requests. Default: the platform's `fetch`. */
   fetch?: (input: string, init: RequestInit) => Promise<Response>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The part of the core that a client needs. index.ts adds the rest, which a page does not download.
 
-import { CORE_BYTES, hashNow } from '#hash-source'
-import { clientSource } from '#wasm-source'
 import { CountersignError } from '../common/errors.ts'
 import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type * as T from '../common/types.ts'
@@ -29,12 +27,18 @@ import {
   timeOf
 } from './args.ts'
 import { openEnvelope } from './frames.ts'
-import { loadWasm, type WasmSource } from './load.ts'
+import { builtin, loadWasm, type WasmSource } from './load.ts'
+import { clientWasm } from './platform/client-wasm.js'
 import { PIECE, type Wasm } from './wasm.ts'
 
 // Taken once when the module loads, so a script that replaces it later changes nothing here.
 const subtleDigest = globalThis.crypto?.subtle?.digest?.bind(globalThis.crypto.subtle)
 
+// Node hashes at once, with the processor's own instructions, which WebAssembly cannot use. A page has only promises.
+const createHash = builtin<typeof import('node:crypto')>('node:crypto')?.createHash
+
+/** The longest input, in bytes, that the core hashes faster than the platform. */
+const CORE_BYTES = createHash ? 256 : 4096
 /** The longest input that Node hashes at once, in bytes. A longer hash would delay all other work of the program. */
 const NOW_BYTES = 65536
 
@@ -75,7 +79,7 @@ export class ClientCore
    */
   digest(bytes: Bytes): Bytes | Promise<Bytes> {
     if (bytes.length <= CORE_BYTES) return this.sha256(bytes)
-    if (hashNow && bytes.length <= NOW_BYTES) return new Uint8Array(hashNow(bytes))
+    if (createHash && bytes.length <= NOW_BYTES) return new Uint8Array(createHash('sha256').update(bytes).digest())
     return subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))
   }
 
@@ -356,5 +360,5 @@ export function hashOf(wasm: Wasm, bytes: Uint8Array): Bytes {
 
 /** Loads the part of the core that a client needs, as loadCore does. The file of the whole core serves too. */
 export async function loadClientCore(source?: WasmSource | Promise<WasmSource>): Promise<ClientCore> {
-  return new ClientCore(await loadWasm(clientSource, source))
+  return new ClientCore(await loadWasm(clientWasm, source))
 }

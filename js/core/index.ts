@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The C++ core. It makes and checks every byte of a message; it signs nothing and uses no network.
 
-import { wholeSource } from '#wasm-source'
 import type * as T from '../common/types.ts'
 import type { Bytes, BytesLike, SigningFields } from '../common/types.ts'
 import { badArgument, bytesOf, copyOf, labelOf, lengthOf, partOf } from './args.ts'
@@ -19,6 +18,7 @@ import { eventId, openEvent } from './events.ts'
 import { openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
 import { Guard, Trusted } from './handles.ts'
 import { loadWasm, type WasmSource } from './load.ts'
+import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
 
 export {
@@ -145,7 +145,7 @@ const wholeCores = new WeakMap<Wasm, WholeCore>()
 /**
  * Loads the core.
  *
- * Without a source it loads countersign.wasm from beside this file, and all calls share one instance. The next call
+ * Without a source it compiles the core that is part of this package, and all calls share one instance. The next call
  * repeats a load that failed, and replaces an instance that trapped. With a source (an address, a Response, bytes, a
  * WebAssembly.Module, or a promise of one) each call makes its own instance.
  *
@@ -157,7 +157,7 @@ const wholeCores = new WeakMap<Wasm, WholeCore>()
  * ```
  */
 export async function loadCore(source?: WasmSource | Promise<WasmSource>): Promise<T.Core> {
-  const wasm = await loadWasm(wholeSource, source)
+  const wasm = await loadWasm(coreWasm, source)
   const core = wholeCores.get(wasm) ?? new WholeCore(wasm)
   wholeCores.set(wasm, core)
   return core

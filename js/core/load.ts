@@ -2,7 +2,6 @@
 // Makes a running instance of the core from a source. Importing this file loads nothing, and a load that failed leaves
 // nothing behind.
 
-import { fetchSource } from '#wasm-source'
 import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { BytesLike } from '../common/types.ts'
 import { bytesOf } from './args.ts'
@@ -11,6 +10,21 @@ import { Wasm } from './wasm.ts'
 
 /** The source of the WebAssembly file: its address, a Response, its bytes or a compiled module. */
 export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module
+
+/**
+ * Returns one of Node's own modules, without an import that a bundler for pages would have to find. Returns undefined
+ * in a page and in a worker, where an element or a bundler's stand-in may have the name `process`.
+ */
+export function builtin<Module>(name: string): Module | undefined {
+  const isNode = typeof process === 'object' && typeof process?.getBuiltinModule === 'function'
+  return isNode ? (process.getBuiltinModule(name) as Module) : undefined
+}
+
+// Node's fetch does not read file: addresses.
+const fetchSource = (address: string): Promise<Response | Uint8Array> => {
+  const files = address.startsWith('file:') && builtin<typeof import('node:fs/promises')>('node:fs/promises')
+  return files ? files.readFile(new URL(address)) : fetch(address)
+}
 
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1)
 
@@ -32,6 +46,29 @@ const compile = async (source: unknown): Promise<WebAssembly.Module> => {
   if (tag === 'Response') return compileResponse(source as Response)
   if (typeof source === 'string' || tag === 'URL') return compile(await fetchSource(String(source)))
   return compileBytes(source)
+}
+
+// The WebAssembly travels inside the JavaScript, as text. So nothing is fetched, no bundler has to find a file, and no
+// policy has to allow an address. The text is not compressed: the transport compresses the file's own patterns better.
+
+/**
+ * Returns the bytes of a text that tools/build.mjs has written. A byte is y = (byte + 1) mod 256 = 83 × l + d. Its text is
+ * the character 39 + l, left out where l is 0, and then the character 43 + d, or 44 + d from 92 on: no backslash is among
+ * them.
+ */
+function decodeWasm(text: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(text.length)
+  let length = 0
+  let high = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code < 43) high = (code - 39) * 83
+    else {
+      bytes[length++] = high + code - (code > 92 ? 45 : 44)
+      high = 0
+    }
+  }
+  return bytes.slice(0, length)
 }
 
 const memoryOf = (instance: WebAssembly.Instance): WebAssembly.Memory => {
@@ -74,35 +111,38 @@ const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAss
   }
 }
 
-/** Returns the default source of one build of the core. It is also the key of that build's shared instance. */
-export type DefaultSource = () => unknown
+// By the text of the build: one instance, and the module for the next one.
+const shared = new Map<string, Promise<Wasm>>()
+const compiled = new Map<string, WebAssembly.Module>()
 
-const shared = new Map<DefaultSource, Promise<Wasm>>()
-const compiled = new Map<DefaultSource, WebAssembly.Module>()
-
-const loadShared = async (defaultSource: DefaultSource): Promise<Wasm> => {
-  const { wasm, module } = await load(() => compiled.get(defaultSource) ?? defaultSource())
-  compiled.set(defaultSource, module)
+const loadShared = async (text: string): Promise<Wasm> => {
+  const { wasm, module } = await load(() => compiled.get(text) ?? decodeWasm(text))
+  compiled.set(text, module)
   wasm.onTrap = () => {
-    shared.delete(defaultSource)
+    shared.delete(text)
   }
   return wasm
 }
 
+/** Sets the module of a build, for a runtime that compiles no bytes. It has to be called before the first load. */
+export function presetModule(text: string, module: WebAssembly.Module): void {
+  compiled.set(text, module)
+}
+
 /**
- * Returns a new instance of the core from a source, or the shared instance of the default source. The shared instance
- * is made once, and made again after a load that failed or after a trap. Rejects with ERR_LOAD_FAILED or
+ * Returns a new instance of the core from a source, or the shared instance of the build with this text. The shared
+ * instance is made once, and made again after a load that failed or after a trap. Rejects with ERR_LOAD_FAILED or
  * ERR_VERSION_MISMATCH.
  */
-export async function loadWasm(defaultSource: DefaultSource, source?: unknown): Promise<Wasm> {
+export async function loadWasm(text: string, source?: unknown): Promise<Wasm> {
   if (source !== undefined) return (await load(() => source)).wasm
-  let loading = shared.get(defaultSource)
+  let loading = shared.get(text)
   if (!loading) {
-    loading = loadShared(defaultSource).catch((error: unknown) => {
-      shared.delete(defaultSource)
+    loading = loadShared(text).catch((error: unknown) => {
+      shared.delete(text)
       throw error
     })
-    shared.set(defaultSource, loading)
+    shared.set(text, loading)
   }
   return loading
 }

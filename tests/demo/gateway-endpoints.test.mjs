@@ -196,10 +196,6 @@ test('the page is served under a strict policy, its WebAssembly as application/w
   assert.equal(page.headers['x-content-type-options'], 'nosniff')
   assert.equal(page.headers['referrer-policy'], 'no-referrer')
   assert.doesNotMatch(page.text, /<script(?![^>]* src=)|<style| style=| on[a-z]+=/)
-  const wasm = await send(gateway, '/countersign.wasm')
-  assert.equal(wasm.status, 200)
-  assert.equal(wasm.headers['content-type'], 'application/wasm')
-  assert.equal(wasm.bytes.readUInt32BE(0), 0x0061736d)
   assert.equal((await send(gateway, '/app.js', { headers: { 'if-none-match': '"x"' } })).status, 200)
   const { etag } = (await send(gateway, '/app.js')).headers
   assert.equal((await send(gateway, '/app.js', { headers: { 'if-none-match': etag } })).status, 304)

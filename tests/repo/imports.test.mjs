@@ -11,7 +11,7 @@ import { HUNG_MS } from '../unit/harness/wait.mjs'
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const { exports } = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
 const entries = Object.keys(exports)
-  .filter((path) => !/\.(wasm|json)$/.test(path))
+  .filter((path) => !/\.(wasm|json|js)$/.test(path))
   .map((path) => path.replace('.', 'countersign'))
 
 const node = async (script, ...flags) => {
@@ -81,7 +81,8 @@ test('the entries are known', () => {
     'countersign/testing',
     'countersign/knock',
     'countersign/knock/node',
-    'countersign/knock/server'
+    'countersign/knock/server',
+    'countersign/bundle'
   ])
 })
 

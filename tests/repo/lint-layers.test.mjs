@@ -99,6 +99,13 @@ const bad = [
     'only lower floors'
   ],
   ['a client that imports tests', 'js/client/client.ts', "import { x } from '../testing/time.ts'", 'only tests use'],
+  [
+    'a client that imports an entry',
+    'js/client/client.ts',
+    "import { x } from '../workerd/core.ts'",
+    'only package.json'
+  ],
+  ['a client with an import of package.json', 'js/core/load.ts', "import { x } from '#source'", 'may not depend on'],
   ['a server that imports tests', 'js/server/a.ts', "import { x } from '../testing/time.ts'", 'only tests use'],
   ['a library that imports the command', 'js/queue/a.ts', "import { x } from '../cli/main.ts'", 'the command'],
   ['a command with a dependency', 'js/cli/a.ts', "import { x } from 'leftpad'", 'may not depend'],
@@ -165,7 +172,7 @@ for (const [what, path, text, says] of bad) {
 
 const good = [
   ['src/request.cpp', '#include "countersign/request.hpp"\n#include "countersign/bytes.hpp"'],
-  ['js/core/load.ts', "import { x } from './platform/glue.js'\nimport '#wasm-source'"],
+  ['js/core/load.ts', "import { x } from './platform/glue.js'"],
   ['js/client/events/carriers/poll.ts', "import { x } from '../../transport/digest.ts'\nimport '../open.ts'"],
   ['js/client/client.ts', "import { x } from './runtime.ts'\nimport { y } from './session/enroll.ts'"],
   ['js/server/exchange/checks.ts', "import { x } from '../types.ts'\nimport { y } from './bindings/frame.ts'"],
@@ -174,6 +181,7 @@ const good = [
     'js/profiles/knock/server/relay.ts',
     "import { x } from '../../common/hex.ts'\nimport '../../../server/support/a.ts'"
   ],
+  ['js/workerd/server.ts', "import '../core/load.ts'\nexport * from '../server/index.ts'"],
   ['js/testing/world.ts', "import { x } from '../client/client.ts'\nimport { y } from '../server/gateway.ts'"],
   ['js/cli/main.ts', "import { x } from '../explain/index.ts'\nimport 'node:fs'"],
   ['demo/page/main.mjs', "import { x } from 'countersign'"]

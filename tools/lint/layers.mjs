@@ -67,8 +67,9 @@ const profileServerMayUse = [
   'js/server/stores/lmdb/environment.ts',
   'js/server/stores/redis/'
 ]
-/** countersign/testing stands above client and server and may use either; nothing of the package uses it. */
+/** countersign/testing and the entries for workerd stand above the rest and may use all; nothing of the package uses them. */
 const testing = 'js/testing/'
+const workerd = 'js/workerd/'
 
 /** Arrows that the floors forbid and that stand for a reason: { from, to, reason }. The list may only shrink. */
 const exceptions = []
@@ -97,7 +98,7 @@ const profileProblem = (path, target) => {
   const isServer = part === 'server'
   if (!target.startsWith('js/')) {
     const isOutside = part === 'node' || isServer
-    return target.startsWith('node:') || target === '#knock-source' || (isOutside && target === 'lmdb')
+    return target.startsWith('node:') || (isOutside && target === 'lmdb')
       ? undefined
       : `a profile may not depend on ${target}`
   }
@@ -130,7 +131,7 @@ const serverProblem = (path, target) => {
 
 const clientProblem = (path, target) => {
   if (!target.startsWith('js/')) {
-    return target.startsWith('#') || target.startsWith('node:') ? undefined : `the client may not depend on ${target}`
+    return target.startsWith('node:') ? undefined : `the client may not depend on ${target}`
   }
   if (target.startsWith('js/server/')) return `the client may not import ${target}`
   return floorProblem(client, path, target)
@@ -141,8 +142,9 @@ const linkProblem = (path, target) => {
   if (path.startsWith('demo/')) {
     return /^(js|dist|src)\//.test(target) ? `the demo uses public names only, not ${target}` : undefined
   }
-  if (!path.startsWith('js/') || path.startsWith(testing)) return undefined
+  if (!path.startsWith('js/') || path.startsWith(testing) || path.startsWith(workerd)) return undefined
   if (target.startsWith(testing)) return 'only tests use countersign/testing'
+  if (target.startsWith(workerd)) return 'only package.json names the entries for workerd'
   if (path.startsWith('js/cli/') || path.startsWith('js/explain/')) return commandProblem(path, target)
   if (target.startsWith('js/cli/')) return 'nothing may import the command'
   if (path.startsWith('js/profiles/')) return profileProblem(path, target)

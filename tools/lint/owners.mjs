@@ -32,7 +32,7 @@ const owners = [
     what: 'Node',
     pattern: /from 'node:/,
     within: /^js\//,
-    only: /^js\/(server\/|testing\/|cli\/|profiles\/[a-z-]+\/(server|node)\/|core\/platform\/[a-z]+-source\.node\.ts)/
+    only: /^js\/(server\/|testing\/|cli\/|profiles\/[a-z-]+\/(server|node)\/)/
   },
   { what: 'a default export', pattern: /^export default /m, within: /^(js|tools|demo|tests|bench)\//, only: /^$/ },
   {

@@ -2,12 +2,12 @@
 // The C++ half of the profile (wasm/knock_bindings.cpp): packet bytes and RSA. It is loaded at first use, apart from
 // the core.
 
-import { knockSource } from '#knock-source'
 import { CountersignError } from '../../common/errors.ts'
 import { encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, copyOf, integerOf, lengthOf, optionsOf, sizedBytesOf } from '../../core/args.ts'
 import { loadWasm, type WasmSource } from '../../core/load.ts'
+import { knockWasm } from '../../core/platform/knock-wasm.js'
 import type { Wasm } from '../../core/wasm.ts'
 import type { Knock, KnockFields, KnockVersion } from './types.ts'
 
@@ -197,12 +197,12 @@ function derOf(der: Bytes): Bytes {
 }
 
 /**
- * Loads the profile's WebAssembly once. Pass a source when the file does not lie beside the script. The functions of
- * this profile call it themselves.
+ * Loads the profile's WebAssembly once. The functions of this profile call it themselves. Pass a source,
+ * countersign-knock.wasm, to compile another file than the one inside the JavaScript.
  * Rejects as loadCore does.
  */
 export async function loadKnockCore(source?: WasmSource | Promise<WasmSource>): Promise<KnockCore> {
-  return new KnockCore(await loadWasm(knockSource, source))
+  return new KnockCore(await loadWasm(knockWasm, source))
 }
 
 /**

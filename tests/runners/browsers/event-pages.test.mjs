@@ -4,7 +4,6 @@
 
 import { deepEqual, equal } from 'node:assert/strict'
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -51,11 +50,7 @@ const serve = async (t, world) => {
       'text/html',
       '<!doctype html><html lang="en"><title>page</title><script type="module" src="/run.js"></script></html>'
     ],
-    '/run.js': ['text/javascript', outputFiles[0].contents],
-    '/countersign-client.wasm': [
-      'application/wasm',
-      await readFile(join(root, 'dist/core/platform/countersign-client.wasm'))
-    ]
+    '/run.js': ['text/javascript', outputFiles[0].contents]
   }
   const onward = nodeHandler(world.gateway)
   const server = createServer((request, response) => {

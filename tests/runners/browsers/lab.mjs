@@ -2,7 +2,6 @@
 // A page with a client of its own, the gateway it talks to, and the steps that a test has it take.
 
 import { generateKeyPairSync, sign } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { createGateway, enrollment, memoryReplayStore, memorySessionStore, nodeHandler } from 'countersign/server'
@@ -45,7 +44,6 @@ export const serve = async (t, { gateway, login }, script, others = {}) => {
   const entryPoints = [join(root, 'tests/runners/browsers', script)]
   const bundle = { bundle: true, format: 'esm', platform: 'browser', target: 'es2022', write: false, logLevel: 'error' }
   const { outputFiles } = await build({ entryPoints, ...bundle })
-  const wasm = await readFile(join(root, 'dist/core/platform/countersign-client.wasm'))
   const files = {
     __proto__: null,
     '/': [
@@ -53,7 +51,6 @@ export const serve = async (t, { gateway, login }, script, others = {}) => {
       '<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><script type="module" src="/run.js"></script></html>'
     ],
     '/run.js': ['text/javascript', outputFiles[0].contents],
-    '/countersign-client.wasm': ['application/wasm', wasm],
     ...others
   }
   const onward = nodeHandler(gateway)

@@ -40,13 +40,13 @@ runSuites([${entries.join(', ')}], new URL('${BASE}', location.href))`
   return bundle({ stdin: { contents, resolveDir: root }, sourcemap: 'inline' })
 }
 
-/** bundleScripts makes every script the page can ask for, by name. A classic worker has no import.meta to speak of. */
+/** bundleScripts makes every script the page can ask for, by name. */
 const bundleScripts = async () => {
   const worker = { entryPoints: [join(root, 'tests/runners/browsers/worker.mjs')] }
   return {
     'run.js': await bundleSuites(),
     'worker.js': await bundle(worker),
-    'service-worker.js': await bundle({ ...worker, format: 'iife', define: { 'import.meta.url': 'undefined' } })
+    'service-worker.js': await bundle({ ...worker, format: 'iife' })
   }
 }
 

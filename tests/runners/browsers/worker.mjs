@@ -5,7 +5,7 @@ import { loadCore } from 'countersign/core'
 
 const answer = async ({ data, ports: [port] }) => {
   try {
-    const core = await loadCore(data.source)
+    const core = await loadCore()
     port.postMessage({ hash: core.sha256(data.bytes) })
   } catch (error) {
     port.postMessage({ error: `${error.code}: ${error.message}: ${error.cause}` })

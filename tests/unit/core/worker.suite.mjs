@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The core in workers of every kind a page has (there is no dynamic import, which service workers refuse).
+// The core in workers of every kind a page has (the core needs no file, no fetch and no import()).
 
 import { loadCore } from 'countersign/core'
 
@@ -22,12 +22,12 @@ parentPort.postMessage((await loadCore()).sha256(new Uint8Array(5)))`
   const policy = globalThis.trustedTypes?.createPolicy('tests', { createScriptURL: (address) => address })
   const scriptUrl = (address) => (policy ? policy.createScriptURL(address) : address)
 
-  const ask = async (worker, source) => {
+  const ask = async (worker) => {
     const { port1, port2 } = new MessageChannel()
     const answered = new Promise((resolve) => {
       port1.onmessage = ({ data }) => resolve(data)
     })
-    worker.postMessage({ source, bytes: new Uint8Array(5) }, [port2])
+    worker.postMessage({ bytes: new Uint8Array(5) }, [port2])
     const { hash, error } = await answered
     assert.equal(error, undefined)
     assert.deepEqual(hash, (await loadCore()).sha256(new Uint8Array(5)))
@@ -39,7 +39,7 @@ parentPort.postMessage((await loadCore()).sha256(new Uint8Array(5)))`
     worker.terminate()
   })
 
-  test('the core runs in a service worker, given the address of its wasm', async () => {
+  test('the core runs in a service worker', async () => {
     const registration = await navigator.serviceWorker.register(scriptUrl(env.serviceWorkerUrl), {
       scope: new URL('nowhere/', env.workerUrl).pathname
     })
@@ -50,7 +50,7 @@ parentPort.postMessage((await loadCore()).sha256(new Uint8Array(5)))`
           worker.onstatechange = () => worker.state === 'activated' && resolve()
         })
       }
-      await ask(worker, env.wasmUrl)
+      await ask(worker)
     } finally {
       await registration.unregister()
     }

@@ -5,8 +5,8 @@ import { loadCore } from 'countersign/core'
 import { causes, explain, explainKey, keyReadings } from 'countersign/explain'
 import { utf8 } from '../harness/bytes.mjs'
 
-export const suite = (test, assert, env) => {
-  const core = () => loadCore(env.wasmUrl)
+export const suite = (test, assert) => {
+  const core = () => loadCore()
   const pairs = [
     ['bom', '{"a":1}', '\ufeff{"a":1}'],
     ['crlf', 'a\nb', 'a\r\nb'],

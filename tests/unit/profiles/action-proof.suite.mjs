@@ -197,7 +197,7 @@ export const suite = (test, assert, env) => {
 
   test('B5 a proof made at once by the core is the one WebCrypto makes; a batch is its proofs in order', async () => {
     const { secret, fixed } = await vectors()
-    const core = await loadCore(env.wasmUrl)
+    const core = await loadCore()
     const now = createProofNow(core, fixed.client_secret, good)
     assert.equal(now.text, (await createProof(secret, good)).text)
     for (const wrong of [
