@@ -4,8 +4,8 @@
 // The core's text comes first in every bundle. Between the code it would push that out of gzip's window (32 KiB).
 import './core/platform/client-wasm.js'
 
-export type { Progress, RequestOptions } from './client/call-options.ts'
-export { type Client, connect, type Reply } from './client/client.ts'
+export type { Payload, Progress, RequestOptions } from './client/call-options.ts'
+export { type Client, connect } from './client/client.ts'
 export type { ConnectionState } from './client/events/connection-state.ts'
 export type {
   Carrier,
@@ -20,7 +20,8 @@ export { type IndexedDbStoreOptions, indexedDbStore, memoryStore } from './clien
 export type { StorageReport } from './client/keys/storage-report.ts'
 export { emailEnrollment, storageReport } from './client/lazy.ts'
 export type { ConnectOptions, Logger } from './client/options.ts'
-export type { ClientEvents, Opened } from './client/runtime.ts'
+export type { Opened, Reply } from './client/reply.ts'
+export type { ClientEvents } from './client/runtime.ts'
 export type { ClockCorrection, ClockView } from './client/server-clock.ts'
 export type { ClientState } from './client/session/client-state.ts'
 export type { Code, EmailEnrollmentOptions, Enrollable, Register, Registration } from './client/session/enroll.ts'

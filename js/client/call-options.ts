@@ -13,6 +13,9 @@ import { badArgument, copyOf, functionOf, textOf, timeoutOf } from '../core/args
  */
 export type Progress = { receivedBytes: number; totalBytes: number | undefined }
 
+/** A request's payload: bytes, text, which becomes UTF-8, or a value that becomes JSON. */
+export type Payload = BytesLike | string | { json: unknown }
+
 /** The options of one request. */
 export type RequestOptions = {
   /** Aborts the call, which then rejects with ERR_ABORTED. */
@@ -44,22 +47,35 @@ export function checkType(
   if (allowTypes?.(type as string) === false) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
 }
 
+const jsonOf = (value: object): string => {
+  const { json, ...others } = value as { json: unknown }
+  let text: string | undefined
+  try {
+    text = JSON.stringify(json)
+  } catch (cause) {
+    throw new CountersignError('ERR_INVALID_ARGUMENT', { cause, detail: 'json is no JSON value' })
+  }
+  if (text === undefined || Object.keys(others).length > 0) throw badArgument('{ json } must hold one JSON value')
+  return text
+}
+
 /**
- * Copies a caller's payload once, at the beginning of the call (R92); text becomes UTF-8.
+ * Copies a caller's payload once, at the beginning of the call (R92). Text becomes UTF-8, and `{ json }` JSON.
  * @throws usage errors.
  */
-export function bytesOfPayload(payload: BytesLike | string | undefined): Bytes {
+export function bytesOfPayload(payload: Payload | undefined): Bytes {
   if (payload === undefined) return new Uint8Array(0)
+  if (typeof payload === 'object' && payload !== null && 'json' in payload) return encodeText(jsonOf(payload))
   if (typeof payload !== 'string') return copyOf(payload, 'payload')
   if (!/\p{Surrogate}/u.test(payload)) return encodeText(payload)
   throw new CountersignError('ERR_INVALID_TEXT', { detail: 'payload has a lone surrogate' })
 }
 
 /**
- * Copies a caller's payload once, at the beginning of the call (R92); text becomes UTF-8.
+ * Copies a caller's payload once, as bytesOfPayload does.
  * @throws ERR_PAYLOAD_TOO_LARGE when it is over the limit, and usage errors.
  */
-export function payloadOf({ maxPayload }: { maxPayload: number }, payload: BytesLike | string | undefined): Bytes {
+export function payloadOf({ maxPayload }: { maxPayload: number }, payload: Payload | undefined): Bytes {
   const bytes = bytesOfPayload(payload)
   if (bytes.length > maxPayload) throw new CountersignError('ERR_PAYLOAD_TOO_LARGE')
   return bytes

@@ -7,6 +7,7 @@ import { copyOf, functionOf, optionsOf, textOf } from '../core/args.ts'
 import {
   checkType,
   idempotencyKeyOf,
+  type Payload,
   payloadOf,
   type RequestOptions,
   readRequest,
@@ -19,7 +20,8 @@ import type { Session } from './keys/key-vault.ts'
 import type { StorageReport } from './keys/storage-report.ts'
 import { loadChanges, loadHeader, storageReport } from './lazy.ts'
 import { type ConnectOptions, readOptions } from './options.ts'
-import { type ClientEvents, ClientRuntime, type Opened } from './runtime.ts'
+import { type Opened, Reply } from './reply.ts'
+import { type ClientEvents, ClientRuntime } from './runtime.ts'
 import type { ClockView } from './server-clock.ts'
 import type { ClientState } from './session/client-state.ts'
 import type { Register } from './session/enroll.ts'
@@ -29,9 +31,6 @@ import { splitFrame } from './transport/bindings/frame.ts'
 import { makeCall, ownCall, signFrame } from './transport/exchange.ts'
 import { readTarget, type SignedFetchInit } from './transport/fetch-target.ts'
 import type { Answer, Call } from './transport/types.ts'
-
-/** A verified answer of the application. */
-export type Reply = Omit<Answer, 'response'>
 
 // A user who signs out should not wait long for a gateway that cannot be reached.
 const SIGN_OUT_MS = 5000
@@ -89,19 +88,20 @@ export class Client {
   }
 
   /**
-   * Sends a message and returns the application's verified answer, with any result code of the application.
-   * Rejects with a CountersignError for every refusal of the gateway, every failed check and every lost answer.
+   * Sends a message and returns the application's verified answer. An application's own result codes resolve, with
+   * `ok: false`. Rejects with ERR_UNKNOWN_TYPE when the server has no handler for the type, and with a
+   * CountersignError for every refusal of the gateway, every failed check and every lost answer.
    * @example
-   * const { resultCode, payload } = await client.request('fleet.move', move, { idempotencyKey: orderId })
+   * const reply = await client.request('fleet.move', { json: move }, { idempotencyKey: orderId })
+   * if (reply.ok) show(reply.json())
    */
-  async request(type: string, payload?: BytesLike | string, options: RequestOptions = {}): Promise<Reply> {
+  async request(type: string, payload?: Payload, options: RequestOptions = {}): Promise<Reply> {
     const { settings, binding } = this.#runtime
     checkType(settings, type)
     const bytes = payloadOf(settings, payload)
     const { signal, ...limits } = readRequest(settings, optionsOf(options, 'options'))
     const call: Call = { ...limits, type, payload: bytes, binding, isSafe: settings.safeTypes.has(type) }
-    const { response: _, ...reply } = await makeCall(await this.#runtime.context(), call, signal)
-    return reply
+    return new Reply(await makeCall(await this.#runtime.context(), call, signal))
   }
 
   /**
@@ -135,7 +135,7 @@ export class Client {
    */
   async sign(
     type: string,
-    payload?: BytesLike | string,
+    payload?: Payload,
     options: Pick<RequestOptions, 'idempotencyKey'> = {}
   ): Promise<{ frame: Bytes; requestId: string }> {
     const { settings } = this.#runtime

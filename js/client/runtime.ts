@@ -14,6 +14,7 @@ import { loadChanges, loadJson } from './lazy.ts'
 import { Listeners } from './listeners.ts'
 import type { ClientSettings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
+import { Opened } from './reply.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './server-clock.ts'
 import type { ClientState } from './session/client-state.ts'
 import { DeviceSession } from './session/device-session.ts'
@@ -29,9 +30,6 @@ import { ServerKeys } from './trust/server-keys.ts'
 
 /** The events of `client.on`. */
 export type ClientEvents = { state: ClientState; clock: ClockView; stage: StageEvent; connection: ConnectionView }
-
-/** A verified answer to a frame that `sign` made. */
-export type Opened = Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>
 
 async function bindingOf(settings: ClientSettings): Promise<HttpBinding> {
   return settings.binding === 'frame' ? frameBinding(settings) : (await loadJson()).jsonBinding(settings)
@@ -180,15 +178,15 @@ export class ClientRuntime implements EventsHost {
       trust,
       report: (_: string, failure?: unknown) => report(requestId, failure)
     }
-    const { resultCode, timestampMs } = await openAnswer(checking, expected, raw, isApplicationResult)
+    const { resultCode, timestampMs: serverTimeMs } = await openAnswer(checking, expected, raw, isApplicationResult)
     if (!signed || !this.outstanding.take(requestId)) throw new CountersignError('ERR_WRONG_REQUEST_ID')
     clock.sample({
       sentMs: signed.atMs,
       receivedMs: clock.monotonic(),
-      serverMs: timestampMs,
+      serverMs: serverTimeMs,
       replace: resultCode === 'cs.stale'
     })
-    if (!isRefusal(resultCode)) return { resultCode, payload: raw.payload, requestId, serverTimeMs: timestampMs }
+    if (!isRefusal(resultCode)) return new Opened({ resultCode, payload: raw.payload, requestId, serverTimeMs })
     const refusal = refusalOf(resultCode, raw.payload)
     this.learn(refusal, { core, session: signed.by })
     throw refusal

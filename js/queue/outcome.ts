@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The end of an intent: which failures end it, which make it wait, and how one tab reports it to the others.
 
-import type { Reply } from '../client/client.ts'
+import { Reply } from '../client/reply.ts'
 import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
 import type { Stage } from '../common/types.ts'
 
@@ -30,7 +30,7 @@ export function isFinal(error: unknown): boolean {
   return resultCode !== undefined && !PASSING.has(resultCode)
 }
 
-/** An outcome as tabs send it to each other. An error object does not survive structured cloning. */
+/** An outcome as tabs send it to each other. Of an object of a class, structured cloning leaves the fields alone. */
 export type OutcomeMessage =
   | { reply: Reply }
   | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
@@ -42,7 +42,7 @@ export function messageOfOutcome(outcome: IntentOutcome): OutcomeMessage {
 }
 
 export function outcomeOfMessage(message: OutcomeMessage): IntentOutcome {
-  if ('reply' in message) return message
+  if ('reply' in message) return { reply: new Reply(message.reply) }
   const { code, resultCode, stage } = message
   return { error: new CountersignError(code, { resultCode, stage }) }
 }

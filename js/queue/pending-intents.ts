@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The promises of the intents that this tab has added, and the search for intents whose end no tab has reported.
 
-import type { Reply } from '../client/client.ts'
+import type { Reply } from '../client/reply.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
 import type { IntentOutcome } from './outcome.ts'

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The queue as the application sees it. Events report the end of each intent, also of one that another tab sent.
 
-import { bytesOfPayload, checkType, idempotencyKeyOf } from '../client/call-options.ts'
+import { bytesOfPayload, checkType, idempotencyKeyOf, type Payload } from '../client/call-options.ts'
 import { Listeners } from '../client/listeners.ts'
 import { Randomness } from '../client/random.ts'
 import { openTabs, type Tabs } from '../client/tabs.ts'
 import { CountersignError } from '../common/errors.ts'
-import type { BytesLike } from '../common/types.ts'
 import { integerOf } from '../core/args.ts'
 import type { QueueSettings } from './options.ts'
 import { type IntentOutcome, messageOfOutcome, type OutcomeMessage, outcomeOfMessage } from './outcome.ts'
@@ -92,10 +91,10 @@ export class IntentQueue {
    * error.
    *
    * @example
-   * const { settled } = await queue.add('order.place', JSON.stringify(order))
-   * settled.then(({ payload }) => show(payload), (error) => explain(error.code))
+   * const { settled } = await queue.add('order.place', { json: order })
+   * settled.then((reply) => show(reply.json()), (error) => explain(error.code))
    */
-  async add(type: string, payload?: BytesLike | string, options: AddOptions = {}): Promise<Queued> {
+  async add(type: string, payload?: Payload, options: AddOptions = {}): Promise<Queued> {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
     checkType(anyType, type)
     const bytes = bytesOfPayload(payload)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The types of the queue.
 
-import type { Client, Reply } from '../client/client.ts'
+import type { Client } from '../client/client.ts'
+import type { Reply } from '../client/reply.ts'
 import type { Schedule } from '../common/platform.ts'
 import type { Bytes } from '../common/types.ts'
 

@@ -15,7 +15,7 @@ test('demo.echo answers ok with the payload, demo.fail refused, an unknown type 
   assert.equal(textOf(echo.payload), '{"move":"Nf3"}')
   assert.equal((await client.request('demo.echo')).payload.length, 0)
   assert.equal((await client.request('demo.fail', utf8('x'))).resultCode, 'refused')
-  assert.equal((await client.request('demo.nothing', utf8('x'))).resultCode, 'unknown_type')
+  await assert.rejects(client.request('demo.nothing', utf8('x')), { code: 'ERR_UNKNOWN_TYPE', stage: 'handler' })
 })
 
 test('POST /exchange takes the json binding by its content type', async (t) => {

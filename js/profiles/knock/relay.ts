@@ -55,7 +55,11 @@ export async function relayKnock(
   const payload = new Uint8Array(1 + name.length + 2 + bytes.length)
   payload.set([name.length, ...name, waitMs >> 8, waitMs & 0xff])
   payload.set(bytes, name.length + 3)
-  const answer = await client.request(type, payload, signal ? { signal } : {})
+  const answer = await client.request(type, payload, signal ? { signal } : {}).catch((cause) => {
+    // A gateway without a relay does not know the type.
+    const { code, resultCode } = cause ?? {}
+    throw code === 'ERR_UNKNOWN_TYPE' ? new CountersignError('ERR_RELAY_REFUSED', { resultCode, cause }) : cause
+  })
   const { resultCode } = answer
   if (resultCode === 'ok') return { reply: null }
   if (resultCode === 'reply') return { reply: new Uint8Array(answer.payload) }

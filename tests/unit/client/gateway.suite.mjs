@@ -40,7 +40,8 @@ export const suite = (test, assert, env) => {
         assert.equal(client.clock.source, 'round-trip')
         assert.equal(text((await client.request('demo.echo', 'hello')).payload), 'hello')
         assert.equal((await client.request('demo.fail')).resultCode, 'refused')
-        assert.equal((await client.request('demo.none')).resultCode, 'unknown_type')
+        await assert.rejects(client.request('demo.none'), { code: 'ERR_UNKNOWN_TYPE', resultCode: 'unknown_type' })
+        assert.equal((await client.fetch('/api/none')).status, 404)
         const large = new Uint8Array(300_000).fill(7)
         assert.deepEqual((await client.request('demo.echo', large, { idempotencyKey: 'large' })).payload, large)
 
