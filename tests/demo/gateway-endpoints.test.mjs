@@ -178,7 +178,7 @@ test('ORIGINS: an exact origin may call, another may not, and none by default', 
   assert.equal((await preflight(closed.port, 'https://app.example')).headers['access-control-allow-origin'], undefined)
 })
 
-test('the page is served under a strict policy, its WebAssembly as application/wasm', async (t) => {
+test('the page is served under a strict policy', async (t) => {
   const gateway = await startGateway(t)
   const page = await send(gateway, '/')
   assert.equal(page.status, 200)
