@@ -91,6 +91,16 @@ export function copyOf(value: BytesLike, name: string): Bytes {
 }
 
 /**
+ * Returns a fresh copy of a chunk that a stream has given: the stream may use its buffer again. Other chunks than bytes
+ * have another length than their bytes, so they are refused, as fetch refuses them.
+ * @throws ERR_INVALID_ARGUMENT when the chunk is no Uint8Array, of whatever realm, and as bytesOf does.
+ */
+export function chunkOf(value: unknown): Bytes {
+  if (tagOf(value) !== 'Uint8Array') throw badArgument('each chunk of a stream must be a Uint8Array')
+  return copyOf(value as Uint8Array, 'a chunk')
+}
+
+/**
  * Returns a view of a caller's bytes, as bytesOf does, for a field of exactly `size` bytes.
  * @throws ERR_INVALID_ARGUMENT when the length differs, and as bytesOf does.
  */

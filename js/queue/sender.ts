@@ -4,6 +4,7 @@
 import { isOffline } from '../client/events/backoff.ts'
 import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
+import { copyOf } from '../core/args.ts'
 import { IntentList, type IntentListParts } from './intent-list.ts'
 import { type IntentOutcome, isFinal } from './outcome.ts'
 import { RetryPause } from './retry-pause.ts'
@@ -100,7 +101,12 @@ export class IntentSender {
     let outcome: IntentOutcome
     try {
       const { type, payload, key } = head
-      outcome = { reply: await client.request(type, payload, { idempotencyKey: key, signal: this.#stop.signal }) }
+      outcome = {
+        reply: await client.request(type, copyOf(payload, 'payload'), {
+          idempotencyKey: key,
+          signal: this.#stop.signal
+        })
+      }
     } catch (error) {
       if (this.#isClosed) return
       if (!isFinal(error)) {

@@ -4,7 +4,7 @@
 import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
-import { checkSigner, functionOf, partOf } from './support/checks.ts'
+import { checkSigner, functionOf, isBytes, partOf } from './support/checks.ts'
 import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
 
 /** The bytes of a request in its body beside its payload, roughly. */
@@ -102,7 +102,7 @@ function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   integerOf(serverKeys.serial, 0, Number.MAX_SAFE_INTEGER, 'serverKeys.serial')
   for (const key of serverKeys.keys) {
     const { id, publicKey, notBefore = 0, notAfter } = optionsOf(key, 'serverKeys: a key')
-    if (typeof id !== 'string' || publicKey?.length !== 32)
+    if (typeof id !== 'string' || !isBytes(publicKey, 32))
       throw badArgument('serverKeys: each key must have an id and a publicKey of 32 bytes')
     integerOf(notBefore, 0, Number.MAX_SAFE_INTEGER, 'serverKeys: notBefore')
     integerOf(notAfter, notBefore, nowMs + NINETY_DAYS_MS, 'serverKeys: notAfter, within 90 days')

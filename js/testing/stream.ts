@@ -2,6 +2,7 @@
 // The body of a stream on its way to a client. Each item may be late, lost, repeated, changed or reordered.
 
 import type { Bytes } from '../common/types.ts'
+import { chunkOf } from '../core/args.ts'
 import { delayOf, type WayFaults } from './faults.ts'
 import type { InsecureRandom } from './random.ts'
 
@@ -83,7 +84,7 @@ async function pump(
       await earlier
       return true
     }
-    const item = new Uint8Array(value)
+    const item = chunkOf(value)
     const faults = host.faults()
     if (faults.cut || chance(faults.loss)) {
       host.lost(faults.cut ? 'cut' : 'lost', item)

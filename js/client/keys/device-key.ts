@@ -7,6 +7,7 @@ import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeText } from '../../common/text.ts'
 import type { Algorithm, Bytes, Signer, Stored } from '../../common/types.ts'
+import { copyOf, sizedBytesOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 
 const subtle = globalThis.crypto?.subtle
@@ -28,9 +29,13 @@ const signingFailed = (cause: unknown): never => {
   throw isCountersignError(cause) ? cause : new CountersignError('ERR_SIGNING_FAILED', { cause })
 }
 
-const checkSignature = (bytes: Bytes): Bytes => {
-  if (bytes.length !== SIGNATURE_BYTES) throw new CountersignError('ERR_SIGNING_FAILED', { detail: 'not 64 bytes' })
-  return bytes
+// A number would become an array of so many zeros, and a text an empty one.
+const checkSignature = (given: unknown): Bytes => {
+  try {
+    return copyOf(sizedBytesOf(given, SIGNATURE_BYTES, 'the signature'), 'the signature')
+  } catch (cause) {
+    throw new CountersignError('ERR_SIGNING_FAILED', { cause, detail: 'not 64 bytes' })
+  }
 }
 
 /** One device key. It signs and shows its public half; only the store sees its private half. */
@@ -49,10 +54,7 @@ export class DeviceKey {
   sign(bytes: Bytes): Promise<Bytes> {
     const key = this.#key
     return isCryptoKey(key)
-      ? subtleSign(algorithms[this.algorithm].signature, key, bytes).then(
-          (signature) => checkSignature(new Uint8Array(signature)),
-          signingFailed
-        )
+      ? subtleSign(algorithms[this.algorithm].signature, key, bytes).then(checkSignature, signingFailed)
       : signWithSigner(key, bytes)
   }
 
@@ -64,7 +66,7 @@ export class DeviceKey {
 
 const signWithSigner = async (signer: Signer, bytes: Bytes): Promise<Bytes> => {
   try {
-    return checkSignature(new Uint8Array(await signer.sign(bytes.slice())))
+    return checkSignature(await signer.sign(bytes.slice()))
   } catch (cause) {
     return signingFailed(cause)
   }
@@ -101,10 +103,13 @@ export function thumbprintOf(core: ClientCore, key: DeviceKey): string {
  */
 export function keyOfRecord(record: Pick<Stored, 'key' | 'publicKey' | 'algorithm'>): DeviceKey | undefined {
   const { key, publicKey, algorithm } = record
-  if (!Object.hasOwn(algorithms, algorithm) || !ArrayBuffer.isView(publicKey) || !isPrivateKey(key, algorithm))
+  if (!Object.hasOwn(algorithms, algorithm) || !isPrivateKey(key, algorithm)) return undefined
+  try {
+    const bytes = copyOf(publicKey, 'publicKey')
+    return isPublicKey(algorithm, bytes) ? new DeviceKey(key, algorithm, bytes) : undefined
+  } catch {
     return undefined
-  const bytes = new Uint8Array(publicKey)
-  return isPublicKey(algorithm, bytes) ? new DeviceKey(key, algorithm, bytes) : undefined
+  }
 }
 
 /**

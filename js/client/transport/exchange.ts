@@ -5,6 +5,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
+import { chunkOf } from '../../core/args.ts'
 import { pause, withinLimits } from '../call-options.ts'
 import type { ClientSettings } from '../options.ts'
 import type { HttpBinding, RawAnswer, SignedRequest } from './bindings/binding.ts'
@@ -275,7 +276,8 @@ const declaredLength = ({ headers }: HttpMessage): number | undefined => {
 }
 
 /**
- * Reads a body of at most `cap` bytes, counted after decoding. Rejects with the error `tooLarge` or with ERR_NETWORK.
+ * Reads a body of at most `cap` bytes, counted after decoding. Rejects with the error `tooLarge` or with ERR_NETWORK,
+ * whose cause is ERR_INVALID_ARGUMENT when a chunk is no Uint8Array.
  */
 export async function readBody(response: HttpMessage, limits: ReadLimits): Promise<Bytes> {
   const { cap, tooLarge, signal, onProgress } = limits
@@ -300,15 +302,17 @@ export async function readBody(response: HttpMessage, limits: ReadLimits): Promi
       const { done, value } = await reader.read()
       if (signal.aborted) throw signal.reason
       if (done) return joined(chunks, receivedBytes)
-      receivedBytes += value.length
+      const chunk = chunkOf(value)
+      receivedBytes += chunk.length
       if (receivedBytes > cap) throw new CountersignError(tooLarge)
-      chunks.push(value)
+      chunks.push(chunk)
       onProgress?.({ receivedBytes, totalBytes })
     }
   } catch (cause) {
     cancel()
     if (signal.aborted) throw signal.reason
-    throw cause instanceof CountersignError ? cause : new CountersignError('ERR_NETWORK', { cause })
+    const isTooLarge = cause instanceof CountersignError && cause.code === tooLarge
+    throw isTooLarge ? cause : new CountersignError('ERR_NETWORK', { cause })
   } finally {
     signal.removeEventListener('abort', cancel)
   }

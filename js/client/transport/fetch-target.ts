@@ -2,7 +2,7 @@
 // Reads the arguments of client.fetch before anything else happens. A later change by the caller has no effect (R92).
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { badArgument, optionsOf } from '../../core/args.ts'
+import { badArgument, copyOf, optionsOf } from '../../core/args.ts'
 import type { Progress } from '../call-options.ts'
 import { resolveUrl } from '../options.ts'
 
@@ -29,7 +29,7 @@ export type FetchTarget = {
   readonly extra: RequestInit
   readonly signal: AbortSignal | null | undefined
   readonly limits: Pick<SignedFetchInit, 'timeoutMs' | 'idempotencyKey' | 'onProgress'>
-  readonly body: Response | Request | undefined
+  readonly body: Response | Request | AsyncIterable<unknown> | undefined
 }
 
 const asUsage = <T>(make: () => T): T => {
@@ -42,6 +42,26 @@ const asUsage = <T>(make: () => T): T => {
 
 // The tag works across realms: a URL of a frame is a URL too.
 const isA = (name: string, value: unknown): boolean => Object.prototype.toString.call(value) === `[object ${name}]`
+
+const isBuffer = (value: unknown): value is BufferSource =>
+  ArrayBuffer.isView(value) || isA('ArrayBuffer', value) || isA('SharedArrayBuffer', value)
+
+const isIterable = (value: unknown): value is AsyncIterable<unknown> =>
+  !(value instanceof ReadableStream) && typeof Object(value)[Symbol.asyncIterator] === 'function'
+
+/**
+ * Takes a body over. In every engine a Response takes every kind of body, while a Request does not. What a Response
+ * would quietly turn into other bytes is not left to it: detached buffers, views among the chunks of an iterable, and
+ * objects, of which it sends the text.
+ */
+const takeBody = (body: BodyInit): Response | AsyncIterable<unknown> => {
+  if (isBuffer(body)) return new Response(copyOf(body, 'body'))
+  if (isIterable(body)) return body
+  const taken = new Response(body)
+  const isText = taken.headers.get('content-type') === 'text/plain;charset=UTF-8'
+  if (isText && Object(body) === body) throw badArgument('body must be text, bytes or another body of fetch')
+  return taken
+}
 
 /**
  * Reads the arguments as fetch itself does, on the client's origin (R37).
@@ -57,10 +77,10 @@ export function readTarget(origin: string, input: string | URL | Request, init: 
     // Request refuses the methods that fetch refuses. It keeps `patch` in lower case, which servers do not know.
     const verb = new Request(origin, { method: String(method) }).method.toUpperCase()
     if (body === null && request?.bodyUsed) throw badArgument('the body of the Request was already read')
-    // In every engine a Response takes every kind of body, while a Request does not. A Response copies bytes at once.
-    const given = body === null ? request : new Response(body)
+    const taken = body === null ? undefined : takeBody(body)
+    const given = taken ?? request
     const all = new Headers(headers)
-    const type = body === null ? null : given?.headers.get('content-type')
+    const type = taken instanceof Response && taken.headers.get('content-type')
     if (type && !all.has('content-type')) all.set('content-type', type)
     return {
       method: verb,
@@ -70,7 +90,7 @@ export function readTarget(origin: string, input: string | URL | Request, init: 
       extra: { ...(keepalive === undefined ? {} : { keepalive }), ...(priority === undefined ? {} : { priority }) },
       signal,
       limits: { timeoutMs, idempotencyKey, onProgress },
-      body: given?.body === null ? undefined : given
+      body: (given as Response | undefined)?.body === null ? undefined : given
     }
   })
 }

@@ -4,6 +4,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
 import type { Bytes } from '../../common/types.ts'
+import { sizedBytesOf } from '../../core/args.ts'
 
 /** Writes bytes as lower-case digits, two for each byte. */
 export function encodeHex(bytes: Uint8Array): string {
@@ -25,16 +26,16 @@ export function decodeTag(text: unknown): Bytes | undefined {
 
 /**
  * Returns random bytes. `random` replaces the platform's randomness, in tests.
- * @throws ERR_NO_CRYPTO when the platform has no randomness.
+ * @throws ERR_NO_CRYPTO when the platform has no randomness, ERR_INVALID_ARGUMENT when `random` returned other bytes.
  */
 export function randomBytes(size: number, random: FillRandom = fillRandom): Uint8Array {
   if (random === fillRandom && !hasRandom) throw new CountersignError('ERR_NO_CRYPTO', { detail: 'random' })
-  return random(new Uint8Array(size))
+  return sizedBytesOf(random(new Uint8Array(size)), size, 'random')
 }
 
 /**
  * Returns random bytes as lower-case hexadecimal digits.
- * @throws ERR_NO_CRYPTO when the platform has no randomness.
+ * @throws ERR_NO_CRYPTO and ERR_INVALID_ARGUMENT as randomBytes does.
  */
 export function randomHex(size: number, random?: FillRandom): string {
   return encodeHex(randomBytes(size, random))

@@ -5,9 +5,8 @@
 import { CountersignError } from '../../common/errors.ts'
 import { encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
-import { badArgument, integerOf, optionsOf, textOf } from '../../core/args.ts'
+import { badArgument, copyOf, integerOf, optionsOf, textOf } from '../../core/args.ts'
 import { randomBytes } from '../common/bytes.ts'
-import { randomBytesOf } from './core.ts'
 
 /** The part of a `Client` that the relay uses. */
 export type RelayClient = {
@@ -49,7 +48,7 @@ export async function relayKnock(
   const { target, datagram, replyWithinMs = 0, type = RELAY_TYPE, signal } = optionsOf(options, 'options')
   const name = encodeText(textOf(target, 'target'))
   const waitMs = integerOf(replyWithinMs, 0, 10_000, 'replyWithinMs')
-  const bytes = randomBytesOf(datagram, (datagram as Uint8Array)?.byteLength)
+  const bytes = copyOf(datagram, 'datagram')
   if (typeof client?.request !== 'function') throw badArgument('client must be a Client')
   // One byte for the length of the name, the name, two bytes for the milliseconds to wait, the datagram.
   const payload = new Uint8Array(1 + name.length + 2 + bytes.length)

@@ -3,7 +3,7 @@
 // without the key learns no code and no source from it.
 
 import { createHmac, randomBytes } from 'node:crypto'
-import { badArgument } from '../../core/args.ts'
+import { badArgument, copyOf, sizedBytesOf } from '../../core/args.ts'
 import { checkSigner } from '../support/checks.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { CodeStore, ServerSigner } from '../types.ts'
@@ -28,11 +28,17 @@ export type KeyedHashes = {
 type KeyOptions = { label: string; signer: ServerSigner; codes: CodeStore; pepper?: Pepper | readonly Pepper[] }
 
 const LEAST_BYTES = 16
+const SECRET_BYTES = 32
 const NAME_LENGTH = 22
 
 // Deriving it anew in each process gives all gateways of a server key the same secret.
-const derive = ({ deriveSecret }: ServerSigner, label: string): Uint8Array | undefined =>
-  deriveSecret?.(`countersign enrollment ${label}`)
+const derive = (signer: ServerSigner, label: string): Uint8Array | undefined => {
+  const secret: unknown = signer.deriveSecret?.(`countersign enrollment ${label}`)
+  // A promise, a text or no bytes at all would make a secret that anybody can guess.
+  return secret === undefined
+    ? undefined
+    : copyOf(sizedBytesOf(secret, SECRET_BYTES, 'deriveSecret()'), 'deriveSecret()')
+}
 
 function readPepper(pepper: Pepper, label: string): Uint8Array {
   if (pepper instanceof Uint8Array) {

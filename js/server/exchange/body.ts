@@ -2,6 +2,7 @@
 // Reads a body: within bounds of size and time, and hashed while it arrives.
 
 import { createHash, type Hash } from 'node:crypto'
+import { types } from 'node:util'
 import { DeadlineError, within } from '../support/deadline.ts'
 import { emptyBytes, sha256 } from '../support/encoding.ts'
 import type { Inbound } from '../types.ts'
@@ -20,6 +21,20 @@ export type BodyResult =
  * `untilMs` is the time by which it has to be whole, on the scale of performance.now().
  */
 export type BodyBounds = { bytes: number; untilMs: number; idleMs: number; lease: Pick<Lease, 'take'> }
+
+/** A piece of a body that is no bytes: a fault of the adapter, and not of the sender. */
+export class PieceError extends Error {
+  override name = 'PieceError'
+}
+
+/**
+ * Returns a piece that an adapter has read. Throws a PieceError for anything but bytes: the hash of a text is that of its
+ * UTF-8, but its length is another one, so a handler would get other bytes than the signed ones.
+ */
+export function checkPiece(piece: Uint8Array | null): Uint8Array | null {
+  if (piece === null || types.isUint8Array(piece)) return piece
+  throw new PieceError('read() of an Inbound must resolve to a Uint8Array or to null')
+}
 
 // Copies the pieces together as they arrive. Kept apart, a body of one-byte pieces would cost a hundred times its size.
 function createCollector() {
@@ -45,7 +60,7 @@ function createCollector() {
   }
 }
 
-/** Reads a body to its end; `first` is the part that has arrived. Never rejects. */
+/** Reads a body to its end; `first` is the part that has arrived. Rejects with a PieceError only. */
 export async function readBody(inbound: Inbound, first: Uint8Array, bounds: BodyBounds): Promise<BodyResult> {
   let hash: Hash | undefined
   const collector = createCollector()
@@ -69,6 +84,7 @@ export async function readBody(inbound: Inbound, first: Uint8Array, bounds: Body
     } catch (error) {
       return { state: error instanceof DeadlineError ? 'too-slow' : 'gone' }
     }
+    checkPiece(piece)
   }
   const bytes = collector.taken()
   return { state: 'whole', bytes, hash: hash?.digest() ?? sha256(bytes) }

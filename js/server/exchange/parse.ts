@@ -12,7 +12,7 @@ import type { Binding, Inbound } from '../types.ts'
 import { readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, parseHeader } from './bindings/header.ts'
 import { parseJsonRequest } from './bindings/json.ts'
-import { declaredLength, readBody } from './body.ts'
+import { declaredLength, PieceError, readBody } from './body.ts'
 import type { Lease } from './budget.ts'
 import { isHeaderType } from './routes.ts'
 import type { Trace } from './trace.ts'
@@ -82,6 +82,7 @@ async function parseFrameBody(context: ParseContext, inbound: Inbound): Promise<
   try {
     read = await within(envelopeMs, 'the envelope', () => readEnvelope(inbound))
   } catch (error) {
+    if (error instanceof PieceError) throw error
     return { status: 400, code: error instanceof DeadlineError ? 'ERR_TIMEOUT' : 'ERR_ABORTED' }
   }
   return bodyRequest(parseEnvelope(context, read.head), read.rest, false)

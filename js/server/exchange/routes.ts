@@ -4,6 +4,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Stage } from '../../common/types.ts'
+import { copyOf } from '../../core/args.ts'
 import { DeadlineError, type Listen } from '../support/deadline.ts'
 import { emptyBytes, isText } from '../support/encoding.ts'
 import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from '../types.ts'
@@ -135,7 +136,10 @@ export type CheckedResult = {
   internal?: InternalFollowUp | undefined
 }
 
-/** Checks a handler's result and fills in defaults. Throws a TypeError when the result cannot be signed. */
+/**
+ * Checks a handler's result and fills in defaults. Throws a TypeError when the result cannot be signed, and
+ * ERR_INVALID_ARGUMENT when its payload is neither text nor bytes.
+ */
 export function checkResult(
   result: (HandlerResult & { [internal]?: InternalFollowUp }) | undefined,
   isHeader: boolean,
@@ -158,9 +162,7 @@ function payloadBytes(value: HandlerResult['payload']): Uint8Array {
   if (value === undefined) return emptyBytes()
   if (typeof value === 'string') return Buffer.from(value)
   // A copy: the signed bytes are the sent bytes, also where the handler changes its buffer afterwards.
-  if (ArrayBuffer.isView(value)) return Buffer.from(new Uint8Array(value.buffer, value.byteOffset, value.byteLength))
-  if (value instanceof ArrayBuffer) return new Uint8Array(value.slice(0))
-  throw new TypeError('the payload of a handler must be bytes or a string')
+  return copyOf(value, 'the payload of a handler')
 }
 
 /** The events that end a handler before it answers. `timeoutMs` is its deadline in milliseconds. */

@@ -179,7 +179,9 @@ export function nodeHandler(
     send(request, response, out)
   }
   return (request, response, next) => {
-    const wasRead = (request.readableDidRead || request.readableEnded) && hasBody(request)
+    // With an encoding the stream gives text, and text is not the signed bytes.
+    const isText = typeof request.readableEncoding === 'string'
+    const wasRead = (isText || request.readableDidRead || request.readableEnded) && hasBody(request)
     const failed = (error: unknown): void => {
       if (typeof next === 'function') next(error)
       else refusePlain(request, response, 500)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Checks options once, at creation: a mistake is a typed error with a hint, never a surprise later.
 
-import { badArgument } from '../../core/args.ts'
+import { badArgument, sizedBytesOf } from '../../core/args.ts'
 
 /** Checks that an option is an object with these functions. Throws ERR_INVALID_ARGUMENT otherwise. */
 export function partOf(value: unknown, functions: readonly string[], hint: string): void {
@@ -13,8 +13,17 @@ export function partOf(value: unknown, functions: readonly string[], hint: strin
 export function checkSigner(signer: unknown): void {
   const hint = 'signer must have keyId, publicKey (32 bytes) and sign(); serverKeyFile makes one'
   partOf(signer, ['sign'], hint)
-  const { keyId, publicKey } = signer as { keyId: unknown; publicKey?: { length?: unknown } }
-  if (typeof keyId !== 'string' || publicKey?.length !== 32) throw badArgument(hint)
+  const { keyId, publicKey } = signer as { keyId: unknown; publicKey: unknown }
+  if (typeof keyId !== 'string' || !isBytes(publicKey, 32)) throw badArgument(hint)
+}
+
+/** Tells whether a value is `size` bytes. A text or an array of that length is not. */
+export function isBytes(value: unknown, size: number): value is Uint8Array {
+  try {
+    return sizedBytesOf(value, size, 'bytes') === value
+  } catch {
+    return false
+  }
 }
 
 /** Checks that an option is a function or absent. Throws ERR_INVALID_ARGUMENT otherwise. */

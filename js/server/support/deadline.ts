@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Deadlines. No store, signer, body or handler that the gateway waits for can hang it.
 
+import { copyOf, sizedBytesOf } from '../../core/args.ts'
+
 /** A wait that took longer than its deadline. */
 export class DeadlineError extends Error {
   override name = 'DeadlineError'
@@ -28,9 +30,16 @@ export function within<T>(ms: number, name: string, work: () => T | PromiseLike<
   })
 }
 
+const SIGNATURE_BYTES = 64
+
+// A copy: a signer may use its buffer again.
+const signatureOf = (value: unknown): Uint8Array =>
+  copyOf(sizedBytesOf(value, SIGNATURE_BYTES, 'the signature'), 'the signature')
+
 /**
- * Signs bytes. Rejects with a DeadlineError when the signer needs more than `ms` milliseconds. A signer that returns
- * the signature itself, and no promise, costs no timer.
+ * Signs bytes. Rejects with a DeadlineError when the signer needs more than `ms` milliseconds, and with
+ * ERR_INVALID_ARGUMENT when it returns anything but 64 bytes. A signer that returns the signature itself, and no promise,
+ * costs no timer.
  */
 export function signWithin(
   ms: number,
@@ -38,7 +47,8 @@ export function signWithin(
   bytes: Uint8Array
 ): Uint8Array | Promise<Uint8Array> {
   const signature = signer.sign(bytes)
-  return signature instanceof Uint8Array ? signature : within(ms, 'the signer', () => signature)
+  if (ArrayBuffer.isView(signature)) return signatureOf(signature)
+  return within(ms, 'the signer', () => signature).then(signatureOf)
 }
 
 /** Calls `listener` once: when the bell rings, or at once if it has rung. Returns the function that stops listening. */

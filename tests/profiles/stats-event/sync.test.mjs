@@ -200,6 +200,16 @@ test('the outer signature counts for nothing, right or wrong', async () => {
   }
 })
 
+test('the bytes of a sync may be a view of any kind', async () => {
+  const world = createWorld()
+  const device = await createDevice(world)
+  const body = await syncBody({ totalHours: 0, totalSessions: 0, totalInteractions: 0 }, [], device.key.deviceId, NOW)
+  const bytes = new TextEncoder().encode(JSON.stringify(body))
+  for (const view of [bytes, bytes.buffer, new DataView(bytes.buffer)]) {
+    assert.equal((await world.stats.sync({ userId: 'ada', body: view })).status, 200)
+  }
+})
+
 test('arguments and options of another shape are refused', async () => {
   const refusal = { code: 'ERR_INVALID_ARGUMENT' }
   const store = memoryStatsStore()
@@ -208,7 +218,14 @@ test('arguments and options of another shape are refused', async () => {
   }
   assert.throws(() => createStats({ store, distribution: 1 }), refusal)
   const { stats } = createWorld()
-  for (const request of [undefined, {}, { userId: '' }, { userId: 'ada' }, { userId: 'ada', body: {} }]) {
+  for (const request of [
+    undefined,
+    {},
+    { userId: '' },
+    { userId: 'ada' },
+    { userId: 'ada', body: {} },
+    { userId: 'ada', body: [] }
+  ]) {
     await assert.rejects(stats.sync(request), refusal)
   }
   await assert.rejects(stats.enrolSession({ userId: 'ada', deviceId: 'x', sessionId: 's' }), refusal)

@@ -192,6 +192,9 @@ export const suite = (test, assert, env) => {
       assert.throws(() => proofMessage({ ...good, nonce }), USAGE)
     assert.throws(() => proofMessage(null), USAGE)
     assert.equal(randomNonce().length, 32)
+    for (const given of [new Uint8Array(15), 'x'.repeat(16), undefined, 16]) {
+      assert.throws(() => randomNonce(() => given), { code: 'ERR_INVALID_ARGUMENT' })
+    }
     assert.equal(new Set(Array.from({ length: 50 }, () => randomNonce())).size, 50)
   })
 

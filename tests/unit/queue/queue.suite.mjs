@@ -75,6 +75,20 @@ export const suite = (test, assert) => {
     await it.close()
   })
 
+  test('H20 R133 an intent whose payload a store has lost is never sent as an empty one', async () => {
+    const it = await house()
+    it.isDown = true
+    const { intent, settled } = await it.queue.add('demo.order', 'x')
+    await until(() => it.queue.failure, 'the pause')
+    const [stored] = await it.stored()
+    await it.store.put('countersign', { ...stored, id: intent.id, payload: undefined })
+    it.isDown = false
+    globalThis.dispatchEvent?.(new Event('online'))
+    await assert.rejects(settled, { code: 'ERR_INVALID_ARGUMENT' })
+    assert.deepEqual(it.effects, [])
+    await it.close()
+  })
+
   test('D13 R133 an intent that waits holds back those behind it, and the network’s return is seen at once', async () => {
     const it = await house()
     it.isDown = true

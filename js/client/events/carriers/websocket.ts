@@ -4,6 +4,7 @@
 import { CountersignError } from '../../../common/errors.ts'
 import { STREAM_PROTOCOL } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
+import { copyOf } from '../../../core/args.ts'
 import { type CarrierInput, type CarrierItem, signSubscription } from './carrier.ts'
 
 // A WebSocket cannot wait for its reader. The client closes one with this many unread messages and asks again later.
@@ -41,9 +42,13 @@ class Inbox {
   }
 }
 
+// A socket of the application may ignore `binaryType`, or come from another realm.
 const bytesOf = (data: unknown): Bytes => {
-  if (data instanceof ArrayBuffer) return new Uint8Array(data)
-  throw new CountersignError('ERR_BAD_MAGIC', { detail: 'the message is text, not binary' })
+  try {
+    return copyOf(data as ArrayBuffer, 'the message')
+  } catch (cause) {
+    throw new CountersignError('ERR_BAD_MAGIC', { cause, detail: 'the message is text, not binary' })
+  }
 }
 
 /** Resolves when the socket is open. Its messages go into the inbox from then on. */

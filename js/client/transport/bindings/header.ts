@@ -17,21 +17,42 @@ const MAX_HEADER = 1366
 const MAX_TYPE = 128
 const BODILESS: ReadonlySet<number> = new Set([101, 103, 204, 205, 304])
 
+const streamOf = (source: AsyncIterable<unknown>): ReadableStream => {
+  const chunks = source[Symbol.asyncIterator]()
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await chunks.next()
+      if (done) controller.close()
+      else controller.enqueue(value)
+    },
+    async cancel() {
+      await chunks.return?.()
+    }
+  })
+}
+
+const sourceOf = async (body: NonNullable<FetchTarget['body']>): Promise<Response | Request> => {
+  if (!('headers' in body)) return new Response(streamOf(body))
+  // A Request has no `body` member in Firefox.
+  return body.body === undefined ? new Response(await body.blob()) : body
+}
+
 /**
  * Reads the request's body, which may be a stream, up to the payload limit. Rejects with ERR_PAYLOAD_TOO_LARGE when it
- * is longer, and with ERR_INVALID_ARGUMENT when it cannot be read.
+ * is longer, and with ERR_INVALID_ARGUMENT when it cannot be read or a chunk of it is no Uint8Array.
  */
 export async function readRequestBody({ method, body }: FetchTarget, cap: number, signal: AbortSignal): Promise<Bytes> {
   if (!body) return new Uint8Array(0)
   try {
-    // A Request has no `body` member in Firefox.
-    const source = body.body === undefined ? new Response(await body.blob()) : body
+    const source = await sourceOf(body)
     const bytes = await readBody(source, { cap, tooLarge: 'ERR_PAYLOAD_TOO_LARGE', signal })
     if (bytes.length > 0 && (method === 'GET' || method === 'HEAD')) throw badArgument(`${method} must not have a body`)
     return bytes
   } catch (error) {
     if (!isCountersignError(error) || error.code !== 'ERR_NETWORK') throw error
-    throw new CountersignError('ERR_INVALID_ARGUMENT', { cause: error.cause, detail: 'the body could not be read' })
+    const { cause } = error
+    if (isCountersignError(cause)) throw cause
+    throw new CountersignError('ERR_INVALID_ARGUMENT', { cause, detail: 'the body could not be read' })
   }
 }
 

@@ -2,7 +2,7 @@
 // Handles one sync: parse, verify, merge and check in one step of the store, call the hook, store the verdict.
 
 import { CountersignError } from '../../../common/errors.ts'
-import { badArgument } from '../../../core/args.ts'
+import { copyOf } from '../../../core/args.ts'
 import type { StatsLimits } from '../limits.ts'
 import { phaseRules, type StatsPhase } from '../phases.ts'
 import { askDistribution } from './distribution.ts'
@@ -104,10 +104,9 @@ export async function receiveSync(
   sender: SyncSender,
   body: Uint8Array | string
 ): Promise<SyncOutcome> {
-  if (typeof body !== 'string' && !ArrayBuffer.isView(body)) throw badArgument('body must be a string or bytes')
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
-  const sync = parseSync(body)
+  const sync = parseSync(typeof body === 'string' ? body : copyOf(body, 'body'))
   if (!sync) return refuse(400, ['malformed'])
   const { deviceId, events, totals } = sync
   for (let tries = 0; tries < TRIES; tries++) {

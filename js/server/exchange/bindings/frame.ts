@@ -5,6 +5,7 @@
 import { MAX_ENVELOPE } from '../../../common/protocol.ts'
 import { emptyBytes } from '../../support/encoding.ts'
 import type { Inbound } from '../../types.ts'
+import { checkPiece } from '../body.ts'
 
 const MAGIC = [0x43, 0x53, 0x01]
 const FIELDS = 3
@@ -45,7 +46,7 @@ export async function readEnvelope(inbound: Inbound): Promise<{ head: Uint8Array
     const end = envelopeEnd(bytes)
     if (end === 0) return { head: bytes.subarray(0, MAX_ENVELOPE), rest: emptyBytes() }
     if (end !== undefined) return { head: bytes.subarray(0, end), rest: bytes.subarray(end) }
-    const piece = await inbound.read()
+    const piece = checkPiece(await inbound.read())
     if (piece === null) return { head: bytes, rest: emptyBytes() }
     bytes = bytes.length === 0 ? piece : Buffer.concat([bytes, piece])
   }
