@@ -9,9 +9,11 @@ import type { Stage } from '../common/types.ts'
 export type IntentOutcome = { readonly reply: Reply } | { readonly error: unknown }
 
 // Signed refusals that may change with time, with another session or with another try. cs.replayed means that a copy
-// of this try was sent; the next try gets the answer.
+// of this try was sent; the next try gets the answer. After cs.internal the effect is unknown: the gateway knows the
+// intent by its key, so the next try runs the handler again only where that does no harm (R130, R132).
 const PASSING: ReadonlySet<unknown> = new Set([
   'cs.unavailable',
+  'cs.internal',
   'cs.rate_limited',
   'cs.stale',
   'cs.replayed',

@@ -21,6 +21,7 @@ import { serveRequest } from './http/web-handler.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
 import { callHook } from './support/checks.ts'
 import { createBell, within } from './support/deadline.ts'
+import { createFaultLog } from './support/fault-log.ts'
 import { createGatewayClock, type GatewayClock } from './support/gateway-clock.ts'
 import { createMetrics, type Metrics } from './support/metrics.ts'
 import type { From, Gateway, GatewayOptions, Inbound, Mounted, Outbound, ReplayStore, SessionStore } from './types.ts'
@@ -131,6 +132,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
   const observer = { metrics, ...(onStage ? { onStage } : {}), ...(onRefusal ? { onRefusal } : {}) }
+  const logFault = createFaultLog(settings.logger)
   const closing = createBell()
   let closed = false
   let exchangeCount = 0
@@ -157,11 +159,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     budget: createBudget(limits, rawLimit('json', limits)),
     limiter,
     failures,
+    logFault,
     closing: closing.listen,
     isClosed: () => closed,
     onAccepted: () => servedStores.add(settings.sessions),
     onReplaced: (event) => {
-      callHook(() => settings.onRotated?.(event))
+      callHook(
+        () => settings.onRotated?.(event),
+        (error) => logFault('onRotated failed', error)
+      )
       return events.tellRotated(event)
     }
   })

@@ -12,10 +12,12 @@ import type {
   SessionRecord,
   SessionStore
 } from './stores/types.ts'
+import type { GatewayLogger } from './support/fault-log.ts'
 
 export type * from './limits.ts'
 export type * from './step-up.ts'
 export type * from './stores/types.ts'
+export type { GatewayLogger }
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
 export interface ServerSigner {
@@ -108,7 +110,7 @@ export type HandlerResult = {
 /**
  * Answers a verified request. A valid signature says which session sent which bytes, and when. It does not say that they
  * are true (R99): the handler still checks ownership, permissions and plausibility. An exception becomes a signed
- * `cs.unavailable`; only `onRefusal` gets the reason.
+ * `cs.internal`, which says nothing of it; `logger` and `onRefusal` get the reason.
  */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement answers `ok`
 export type Handler = (context: HandlerContext) => HandlerResult | void | Promise<HandlerResult | void>
@@ -218,6 +220,11 @@ export type GatewayOptions = {
   onStage?: (event: GatewayStageEvent) => void
   /** Called for each refused request. */
   onRefusal?: (event: RefusalEvent) => void
+  /**
+   * Receives each exception of a handler, of `stepUp` and of the other functions of the application. An exception may
+   * quote bytes of a request. Default: `console.error` prints it with its stack, escaped.
+   */
+  logger?: GatewayLogger
   /** Called at the start and once a minute while something is to be mended. Default: `process.emitWarning` (stderr). */
   onWarning?: (warning: GatewayWarning) => void
   /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */

@@ -69,6 +69,7 @@ export const createWorld = async ({ algorithm, userId, ...options } = {}) => {
   const signer = options.signer ?? createSigner()
   const stages = []
   const refusals = []
+  const faults = []
   const handled = []
   const routes = {
     'demo.echo': (context) => {
@@ -86,6 +87,7 @@ export const createWorld = async ({ algorithm, userId, ...options } = {}) => {
     label,
     onStage: (event) => stages.push(event),
     onRefusal: (event) => refusals.push(event),
+    logger: { error: (message, error) => faults.push({ message, error }) },
     ...options,
     now,
     sessions,
@@ -94,7 +96,7 @@ export const createWorld = async ({ algorithm, userId, ...options } = {}) => {
     routes
   })
   const device = await enrol(sessions, { algorithm, userId, nowMs: now() })
-  const world = { gateway, sessions, replay, signer, now, stages, refusals, handled, device }
+  const world = { gateway, sessions, replay, signer, now, stages, refusals, faults, handled, device }
   return { ...world, ...clientOf(world) }
 }
 

@@ -17,6 +17,7 @@ const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
   ['cs.idempotency_conflict', ['ERR_IDEMPOTENCY_CONFLICT']],
   ['cs.outcome_unknown', ['ERR_OUTCOME_UNKNOWN', 'handler']],
   ['cs.rate_limited', ['ERR_RATE_LIMITED']],
+  ['cs.internal', ['ERR_HANDLER_FAILED']],
   ['cs.unavailable', ['ERR_UNAVAILABLE']]
 ])
 

@@ -30,6 +30,8 @@ export type RotationOptions = {
   metrics: Pick<Metrics, 'count'>
   /** Decides once the request has passed every other check. */
   stepUp: StepUp
+  /** Called with the exception of `stepUp`, also where it returned no verdict. It never throws. */
+  onStepUpFault: (error: unknown) => void
   /** Called for each key that was replaced. The answer waits for it. It never rejects. */
   onReplaced: (event: RotatedEvent) => Promise<void>
 }
@@ -90,7 +92,7 @@ function answerOf(verdict: Exclude<StepUpVerdict, 'allowed'>): HandlerResult {
 
 /** Returns the handler of `cs.rotate_key`. It rejects where the store or `stepUp` does. */
 export function createRotation(options: RotationOptions): Handler {
-  const { label, sessions, nowMs, core, metrics, stepUp, onReplaced } = options
+  const { label, sessions, nowMs, core, metrics, stepUp, onStepUpFault, onReplaced } = options
   const check = async (
     { session, requestId }: HandlerContext,
     { algorithm, publicKey, proof }: RotationOffer
@@ -105,6 +107,16 @@ export function createRotation(options: RotationOptions): Handler {
     return isSignedByPrevious(session) ? 'conflict' : undefined
   }
 
+  const decide = async (request: StepUpRequest): Promise<HandlerResult | undefined> => {
+    try {
+      const verdict = await stepUp(request)
+      return verdict === 'allowed' ? undefined : answerOf(verdict)
+    } catch (error) {
+      onStepUpFault(error)
+      throw error
+    }
+  }
+
   const rotate = async (context: HandlerContext): Promise<HandlerResult> => {
     const { session, userId, payload, source } = context
     const offer = parseOffer(payload)
@@ -114,14 +126,14 @@ export function createRotation(options: RotationOptions): Handler {
     const { algorithm, publicKey, confirmation } = offer
     const thumbprint = encodeBase64(sha256(thumbprintInput(offer)), 'base64url')
     const about = { session, userId, algorithm, publicKey: new Uint8Array(publicKey), thumbprint, source }
-    const verdict = await stepUp({
+    const refusal = await decide({
       ...about,
       ...(confirmation ? { confirmation } : {}),
       get signal() {
         return context.signal
       }
     })
-    if (verdict !== 'allowed') return answerOf(verdict)
+    if (refusal) return refusal
     // A decision that came too late: the client has been told that nothing was done.
     context.signal.throwIfAborted()
     // Compared with the key that signed this request: of two rotations at once one wins, and the old key never comes

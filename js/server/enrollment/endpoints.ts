@@ -11,8 +11,9 @@ import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
-import { checkSigner, functionOf, partOf } from '../support/checks.ts'
+import { callHook, checkSigner, functionOf, partOf } from '../support/checks.ts'
 import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
+import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type {
@@ -75,7 +76,10 @@ export type EnrollmentOptions = {
     timeZone?: string
     replaced: readonly string[]
   }) => unknown
-  /** Is called with the fault behind an answer: of the mailer or of a store. */
+  /**
+   * Is called with the fault behind an answer: of the mailer, of `onEnrolled` or of a store. Default: `console.error`
+   * prints it, escaped.
+   */
   onFailure?: (error: unknown) => void
   /** Exact origins that may call from a browser, when the enrolment is not mounted in a gateway. Default: none. */
   origins?: readonly string[]
@@ -169,13 +173,9 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const hashes = createKeyedHashes({ ...options, codes })
   const emailCodes = createEmailCodes({ ...options, codes, clock, hashes })
 
-  const reportFailure = (error: unknown): void => {
-    try {
-      onFailure?.(error)
-    } catch {
-      // A fault of the logger must not reach the client.
-    }
-  }
+  const logFault = createFaultLog()
+  const reportFailure = (error: unknown): void =>
+    onFailure ? callHook(() => onFailure(error)) : logFault('the enrolment failed', error)
   const mails = createMails({ ...options, codes, clock, hashes, userIdOf, reportFailure })
   const mailCode = createCodeMail({ mails, emailCodes, enroller, hashes })
   // By default a user's id is an address. An id of the application's own says nothing about one.

@@ -144,12 +144,10 @@ async function keep(
 
 async function fail(settings: IdempotentSettings, claim: ClaimDraft, error: unknown): Promise<never> {
   const { answers, repeatable, isUndone } = settings
-  if (repeatable || isUndone(error)) {
+  if (repeatable || isUndone(error))
     await within(STORE_MS, 'the answer store', () => answers.release(claim.key32, claim.token)).catch(() => {})
-    throw error
-  }
-  await keep(settings, claim, null)
-  throw refused('cs.outcome_unknown', error)
+  else await keep(settings, claim, null)
+  throw error
 }
 
 async function run(
@@ -176,7 +174,7 @@ async function run(
  * A try is refused with `cs.idempotency_conflict` when the key was used with another payload or target. A try that
  * comes while the first one runs waits, then gets `cs.unavailable`. Where the process died in between, or the handler
  * threw, the effect is unknown. Then later tries get `cs.outcome_unknown`. The handler runs again only where
- * `repeatable` is true.
+ * `repeatable` is true. The try whose handler threw gets `cs.internal`, as without this wrapper.
  *
  * @throws ERR_INVALID_ARGUMENT when an option is not valid.
  *

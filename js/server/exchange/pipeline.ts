@@ -6,6 +6,8 @@ import { createBuiltins } from '../builtin/sessions-and-time.ts'
 import { NO_ROUTE } from '../migration-phase.ts'
 import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
+import { escapeText } from '../support/encoding.ts'
+import type { FaultLog } from '../support/fault-log.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
 import type {
@@ -30,6 +32,7 @@ import {
   checkResult,
   createRoutes,
   isHandlerRefusal,
+  isReservedName,
   type RouteMatch,
   runHandler
 } from './routes.ts'
@@ -52,6 +55,8 @@ export type PipelineParts = {
   /** Rings when the gateway aborts the requests under way. */
   closing: Listen
   isClosed: () => boolean
+  /** Hears of each exception of the application's own functions. */
+  logFault: FaultLog
   /** The gateway's own handlers beside the built-in ones. */
   internalHandlers: { readonly [type: string]: Handler }
   /** Called for each request that passed every check, before its handler runs. */
@@ -80,7 +85,7 @@ const POLL_MS = 30_000
 
 /** Returns the pipeline of one gateway. */
 export function createPipeline(parts: PipelineParts): Pipeline {
-  const { settings, checks, answer, clock, budget, limiter, failures, isClosed, onAccepted } = parts
+  const { settings, checks, answer, clock, budget, limiter, failures, isClosed, onAccepted, logFault } = parts
   const { limits } = settings
   const findRoute = createRouteFinder(parts)
   const touch = createTouch(parts)
@@ -156,7 +161,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     try {
       result = await callHandler(inbound, trace, { parsed, session, payload, route })
     } catch (error) {
-      return refuse(refusalOf(error, trace))
+      return refuse(refusalOf(error, trace, { route: route?.route ?? '', logFault }))
     }
     const signed = await answer.result(context, result)
     return result.internal?.(inbound, signed) ?? signed
@@ -179,12 +184,15 @@ const noStepUp: StepUp = () => 'unavailable'
 const allowed: StepUp = () => 'allowed'
 
 function createRouteFinder(parts: PipelineParts): RouteFinder {
-  const { settings, clock, core, metrics, internalHandlers, onReplaced } = parts
+  const { settings, clock, core, metrics, internalHandlers, onReplaced, logFault } = parts
   const { label, sessions, serverKeys: manifest, actionSecret, enrollment } = settings
   const routes = createRoutes(settings.routes)
   const nowMs = () => clock.now()
   const stepUp = settings.rotation === 'confirm' ? (settings.stepUp ?? enrollment?.stepUp ?? noStepUp) : allowed
-  const builtins = createBuiltins({ label, sessions, nowMs, core, metrics, manifest, stepUp, onReplaced })
+  // The step of the enrolment fails where a store does, and no function of the application is at fault.
+  const onStepUpFault = (error: unknown) => settings.stepUp && logFault('stepUp failed', error)
+  const about = { label, sessions, nowMs, core, metrics, manifest, stepUp, onStepUpFault, onReplaced }
+  const builtins = createBuiltins(about)
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
   const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
   return ({ type, target }, { method, carrier }, { binding }) => {
@@ -247,13 +255,16 @@ function passOnOf(trace: Trace, session: SessionRecord, route: RouteMatch | unde
   return passed && { ...passed, sessionId: session.id, userId: session.userId }
 }
 
-// A handler that threw has no answer. Only the operator learns the reason.
-function refusalOf(error: unknown, trace: Trace): Refusal {
-  if (!isHandlerRefusal(error)) {
-    trace.error = error
-    return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS }
+// A handler that threw has no answer. Only the operator learns the reason. The gateway's own handlers throw where a
+// store fails; an exception of the application's handler is a defect, and nobody knows how far it came (R66).
+function refusalOf(error: unknown, trace: Trace, { route, logFault }: { route: string; logFault: FaultLog }): Refusal {
+  if (isHandlerRefusal(error)) {
+    const { stage, code, retryAfterMs, cause } = error
+    trace.error = cause
+    return { stage, code, retryAfterMs }
   }
-  const { stage, code, retryAfterMs, cause } = error
-  trace.error = cause
-  return { stage, code, retryAfterMs }
+  trace.error = error
+  if (isReservedName(route)) return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS }
+  logFault(`the handler of ${escapeText(route)} failed`, error)
+  return { stage: 'handler', code: 'cs.internal' }
 }

@@ -8,7 +8,7 @@ import { copyOf } from '../../core/args.ts'
 import { DeadlineError, type Listen } from '../support/deadline.ts'
 import { emptyBytes, isText } from '../support/encoding.ts'
 import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from '../types.ts'
-import { hasNoBody, type RefusalCode } from './sign-answer.ts'
+import { hasNoBody, RETRY_AFTER_MS, type RefusalCode } from './sign-answer.ts'
 
 /** A handler, the name of its route (for rates), and the values of the route's `:names`. */
 export type RouteMatch = { handler: Handler; route: string; params: { readonly [name: string]: string } }
@@ -169,9 +169,9 @@ function payloadBytes(value: HandlerResult['payload']): Uint8Array {
 type HandlerLimits = { client: Listen; gateway: Listen; timeoutMs: number }
 
 /**
- * Runs a handler and resolves to its result. Rejects with the handler's exception, and with a DeadlineError once its
- * time is up. Rejects also when the client leaves or the gateway closes first. In the last three cases the handler's
- * signal is aborted, and a later result is dropped.
+ * Runs a handler and resolves to its result. Rejects with the handler's exception, and with a HandlerRefusal when its
+ * time is up, the client leaves or the gateway closes first. In the last three cases the handler's signal is aborted,
+ * and a later result is dropped.
  */
 export function runHandler(
   handler: Handler,
@@ -187,7 +187,7 @@ export function runHandler(
     const end = (error: Error) => {
       finish()
       lazy.abort(error)
-      reject(error)
+      reject(new HandlerRefusal('cs.unavailable', RETRY_AFTER_MS, error))
     }
     const timer = setTimeout(
       () => end(new DeadlineError(`the handler did not answer within ${timeoutMs} ms`)),

@@ -23,6 +23,7 @@ export const refusalStatus = {
   'cs.idempotency_conflict': 422,
   'cs.outcome_unknown': 409,
   'cs.rate_limited': 429,
+  'cs.internal': 500,
   'cs.unavailable': 503
 } as const
 

@@ -33,13 +33,15 @@ export function functionOf(value: unknown, name: string): void {
 
 /**
  * Calls a hook of the application. A hook that throws, or whose promise rejects, changes nothing and ends no process.
+ * `onFault` gets the exception.
  */
-export function callHook(call: () => unknown): void {
+export function callHook(call: () => unknown, onFault: (error: unknown) => void = () => {}): void {
   try {
     const answer = call()
     // A hook may be an async function. Its rejection would be unhandled without this.
-    if (typeof answer === 'object' && answer !== null) Promise.resolve(answer).catch(() => {})
-  } catch {
+    if (typeof answer === 'object' && answer !== null) Promise.resolve(answer).catch(onFault)
+  } catch (error) {
     // A fault of a hook must not become a fault of the request.
+    onFault(error)
   }
 }

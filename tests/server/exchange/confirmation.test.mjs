@@ -273,6 +273,9 @@ test('R150 a hook that fails, says nothing, or says it too late replaces no key'
     const { stage, code } = world.refusals.at(-1)
     assert.deepEqual([stage, code], ['handler', 'cs.unavailable'])
   }
+  // The last one gave no verdict in time, so there is nothing to print.
+  assert.deepEqual([...new Set(world.faults.map(({ message }) => message))], ['countersign: stepUp failed'])
+  assert.equal(world.faults.length, 8)
   late.resolve('allowed')
   await new Promise((resolve) => setImmediate(resolve))
   assert.ok(await holds(world, world.device))

@@ -65,7 +65,7 @@ for (const [name, handler] of Object.entries(hostile)) {
   test(`H4 a handler that ${name} gets a signed answer out and the gateway lives`, async () => {
     const world = await createWorld({ routes: { 'demo.bad': handler } })
     const answer = await world.call({ type: 'demo.bad' })
-    assert.deepEqual([answer.status, answer.resultCode], [503, 'cs.unavailable'])
+    assert.deepEqual([answer.status, answer.resultCode, world.faults.length], [500, 'cs.internal', 1])
     assert.equal((await world.call()).resultCode, 'ok')
   })
 }
@@ -85,7 +85,8 @@ test('H4 header handlers with statuses and types that are none', async () => {
   ]
   for (const result of results) {
     const world = await createWorld({ routes: { 'POST /bad': () => result } })
-    assert.equal((await world.callHeader('POST', '/bad')).resultCode, 'cs.unavailable', JSON.stringify(result))
+    assert.equal((await world.callHeader('POST', '/bad')).resultCode, 'cs.internal', JSON.stringify(result))
+    assert.ok(world.faults[0].error instanceof TypeError)
   }
 })
 
@@ -101,7 +102,7 @@ test('H4 a handler that never ends is ended by its deadline, its signal aborted'
     }
   })
   const answer = await world.call({ type: 'demo.hang' })
-  assert.deepEqual([answer.status, answer.resultCode], [503, 'cs.unavailable'])
+  assert.deepEqual([answer.status, answer.resultCode, world.faults], [503, 'cs.unavailable', []])
   assert.equal(signal.aborted, true)
 })
 

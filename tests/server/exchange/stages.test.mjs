@@ -125,7 +125,7 @@ for (const [binding, { type, send }] of Object.entries(bindings)) {
     assert.equal(JSON.parse(answer.text).retry_after_ms, 1000)
   })
 
-  test(`R46 ${binding}: a handler that throws ends in a signed cs.unavailable`, async () => {
+  test(`R46 ${binding}: a handler that throws ends in a signed cs.internal, and only the operator gets the reason`, async () => {
     const route = binding === 'header' ? 'POST /api/echo' : 'demo.echo'
     const world = await createWorld({
       routes: {
@@ -134,8 +134,17 @@ for (const [binding, { type, send }] of Object.entries(bindings)) {
         }
       }
     })
-    await refused(world, world.requestOf({ type }), { status: 503, code: 'cs.unavailable', stage: 'handler' })
+    const answer = await refused(world, world.requestOf({ type }), {
+      status: 500,
+      code: 'cs.internal',
+      stage: 'handler'
+    })
+    assert.equal(answer.text, '{}')
     assert.equal(world.refusals.at(-1).error.message, 'inside')
+    assert.deepEqual(
+      world.faults.map(({ message, error }) => [message, error.message]),
+      [[`countersign: the handler of ${route} failed`, 'inside']]
+    )
   })
 }
 

@@ -84,11 +84,13 @@ test('D13 R131 R132 the gateway’s words on a key reach the caller as typed err
     [conflict.code, conflict.resultCode, conflict.stage, conflict.retry],
     ['ERR_IDEMPOTENCY_CONFLICT', 'cs.idempotency_conflict', 'handler', 'never']
   )
-  const unknown = await order('x', { idempotencyKey: 'fails' }).catch((error) => error)
-  assert.deepEqual(
-    [unknown.code, unknown.resultCode, unknown.stage],
-    ['ERR_OUTCOME_UNKNOWN', 'cs.outcome_unknown', 'handler']
-  )
+  for (const expected of [
+    ['ERR_HANDLER_FAILED', 'cs.internal', 'handler', 'never'],
+    ['ERR_OUTCOME_UNKNOWN', 'cs.outcome_unknown', 'handler', 'never']
+  ]) {
+    const { code, resultCode, stage, retry } = await order('x', { idempotencyKey: 'fails' }).catch((error) => error)
+    assert.deepEqual([code, resultCode, stage, retry], expected)
+  }
 })
 
 const CALLS = process.env.COUNTERSIGN_LONG === '1' ? 5000 : 300

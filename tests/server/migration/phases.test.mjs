@@ -206,7 +206,7 @@ test('R140 a signed route that failed is never run again by the old handler', as
   const house = await createHouse(t, 'observe')
   const request = house.sign('/fails')
   const answer = await house.open(await house.sendSigned('/fails', request), request)
-  assert.deepEqual([answer.resultCode, house.old.seen], ['cs.unavailable', []])
+  assert.deepEqual([answer.resultCode, house.old.seen], ['cs.internal', []])
 })
 
 test('R140 the gateway’s own endpoints know no phase', async (t) => {

@@ -80,7 +80,7 @@ const writers = {
 }
 
 const statuses = { 'cs.stale': 401, 'cs.unauthenticated': 401, 'cs.session_revoked': 401, 'cs.replayed': 409 }
-const moreStatuses = { 'cs.rate_limited': 429, 'cs.unavailable': 503, 'cs.payload_mismatch': 400, 'cs.too_large': 413 }
+const moreStatuses = { 'cs.rate_limited': 429, 'cs.unavailable': 503, 'cs.internal': 500, 'cs.too_large': 413 }
 const statusOf = (code) => statuses[code] ?? moreStatuses[code] ?? (code.startsWith('cs.') ? 400 : 200)
 
 /**

@@ -10,6 +10,7 @@ const refusals = [
   ['cs.payload_mismatch', 'ERR_PAYLOAD_MISMATCH', 'payload_hash', 'ready'],
   ['cs.replayed', 'ERR_OUTCOME_UNKNOWN', 'replay', 'ready'],
   ['cs.too_large', 'ERR_TOO_LARGE', 'payload_hash', 'ready'],
+  ['cs.internal', 'ERR_HANDLER_FAILED', 'handler', 'ready'],
   ['cs.invented_later', 'ERR_UNKNOWN_RESULT', undefined, 'ready']
 ]
 

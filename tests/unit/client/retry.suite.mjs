@@ -131,6 +131,23 @@ export const suite = (test, assert) => {
     assert.equal(error.cause.code, 'ERR_UNAVAILABLE')
   })
 
+  test('R72 cs.internal is never tried again: not for what may be repeated, and it hides behind no other error', async () => {
+    const { client, gateway, timers } = await start({ safeTypes: ['demo.safe'] })
+    const calls = [
+      () => client.request('demo.echo'),
+      () => client.request('demo.safe'),
+      () => client.request('demo.echo', '', { idempotencyKey: 'k' }),
+      () => client.fetch('/x')
+    ]
+    for (const call of calls) {
+      faults(gateway, [signed('cs.internal')])
+      const sent = gateway.seen.length
+      const failed = { code: 'ERR_HANDLER_FAILED', stage: 'handler', retry: 'never', resultCode: 'cs.internal' }
+      await assert.rejects(timers.run(call()), failed)
+      assert.equal(gateway.seen.length, sent + 1)
+    }
+  })
+
   test('E4 an unsigned 429, 502, 503 or 504 is tried again only for what may be repeated, others never', async () => {
     const { client, gateway, timers } = await start()
     for (const status of [429, 502, 503, 504]) {

@@ -118,6 +118,7 @@ export const suite = (test, assert) => {
       'a signed cs.rate_limited',
       (_, answer) => answer({ resultCode: 'cs.rate_limited', payload: '{"retry_after_ms":5}' })
     ],
+    ['a signed cs.internal', (_, answer) => answer({ resultCode: 'cs.internal', payload: '{}' })],
     ['a signed cs.replayed', (_, answer) => answer({ resultCode: 'cs.replayed', payload: '{}' })],
     ['a signed cs.unauthenticated', (_, answer) => answer({ resultCode: 'cs.unauthenticated', payload: '{}' })]
   ]
