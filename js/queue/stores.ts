@@ -11,8 +11,8 @@ function intentOf({ name: _, ...intent }: StoredIntent & { id: number }): Intent
 }
 
 /**
- * Creates a store in a database of its own. A write is on disk before its promise resolves. Payloads lie readable in
- * the browser's profile.
+ * Creates a store in the database `countersign-intents`, or in another one that `options` name. A write is on disk
+ * before its promise resolves. Payloads lie readable in the browser's profile.
  * Its calls reject with ERR_STORAGE_MISSING, ERR_STORAGE_BLOCKED, ERR_STORAGE_FULL or ERR_STORAGE_FAILED.
  *
  * @example

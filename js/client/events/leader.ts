@@ -2,6 +2,8 @@
 // Decides which tab holds the stream: the tab that holds a Web Lock. The browser passes the lock on when a tab closes
 // or crashes. The other tabs steal it from a tab that has fallen silent.
 
+import { CountersignError } from '../../common/errors.ts'
+import { webLocks } from '../tabs.ts'
 import { keepConnection, SILENCE_MS } from './connection.ts'
 import type { EventHub } from './event-hub.ts'
 import { follow } from './follower.ts'
@@ -12,24 +14,31 @@ import type { ConnectionView } from './types.ts'
 const SIGN_OF_LIFE_MS = SILENCE_MS / 2.5
 
 type Release = () => void
+type TakeLock = (options: LockOptions, onLost: () => void) => Promise<Release | undefined>
 
 /**
  * Asks for the lock. Resolves to the function that releases it, or to undefined where `options` ask not to wait and
- * another tab holds it. Calls `onLost` when another tab steals it.
+ * another tab holds it. Calls `onLost` when another tab steals it. Rejects with ERR_STORAGE_BLOCKED when the browser
+ * denies it.
  */
-function takeLock(name: string, options: LockOptions, onLost: () => void): Promise<Release | undefined> {
+function takeLock(
+  locks: LockManager,
+  name: string,
+  options: LockOptions,
+  onLost: () => void
+): Promise<Release | undefined> {
   return new Promise((resolve, reject) => {
     let isHeld = false
-    navigator.locks
-      .request(name, options, (lock) => {
+    const ask = async (): Promise<unknown> =>
+      locks.request(name, options, (lock) => {
         if (!lock) return resolve(undefined)
         isHeld = true
         return new Promise<void>((release) => resolve(release))
       })
-      .catch((error) => {
-        if (isHeld) onLost()
-        else reject(error)
-      })
+    ask().catch((cause) => {
+      if (isHeld) onLost()
+      else reject(new CountersignError('ERR_STORAGE_BLOCKED', { cause }))
+    })
   })
 }
 
@@ -62,16 +71,16 @@ async function lead(hub: EventHub, sessionId: string, signal: AbortSignal): Prom
 }
 
 /** Leads or follows until the signal aborts. Rejects with the signal's reason or a final error. */
-async function runTogether(hub: EventHub, signal: AbortSignal): Promise<void> {
+async function runTogether(hub: EventHub, locks: LockManager, signal: AbortSignal): Promise<void> {
   const { id } = (await hub.host.context()).session
   const name = `countersign:${hub.host.settings.name}:${id}:events`
+  const take: TakeLock = (options, onLost) => takeLock(locks, name, options, onLost)
   for (;;) {
     signal.throwIfAborted()
     const leading = childOf(signal)
     const lose = (): void => leading.abort()
     try {
-      const release =
-        (await takeLock(name, { ifAvailable: true }, lose)) ?? (await waitForLead(hub, name, id, signal, lose))
+      const release = (await take({ ifAvailable: true }, lose)) ?? (await waitForLead(hub, take, id, signal, lose))
       await lead(hub, id, leading.signal).finally(release)
     } catch (error) {
       signal.throwIfAborted()
@@ -85,14 +94,14 @@ async function runTogether(hub: EventHub, signal: AbortSignal): Promise<void> {
  */
 async function waitForLead(
   hub: EventHub,
-  name: string,
+  take: TakeLock,
   id: string,
   signal: AbortSignal,
   onLost: () => void
 ): Promise<Release> {
   signal.throwIfAborted()
   const waiting = childOf(signal)
-  const turn = takeLock(name, { signal: waiting.signal }, onLost)
+  const turn = take({ signal: waiting.signal }, onLost)
   const following = childOf(signal)
   const silent = follow(hub, id, following.signal)
   try {
@@ -106,20 +115,17 @@ async function waitForLead(
   }
   // A lock that was granted at the last moment is released before the tab steals it.
   turn.then((release) => release?.()).catch(() => {})
-  return (await takeLock(name, { steal: true }, onLost)) as Release
+  return (await take({ steal: true }, onLost)) as Release
 }
 
-const canAgree = (): boolean =>
-  typeof globalThis.BroadcastChannel === 'function' &&
-  (globalThis as { navigator?: Navigator }).navigator?.locks !== undefined
-
 // A browser that denies storage, as in a sandboxed frame, denies locks as well.
-const isDenied = (error: unknown): boolean => (error as Error | undefined)?.name === 'SecurityError'
+const isDenied = (error: unknown): boolean => (error as CountersignError | undefined)?.code === 'ERR_STORAGE_BLOCKED'
 
 /** Brings the stream to a client's hub: one stream for all tabs where they can agree, one of its own elsewhere. */
 export async function runStream(hub: EventHub, signal: AbortSignal): Promise<void> {
+  const locks = webLocks()
   try {
-    if (canAgree()) return await runTogether(hub, signal)
+    if (locks && !hub.host.tabs.isAlone) return await runTogether(hub, locks, signal)
   } catch (error) {
     if (signal.aborted || !isDenied(error)) throw error
   }

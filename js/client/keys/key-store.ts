@@ -6,12 +6,11 @@
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import type { KeyStore, Stored } from '../../common/types.ts'
 import { schedule } from '../call-options.ts'
-
-const VERSION = 1
+import { webLocks } from '../tabs.ts'
 
 /** The options of `indexedDbStore`. */
 export type IndexedDbStoreOptions = {
-  /** The name of the database. Default: `countersign`. */
+  /** The name of the database. Keys and intents may share one. Default: `countersign`. */
   database?: string
   /**
    * The limit of an open, of a transaction, and of the wait for another tab's lock, in milliseconds. Default: 5000 ms.
@@ -24,21 +23,27 @@ export type IndexedDbStoreOptions = {
 /** A table of a database, and the parameters that create it. */
 export type TableOptions = { database: string; table: string; make?: IDBObjectStoreParameters }
 
-const codes: { readonly [name: string]: ErrorCode } = {
-  QuotaExceededError: 'ERR_STORAGE_FULL',
-  SecurityError: 'ERR_STORAGE_BLOCKED',
-  InvalidStateError: 'ERR_STORAGE_BLOCKED',
-  NotAllowedError: 'ERR_STORAGE_BLOCKED',
-  VersionError: 'ERR_STORAGE_BLOCKED'
-}
-
 /** Returns the name of an error that the platform has thrown. */
 export function nameOf(error: unknown): string {
   return (error as { name?: string } | null)?.name ?? ''
 }
 
+const codes: { readonly [name: string]: ErrorCode } = {
+  QuotaExceededError: 'ERR_STORAGE_FULL',
+  SecurityError: 'ERR_STORAGE_BLOCKED',
+  InvalidStateError: 'ERR_STORAGE_BLOCKED',
+  NotAllowedError: 'ERR_STORAGE_BLOCKED'
+}
+
+// Chromium denies a database, in a third-party frame for example, by an UnknownError. Only its words tell it apart.
+const isDenied = (cause: unknown): boolean =>
+  nameOf(cause) === 'UnknownError' && /denied/.test((cause as Error).message)
+
+const codeOf = (cause: unknown): ErrorCode =>
+  isDenied(cause) ? 'ERR_STORAGE_BLOCKED' : (codes[nameOf(cause)] ?? 'ERR_STORAGE_FAILED')
+
 const typed = (cause: unknown): CountersignError =>
-  isCountersignError(cause) ? cause : new CountersignError(codes[nameOf(cause)] ?? 'ERR_STORAGE_FAILED', { cause })
+  isCountersignError(cause) ? cause : new CountersignError(codeOf(cause), { cause })
 
 const timedOut = (code: ErrorCode, what: string, ms: number): CountersignError =>
   new CountersignError(code, { cause: new CountersignError('ERR_TIMEOUT'), detail: `${what} took over ${ms} ms` })
@@ -119,7 +124,7 @@ export class Database {
   }
 
   #open(): Promise<IDBDatabase> {
-    const { table, make } = this.#table
+    const { database, table, make } = this.#table
     return new Promise((resolve, reject) => {
       let isLate = false
       let reason = 'opening the database'
@@ -131,25 +136,41 @@ export class Database {
         cancel()
         reject(typed(cause))
       }
-      try {
-        const request = findFactory(this.#options.factory).open(this.#options.database ?? this.#table.database, VERSION)
-        request.onupgradeneeded = () => request.result.createObjectStore(table, make)
-        request.onblocked = () => {
-          reason = 'waiting for another tab to let go of an old version'
+      // Without a version it opens the database that is there, whichever release or feature has made it.
+      const open = (version?: number): void => {
+        try {
+          const request = findFactory(this.#options.factory).open(this.#options.database ?? database, version)
+          const lacksTable = (): boolean => !request.result.objectStoreNames.contains(table)
+          request.onupgradeneeded = () => {
+            if (lacksTable()) request.result.createObjectStore(table, make)
+          }
+          request.onblocked = () => {
+            reason = 'waiting for another tab to let go of an old version'
+          }
+          request.onerror = () => {
+            // Another tab has added a table of its own meanwhile.
+            if (version && !isLate && nameOf(request.error) === 'VersionError') open()
+            else fail(request.error)
+          }
+          request.onsuccess = () => {
+            const db = request.result
+            if (isLate) return db.close()
+            if (lacksTable()) {
+              // Tables can be added in a new version only.
+              db.close()
+              return open(db.version + 1)
+            }
+            cancel()
+            db.onversionchange = () => this.#forget(db)
+            db.onclose = () => this.#forget(db)
+            this.#current = db
+            resolve(db)
+          }
+        } catch (cause) {
+          fail(cause)
         }
-        request.onerror = () => fail(request.error)
-        request.onsuccess = () => {
-          cancel()
-          const db = request.result
-          if (isLate) return db.close()
-          db.onversionchange = () => this.#forget(db)
-          db.onclose = () => this.#forget(db)
-          this.#current = db
-          resolve(db)
-        }
-      } catch (cause) {
-        fail(cause)
       }
+      open()
     })
   }
 
@@ -189,11 +210,11 @@ export class Database {
 
 /**
  * Runs work under a lock that all tabs of the origin share. Waits for the lock for `timeoutMs` milliseconds, or without
- * a limit when it is undefined. Without Web Locks it runs the work at once. Rejects with ERR_STORAGE_BLOCKED when the
- * wait is over.
+ * a limit when it is undefined. It runs the work at once where the browser has no Web Locks or denies them. Rejects with
+ * ERR_STORAGE_BLOCKED when the wait is over.
  */
 export async function withWebLock<T>(name: string, timeoutMs: number | undefined, work: () => Promise<T>): Promise<T> {
-  const locks = (globalThis as { navigator?: Navigator }).navigator?.locks
+  const locks = webLocks()
   if (!locks) return work()
   const patience = new AbortController()
   const cancel = timeoutMs === undefined ? () => {} : schedule(() => patience.abort(), timeoutMs)
@@ -206,9 +227,8 @@ export async function withWebLock<T>(name: string, timeoutMs: number | undefined
     })
   } catch (cause) {
     if (hasStarted) throw cause
-    throw patience.signal.aborted
-      ? timedOut('ERR_STORAGE_BLOCKED', "waiting for another tab's lock", timeoutMs ?? 0)
-      : typed(cause)
+    if (patience.signal.aborted) throw timedOut('ERR_STORAGE_BLOCKED', "waiting for another tab's lock", timeoutMs ?? 0)
+    return work()
   } finally {
     cancel()
   }
@@ -221,7 +241,7 @@ const createCounter = (): (() => number) => {
 const nextStore = createCounter()
 // Most likely no other page or process has this scope. If one has it, it hears messages of other records, reads its own
 // record again and finds it unchanged.
-const ownScope = (): string => `${globalThis.performance.timeOrigin}/${nextStore()}`
+const ownScope = (): string => `${globalThis.performance?.timeOrigin}/${nextStore()}`
 
 /**
  * Returns a store in the browser's IndexedDB, where a CryptoKey stays non-extractable. The key's bytes lie readable in

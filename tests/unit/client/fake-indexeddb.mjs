@@ -42,6 +42,7 @@ export const fakeIndexedDb = () => {
 
   const createTable = (records, transaction) => ({
     get: (name) => ask('get', transaction, () => records.get(name)),
+    getAll: () => ask('getAll', transaction, () => [...records.values()]),
     add: (value, name) => {
       const work = () => {
         if (records.has(name)) throw failure('ConstraintError')
@@ -55,11 +56,14 @@ export const fakeIndexedDb = () => {
 
   const connect = (database) => {
     const db = {
+      database,
       isClosed: false,
       close: () => {
         db.isClosed = true
         factory.connections.delete(db)
       },
+      version: database.version,
+      objectStoreNames: { contains: (name) => Object.hasOwn(database.tables, name) },
       createObjectStore: (name) => {
         database.tables[name] = new Map()
       },
@@ -102,11 +106,19 @@ export const fakeIndexedDb = () => {
         }
         const database = databases.get(name) ?? { version: 0, tables: {} }
         databases.set(name, database)
-        request.result = connect(database)
-        if (database.version < version) {
-          database.version = version
-          request.onupgradeneeded?.({ target: request })
+        if (version < database.version) {
+          request.error = failure('VersionError')
+          return request.onerror?.({ target: request })
         }
+        const isNew = database.version < (version ?? 1)
+        if (isNew) {
+          const others = () => [...factory.connections].filter((other) => other.database === database)
+          for (const other of others()) other.onversionchange?.({ target: other })
+          if (others().length > 0) return request.onblocked?.({ target: request })
+          database.version = version ?? 1
+        }
+        request.result = connect(database)
+        if (isNew) request.onupgradeneeded?.({ target: request })
         request.onsuccess?.({ target: request })
         if (fault === 'late') factory.late++
       },

@@ -36,7 +36,6 @@ export const suite = (test, assert) => {
     ['open', fault('SecurityError'), 'ERR_STORAGE_BLOCKED'],
     ['open', fault('InvalidStateError'), 'ERR_STORAGE_BLOCKED'],
     ['open', 'InvalidStateError', 'ERR_STORAGE_BLOCKED'],
-    ['open', 'VersionError', 'ERR_STORAGE_BLOCKED'],
     ['open', 'UnknownError', 'ERR_STORAGE_FAILED'],
     ['open', 'QuotaExceededError', 'ERR_STORAGE_FULL'],
     ['open', 'blocked', 'ERR_STORAGE_BLOCKED'],

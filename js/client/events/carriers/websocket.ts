@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Events over a WebSocket: each binary message is one frame. The client sends its signed request first.
 
-import { CountersignError } from '../../../common/errors.ts'
+import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import { STREAM_PROTOCOL } from '../../../common/protocol.ts'
 import type { Bytes } from '../../../common/types.ts'
 import { copyOf } from '../../../core/args.ts'
@@ -72,12 +72,21 @@ const open = (socket: WebSocket, inbox: Inbox): Promise<void> =>
     }
   })
 
+// The constructor itself throws where a policy or the platform forbids the address. Another carrier may still get through.
+const connect = ({ webSocket, endpoint }: CarrierInput['host']['settings']): WebSocket => {
+  try {
+    return webSocket(endpoint.replace(/^http/, 'ws'), STREAM_PROTOCOL)
+  } catch (cause) {
+    if (isCountersignError(cause)) throw cause
+    throw new CountersignError('ERR_NETWORK', { cause, detail: 'no WebSocket could be made', retry: 'never' })
+  }
+}
+
 /** The carrier `websocket`. Rejects with ERR_NETWORK when no socket can be opened. */
 export async function* readSocket(input: CarrierInput): AsyncGenerator<CarrierItem> {
   const { signal } = input
-  const { webSocket, endpoint } = input.host.settings
   const inbox = new Inbox()
-  const socket = webSocket(endpoint.replace(/^http/, 'ws'), STREAM_PROTOCOL)
+  const socket = connect(input.host.settings)
   const stop = (): void => {
     inbox.end(signal.reason)
     socket.close()
