@@ -60,7 +60,10 @@ export class Client {
     return session ? describeKey(core, deviceSession.vault, session.key) : null
   }
 
-  /** A snapshot of the server's time as this client knows it. @throws ERR_CLOSED when the client is closed. */
+  /**
+   * The server's time as this client knows it: the same object until the estimate changes.
+   * @throws ERR_CLOSED when the client is closed.
+   */
   get clock(): ClockView {
     this.#runtime.checkOpen()
     return this.#runtime.clock.view()

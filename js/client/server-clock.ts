@@ -59,6 +59,29 @@ export type ClockView = {
 
 const isTime = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0
 
+type ViewFacts = Pick<ClockView, 'offsetMs' | 'source' | 'lastCorrection'>
+
+const isSameView = (view: ClockView | undefined, { offsetMs, source, lastCorrection }: ViewFacts): boolean =>
+  view?.source === source &&
+  view.lastCorrection === lastCorrection &&
+  Math.abs(view.offsetMs - offsetMs) < RESOLUTION_MS
+
+const createView = (
+  facts: ViewFacts,
+  now: () => number,
+  read: () => { readonly errorMs: number; readonly ageMs: number }
+): ClockView =>
+  Object.freeze({
+    ...facts,
+    get errorMs() {
+      return read().errorMs + RESOLUTION_MS
+    },
+    get ageMs() {
+      return read().ageMs
+    },
+    now
+  })
+
 /** Tracks the server's time for one client. */
 export class ServerClock {
   readonly #core: CoreClock
@@ -73,6 +96,7 @@ export class ServerClock {
   #movedMs = Number.NEGATIVE_INFINITY
   #lastCorrection: ClockCorrection | null = null
   #noted = { atMs: Number.NEGATIVE_INFINITY, offsetMs: 0 }
+  #view: ClockView | undefined
 
   constructor(core: ClientCore, settings: ClientSettings, notes: ClockNotes, onChange: () => void) {
     this.#core = core.createClock()
@@ -243,19 +267,17 @@ export class ServerClock {
     return notes
   }
 
+  /** Returns the same object until the estimate changes. Its `errorMs` and `ageMs` are those of the moment they are read. */
   view(): ClockView {
     const monotonicMs = this.#look()
-    const wallMs = this.#now()
-    const { offsetMs, errorMs, ageMs, source } = this.#core.estimate(monotonicMs)
-    const isKnown = source !== 'none'
-    return Object.freeze({
-      offsetMs: isKnown ? monotonicMs + offsetMs - wallMs : 0,
-      errorMs: errorMs + RESOLUTION_MS,
-      ageMs,
-      source,
-      lastCorrection: this.#lastCorrection,
-      now: () => (isKnown ? Math.round(this.#monotonicNow() + offsetMs) : this.#now())
-    })
+    const { offsetMs: shiftMs, source } = this.#core.estimate(monotonicMs)
+    const offsetMs = source === 'none' ? 0 : monotonicMs + shiftMs - this.#now()
+    const facts = { offsetMs, source, lastCorrection: this.#lastCorrection }
+    if (!isSameView(this.#view, facts)) {
+      const now = source === 'none' ? this.#now : () => Math.round(this.#monotonicNow() + shiftMs)
+      this.#view = createView(facts, now, () => this.#core.estimate(this.#look()))
+    }
+    return this.#view as ClockView
   }
 
   close(): void {

@@ -21,6 +21,8 @@ export type CountersignErrorInit = {
   resultCode?: string | undefined
   /** The shortest wait before the next try, in milliseconds, when the server named one. */
   retryAfterMs?: number | undefined
+  /** Where the server found the input wrong. */
+  issues?: CountersignError['issues']
   /** A hint for developers, appended to the error's message. It never quotes bytes of a protocol message. */
   detail?: string | undefined
 }
@@ -49,6 +51,8 @@ export class CountersignError extends Error {
   readonly retryAfterMs: number | undefined
   /** Says when the same call may be repeated. */
   readonly retry: RetryRule
+  /** Where the server found the input wrong, with ERR_BAD_REQUEST. A key that is data is `*`. */
+  readonly issues: readonly { readonly path: readonly (string | number)[] }[] | undefined
 
   constructor(code: ErrorCode, init: CountersignErrorInit = {}) {
     const [number, message, retry = 'never', stage] = errorTable[code] as ErrorRow
@@ -63,6 +67,7 @@ export class CountersignError extends Error {
     this.resultCode = init.resultCode
     this.retryAfterMs = init.retryAfterMs
     this.retry = init.retry ?? retry
+    this.issues = init.issues
   }
 
   override get name(): string {

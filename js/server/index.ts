@@ -11,6 +11,17 @@ export { createGateway } from './gateway.ts'
 export { checkCors } from './http/cors.ts'
 export { type NodeListener, nodeHandler } from './http/node-handler.ts'
 export { nodeServer } from './http/node-server.ts'
+export {
+  type Coded,
+  type InputOf,
+  type OutputOf,
+  type RouteOptions,
+  route,
+  type Schema,
+  type SchemaResult,
+  type TypedRoute,
+  withCode
+} from './route.ts'
 export { serverKeyFile } from './server-key.ts'
 export { type CachedSessionStore, cachedSessions } from './stores/cached-sessions.ts'
 export { memoryEventStore } from './stores/memory/events.ts'

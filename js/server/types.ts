@@ -70,6 +70,11 @@ export type HandlerContext = {
   route: string
   /** The verified bytes. The handler owns them and may change them. */
   payload: Uint8Array
+  /**
+   * Returns the payload as a JSON value; undefined for an empty payload. Where it is no JSON, it throws, and the caller
+   * gets a signed `cs.bad_request`. Call it before the handler has any effect.
+   */
+  json<Value = unknown>(): Value
   /** The same for all tries of one intent (R18). Undefined where the client gave none. */
   idempotencyKey: string | undefined
   requestId: string
@@ -101,6 +106,8 @@ export type HandlerResult = {
   resultCode?: string
   /** A string is encoded as UTF-8. Default: empty. */
   payload?: BytesLike | string
+  /** A value that becomes JSON, in place of `payload`. `contentType` is then `application/json` by default. */
+  json?: unknown
   /** For HTTP routes: 200 to 599. Default: 200. */
   status?: number
   /** For HTTP routes. It is not signed. Default: `application/octet-stream`. */
@@ -112,8 +119,14 @@ export type HandlerResult = {
  * are true (R99): the handler still checks ownership, permissions and plausibility. An exception becomes a signed
  * `cs.internal`, which says nothing of it; `logger` and `onRefusal` get the reason.
  */
+export type Handler = (context: HandlerContext) => HandlerOutput | Promise<HandlerOutput>
+
+/**
+ * What a handler returns. Bytes are the payload. A Response gives its body, and to an HTTP route its status and content
+ * type too; for a message type its status must be 200 to 299.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement answers `ok`
-export type Handler = (context: HandlerContext) => HandlerResult | void | Promise<HandlerResult | void>
+export type HandlerOutput = HandlerResult | BytesLike | Response | void
 
 /** One check of one request. Texts are escaped to printable ASCII (R9). */
 export type GatewayStageEvent = {

@@ -120,10 +120,20 @@ test('its types compile strictly in an application for pages, with every check o
 test('its types compile strictly in a server', async () => {
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
   mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
-  for (const name of ['@types/node', 'undici-types']) {
+  for (const name of ['@types/node', 'undici-types', 'zod', 'valibot']) {
     symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
   }
   await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['server.ts', 'testing.ts'], ['node'])
+  const bundled = { module: 'ESNext', moduleResolution: 'Bundler' }
+  await compile(compiler, bundled, ['routes.ts'], ['node'])
+})
+
+test('its hooks compile strictly in a component', async () => {
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+  for (const name of ['@types/react', 'csstype'])
+    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
+  await compile(compiler, { module: 'ESNext', moduleResolution: 'Bundler' }, ['hooks.ts'], ['react'])
 })
 
 test('a bundler makes a page of it that needs nothing of Node, and the core is in it', async () => {

@@ -64,6 +64,8 @@ test('the entries are known', () => {
   assert.deepEqual(entries, [
     'countersign',
     'countersign/core',
+    'countersign/json',
+    'countersign/react',
     'countersign/queue',
     'countersign/server',
     'countersign/server/conformance',

@@ -25,7 +25,7 @@ const client = [
   // events/ is loaded when the page first listens, session/ in part when it first enrols.
   ['js/client/trust/', 'js/client/session/', 'js/client/events/'],
   ['js/client/'],
-  ['js/queue/'],
+  ['js/json/', 'js/queue/', 'js/react/'],
   ['js/index']
 ]
 /** The server stands beside the client. */
@@ -131,7 +131,8 @@ const serverProblem = (path, target) => {
 
 const clientProblem = (path, target) => {
   if (!target.startsWith('js/')) {
-    return target.startsWith('node:') ? undefined : `the client may not depend on ${target}`
+    const isHook = path.startsWith('js/react/') && target === 'react'
+    return target.startsWith('node:') || isHook ? undefined : `the client may not depend on ${target}`
   }
   if (target.startsWith('js/server/')) return `the client may not import ${target}`
   return floorProblem(client, path, target)

@@ -17,19 +17,30 @@ const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
   ['cs.idempotency_conflict', ['ERR_IDEMPOTENCY_CONFLICT']],
   ['cs.outcome_unknown', ['ERR_OUTCOME_UNKNOWN', 'handler']],
   ['cs.rate_limited', ['ERR_RATE_LIMITED']],
+  ['cs.bad_request', ['ERR_BAD_REQUEST']],
   ['cs.internal', ['ERR_HANDLER_FAILED']],
   ['cs.unavailable', ['ERR_UNAVAILABLE']]
 ])
 
 const MAX_REFUSAL_BYTES = 1024
 
-const retryAfterOf = (payload: Uint8Array): number | undefined => {
-  if (payload.length > MAX_REFUSAL_BYTES) return undefined
+const MAX_ISSUES = 16
+
+type Issues = CountersignError['issues']
+
+const isIssue = (issue: { path?: unknown[] } | null): boolean =>
+  Array.isArray(issue?.path) && issue.path.every((key) => typeof key === 'string' || typeof key === 'number')
+
+const readRefusal = (payload: Uint8Array): { retryAfterMs?: number; issues?: Issues } => {
+  if (payload.length > MAX_REFUSAL_BYTES) return {}
   try {
-    const { retry_after_ms: ms } = parseJson(payload) as { retry_after_ms: number }
-    return Number.isSafeInteger(ms) && ms >= 0 ? ms : undefined
+    const { retry_after_ms: ms, issues } = parseJson(payload) as { retry_after_ms: number; issues: [] }
+    return {
+      ...(Number.isSafeInteger(ms) && ms >= 0 ? { retryAfterMs: ms } : {}),
+      ...(Array.isArray(issues) && issues.every(isIssue) ? { issues: issues.slice(0, MAX_ISSUES) } : {})
+    }
   } catch {
-    return undefined
+    return {}
   }
 }
 
@@ -41,7 +52,7 @@ export function isRefusal(resultCode: string): boolean {
 /** Returns the error of a verified refusal. Returns ERR_UNKNOWN_RESULT for a code of a later version (R67). */
 export function refusalOf(resultCode: string, payload: Uint8Array): CountersignError {
   const [code, stage] = refusals.get(resultCode) ?? ['ERR_UNKNOWN_RESULT']
-  return new CountersignError(code, { stage, resultCode, retryAfterMs: retryAfterOf(payload) })
+  return new CountersignError(code, { stage, resultCode, ...readRefusal(payload) })
 }
 
 /** Returns whether an error is the gateway's signed word with this result code. */

@@ -59,14 +59,14 @@ export function createAnswerWriter(signAnswer: AnswerSigner, metrics: Metrics): 
       return plainAnswer(status)
     },
 
-    async refuse(context, { stage, code, retryAfterMs }) {
+    async refuse(context, { stage, code, retryAfterMs, issues }) {
       const { method, trace } = context
       const status = refusalStatus[code]
       trace.fail(stage, code)
       const passOn = trace.passOn({ stage, code, status })
       if (passOn) return { ...plainAnswer(status), passOn }
       const isBare = trace.binding === 'header' && hasNoBody(method, status)
-      const payload = isBare ? emptyBytes() : refusalPayload(retryAfterMs)
+      const payload = isBare ? emptyBytes() : refusalPayload(retryAfterMs, issues)
       const out = await sign(context, { resultCode: code, status, payload, contentType: JSON_TYPE })
       if (out.body.length === 0 && !isBare) return out
       trace.refused({ stage, code, status, signed: true })

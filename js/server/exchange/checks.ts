@@ -15,7 +15,13 @@ import { RETRY_AFTER_MS, type RefusalCode } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
 
 /** A refusal that the gateway will sign. */
-export type Refusal = { stage: Stage; code: RefusalCode; retryAfterMs?: number | undefined }
+export type Refusal = {
+  stage: Stage
+  code: RefusalCode
+  retryAfterMs?: number | undefined
+  /** With `cs.bad_request` alone. */
+  issues?: readonly unknown[] | undefined
+}
 
 /**
  * The session that signed a request, or the refusal of stage 3 or 4. `nowMs` is the reading of the clock that stages 4

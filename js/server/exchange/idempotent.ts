@@ -11,6 +11,7 @@ import { within } from '../support/deadline.ts'
 import { encodeBase64, sha256 } from '../support/encoding.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from '../types.ts'
+import { BadInput, plainResultOf } from './json.ts'
 import { checkResult, HandlerRefusal } from './routes.ts'
 import { RETRY_AFTER_MS } from './sign-answer.ts'
 
@@ -144,7 +145,7 @@ async function keep(
 
 async function fail(settings: IdempotentSettings, claim: ClaimDraft, error: unknown): Promise<never> {
   const { answers, repeatable, isUndone } = settings
-  if (repeatable || isUndone(error))
+  if (repeatable || (error instanceof BadInput && error.isUndone) || isUndone(error))
     await within(STORE_MS, 'the answer store', () => answers.release(claim.key32, claim.token)).catch(() => {})
   else await keep(settings, claim, null)
   throw error
@@ -159,7 +160,9 @@ async function run(
   const { binding, type } = context
   let answer: KeptAnswer
   try {
-    answer = checkResult((await handler(context)) ?? undefined, binding === 'header', type.split(' ', 1)[0] as string)
+    const isHeader = binding === 'header'
+    const result = await plainResultOf(await handler(context), isHeader)
+    answer = checkResult(result, isHeader, type.split(' ', 1)[0] as string)
   } catch (error) {
     return fail(settings, claim, error)
   }

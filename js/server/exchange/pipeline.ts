@@ -23,6 +23,7 @@ import type {
 import type { AnswerContext, AnswerWriter } from './answer.ts'
 import type { createBudget, Lease } from './budget.ts'
 import type { Refusal, RequestChecks } from './checks.ts'
+import { BadInput, jsonOfPayload, plainResultOf } from './json.ts'
 import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
 import { createPruner } from './prune-sessions.ts'
@@ -228,10 +229,11 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
     const { handler, route, params } = match
     const unsigned = unsignedOf(inbound)
     const result = await runHandler(
-      handler,
+      async (context) => plainResultOf(await handler(context), isHeader),
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now() }
+        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now() },
+        json: () => jsonOfPayload(payload) as never
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )
@@ -260,8 +262,9 @@ function passOnOf(trace: Trace, session: SessionRecord, route: RouteMatch | unde
 function refusalOf(error: unknown, trace: Trace, { route, logFault }: { route: string; logFault: FaultLog }): Refusal {
   if (isHandlerRefusal(error)) {
     const { stage, code, retryAfterMs, cause } = error
+    const issues = error instanceof BadInput ? error.issues : undefined
     trace.error = cause
-    return { stage, code, retryAfterMs }
+    return { stage, code, retryAfterMs, issues }
   }
   trace.error = error
   if (isReservedName(route)) return { stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS }

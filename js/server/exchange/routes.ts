@@ -174,7 +174,7 @@ type HandlerLimits = { client: Listen; gateway: Listen; timeoutMs: number }
  * and a later result is dropped.
  */
 export function runHandler(
-  handler: Handler,
+  handler: (context: HandlerContext) => Promise<HandlerResult | undefined>,
   context: Omit<HandlerContext, 'signal'>,
   { client, gateway, timeoutMs }: HandlerLimits
 ): Promise<HandlerResult | undefined> {
@@ -203,7 +203,7 @@ export function runHandler(
       }
     }
     // An async function turns a synchronous exception, also one of a getter, into a rejection.
-    const call = async () => (await handler(handlerContext)) ?? undefined
+    const call = async () => handler(handlerContext)
     call().then(
       (result) => {
         finish()

@@ -23,6 +23,7 @@ export const refusalStatus = {
   'cs.idempotency_conflict': 422,
   'cs.outcome_unknown': 409,
   'cs.rate_limited': 429,
+  'cs.bad_request': 400,
   'cs.internal': 500,
   'cs.unavailable': 503
 } as const
@@ -43,8 +44,12 @@ export function plainAnswer(status: number, headers: Record<string, string> = {}
   return { status, headers, body: emptyBytes() }
 }
 
-/** Returns the payload of a refusal: `{}` or `{"retry_after_ms":n}`, n a whole number of milliseconds (R66). */
-export function refusalPayload(retryAfterMs: number | undefined): Uint8Array {
+/**
+ * Returns the payload of a refusal: `{}`, `{"retry_after_ms":n}`, n a whole number of milliseconds (R66), or
+ * `{"issues":[…]}` (R167).
+ */
+export function refusalPayload(retryAfterMs: number | undefined, issues?: readonly unknown[]): Uint8Array {
+  if (issues) return encodeJson({ issues })
   return encodeJson(retryAfterMs === undefined ? {} : { retry_after_ms: Math.max(1, Math.ceil(retryAfterMs)) })
 }
 

@@ -276,4 +276,24 @@ export const suite = (test, assert) => {
     const late = await connect(optionsFor(gateway, options))
     await assert.rejects(late.request('demo.echo'), { code: 'ERR_KEY_NOT_VALID' }, 'the floor has passed it')
   })
+
+  test('clock: one object until the estimate changes, and its error is never that of an earlier moment', async () => {
+    const { client, clocks } = await started()
+    const { clock } = client
+    assert.equal(client.clock, clock)
+    const { errorMs, ageMs, offsetMs } = clock
+    clocks.monotonicMs += HOUR
+    clocks.skewMs += HOUR
+    assert.equal(client.clock, clock)
+    assert.equal(clock.offsetMs, offsetMs)
+    assert.ok(clock.errorMs > errorMs && clock.ageMs >= ageMs + HOUR)
+    // The user sets the device's clock.
+    clocks.skewMs += 5 * MINUTE
+    const other = client.clock
+    assert.notEqual(other, clock)
+    assert.ok(isNear(other.offsetMs, offsetMs - HOUR - 5 * MINUTE) || isNear(other.offsetMs, offsetMs - 5 * MINUTE))
+    assert.equal(client.clock, other)
+    await client.request('demo.echo')
+    assert.ok(client.clock.ageMs < HOUR)
+  })
 }
