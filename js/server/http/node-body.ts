@@ -2,12 +2,23 @@
 // The body of a node:http request: read piece by piece, and put back where another handler may need it.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerHttp2Stream } from 'node:http2'
 import { CountersignError } from '../../common/errors.ts'
 
-/** Tells whether a request announces a body. */
-export function hasBody({ headers }: IncomingMessage): boolean {
+/** The stream of a request of HTTP/2. Undefined for one of HTTP/1. */
+const http2StreamOf = (request: IncomingMessage & { stream?: ServerHttp2Stream }): ServerHttp2Stream | undefined =>
+  request.httpVersionMajor < 2 ? undefined : request.stream
+
+/** Tells whether a request has a body. HTTP/2 announces none: a body is there unless the headers end the stream (R152). */
+export function hasBody(request: IncomingMessage): boolean {
+  const stream = http2StreamOf(request)
+  if (stream) return !stream.endAfterHeaders
+  const { headers } = request
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
+
+// A request of HTTP/2 counts as complete only when its reader has seen the end. Its stream knows before.
+const hasArrived = (request: IncomingMessage): boolean => http2StreamOf(request)?.readableEnded ?? request.complete
 
 /** The reader of a request's body. */
 export type NodeBody = {
@@ -58,7 +69,7 @@ export function createNodeBody(request: IncomingMessage, beforeFirst: () => void
         const piece: Buffer | null = request.read()
         if (isKept && piece !== null) pieces.push(piece)
         // No more bytes will come: the stream would emit its end in the next tick.
-        if (isKept && request.complete && !request.readableEnded && request.readableLength === 0) unshift()
+        if (isKept && hasArrived(request) && !request.readableEnded && request.readableLength === 0) unshift()
         if (piece !== null || isBack) return piece
         if (request.readableEnded) return null
         if (error !== undefined || request.destroyed) throw error ?? new CountersignError('ERR_ABORTED')

@@ -3,6 +3,7 @@
 // nothing may change them before: no decoding, no body parser, no folded duplicates.
 
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { CountersignError } from '../../common/errors.ts'
 import { optionsOf } from '../../core/args.ts'
@@ -13,12 +14,12 @@ import { emptyBytes } from '../support/encoding.ts'
 import type { Gateway, Inbound, MigrationPhase, Outbound } from '../types.ts'
 import { PLAIN_HEADERS } from './cors.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
-import { pipeToNode } from './pipes.ts'
+import { isGone, pipeToNode } from './pipes.ts'
 
-/** A node:http listener. Express and connect pass `next`, which then gets errors. */
+/** A listener of node:http and node:http2. Express and connect pass `next`, which then gets errors. */
 export type NodeListener = (
-  request: IncomingMessage & { originalUrl?: string },
-  response: ServerResponse,
+  request: (IncomingMessage | Http2ServerRequest) & { originalUrl?: string },
+  response: ServerResponse | Http2ServerResponse,
   next?: (error?: unknown) => void
 ) => void
 
@@ -99,7 +100,7 @@ function drain(request: IncomingMessage, finish: () => void): void {
 }
 
 function send(request: IncomingMessage, response: ServerResponse, { status, headers, body, stream }: Outbound): void {
-  if (response.destroyed || response.headersSent) {
+  if (isGone(response) || response.headersSent) {
     stream?.leave()
     return
   }
@@ -137,7 +138,7 @@ export function endPlain(socket: Duplex, status: number): void {
 }
 
 /**
- * Creates a listener for node:http, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with
+ * Creates a listener for node:http and node:http2, for express (`app.use('/exchange', nodeHandler(gateway))`) and, with
  * `reply.hijack()`, for fastify (`nodeHandler(gateway)(request.raw, reply.raw)`). `remoteAddress` returns the address
  * of a request. Default: the address of its socket.
  *
@@ -178,7 +179,9 @@ export function nodeHandler(
     if (hasBody(request) && !request.complete) await new Promise(setImmediate)
     send(request, response, out)
   }
-  return (request, response, next) => {
+  return (given, answer, next) => {
+    // Those of node:http2 have what is used of those of node:http.
+    const [request, response] = [given as Incoming, answer as ServerResponse]
     // With an encoding the stream gives text, and text is not the signed bytes.
     const isText = typeof request.readableEncoding === 'string'
     const wasRead = (isText || request.readableDidRead || request.readableEnded) && hasBody(request)

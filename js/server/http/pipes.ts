@@ -5,6 +5,11 @@
 import type { ServerResponse } from 'node:http'
 import type { OutboundStream } from '../types.ts'
 
+/** Tells whether nobody reads a response any more. One of HTTP/2 has no `destroyed`, but its stream has. */
+export function isGone(response: ServerResponse & { stream?: { destroyed: boolean } | null }): boolean {
+  return response.destroyed || response.stream?.destroyed === true
+}
+
 /** Resolves when the response takes more bytes, or has closed. */
 const drained = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
@@ -23,9 +28,9 @@ export async function pipeToNode(response: ServerResponse, body: Uint8Array, str
   })
   response.once('close', () => stream.leave())
   let piece: Uint8Array | null = body
-  while (piece && !response.destroyed) {
-    if (!response.write(piece) && !response.destroyed) await drained(response)
-    if (response.destroyed) break
+  while (piece && !isGone(response)) {
+    if (!response.write(piece) && !isGone(response)) await drained(response)
+    if (isGone(response)) break
     piece = await stream.next()
   }
   response.end()
