@@ -4,6 +4,7 @@
 import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
+import { readAnswerHeaders } from './support/answer-headers.ts'
 import { checkSigner, functionOf, isBytes, partOf } from './support/checks.ts'
 import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
 
@@ -135,6 +136,7 @@ export function readOptions(options: GatewayOptions) {
     schedule: options.schedule ?? runLater,
     onWarning: options.onWarning ?? emitWarning,
     origins,
+    answerHeaders: readAnswerHeaders(options.answerHeaders),
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),
     limits: readLimits(limits),

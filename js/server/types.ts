@@ -12,11 +12,13 @@ import type {
   SessionRecord,
   SessionStore
 } from './stores/types.ts'
+import type { AnswerHeadersInit } from './support/answer-headers.ts'
 import type { GatewayLogger } from './support/fault-log.ts'
 
 export type * from './limits.ts'
 export type * from './step-up.ts'
 export type * from './stores/types.ts'
+export type { AnswerHeadersInit } from './support/answer-headers.ts'
 export type { GatewayLogger }
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
@@ -112,6 +114,11 @@ export type HandlerResult = {
   status?: number
   /** For HTTP routes. It is not signed. Default: `application/octet-stream`. */
   contentType?: string
+  /**
+   * Further headers of the HTTP answer, in every binding. Nobody signs them. The names are those that `answerHeaders`
+   * of `createGateway` names; values are printable ASCII; together 2048 bytes at most. Default: none.
+   */
+  headers?: AnswerHeadersInit
 }
 
 /**
@@ -198,6 +205,13 @@ export type GatewayOptions = {
    * request. Default: false.
    */
   compatible?: boolean
+  /**
+   * Further headers that handlers may set (`headers` of their result) and pages of `origins` may read, at most 32 names.
+   * These are always allowed: content-disposition, content-language, content-type, etag, last-modified, link, location
+   * (not with a 3xx status), retry-after, x-request-id. Headers that act on cookies, caches, CORS, the page or the
+   * connection never are. Default: none.
+   */
+  answerHeaders?: readonly string[]
   /** Undoes the rewriting of a front end: returns the target that the client signed for the one that arrived. */
   mapTarget?: (rawTarget: string) => string
   /**

@@ -210,7 +210,8 @@ export async function exchange(
   if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
   const [signMs, sendMs, verifyMs] = [sentMs - startMs, receivedMs - sentMs, clock.monotonic() - receivedMs]
   const timings = { hashMs: 0, signMs, sendMs, verifyMs, totalMs: 0, tries: 0 }
-  return { resultCode, payload: raw.payload, requestId, serverTimeMs, timings, response }
+  const headers = Object.fromEntries(response.headers.entries?.() ?? [])
+  return { resultCode, payload: raw.payload, requestId, serverTimeMs, timings, headers, response }
 }
 
 // The client sends nothing that it has not signed, and does not follow a redirect (R33).

@@ -30,6 +30,8 @@ export type Answer = {
   requestId: string
   serverTimeMs: number
   timings: Timings
+  /** The headers of the HTTP answer, by their names in lower case. Nobody signs them: use them as hints. */
+  headers: { readonly [name: string]: string }
   response: Response
 }
 

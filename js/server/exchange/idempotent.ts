@@ -6,13 +6,14 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { DAY_MS } from '../../common/protocol.ts'
 import { integerOf, optionsOf } from '../../core/args.ts'
+import { pickHeaders, usualHeaders } from '../support/answer-headers.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { within } from '../support/deadline.ts'
 import { encodeBase64, sha256 } from '../support/encoding.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, Handler, HandlerContext, KeptAnswer } from '../types.ts'
 import { BadInput, plainResultOf } from './json.ts'
-import { checkResult, HandlerRefusal } from './routes.ts'
+import { answerNames, checkResult, HandlerRefusal, type NamedContext } from './routes.ts'
 import { RETRY_AFTER_MS } from './sign-answer.ts'
 
 /** Options of `idempotent`. */
@@ -155,14 +156,14 @@ async function run(
   settings: IdempotentSettings,
   claim: ClaimDraft,
   handler: Handler,
-  context: HandlerContext
+  context: NamedContext
 ): Promise<KeptAnswer> {
-  const { binding, type } = context
+  const { binding, type, [answerNames]: names } = context
+  const method = type.split(' ', 1)[0] as string
   let answer: KeptAnswer
   try {
     const isHeader = binding === 'header'
-    const result = await plainResultOf(await handler(context), isHeader)
-    answer = checkResult(result, isHeader, type.split(' ', 1)[0] as string)
+    answer = checkResult(await plainResultOf(await handler(context), isHeader), isHeader, method, names)
   } catch (error) {
     return fail(settings, claim, error)
   }
@@ -190,8 +191,8 @@ async function run(
 export function idempotent(handler: Handler, options: IdempotentOptions): Handler {
   functionOf(handler ?? null, 'idempotent: handler')
   const settings = readOptions(options)
-  return async (context) => {
-    const { idempotencyKey } = context
+  return async (context: NamedContext) => {
+    const { idempotencyKey, [answerNames]: names = usualHeaders } = context
     if (idempotencyKey === undefined) return handler(context)
     // Answers that were kept by a gateway's clock that is ahead would otherwise stay for as long as it is (R147).
     settings.clock.follow(context.acceptedMs)
@@ -201,7 +202,8 @@ export function idempotent(handler: Handler, options: IdempotentOptions): Handle
       case 'claimed':
         return run(settings, claim, handler, context)
       case 'kept':
-        return verdict.answer
+        // The gateway's list may be a shorter one by now.
+        return { ...verdict.answer, headers: pickHeaders(verdict.answer.headers, names) }
       case 'conflict':
         throw refused('cs.idempotency_conflict')
       case 'unknown':

@@ -57,9 +57,8 @@ export function jsonOfPayload(payload: Uint8Array, isUndone = false): unknown {
 async function resultOfResponse(response: Response, isHeader: boolean): Promise<HandlerResult> {
   const { status, headers } = response
   if (!isHeader && !response.ok) throw new TypeError(`a Response of status ${status} says nothing for a message type`)
-  const contentType = headers.get('content-type')
   const payload = new Uint8Array(await response.arrayBuffer())
-  return isHeader ? { status, payload, ...(contentType === null ? {} : { contentType }) } : { payload }
+  return { payload, headers, ...(isHeader ? { status } : {}) }
 }
 
 function resultOfJson(result: HandlerResult): HandlerResult {

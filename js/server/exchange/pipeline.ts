@@ -29,6 +29,7 @@ import { readPayload } from './payload.ts'
 import { createPruner } from './prune-sessions.ts'
 import type { Buckets, RequestLimiter } from './rates.ts'
 import {
+  answerNames,
   type CheckedResult,
   checkResult,
   createRoutes,
@@ -217,7 +218,7 @@ function createTouch({ settings, clock, metrics }: PipelineParts) {
 }
 
 function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
-  const { handlerTimeoutMs } = settings
+  const { handlerTimeoutMs, answerHeaders: names } = settings
   return async (inbound: Inbound, trace: Trace, accepted: AcceptedRequest): Promise<CheckedResult> => {
     const { parsed, session, payload, route: match } = accepted
     const { requestId, timestampMs, idempotencyKey } = parsed.request
@@ -232,12 +233,12 @@ function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
       async (context) => plainResultOf(await handler(context), isHeader),
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now() },
+        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now(), [answerNames]: names },
         json: () => jsonOfPayload(payload) as never
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )
-    return checkResult(result, isHeader, inbound.method)
+    return checkResult(result, isHeader, inbound.method, names)
   }
 }
 

@@ -5,6 +5,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import type { Stage } from '../../common/types.ts'
 import { copyOf } from '../../core/args.ts'
+import { type AnswerHeaders, checkHeaders, usualHeaders } from '../support/answer-headers.ts'
 import { DeadlineError, type Listen } from '../support/deadline.ts'
 import { emptyBytes, isText } from '../support/encoding.ts'
 import type { Handler, HandlerContext, HandlerResult, Inbound, Outbound } from '../types.ts'
@@ -133,8 +134,18 @@ export type CheckedResult = {
   status: number
   payload: Uint8Array
   contentType: string
+  headers: AnswerHeaders
   internal?: InternalFollowUp | undefined
 }
+
+/**
+ * The member of a handler's context that only handlers of this library read: the names of the headers that answers of
+ * this gateway may carry.
+ */
+export const answerNames = Symbol('answerNames')
+
+/** A handler's context with that member. */
+export type NamedContext = HandlerContext & { readonly [answerNames]?: ReadonlySet<string> }
 
 /**
  * Checks a handler's result and fills in defaults. Throws a TypeError when the result cannot be signed, and
@@ -143,19 +154,24 @@ export type CheckedResult = {
 export function checkResult(
   result: (HandlerResult & { [internal]?: InternalFollowUp }) | undefined,
   isHeader: boolean,
-  method: string
+  method: string,
+  names = usualHeaders
 ): CheckedResult {
-  const { resultCode = 'ok', payload, status = 200, contentType = 'application/octet-stream' } = result ?? {}
+  const { resultCode = 'ok', payload, status = 200 } = result ?? {}
+  // The content type stands apart: in the other bindings it is the binding's own.
+  const { 'content-type': type, ...headers } = checkHeaders(result?.headers, names, isHeader ? status : 200)
+  const contentType = result?.contentType ?? type ?? 'application/octet-stream'
   if (!isHeader) {
     if (!isText(resultCode) || isReservedName(resultCode))
       throw new TypeError('resultCode must be text and not reserved')
-    return { resultCode, status: 200, payload: payloadBytes(payload), contentType, internal: result?.[internal] }
+    const bytes = payloadBytes(payload)
+    return { resultCode, status: 200, payload: bytes, contentType, headers, internal: result?.[internal] }
   }
   if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200 to 599')
   if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType))
     throw new TypeError('contentType must be 1 to 256 printable ASCII characters')
   const bytes = hasNoBody(method, status) ? emptyBytes() : payloadBytes(payload)
-  return { resultCode: `http.${status}`, status, payload: bytes, contentType }
+  return { resultCode: `http.${status}`, status, payload: bytes, contentType, headers }
 }
 
 function payloadBytes(value: HandlerResult['payload']): Uint8Array {
@@ -174,8 +190,8 @@ type HandlerLimits = { client: Listen; gateway: Listen; timeoutMs: number }
  * and a later result is dropped.
  */
 export function runHandler(
-  handler: (context: HandlerContext) => Promise<HandlerResult | undefined>,
-  context: Omit<HandlerContext, 'signal'>,
+  handler: (context: NamedContext) => Promise<HandlerResult | undefined>,
+  context: Omit<NamedContext, 'signal'>,
   { client, gateway, timeoutMs }: HandlerLimits
 ): Promise<HandlerResult | undefined> {
   return new Promise((resolve, reject) => {

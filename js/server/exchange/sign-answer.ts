@@ -5,6 +5,7 @@
 import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { Core } from '../../common/types.ts'
+import type { AnswerHeaders } from '../support/answer-headers.ts'
 import { signWithin } from '../support/deadline.ts'
 import { emptyBytes, encodeBase64, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
@@ -64,6 +65,8 @@ export type AnswerDraft = {
   payload: Uint8Array
   /** Header binding only. */
   contentType: string
+  /** The handler's own headers, which are checked. */
+  headers?: AnswerHeaders
 }
 
 /** Signs an answer. Rejects where the signer fails or does not answer in time. */
@@ -78,7 +81,7 @@ export function createAnswerSigner(options: {
   signMs: number
 }): AnswerSigner {
   const { label, clock, signMs } = options
-  return async (core, { binding, requestId, type, resultCode, status, payload, contentType }) => {
+  return async (core, { binding, requestId, type, resultCode, status, payload, contentType, headers }) => {
     const signer = (type === 'cs.keys' ? options.keySigner : undefined) ?? options.signer
     const payloadHash = sha256(payload)
     const timestampMs = clock.now()
@@ -87,12 +90,12 @@ export function createAnswerSigner(options: {
     const parts = { signingInput, keyId: signer.keyId, signature }
     if (binding === 'header') {
       const countersign = encodeBase64(core.buildFrame(parts), 'base64url')
-      return { status, headers: { countersign, 'content-type': contentType }, body: payload }
+      return { status, headers: { ...headers, countersign, 'content-type': contentType }, body: payload }
     }
     if (binding === 'json') {
       const body = writeJsonAnswer({ requestId, timestampMs, resultCode, payload, payloadHash, signature })
-      return { status, headers: { 'content-type': JSON_TYPE }, body }
+      return { status, headers: { ...headers, 'content-type': JSON_TYPE }, body }
     }
-    return { status, headers: { 'content-type': FRAME_TYPE }, body: core.buildFrame({ ...parts, payload }) }
+    return { status, headers: { ...headers, 'content-type': FRAME_TYPE }, body: core.buildFrame({ ...parts, payload }) }
   }
 }

@@ -58,14 +58,18 @@ function problemOf(origin: string | null, allowed: ReadonlySet<string>): string 
   return 'this origin is not in `origins`'
 }
 
-/** Checks the list of origins. Throws ERR_INVALID_ARGUMENT when an entry is one that no browser sends. */
-export function createCors(origins: readonly string[]): Cors {
+/**
+ * Checks the list of origins. Their pages may read the headers `exposed` of an answer (R35). Throws ERR_INVALID_ARGUMENT
+ * when an entry is an origin that no browser sends.
+ */
+export function createCors(origins: readonly string[], exposed: readonly string[] = []): Cors {
   if (!Array.isArray(origins)) throw badArgument('origins must be an array')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
+  const exposing = ['countersign', ...exposed].join(', ')
   const headers = (origin: string | null): Record<string, string> => ({
     ...PLAIN_HEADERS,
     ...(origin !== null && allowed.has(origin)
-      ? { 'access-control-allow-origin': origin, 'access-control-expose-headers': 'countersign' }
+      ? { 'access-control-allow-origin': origin, 'access-control-expose-headers': exposing }
       : {})
   })
   return {

@@ -4,7 +4,7 @@
 
 import { sha256 } from '../support/encoding.ts'
 import type { AnswerClaim, AnswerStore, AnswerVerdict, KeptAnswer } from '../types.ts'
-import { decodeBytes, encodeBytes, quotaOf } from './common.ts'
+import { ANSWER_FORMAT, decodeBytes, encodeBytes, quotaOf } from './common.ts'
 import { closableTable, type RecordTable, SWEPT_KEYS } from './record-table.ts'
 
 /** A remembered key. Bytes are kept as text, so that any encoding of records will do. */
@@ -16,7 +16,7 @@ type AnswerEntry = {
   expiresMs: number
   /** Whether the claim has ended. Without an answer its outcome is unknown. */
   isOver?: boolean
-  answer?: Omit<KeptAnswer, 'payload'> & { payload: string }
+  answer?: Omit<KeptAnswer, 'payload'> & { payload: string; format?: number }
 }
 
 type OwnerCount = { owned: number }
@@ -27,14 +27,19 @@ const WALKED_KEYS = 1024
 const ownerName = (owner: string): string => `owner/${encodeBytes(sha256(owner))}`
 const keyName = (key32: Uint8Array): string => `key/${encodeBytes(key32)}`
 
-const decodeAnswer = ({ payload, ...answer }: NonNullable<AnswerEntry['answer']>): KeptAnswer => ({
-  ...answer,
-  payload: decodeBytes(payload)
+const decodeAnswer = ({ payload, format = 1, ...answer }: NonNullable<AnswerEntry['answer']>): AnswerVerdict =>
+  format > ANSWER_FORMAT
+    ? { state: 'unknown' }
+    : { state: 'kept', answer: { ...answer, payload: decodeBytes(payload) } }
+
+const encodeAnswer = ({ resultCode, status, contentType, payload, headers }: KeptAnswer): AnswerEntry['answer'] => ({
+  ...{ format: ANSWER_FORMAT, resultCode, status, contentType, payload: encodeBytes(payload) },
+  ...(headers ? { headers } : {})
 })
 
 function checkClaim(claim: AnswerClaim, entry: AnswerEntry): AnswerVerdict {
   if (entry.fingerprint !== encodeBytes(claim.fingerprint32)) return { state: 'conflict' }
-  if (entry.answer) return { state: 'kept', answer: decodeAnswer(entry.answer) }
+  if (entry.answer) return decodeAnswer(entry.answer)
   if (!entry.isOver && entry.heldUntilMs > claim.nowMs)
     return { state: 'held', retryAfterMs: entry.heldUntilMs - claim.nowMs }
   return { state: claim.repeatable ? 'claimed' : 'unknown' }
@@ -103,7 +108,7 @@ export function createAnswerStore(records: RecordTable): AnswerStore {
         const entry = findClaim(name, token)
         if (!entry) return false
         const ended = { ...entry, isOver: true, expiresMs: nowMs + keepMs }
-        table.put(name, answer ? { ...ended, answer: { ...answer, payload: encodeBytes(answer.payload) } } : ended)
+        table.put(name, answer ? { ...ended, answer: encodeAnswer(answer) } : ended)
         return true
       }),
 

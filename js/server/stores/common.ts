@@ -11,6 +11,11 @@ export const REPLAY_CAPACITY = 2 ** 20
 export const CODE_CAPACITY = 2 ** 17
 /** Idempotent answers that a lasting store holds by default. */
 export const ANSWER_CAPACITY = 2 ** 17
+/**
+ * The version of the form in which a store keeps an answer. Version 1 has no number and no headers. An answer in a later
+ * form cannot be told, so its outcome counts as unknown.
+ */
+export const ANSWER_FORMAT = 2
 /** Events that a store keeps for one session by default. */
 export const EVENTS_PER_SESSION = 256
 /** Bytes of events that a store keeps for one session by default. */

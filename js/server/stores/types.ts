@@ -286,7 +286,14 @@ export interface EventStore {
 }
 
 /** A handler's answer as a store keeps it. It is signed anew for each request that asks for it. */
-export type KeptAnswer = { resultCode: string; status: number; contentType: string; payload: Uint8Array }
+export type KeptAnswer = {
+  resultCode: string
+  status: number
+  contentType: string
+  payload: Uint8Array
+  /** The handler's own headers. Absent where it gave none, or a gateway of an earlier version kept the answer. */
+  headers?: { readonly [name: string]: string }
+}
 
 /** A request with an idempotency key that wants to run its handler. */
 export type AnswerClaim = {

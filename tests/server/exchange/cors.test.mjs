@@ -56,7 +56,10 @@ test('E13 every answer, plain ones too, is exposed to listed origins and stored 
   )
   for (const { headers } of answers) {
     assert.equal(headers.get('access-control-allow-origin'), APP)
-    assert.equal(headers.get('access-control-expose-headers'), 'countersign')
+    assert.equal(
+      headers.get('access-control-expose-headers'),
+      'countersign, content-disposition, etag, link, location, retry-after, x-request-id'
+    )
     assert.equal(headers.get('cache-control'), 'no-store, no-transform')
     assert.equal(headers.get('vary'), 'origin')
     assert.equal(headers.get('x-content-type-options'), 'nosniff')

@@ -39,6 +39,21 @@ export const suite = (test, assert) => {
     }
   }
 
+  test('R153 a reply has the headers of its answer as a plain object, which survives structured cloning', async () => {
+    const { client, gateway } = await enrolled()
+    faults(gateway, [
+      async (_, answer) => {
+        const { status, headers, body } = await answer()
+        const all = new Headers(headers)
+        all.set('ETag', '"1"')
+        return new Response(body, { status, headers: all })
+      }
+    ])
+    const { headers } = structuredClone(await client.request('demo.echo', 'x'))
+    assert.deepEqual([headers.etag, headers['content-type']], ['"1"', 'application/vnd.countersign.v1'])
+    assert.equal((await client.request('demo.echo', 'x')).headers.etag, undefined)
+  })
+
   test('request: payloads of no, one and many bytes are echoed, hashed by the core or by the platform', async () => {
     const { client } = await enrolled()
     for (const size of [0, 1, 4096, 4097, 300_000]) {

@@ -169,6 +169,17 @@ function registerEndTests(check: AnswerCheck, assert: ConformanceAssert, claims:
     assert.equal(await answers.release(key32, token), false)
     assert.equal((await answers.claim(again(claim))).state, 'kept')
   })
+  check('R153 an answer keeps the headers of its handler, and one without has none', async (answers) => {
+    const headers = { etag: '"1"', location: '/a?b=c', link: '</2>; rel="next"' }
+    for (const kept of [{ ...ANSWER, headers }, { ...ANSWER, headers: {} }, ANSWER]) {
+      const claim = claimOf()
+      await answers.claim(claim)
+      assert.equal(await answers.finish(claim.key32, claim.token, kept, times()), true)
+      const verdict = await answers.claim(again(claim))
+      const { answer } = verdict as { answer: KeptAnswer }
+      assert.deepEqual(plain(answer.headers ?? {}), plain('headers' in kept ? kept.headers : {}))
+    }
+  })
   check('a released key is free, for any request', async (answers) => {
     const claim = claimOf()
     await answers.claim(claim)

@@ -5,7 +5,7 @@
 
 import { sha256 } from '../../support/encoding.ts'
 import type { AnswerStore, AnswerVerdict } from '../../types.ts'
-import { encodeBytes, quotaOf } from '../common.ts'
+import { ANSWER_FORMAT, encodeBytes, quotaOf } from '../common.ts'
 import { closableRun, LUA_CLOCK, REPLY_AS_BYTES, type RunScript, script } from './scripts.ts'
 
 const shared = `${LUA_CLOCK}
@@ -24,11 +24,11 @@ end
 const claimScript = script(`${shared}
 local owner = KEYS[3]
 local kept = redis.call(
-  'HMGET', key, 'fingerprint', 'heldUntil', 'isOver', 'resultCode', 'status', 'contentType', 'payload'
+  'HMGET', key, 'fingerprint', 'heldUntil', 'isOver', 'resultCode', 'status', 'contentType', 'payload', 'format', 'headers'
 )
 if kept[1] then
   if kept[1] ~= ARGV[1] then return { 'conflict' } end
-  if kept[4] then return { 'kept', kept[4], kept[5], kept[6], kept[7] } end
+  if kept[4] then return { 'kept', kept[4], kept[5], kept[6], kept[7], kept[8] or '1', kept[9] or '' } end
   local left = tonumber(kept[2]) - now
   if not kept[3] and left > 0 then return { 'held', whole(left) } end
   if ARGV[5] ~= '1' then return { 'unknown' } end
@@ -80,14 +80,17 @@ function parseVerdict([state, ...rest]: Buffer[]): AnswerVerdict {
   const name = String(state) as AnswerVerdict['state']
   if (name === 'held') return { state: name, retryAfterMs: Number(String(rest[0])) }
   if (name !== 'kept') return { state: name }
-  const [resultCode, status, contentType, payload] = rest
+  const [resultCode, status, contentType, payload, format, headers] = rest
+  if (Number(String(format)) > ANSWER_FORMAT) return { state: 'unknown' }
+  const kept = String(headers)
   return {
     state: name,
     answer: {
       resultCode: String(resultCode),
       status: Number(String(status)),
       contentType: String(contentType),
-      payload: new Uint8Array(payload ?? [])
+      payload: new Uint8Array(payload ?? []),
+      ...(kept ? { headers: JSON.parse(kept) } : {})
     }
   }
 }
@@ -110,8 +113,9 @@ export function createRedisAnswers(runScript: RunScript, prefix: string, capacit
       const words = answer
         ? ['resultCode', answer.resultCode, 'status', answer.status, 'contentType', answer.contentType]
         : []
-      const payload = answer ? ['payload', Buffer.from(answer.payload)] : []
-      return (await run(finishScript, keysOf(key32), [token, keepMs, ...words, ...payload])) === 1
+      const payload = answer ? ['payload', Buffer.from(answer.payload), 'format', ANSWER_FORMAT] : []
+      const headers = answer?.headers ? ['headers', JSON.stringify(answer.headers)] : []
+      return (await run(finishScript, keysOf(key32), [token, keepMs, ...words, ...payload, ...headers])) === 1
     },
     async release(key32, token) {
       return (await run(releaseScript, keysOf(key32), [token])) === 1
