@@ -109,14 +109,15 @@ export class Client {
 
   /**
    * Sends a signed HTTP request to the gateway's origin and returns a Response whose body is verified. The signature
-   * covers the request's method, path, query and body, and the answer's status and body. Other headers are not signed.
+   * covers the request's method, path, query and body, and the answer's status and body. Headers are not signed, in
+   * either direction. The gateway keeps conditional headers (`if-none-match`) and `range` from handlers.
    * Rejects with ERR_FOREIGN_ORIGIN when the URL has another origin, and as `request` does.
    * @example
    * const response = await client.fetch('/api/orders', { method: 'POST', body: JSON.stringify(order) })
    */
-  async fetch(input: string | URL | Request, init: SignedFetchInit = {}): Promise<Response> {
+  async fetch(input: string | URL | Request, init?: SignedFetchInit | null): Promise<Response> {
     const { settings } = this.#runtime
-    const target = readTarget(settings.origin, input, init)
+    const target = readTarget(settings.origin, input, init ?? null)
     if (settings.allowTypes?.(target.line) === false) throw new CountersignError('ERR_TYPE_NOT_ALLOWED')
     const { signal, ...limits } = readRequest(settings, { ...target.limits, signal: target.signal })
     const isSafe = target.method === 'GET' || target.method === 'HEAD' || settings.safeTypes.has(target.line)

@@ -6,7 +6,12 @@ import { badArgument, copyOf, optionsOf } from '../../core/args.ts'
 import type { Progress } from '../call-options.ts'
 import { resolveUrl } from '../options.ts'
 
-/** The options of `client.fetch`: those of `fetch`, and these. */
+/**
+ * The options of `client.fetch`: those of `fetch`, and these. `method`, `headers`, `body`, `signal`, `keepalive` and
+ * `priority` mean what they mean to `fetch`. A signed request sends no credentials and no referrer, follows no redirect
+ * and uses no cache. So `credentials`, `mode`, `cache`, `redirect`, `referrer`, `referrerPolicy`, `window` and `duplex`
+ * have no effect. `integrity`, `dispatcher`, `agent` and misspelt names of the options below are refused.
+ */
 export type SignedFetchInit = RequestInit & {
   /** The limit of the whole call with its retries, in milliseconds. Default: `timeoutMs` of `connect` (15000 ms). */
   timeoutMs?: number | undefined
@@ -27,6 +32,8 @@ export type FetchTarget = {
   readonly line: string
   readonly headers: Headers
   readonly extra: RequestInit
+  /** The members of the options that countersign does not use. */
+  readonly others: object
   readonly signal: AbortSignal | null | undefined
   readonly limits: Pick<SignedFetchInit, 'timeoutMs' | 'idempotencyKey' | 'onProgress'>
   readonly body: Response | Request | AsyncIterable<unknown> | undefined
@@ -67,12 +74,12 @@ const takeBody = (body: BodyInit): Response | AsyncIterable<unknown> => {
  * Reads the arguments as fetch itself does, on the client's origin (R37).
  * @throws ERR_FOREIGN_ORIGIN when the URL has another origin, and usage errors.
  */
-export function readTarget(origin: string, input: string | URL | Request, init: SignedFetchInit): FetchTarget {
+export function readTarget(origin: string, input: string | URL | Request, init: SignedFetchInit | null): FetchTarget {
   return asUsage(() => {
     const request = isA('Request', input) ? (input as Request) : undefined
-    const options = optionsOf(init, 'init')
-    const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal } = options
-    const { body = null, keepalive, priority, timeoutMs, idempotencyKey, onProgress } = options
+    const options = optionsOf(init ?? {}, 'init')
+    const { method = request?.method ?? 'GET', headers = request?.headers, signal = request?.signal, ...rest } = options
+    const { body = null, keepalive, priority, timeoutMs, idempotencyKey, onProgress, ...others } = rest
     const url = resolveUrl(isA('URL', input) ? (input as URL).href : (request?.url ?? input), origin)
     // Request refuses the methods that fetch refuses. It keeps `patch` in lower case, which servers do not know.
     const verb = new Request(origin, { method: String(method) }).method.toUpperCase()
@@ -88,6 +95,7 @@ export function readTarget(origin: string, input: string | URL | Request, init: 
       line: `${verb} ${url.pathname}${url.search}`,
       headers: all,
       extra: { ...(keepalive === undefined ? {} : { keepalive }), ...(priority === undefined ? {} : { priority }) },
+      others,
       signal,
       limits: { timeoutMs, idempotencyKey, onProgress },
       body: (given as Response | undefined)?.body === null ? undefined : given

@@ -181,6 +181,47 @@ export const suite = (test, assert) => {
     assert.deepEqual(await response.json(), { a: 1 })
   })
 
+  test('init may be null, and a clone has the url, status and body of its Response', async () => {
+    const { client } = await enrolled()
+    for (const init of [null, undefined, {}]) {
+      const response = await client.fetch('/thing?x#y', init)
+      const clone = response.clone()
+      const again = clone.clone()
+      for (const one of [response, clone, again]) {
+        assert.ok(one instanceof Response)
+        assert.deepEqual([one.url, one.status], ['https://gateway.test/thing?x', 200])
+        assert.equal(await one.text(), '')
+      }
+    }
+  })
+
+  test('init: a member whose loss would matter is refused by name, one without effect is not', async () => {
+    const { client, gateway } = await enrolled()
+    const refused = [{ integrity: 'sha256-x' }, { dispatcher: {} }, { agent: {} }, { timeout: 5 }, { timeoutMS: 5 }]
+    refused.push(
+      { idempotencykey: 'k' },
+      { idempotency_key: 'k' },
+      { 'idempotency-key': 'k' },
+      { onprogress: () => {} }
+    )
+    for (const init of refused) {
+      const [name] = Object.keys(init)
+      const error = await client.fetch('/x', init).catch((cause) => cause)
+      assert.equal(error.code, 'ERR_INVALID_ARGUMENT', name)
+      assert.ok(error.message.includes(`init.${name}`), error.message)
+    }
+    assert.equal(gateway.calls.length, 0)
+    await client.fetch('/x', { integrity: '', timeout: undefined, duplex: 'half', window: null, keepalive: true })
+    await client.fetch('/x', { retry: 2, next: { tags: ['a'] }, referrer: 'about:client', mode: 'cors' })
+    assert.deepEqual(
+      gateway.calls.map(({ init }) => [init.keepalive, init.duplex, init.next]),
+      [
+        [true, undefined, undefined],
+        [undefined, undefined, undefined]
+      ]
+    )
+  })
+
   test('R39 for HEAD, 204, 205 and 304 the payload is empty', async () => {
     const { client, gateway } = await enrolled()
     for (const status of [204, 205, 304]) {

@@ -84,11 +84,19 @@ export function hasBody(method: string, status: number): boolean {
   return method !== 'HEAD' && !BODILESS.has(status)
 }
 
-/** Returns the header binding for one request. */
+// To leave these out silently would cost a check, a proxy, a limit, or an intent that runs once.
+const REFUSED = /^(?:integrity|dispatcher|agent|timeout.*|idempotency.*|on.?progress)$/i
+
+/**
+ * Returns the header binding for one request.
+ * @throws ERR_INVALID_ARGUMENT when a member of the options has no effect here and its loss would matter.
+ */
 export function headerBinding(
   { maxPayload }: ClientSettings,
-  { method, href, headers, extra }: FetchTarget
+  { method, href, headers, extra, others }: FetchTarget
 ): HttpBinding {
+  const refused = Object.entries(others).find(([name, value]) => value && REFUSED.test(name))
+  if (refused) throw badArgument(`init.${refused[0]} has no meaning here`)
   return {
     write(core, { signingInput, signature, payload }) {
       const signed = new Headers(headers)
@@ -106,9 +114,16 @@ export function headerBinding(
   }
 }
 
+// A clone is a new object, so it needs its own.
+const withUrl = (response: Response, url: string): Response =>
+  Object.defineProperties(response, {
+    url: { value: url, enumerable: true, configurable: true },
+    clone: { value: () => withUrl(Response.prototype.clone.call(response), url), configurable: true }
+  })
+
 /** Returns the Response for the caller, whose body is the verified bytes. */
 export function responseOf({ method, href }: FetchTarget, answer: Response, payload: Bytes): Response {
   const { status, statusText, headers } = answer
   const response = new Response(hasBody(method, status) ? payload : null, { status, statusText, headers })
-  return Object.defineProperty(response, 'url', { value: href, enumerable: true, configurable: true })
+  return withUrl(response, href)
 }
