@@ -19,7 +19,7 @@ export class Opened {
    * Takes the parts of a verified answer.
    * @throws ERR_UNKNOWN_TYPE when the server has no handler for the type.
    */
-  constructor({ resultCode, payload, requestId, serverTimeMs }: Omit<Answer, 'response' | 'timings'>) {
+  constructor({ resultCode, payload, requestId, serverTimeMs }: Omit<Answer, 'response' | 'timings' | 'headers'>) {
     if (resultCode === 'unknown_type') throw new CountersignError('ERR_UNKNOWN_TYPE', { resultCode })
     this.resultCode = resultCode
     this.payload = payload
@@ -57,11 +57,14 @@ export class Opened {
 
 /** A verified answer of the application. */
 export class Reply extends Opened {
+  /** The headers that the handler has set, by their names in lower case. Nobody signs them. */
+  readonly headers: Answer['headers']
   readonly timings: Timings
 
   /** @throws ERR_UNKNOWN_TYPE when the server has no handler for the type. */
   constructor(answer: Omit<Answer, 'response'>) {
     super(answer)
+    this.headers = answer.headers
     this.timings = answer.timings
   }
 }
