@@ -20,6 +20,7 @@ const pages = [
   'docs/decisions.md',
   'docs/guide/core.md',
   'docs/guide/flows.md',
+  'docs/guide/frames.md',
   'docs/guide/states.md',
   'docs/other-languages.md',
   'docs/testing.md'

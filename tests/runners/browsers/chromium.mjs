@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { HUNG_MS, within } from '../../unit/harness/wait.mjs'
 import { outcomeOf, scriptOf } from './process.mjs'
@@ -23,7 +25,11 @@ const pageOf = (page) => ({
 })
 
 /** launchChromium starts Debian's Chromium with a profile folder, through playwright's own protocol client. */
-export const launchChromium = async ({ executable, profile, args = [] }) => {
+export const launchChromium = async ({ executable, profile, args = [], preferences }) => {
+  if (preferences) {
+    await mkdir(join(profile, 'Default'), { recursive: true })
+    await writeFile(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences))
+  }
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: executable,
     headless: true,

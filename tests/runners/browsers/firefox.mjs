@@ -100,11 +100,12 @@ const pageOf = (send, context) => ({
 })
 
 /** launchFirefox starts Firefox headless with a profile folder and gives pages over one BiDi session. */
-export const launchFirefox = async ({ executable, profile, args = [] }) => {
-  const preferences = join(profile, 'user.js')
-  if (!existsSync(preferences)) {
-    const lines = Object.entries(PREFERENCES).map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});`)
-    await writeFile(preferences, `${lines.join('\n')}\n`)
+export const launchFirefox = async ({ executable, profile, args = [], preferences = {} }) => {
+  const file = join(profile, 'user.js')
+  if (!existsSync(file)) {
+    const all = Object.entries({ ...PREFERENCES, ...preferences })
+    const lines = all.map(([name, value]) => `user_pref("${name}", ${JSON.stringify(value)});`)
+    await writeFile(file, `${lines.join('\n')}\n`)
   }
   const browser = await startProcess(
     executable,

@@ -16,8 +16,8 @@ const createSigner = () => {
   return { keyId: 'k1', publicKey: raw, sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)) }
 }
 
-/** createWorld makes a gateway in memory, with a login that asks for nothing. */
-export const createWorld = () => {
+/** createWorld makes a gateway in memory, with a login that asks for nothing. `options` are more options of the gateway. */
+export const createWorld = (options = {}) => {
   const shared = { label: 'demo', signer: createSigner(), sessions: memorySessionStore() }
   const login = enrollment({ ...shared, mailer() {} })
   const routes = {
@@ -26,7 +26,8 @@ export const createWorld = () => {
   }
   // A hundred rounds are more than a user does in a week.
   const rates = { perSource: { perSecond: 1e5, burst: 1e5 }, perSession: { perSecond: 1e5, burst: 1e5 } }
-  const gateway = createGateway({ ...shared, rates, replay: memoryReplayStore(), routes, rotation: 'trusted' })
+  const replay = memoryReplayStore()
+  const gateway = createGateway({ ...shared, rates, replay, routes, rotation: 'trusted', ...options })
   return { ...shared, login, gateway }
 }
 
@@ -35,6 +36,12 @@ const bodyOf = async (request) => {
   for await (const chunk of request) chunks.push(chunk)
   return JSON.parse(Buffer.concat(chunks).toString())
 }
+
+/** The page, for another path too. */
+export const PAGE = [
+  'text/html',
+  '<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><script type="module" src="/run.js"></script></html>'
+]
 
 /**
  * serve serves a page whose one script is bundled from `script`, the gateway behind it, and what `others` answers by path:
@@ -46,10 +53,7 @@ export const serve = async (t, { gateway, login }, script, others = {}) => {
   const { outputFiles } = await build({ entryPoints, ...bundle })
   const files = {
     __proto__: null,
-    '/': [
-      'text/html',
-      '<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title><script type="module" src="/run.js"></script></html>'
-    ],
+    '/': PAGE,
     '/run.js': ['text/javascript', outputFiles[0].contents],
     ...others
   }
@@ -59,7 +63,10 @@ export const serve = async (t, { gateway, login }, script, others = {}) => {
     const reply = (type, body, status = 200) => {
       response.writeHead(status, {
         'content-type': type,
-        'content-security-policy': POLICY,
+        // WebKit takes 'self' for nothing in a sandboxed frame, so the origin is named as well.
+        'content-security-policy': POLICY.replaceAll("'self'", `'self' http://${request.headers.host}`),
+        // A frame with an opaque origin reads its own script and core as a stranger does.
+        'access-control-allow-origin': '*',
         'cache-control': 'no-store'
       })
       response.end(body)

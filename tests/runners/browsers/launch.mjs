@@ -54,10 +54,11 @@ export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_R
 /**
  * launch starts an engine and resolves to `{ engine, version, newPage(), close() }`; a page is `{ goto(url), reload(),
  * evaluate(run, ...jsonArguments), tap(selector), setViewport({ width, height }), screenshot({ path?, fullPage? }), close() }`:
- * `tap` presses with the browser's own pointer, as a person would, which lets a page open a window. `profile` names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. It rejects
- * where the engine is missing or does not start in time.
+ * `tap` presses with the browser's own pointer, as a person would, which lets a page open a window. `profile` names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. `preferences` are what a
+ * person sets in the engine's settings, by the engine's own names, for a fresh profile. It rejects where the engine is missing
+ * or does not start in time.
  */
-export const launch = async (engine, { profile, args } = {}) => {
+export const launch = async (engine, { profile, args, preferences } = {}) => {
   const { start } = ENGINES[engine]
   const executable = findEngine(engine)
   if (!executable) throw new Error(`${engine} is not installed: ${missingEngine(engine)}`)
@@ -65,7 +66,7 @@ export const launch = async (engine, { profile, args } = {}) => {
   const clean = () =>
     profile ? undefined : rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 })
   try {
-    const browser = await start({ executable, profile: folder, args })
+    const browser = await start({ executable, profile: folder, args, preferences })
     return {
       engine,
       version: browser.version,

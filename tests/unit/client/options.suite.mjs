@@ -105,6 +105,7 @@ export const suite = (test, assert) => {
       [{ url: 'https://gateway.test/?q' }, 'ERR_INVALID_ARGUMENT'],
       [{ url: 'https://gateway.test/#f' }, 'ERR_INVALID_ARGUMENT'],
       [{ url: 'gateway.test' }, 'ERR_INVALID_ARGUMENT'],
+      [{ url: 'null' }, 'ERR_INVALID_ARGUMENT'],
       [{ url: undefined }, 'ERR_INVALID_ARGUMENT'],
       [{ endpoint: 'https://evil.test/exchange' }, 'ERR_FOREIGN_ORIGIN'],
       [{ endpoint: '//evil.test' }, 'ERR_FOREIGN_ORIGIN'],
