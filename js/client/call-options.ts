@@ -5,7 +5,7 @@ import { CountersignError } from '../common/errors.ts'
 import type { Schedule } from '../common/platform.ts'
 import { encodeText } from '../common/text.ts'
 import type { Bytes, BytesLike } from '../common/types.ts'
-import { badArgument, copyOf, functionOf, textOf, timeoutOf } from '../core/args.ts'
+import { badArgument, copyOf, functionOf, optionsOf, textOf, timeoutOf } from '../core/args.ts'
 
 /**
  * The progress of an answer's body, in bytes. It has counts only, since nothing of the body is verified yet.
@@ -105,7 +105,8 @@ export function signalOf(signal: AbortSignal | null | undefined): AbortSignal | 
  * @throws usage errors.
  */
 export function readRequest(settings: { timeoutMs: number }, options: RequestOptions) {
-  const { signal, timeoutMs, idempotencyKey, onProgress } = options
+  const known = ['signal', 'timeoutMs', 'idempotencyKey', 'onProgress']
+  const { signal, timeoutMs, idempotencyKey, onProgress } = optionsOf(options, 'options', known)
   return {
     signal: signalOf(signal),
     timeoutMs: timeoutMs === undefined ? settings.timeoutMs : timeoutOf(timeoutMs),

@@ -35,6 +35,9 @@ import type { Answer, Call } from './transport/types.ts'
 // A user who signs out should not wait long for a gateway that cannot be reached.
 const SIGN_OUT_MS = 5000
 
+/** The result of `sign`, which is also an option of `open`. */
+const SIGNED = ['requestId', 'frame']
+
 /** A client of one gateway under one label. It holds a device key that cannot leave the device. `connect` makes it. */
 export class Client {
   readonly #runtime: ClientRuntime
@@ -102,7 +105,7 @@ export class Client {
     const { settings, binding } = this.#runtime
     checkType(settings, type)
     const bytes = payloadOf(settings, payload)
-    const { signal, ...limits } = readRequest(settings, optionsOf(options, 'options'))
+    const { signal, ...limits } = readRequest(settings, options)
     const call: Call = { ...limits, type, payload: bytes, binding, isSafe: settings.safeTypes.has(type) }
     return new Reply(await makeCall(await this.#runtime.context(), call, signal))
   }
@@ -145,7 +148,7 @@ export class Client {
     const { settings } = this.#runtime
     checkType(settings, type)
     const bytes = payloadOf(settings, payload)
-    const idempotencyKey = idempotencyKeyOf(optionsOf(options, 'options').idempotencyKey)
+    const idempotencyKey = idempotencyKeyOf(optionsOf(options, 'options', ['idempotencyKey']).idempotencyKey)
     const context = await this.#runtime.context()
     const isRetriable = idempotencyKey !== undefined || settings.safeTypes.has(type)
     const signed = await signFrame(context, { type, payload: bytes, idempotencyKey }, isRetriable)
@@ -154,12 +157,13 @@ export class Client {
   }
 
   /**
-   * Verifies the answer to a frame of `sign` and returns it; each request id opens one answer. Rejects with
+   * Verifies the answer to a frame of `sign` and returns it; each request id opens one answer. The options may be the
+   * result of `sign`. Rejects with
    * ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
     const parts = splitFrame(copyOf(frame, 'frame'))
-    return this.#runtime.open(parts, textOf(optionsOf(options, 'options').requestId, 'requestId'))
+    return this.#runtime.open(parts, textOf(optionsOf(options, 'options', SIGNED).requestId, 'requestId'))
   }
 
   /**

@@ -146,7 +146,8 @@ const listOf = (value: unknown, name: string): unknown[] => {
 }
 
 const serverKeyOf = (value: unknown): ServerKey => {
-  const { id, publicKey, notBefore, notAfter } = optionsOf(value as TrustedServerKey, 'a server key')
+  const known = ['id', 'publicKey', 'notBefore', 'notAfter']
+  const { id, publicKey, notBefore, notAfter } = optionsOf(value as TrustedServerKey, 'a server key', known)
   const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : copyOf(publicKey, 'publicKey')
   if (bytes?.length !== 32) throw badArgument('publicKey of a server key must be 32 bytes or their standard base64')
   return {
@@ -296,7 +297,7 @@ export type ClientSettings = Omit<ReadOptions, 'url' | 'random' | 'algorithms'> 
  * @throws usage errors.
  */
 export function readOptions(options: ConnectOptions): ClientSettings {
-  optionsOf(options, 'options')
+  optionsOf(options, 'options', Object.keys(readers))
   const entries = Object.entries(readers as { [name: string]: (value: unknown, name: string) => unknown })
   const read = Object.fromEntries(
     entries.map(([name, reader]) => [name, reader(options[name as keyof ConnectOptions], name)])

@@ -112,10 +112,13 @@ export function sizedBytesOf(value: unknown, size: number, name: string): Uint8A
 
 /**
  * Checks that an options argument is an object and returns it. The caller reads each member once, by destructuring.
- * @throws ERR_INVALID_ARGUMENT when the value is no object.
+ * `known` are the names that it may have; a name in another spelling would be dropped without a word.
+ * @throws ERR_INVALID_ARGUMENT when the value is no object, or has a name that is not known.
  */
-export function optionsOf<T>(value: T, name: string): T {
+export function optionsOf<T>(value: T, name: string, known?: readonly string[]): T {
   if (typeof value !== 'object' || value === null) throw badArgument(`${name} must be an object`)
+  const other = known && Object.keys(value).find((key) => !known.includes(key))
+  if (other !== undefined) throw badArgument(`${name} has no member ${other}`)
   return value
 }
 

@@ -6,7 +6,7 @@ import { type FillRandom, fillRandom, type Schedule, wallNow } from '../common/p
 import { DAY_MS, HOUR_MS, MIB } from '../common/protocol.ts'
 import { badArgument, integerOf, optionsOf, textOf } from '../core/args.ts'
 import { indexedDbIntents } from './stores.ts'
-import type { IntentQueueOptions, IntentStore } from './types.ts'
+import type { AddOptions, IntentQueueOptions, IntentStore } from './types.ts'
 
 /** A queue's checked options, with defaults filled in. */
 export type QueueSettings = {
@@ -21,6 +21,9 @@ export type QueueSettings = {
   readonly fill: FillRandom
 }
 
+const NAMES: readonly (keyof IntentQueueOptions)[] = [
+  ...(['store', 'name', 'owner', 'capacity', 'maxBytes', 'expiresMs', 'now', 'schedule'] as const)
+]
 const METHODS = ['list', 'add', 'put', 'delete', 'lock'] as const
 
 function storeOf(value: IntentStore): IntentStore {
@@ -40,11 +43,25 @@ function nameOf(value: unknown): string {
 }
 
 /**
+ * Checks the names of the options of `add`, and returns them.
+ * @throws ERR_INVALID_ARGUMENT when the value is no object, or has another name.
+ */
+export function addOptionsOf(options: AddOptions): AddOptions {
+  return optionsOf(options, 'options', ['expiresMs', 'key'])
+}
+
+/**
  * Checks the options of intentQueue.
  * @throws a usage error for an invalid option.
  */
 export function readQueueOptions(options: IntentQueueOptions): QueueSettings {
-  const { store, name = 'countersign', owner, capacity = 1000, maxBytes = 8 * MIB } = optionsOf(options, 'options')
+  const {
+    store,
+    name = 'countersign',
+    owner,
+    capacity = 1000,
+    maxBytes = 8 * MIB
+  } = optionsOf(options, 'options', NAMES)
   const { expiresMs = 12 * HOUR_MS, now = wallNow, schedule: timers = schedule } = options
   return Object.freeze({
     store: store === undefined ? indexedDbIntents() : storeOf(store),

@@ -7,7 +7,7 @@ import { Randomness } from '../client/random.ts'
 import { openTabs, type Tabs } from '../client/tabs.ts'
 import { CountersignError } from '../common/errors.ts'
 import { integerOf } from '../core/args.ts'
-import type { QueueSettings } from './options.ts'
+import { addOptionsOf, type QueueSettings } from './options.ts'
 import { type IntentOutcome, messageOfOutcome, type OutcomeMessage, outcomeOfMessage } from './outcome.ts'
 import { PendingIntents } from './pending-intents.ts'
 import { IntentSender } from './sender.ts'
@@ -98,7 +98,7 @@ export class IntentQueue {
     if (this.#isClosed) throw new CountersignError('ERR_CLOSED')
     checkType(anyType, type)
     const bytes = bytesOfPayload(payload)
-    const { expiresMs = this.#settings.expiresMs, key = this.#random.id() } = options
+    const { expiresMs = this.#settings.expiresMs, key = this.#random.id() } = addOptionsOf(options)
     const createdMs = this.#settings.now()
     const until = createdMs + integerOf(expiresMs, 1, Number.MAX_SAFE_INTEGER - createdMs, 'expiresMs')
     const owner = this.#owner

@@ -5,6 +5,7 @@ import { badArgument, textOf } from '../core/args.ts'
 import type { GatewaySettings } from './options.ts'
 import { partOf } from './support/checks.ts'
 import type { GatewayClock } from './support/gateway-clock.ts'
+import { gatewayOptionsOf } from './support/option-names.ts'
 import type { AnswerStore } from './types.ts'
 
 /** The reason of the revocation that ends the streams of a person who is forgotten. */
@@ -12,8 +13,9 @@ const REASON = 'forgotten'
 
 /** Returns `forgetUser` of a gateway. */
 export function createForgetUser({ sessions, events }: GatewaySettings, clock: GatewayClock) {
-  return async (userId: string, { answers }: { answers?: AnswerStore } = {}): Promise<number> => {
+  return async (userId: string, options: { answers?: AnswerStore } = {}): Promise<number> => {
     textOf(userId, 'forgetUser: userId')
+    const { answers } = gatewayOptionsOf(options, 'forgetUser')
     if (!sessions.forgetUser) throw badArgument('forgetUser: the session store must have forgetUser')
     if (answers !== undefined) partOf(answers, ['forgetUser'], 'forgetUser: answers must be an AnswerStore that has it')
     const found = await sessions.listByUser(userId)

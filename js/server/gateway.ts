@@ -3,6 +3,7 @@
 // closes.
 
 import type { Core } from '../common/types.ts'
+import { optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
 import { createEvents } from './events/index.ts'
 import { createAnswerWriter } from './exchange/answer.ts'
@@ -219,7 +220,8 @@ export function createGateway(options: GatewayOptions): Gateway {
     publish: events.publish,
     forgetUser: createForgetUser(settings, clock),
     metrics: () => metrics.text(),
-    async close({ drainMs = DRAIN_MS } = {}) {
+    async close(options: { drainMs?: number } = {}) {
+      const { drainMs = DRAIN_MS } = optionsOf(options, 'close', ['drainMs'])
       closed = true
       events.close()
       const drained = Promise.allSettled([...underWay])

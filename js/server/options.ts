@@ -6,10 +6,13 @@ import { badArgument, integerOf, labelOf, optionsOf } from '../core/args.ts'
 import { PHASES } from './migration-phase.ts'
 import { readAnswerHeaders } from './support/answer-headers.ts'
 import { checkSigner, functionOf, isBytes, partOf } from './support/checks.ts'
+import { gatewayOptionsOf } from './support/option-names.ts'
 import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
 
 /** The bytes of a request in its body beside its payload, roughly. */
 const BODY_SLACK = 4096
+
+const KEY_NAMES = ['id', 'publicKey', 'notBefore', 'notAfter']
 
 const NINETY_DAYS_MS = 90 * DAY_MS
 
@@ -25,7 +28,7 @@ function readLimits(limits: Limits) {
   }
   const milliseconds = (name: 'envelopeMs' | 'bodyMs' | 'idleMs', value: number) =>
     integerOf(limits[name] ?? value, 1, DAY_MS, `limits.${name}`)
-  return {
+  const read = {
     payloadBytes,
     jsonPayloadBytes: integerOf(json, 0, payloadBytes, 'limits.jsonPayloadBytes'),
     envelopeMs: milliseconds('envelopeMs', 10_000),
@@ -44,10 +47,12 @@ function readLimits(limits: Limits) {
     stalledMs: integerOf(limits.stalledMs ?? 30_000, 1, DAY_MS, 'limits.stalledMs'),
     storeMs: integerOf(limits.storeMs ?? 1000, 1, 1000, 'limits.storeMs')
   }
+  optionsOf(limits, 'limits', Object.keys(read))
+  return read
 }
 
 function readSessionLife(given: NonNullable<GatewayOptions['sessionLife']>) {
-  const { idleMs, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife')
+  const { idleMs, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife', ['idleMs', 'revokedMs'])
   return {
     idleMs:
       idleMs === undefined
@@ -58,7 +63,7 @@ function readSessionLife(given: NonNullable<GatewayOptions['sessionLife']>) {
 }
 
 function checkParts(options: GatewayOptions): void {
-  const { label, signer, sessions, replay, events, routes, enrollment } = optionsOf(options, 'createGateway')
+  const { label, signer, sessions, replay, events, routes, enrollment } = gatewayOptionsOf(options, 'createGateway')
   labelOf(label)
   checkSigner(signer)
   if (options.keySigner !== undefined) checkSigner(options.keySigner)
@@ -72,8 +77,10 @@ function checkParts(options: GatewayOptions): void {
   if (rotation !== 'confirm' && rotation !== 'trusted') throw badArgument('rotation must be confirm or trusted')
   functionOf(stepUp, 'stepUp')
   if (rotation === 'trusted' && stepUp) throw badArgument("stepUp is never asked with rotation: 'trusted'")
-  for (const name of ['window', 'rates', 'limits'] as const) optionsOf(options[name] ?? {}, name)
+  optionsOf(options.window ?? {}, 'window', ['pastMs', 'futureMs'])
+  optionsOf(options.rates ?? {}, 'rates', ['perSource', 'perSourceFailures', 'perSession', 'perUser', 'perType'])
   optionsOf(options.rates?.perType ?? {}, 'rates.perType')
+  optionsOf(options.limits ?? {}, 'limits')
   for (const name of [
     'identify',
     'mapTarget',
@@ -99,10 +106,11 @@ function emitWarning({ message }: GatewayWarning): void {
 
 function checkManifest({ serverKeys }: GatewayOptions, nowMs: number): void {
   if (serverKeys === undefined) return
-  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys').keys)) throw badArgument('serverKeys: keys must be an array')
+  if (!Array.isArray(optionsOf(serverKeys, 'serverKeys', ['serial', 'keys']).keys))
+    throw badArgument('serverKeys: keys must be an array')
   integerOf(serverKeys.serial, 0, Number.MAX_SAFE_INTEGER, 'serverKeys.serial')
   for (const key of serverKeys.keys) {
-    const { id, publicKey, notBefore = 0, notAfter } = optionsOf(key, 'serverKeys: a key')
+    const { id, publicKey, notBefore = 0, notAfter } = optionsOf(key, 'serverKeys: a key', KEY_NAMES)
     if (typeof id !== 'string' || !isBytes(publicKey, 32))
       throw badArgument('serverKeys: each key must have an id and a publicKey of 32 bytes')
     integerOf(notBefore, 0, Number.MAX_SAFE_INTEGER, 'serverKeys: notBefore')

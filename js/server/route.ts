@@ -127,7 +127,7 @@ function schemaOf(schema: unknown, name: string): Schema | undefined {
 export function route<In extends Schema | undefined = undefined, Out extends Schema | undefined = undefined>(
   options: RouteOptions<In, Out>
 ): TypedRoute<InputOf<In>, OutputOf<Out>> {
-  const { handler, ...schemas } = optionsOf(options, 'route')
+  const { handler, ...schemas } = optionsOf(options, 'route', ['input', 'output', 'handler'])
   functionOf(handler ?? null, 'route: handler')
   const [input, output] = [schemaOf(schemas.input, 'input'), schemaOf(schemas.output, 'output')]
   let names: Set<unknown> | undefined

@@ -102,7 +102,10 @@ export type HandlerContext = {
   }
 }
 
-/** The result of a handler. Without one the answer is `ok` (200) with an empty payload. */
+/**
+ * The result of a handler. Without one the answer is `ok` (200) with an empty payload. A result with another member, or
+ * of another type, is a TypeError: its caller gets `cs.internal`, and `logger` the reason.
+ */
 export type HandlerResult = {
   /** For message types. `cs.` and `http.` are reserved. Default: `ok`. */
   resultCode?: string
@@ -110,7 +113,7 @@ export type HandlerResult = {
   payload?: BytesLike | string
   /** A value that becomes JSON, in place of `payload`. `contentType` is then `application/json` by default. */
   json?: unknown
-  /** For HTTP routes: 200 to 599. Default: 200. */
+  /** For HTTP routes: 200 to 299, 304 or 400 to 599, since no client reads a redirect. Default: 200. */
   status?: number
   /** For HTTP routes. It is not signed. Default: `application/octet-stream`. */
   contentType?: string

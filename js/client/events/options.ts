@@ -9,7 +9,7 @@ import type { Carrier, EventCursor, EventsOptions } from './types.ts'
 const afterOf = (value: EventsOptions['after']): Partial<EventCursor> | undefined => {
   if (value === undefined) return undefined
   if (typeof value === 'number') return { sequence: integerOf(value, 0, Number.MAX_SAFE_INTEGER, 'after') }
-  const { stream, sequence } = optionsOf(value, 'after')
+  const { stream, sequence } = optionsOf(value, 'after', ['stream', 'sequence'])
   if (typeof stream !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(stream))
     throw badArgument('after.stream must be 22 characters of base64url')
   return { stream, sequence: integerOf(sequence, 0, Number.MAX_SAFE_INTEGER, 'after.sequence') }
@@ -29,7 +29,7 @@ const carrierOf = (value: unknown): Carrier | undefined => {
 
 /** Checks the options of `events()`. Throws usage errors. */
 export function readEventsOptions(options: EventsOptions): Wanted & { signal: AbortSignal | undefined } {
-  const { after, types, signal, carrier } = options
+  const { after, types, signal, carrier } = optionsOf(options, 'options', ['after', 'types', 'signal', 'carrier'])
   return {
     after: afterOf(after),
     types: typesOf(types),

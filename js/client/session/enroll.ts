@@ -202,7 +202,8 @@ const askForCode = async ({ post }: Registration, path: string, email: string, s
 
 /** Enrols a client by a mailed code, as emailEnrollment describes. */
 export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
-  const { email, code, challengeId, signal } = optionsOf(options, 'options')
+  const known = ['email', 'code', 'challengeId', 'signal', 'sendPath', 'confirmPath']
+  const { email, code, challengeId, signal } = optionsOf(options, 'options', known)
   const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   textOf(email, 'email')

@@ -5,7 +5,7 @@
 import { encodeBase64 } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
-import { badArgument, functionOf } from '../../core/args.ts'
+import { badArgument, functionOf, optionsOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
 import { signalOf, withinLimits } from '../call-options.ts'
 import { promoteKey, retainKey, stageKey } from '../keys/create-key.ts'
@@ -212,7 +212,7 @@ const CONFIRM_MS = 600_000
  * and storage errors, or as a request does. The session then works on with the key that the server has.
  */
 export async function rotate(host: RotationHost, asked: Session, options: RotateKeyOptions): Promise<void> {
-  const { confirm, signal } = options
+  const { confirm, signal } = optionsOf(options, 'options', ['confirm', 'signal'])
   const ask = confirm === undefined ? undefined : functionOf(confirm, 'confirm')
   const limits = { signal: signalOf(signal), timeoutMs: CONFIRM_MS, schedule: host.settings.schedule, ends: host.ends }
   const question = await attempt(host, asked)

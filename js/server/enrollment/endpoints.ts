@@ -16,6 +16,7 @@ import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
 import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
+import { gatewayOptionsOf } from '../support/option-names.ts'
 import type {
   CodeStore,
   From,
@@ -114,7 +115,10 @@ const MAX_SESSIONS = 8
 const BODY_MS = 10_000
 
 function checkOptions(options: EnrollmentOptions): void {
-  const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions } = optionsOf(options, 'enrollment')
+  const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions } = gatewayOptionsOf(
+    options,
+    'enrollment'
+  )
   labelOf(label)
   checkSigner(signer)
   partOf(sessions, ['create', 'listByUser'], 'sessions must be a SessionStore')

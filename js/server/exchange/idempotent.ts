@@ -49,6 +49,10 @@ export type IdempotentOptions = {
   now?: () => number
 }
 
+const NAMES: readonly (keyof IdempotentOptions)[] = [
+  ...(['answers', 'keepMs', 'holdMs', 'waitMs', 'answerBytes', 'repeatable', 'isUndone', 'onFailure', 'now'] as const)
+]
+
 const STORE_MS = 1000
 const FIRST_PAUSE_MS = 25
 const LAST_PAUSE_MS = 250
@@ -60,7 +64,7 @@ function readOptions(options: IdempotentOptions) {
     holdMs = 30_000,
     waitMs = 3000,
     answerBytes = 65_536
-  } = optionsOf(options, 'idempotent')
+  } = optionsOf(options, 'idempotent', NAMES)
   partOf(answers, ['claim', 'finish', 'release'], 'idempotent: answers must be an AnswerStore')
   for (const name of ['isUndone', 'onFailure', 'now'] as const) functionOf(options[name], `idempotent: ${name}`)
   return {
@@ -163,7 +167,9 @@ async function run(
   let answer: KeptAnswer
   try {
     const isHeader = binding === 'header'
-    answer = checkResult(await plainResultOf(await handler(context), isHeader), isHeader, method, names)
+    const result = await plainResultOf(await handler(context), isHeader)
+    const { internal: _, ...kept } = checkResult(result, isHeader, method, names)
+    answer = kept
   } catch (error) {
     return fail(settings, claim, error)
   }

@@ -147,8 +147,24 @@ export const answerNames = Symbol('answerNames')
 /** A handler's context with that member. */
 export type NamedContext = HandlerContext & { readonly [answerNames]?: ReadonlySet<string> }
 
+const MEMBERS = ['resultCode', 'payload', 'json', 'status', 'contentType', 'headers'] as const
+
+// What is in a result and reaches no client is a mistake of the handler, and not one to be found by its users.
+function readResult(result: HandlerResult & { [internal]?: InternalFollowUp }) {
+  const kind = Array.isArray(result) ? 'array' : typeof result
+  if (kind !== 'object') throw new TypeError(`a handler must return an object with a payload, not a value of ${kind}`)
+  const names = Object.keys(result)
+  const other = names.find((name) => !MEMBERS.includes(name as 'payload'))
+  if (other !== undefined)
+    throw new TypeError(`a handler's result has no member ${other}; it may have ${MEMBERS.join(', ')}`)
+  const prototype = Object.getPrototypeOf(result)
+  const isPlain = prototype === null || Object.getPrototypeOf(prototype) === null
+  if (names.length === 0 && !isPlain) throw new TypeError('a handler must return a plain object')
+  return result
+}
+
 /**
- * Checks a handler's result and fills in defaults. Throws a TypeError when the result cannot be signed, and
+ * Checks a handler's result and fills in defaults. Throws a TypeError when a part of it would reach no client, and
  * ERR_INVALID_ARGUMENT when its payload is neither text nor bytes.
  */
 export function checkResult(
@@ -157,17 +173,24 @@ export function checkResult(
   method: string,
   names = usualHeaders
 ): CheckedResult {
-  const { resultCode = 'ok', payload, status = 200 } = result ?? {}
+  const given = readResult(result ?? {})
+  const { resultCode = 'ok', payload, status = 200 } = given
   // The content type stands apart: in the other bindings it is the binding's own.
-  const { 'content-type': type, ...headers } = checkHeaders(result?.headers, names, isHeader ? status : 200)
-  const contentType = result?.contentType ?? type ?? 'application/octet-stream'
+  const { 'content-type': type, ...headers } = checkHeaders(given.headers, names, isHeader ? status : 200)
+  const contentType = given.contentType ?? type ?? 'application/octet-stream'
   if (!isHeader) {
     if (!isText(resultCode) || isReservedName(resultCode))
       throw new TypeError('resultCode must be text and not reserved')
+    if (status !== 200 && given.resultCode === undefined)
+      throw new TypeError('status is for HTTP routes; the answer to a message type has a resultCode')
     const bytes = payloadBytes(payload)
-    return { resultCode, status: 200, payload: bytes, contentType, headers, internal: result?.[internal] }
+    return { resultCode, status: 200, payload: bytes, contentType, headers, internal: given[internal] }
   }
-  if (!Number.isInteger(status) || status < 200 || status > 599) throw new TypeError('status must be 200 to 599')
+  if (resultCode !== 'ok' && given.status === undefined)
+    throw new TypeError('resultCode is for message types; the answer of an HTTP route has a status')
+  // No client reads a redirect: fetch hides it, and a client follows none (R33). A 304 is none.
+  if (!Number.isInteger(status) || !/^(?:[245]\d\d|304)$/.test(String(status)))
+    throw new TypeError('status must be 200 to 299, 304 or 400 to 599')
   if (typeof contentType !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(contentType))
     throw new TypeError('contentType must be 1 to 256 printable ASCII characters')
   const bytes = hasNoBody(method, status) ? emptyBytes() : payloadBytes(payload)

@@ -131,7 +131,7 @@ export async function checkCors(options: {
   origin: string
   fetch?: typeof globalThis.fetch
 }): Promise<string[]> {
-  const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors')
+  const { url, origin, fetch = globalThis.fetch } = optionsOf(options, 'checkCors', ['url', 'origin', 'fetch'])
   const problems: string[] = []
   if (!isOrigin(origin)) return ['origin must be scheme://host or scheme://host:port']
   const asked = { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': ALLOWED }

@@ -163,7 +163,7 @@ export function nodeHandler(
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): NodeListener {
   partOf(gateway, ['exchange'], 'nodeHandler: pass a gateway; createGateway makes one')
-  functionOf(optionsOf(options, 'nodeHandler').remoteAddress, 'nodeHandler: remoteAddress')
+  functionOf(optionsOf(options, 'nodeHandler', ['remoteAddress']).remoteAddress, 'nodeHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const mayPassOn = (gateway.phase ?? 'enforce') !== 'enforce'
   const serve = async (request: Incoming, response: ServerResponse, next?: () => void): Promise<void> => {

@@ -83,7 +83,7 @@ export async function serveRequest(
   if (typeof request?.method !== 'string' || typeof request.url !== 'string' || !request.headers) {
     throw badArgument('handle: pass a Request')
   }
-  const { remoteAddress, rawTarget } = optionsOf(from, 'handle: from')
+  const { remoteAddress, rawTarget } = optionsOf(from, 'handle: from', ['remoteAddress', 'rawTarget'])
   for (const text of [remoteAddress, rawTarget]) {
     if (text !== undefined && typeof text !== 'string')
       throw badArgument('handle: remoteAddress and rawTarget must be strings')

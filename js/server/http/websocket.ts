@@ -104,7 +104,7 @@ export function webSocketHandler(
   options: { remoteAddress?: (request: IncomingMessage) => string } = {}
 ): UpgradeListener {
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
-  functionOf(optionsOf(options, 'webSocketHandler').remoteAddress, 'webSocketHandler: remoteAddress')
+  functionOf(optionsOf(options, 'webSocketHandler', ['remoteAddress']).remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const server = new WebSocketServer({
     noServer: true,

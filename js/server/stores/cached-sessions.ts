@@ -4,8 +4,9 @@
 // revocation therefore counts everywhere within 5 s (PROTOCOL.md, section 10), even when the connection for pushes is
 // lost.
 
-import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
+import { badArgument, integerOf } from '../../core/args.ts'
 import { partOf } from '../support/checks.ts'
+import { gatewayOptionsOf } from '../support/option-names.ts'
 import type { PruneBounds, SessionRecord, SessionStore } from '../types.ts'
 import { copySession } from './common.ts'
 
@@ -50,7 +51,7 @@ export function cachedSessions(
   partOf(store, ['get', 'create', 'revoke', 'listByUser', 'replaceKey', 'touch'], 'cachedSessions: pass a SessionStore')
   const { watch } = store
   if (typeof watch !== 'function') throw badArgument('cachedSessions: the store must have watch()')
-  const given = optionsOf(options, 'cachedSessions')
+  const given = gatewayOptionsOf(options, 'cachedSessions')
   const { maxAgeMs = MAX_AGE_MS, capacity = DEFAULT_CAPACITY, monotonicNow = () => performance.now() } = given
   integerOf(maxAgeMs, 1, MAX_AGE_MS, 'cachedSessions: maxAgeMs')
   integerOf(capacity, 1, 2 ** 24, 'cachedSessions: capacity')

@@ -78,7 +78,7 @@ for (const [binding, send] of Object.entries(bindings)) {
       world.given.result = { payload: 'x', headers }
       const [{ requestId }, response] = await send(world)
       const { resultCode } = await openAnswer(response, requestId, world.signer)
-      assert.equal(resultCode, 'cs.unavailable', JSON.stringify(headers))
+      assert.equal(resultCode, 'cs.internal', JSON.stringify(headers))
       const { stage, error } = world.refusals.at(-1)
       assert.deepEqual([stage, error.name], ['handler', 'TypeError'], JSON.stringify(headers))
       for (const name of ['set-cookie', 'link', 'x-unlisted', 'upgrade']) assert.equal(response.headers.get(name), null)
@@ -87,7 +87,7 @@ for (const [binding, send] of Object.entries(bindings)) {
     for (const headers of fine) {
       world.given.result = { payload: 'x', headers }
       const [{ requestId }, response] = await send(world)
-      assert.notEqual((await openAnswer(response, requestId, world.signer)).resultCode, 'cs.unavailable')
+      assert.notEqual((await openAnswer(response, requestId, world.signer)).resultCode, 'cs.internal')
     }
   })
 
@@ -147,14 +147,14 @@ test('R153 R33 location stands with no redirect, which no client follows; with 2
   for (const [status, code] of [
     [201, 'http.201'],
     [202, 'http.202'],
-    [301, 'cs.unavailable'],
-    [303, 'cs.unavailable'],
-    [308, 'cs.unavailable']
+    [301, 'cs.internal'],
+    [303, 'cs.internal'],
+    [308, 'cs.internal']
   ]) {
     world.given.result = { status, headers: { location: '/x' } }
     const [{ requestId }, response] = await bindings.header(world)
     assert.equal((await openAnswer(response, requestId, world.signer)).resultCode, code)
-    assert.equal(response.headers.get('location'), code === 'cs.unavailable' ? null : '/x')
+    assert.equal(response.headers.get('location'), code === 'cs.internal' ? null : '/x')
   }
 })
 

@@ -165,3 +165,52 @@ test('I1 createGateway is there at once and may be awaited', async () => {
   const answer = await openAnswer(await gateway.handle(frameRequest(request.frame)), request.requestId, world.signer)
   assert.equal(answer.resultCode, 'ok')
 })
+
+const lostResults = [
+  ['message', 'a text', /not a value of string/],
+  ['message', 7, /not a value of number/],
+  ['message', false, /not a value of boolean/],
+  ['message', ['x'], /not a value of array/],
+  ['message', new Map([['payload', 'x']]), /plain object/],
+  ['message', new Date(0), /plain object/],
+  ['message', new Uint8Array(2), /has no member 0/],
+  ['message', { body: 'x' }, /has no member body; it may have resultCode, payload, status, contentType/],
+  ['message', { payload: 'x', headers: {} }, /has no member headers/],
+  ['message', { status: 404 }, /status is for HTTP routes/],
+  ['http', { resultCode: 'refused' }, /resultCode is for message types/],
+  ['http', new Response('x', { status: 404 }), /plain object/],
+  ...[300, 301, 302, 303, 307, 308, 399].map((status) => ['http', { status }, /200 to 299, 304 or 400 to 599/])
+]
+
+test('R66 a result of which something would reach no client is a TypeError at the gateway, never a silent ok', async () => {
+  for (const [kind, result, message] of lostResults) {
+    const route = kind === 'http' ? 'POST /lost' : 'demo.lost'
+    const world = await createWorld({ routes: { [route]: () => result } })
+    const answer = await (kind === 'http' ? world.callHeader('POST', '/lost') : world.call({ type: route }))
+    const named = `${kind} ${typeof result} ${JSON.stringify(result)}`
+    assert.deepEqual([answer.status, answer.resultCode], [500, 'cs.internal'], named)
+    const [{ error }, ...others] = world.faults
+    assert.ok(error instanceof TypeError && others.length === 0, named)
+    assert.match(error.message, message)
+  }
+})
+
+test('R66 a result for both kinds of routes, of another prototype, or of nothing, is whole', async () => {
+  class Answer {
+    payload = 'made'
+  }
+  const wholes = [
+    [{ resultCode: 'gone', status: 404, payload: 'x', contentType: 'text/plain' }, 'gone', 'http.404', 'x'],
+    [Object.assign(Object.create(null), { payload: 'bare' }), 'ok', 'http.200', 'bare'],
+    [new Answer(), 'ok', 'http.200', 'made'],
+    [null, 'ok', 'http.200', ''],
+    [undefined, 'ok', 'http.200', '']
+  ]
+  for (const [result, resultCode, httpCode, text] of wholes) {
+    const world = await createWorld({ routes: { 'demo.whole': () => result, 'POST /whole': () => result } })
+    const message = await world.call({ type: 'demo.whole' })
+    const http = await world.callHeader('POST', '/whole')
+    assert.deepEqual([message.resultCode, message.text, http.resultCode, http.text], [resultCode, text, httpCode, text])
+    assert.deepEqual(world.faults, [])
+  }
+})

@@ -64,7 +64,8 @@ const play = async (world, { make, status }, from, to) => {
 
 for (const [name, kind] of Object.entries(KINDS)) {
   test(`H2 ${REQUESTS} requests of nobody, each ${name}, leave the memory flat`, async () => {
-    const shared = await createWorld()
+    const { signer, sessions, replay, now } = await createWorld()
+    const shared = { signer, sessions, replay, now }
     const mount = enrollment({ ...shared, label, mailer: () => {} })
     const fast = { perSource: 1e9, perSourceFailures: 1e9 }
     const world = await createWorld({ enrollment: mount, rates: fast })

@@ -113,7 +113,7 @@ test('H20 a handler whose payload is neither text nor bytes has no answer; detac
   ]) {
     payload = strangely
     const { resultCode } = await world.call({ type: 'demo.give' })
-    assert.equal(resultCode, 'cs.unavailable', String(strangely))
+    assert.equal(resultCode, 'cs.internal', String(strangely))
     assert.equal(world.refusals.at(-1).stage, 'handler')
   }
   const foreign = () => runInNewContext('new Uint8Array([104, 105]).buffer')

@@ -152,8 +152,8 @@ test('R145 requests of the enrolment have places like the others', async () => {
       return codes.take(...all)
     }
   }
-  const shared = await createWorld()
-  const mount = enrollment({ ...shared, label: 'test', codes: slowCodes, mailer: () => void mails++ })
+  const { signer, sessions, now } = await createWorld()
+  const mount = enrollment({ signer, sessions, now, label: 'test', codes: slowCodes, mailer: () => void mails++ })
   const world = await createWorld({ enrollment: mount, limits: { sourceInFlight: 1, sourceWaiting: 1 } })
   const ask = (name) =>
     world.gateway.handle(

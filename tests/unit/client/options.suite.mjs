@@ -2,6 +2,7 @@
 // What a caller hands in is read once, copied once and checked (F-17, F-18, E7).
 
 import { connect, emailEnrollment } from 'countersign'
+import { intentQueue, memoryIntents } from 'countersign/queue'
 import { fakeGateway } from './fake-gateway.mjs'
 import { enrol, enrolled, optionsFor, text, utf8 } from './fixture.mjs'
 
@@ -266,5 +267,34 @@ export const suite = (test, assert) => {
     stop()
     await client.request('demo.echo')
     assert.equal(told, 5)
+  })
+
+  test('H23 a misspelt option of the client, of a call or of a server key is a usage error that names it', async () => {
+    const { client, gateway } = await enrolled()
+    const good = optionsFor(gateway)
+    const queue = intentQueue(client, { store: memoryIntents() })
+    const cases = {
+      namespce: () => connect({ ...good, namespce: 'a' }),
+      notafter: () => connect({ ...good, serverKeys: [{ ...gateway.keys[0], notafter: 1 }] }),
+      timeout: () => client.request('demo.echo', '', { timeout: 1 }),
+      idempotencykey: () => client.sign('demo.echo', '', { idempotencykey: 'k' }),
+      id: () => client.open(new Uint8Array(1), { id: 'x', requestId: 'x' }),
+      from: () => client.events({ from: 1 }).next(),
+      confirmed: () => client.rotateKey({ confirmed: () => '' }),
+      mail: () => emailEnrollment(client, { mail: 'a@b.example', code: '1' }),
+      expires: () => queue.add('demo.echo', '', { expires: 1 }),
+      owners: () => intentQueue(client, { store: memoryIntents(), owners: 'a' })
+    }
+    const sent = gateway.seen.length
+    for (const [name, work] of Object.entries(cases)) {
+      const error = await (async () => work())().then(
+        () => undefined,
+        (failure) => failure
+      )
+      assert.equal(error?.code, 'ERR_INVALID_ARGUMENT', name)
+      assert.ok(error.message.endsWith(`has no member ${name}`), error.message)
+    }
+    assert.equal(gateway.seen.length, sent)
+    await queue.close()
   })
 }

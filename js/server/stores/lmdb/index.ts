@@ -4,7 +4,8 @@
 // leaves before that.
 
 import type { RootDatabase } from 'lmdb'
-import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
+import { badArgument, integerOf } from '../../../core/args.ts'
+import { gatewayOptionsOf } from '../../support/option-names.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
@@ -103,7 +104,7 @@ export function lmdbStores(options: {
     eventsPerSession: perSession = EVENTS_PER_SESSION,
     eventBytes: bytes = 256 * 2 ** 20,
     restored = false
-  } = optionsOf(options, 'lmdbStores')
+  } = gatewayOptionsOf(options, 'lmdbStores')
   if (typeof path !== 'string' || path === '') throw badArgument('lmdbStores: path must be a non-empty string')
   integerOf(capacity, 1, 2 ** 32, 'lmdbStores: capacity')
   integerOf(answerCapacity, 2, 2 ** 32, 'lmdbStores: answerCapacity')

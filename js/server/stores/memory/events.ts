@@ -2,8 +2,9 @@
 // Events in memory: the latest ones of each session, bounded for each and for all together.
 
 import { CountersignError } from '../../../common/errors.ts'
-import { integerOf, optionsOf } from '../../../core/args.ts'
+import { integerOf } from '../../../core/args.ts'
 import { randomId } from '../../support/encoding.ts'
+import { gatewayOptionsOf } from '../../support/option-names.ts'
 import type { EventStore, StoredEvent } from '../../types.ts'
 import { EVENT_BYTES_PER_SESSION, EVENT_OVERHEAD, EVENTS_PER_SESSION } from '../common.ts'
 import { createWatchers } from '../watchers.ts'
@@ -35,7 +36,7 @@ export function memoryEventStore(
     sessions?: number
   } = {}
 ): EventStore {
-  const given = optionsOf(options, 'memoryEventStore')
+  const given = gatewayOptionsOf(options, 'memoryEventStore')
   const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = EVENT_BYTES_PER_SESSION } = given
   const { bytes = 64 * 2 ** 20, sessions = 65_536 } = given
   for (const [name, value] of Object.entries({ eventsPerSession, bytesPerSession, bytes, sessions }))

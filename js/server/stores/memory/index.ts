@@ -4,9 +4,10 @@
 import cluster from 'node:cluster'
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import type { Core, ReplayGuard, ReserveVerdict } from '../../../common/types.ts'
-import { integerOf, optionsOf } from '../../../core/args.ts'
+import { integerOf } from '../../../core/args.ts'
 import { loadCore } from '../../../core/index.ts'
 import { isSameBytes } from '../../support/encoding.ts'
+import { gatewayOptionsOf } from '../../support/option-names.ts'
 import type { AnswerStore, CodeStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 import { createAnswerStore } from '../answers.ts'
 import { createCodeStore } from '../codes.ts'
@@ -152,7 +153,7 @@ export function memoryReplayStore(
     core?: Core | Promise<Core>
   } = {}
 ): ReplayStore {
-  const { capacity = REPLAY_CAPACITY, allowCluster = false } = optionsOf(options, 'memoryReplayStore')
+  const { capacity = REPLAY_CAPACITY, allowCluster = false } = gatewayOptionsOf(options, 'memoryReplayStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryReplayStore: capacity')
   const { sessionQuota = quotaOf(capacity) } = options
   integerOf(sessionQuota, 1, MAX_CAPACITY, 'memoryReplayStore: sessionQuota')
@@ -236,7 +237,7 @@ export function memoryReplayStore(
  * ```
  */
 export function memoryCodeStore(options: { capacity?: number } = {}): CodeStore {
-  const { capacity = 65_536 } = optionsOf(options, 'memoryCodeStore')
+  const { capacity = 65_536 } = gatewayOptionsOf(options, 'memoryCodeStore')
   integerOf(capacity, 1, MAX_CAPACITY, 'memoryCodeStore: capacity')
   return { volatile: true, ...createCodeStore(createMemoryTable(capacity)) }
 }
@@ -254,7 +255,7 @@ export function memoryCodeStore(options: { capacity?: number } = {}): CodeStore 
  * ```
  */
 export function memoryAnswerStore(options: { capacity?: number } = {}): AnswerStore {
-  const { capacity = 16_384 } = optionsOf(options, 'memoryAnswerStore')
+  const { capacity = 16_384 } = gatewayOptionsOf(options, 'memoryAnswerStore')
   integerOf(capacity, 2, MAX_CAPACITY, 'memoryAnswerStore: capacity')
   return createAnswerStore(createMemoryTable(capacity))
 }

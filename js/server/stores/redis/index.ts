@@ -2,8 +2,9 @@
 // The stores over Redis (npm package `redis`, an optional peer). Every gateway process shares them, on any number of
 // machines.
 
-import { integerOf, labelOf, optionsOf } from '../../../core/args.ts'
+import { integerOf, labelOf } from '../../../core/args.ts'
 import { functionOf } from '../../support/checks.ts'
+import { gatewayOptionsOf } from '../../support/option-names.ts'
 import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
 import {
   ANSWER_CAPACITY,
@@ -67,7 +68,7 @@ export type RedisStores = {
 }
 
 function readOptions(given: RedisStoresOptions) {
-  const options = optionsOf(given, 'redisStores')
+  const options = gatewayOptionsOf(given, 'redisStores')
   const { url, client, prefix = 'countersign', onState } = options
   const { capacity = REPLAY_CAPACITY, answerCapacity = ANSWER_CAPACITY } = options
   const { eventsPerSession = EVENTS_PER_SESSION, bytesPerSession = EVENT_BYTES_PER_SESSION } = options
