@@ -34,6 +34,7 @@ export {
   type CountersignErrorInit,
   type ErrorCategory,
   type ErrorCode,
+  type ErrorRecord,
   isCountersignError,
   type RetryRule
 } from './common/errors.ts'

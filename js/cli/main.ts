@@ -24,7 +24,7 @@ countersign verify INPUT KEY           verifies a message; exit code 0 if it ver
     frames --public-key BASE64 · stats events --device-key FILE [--mode strict|covered|compatible]
     action proofs --secret FILE [--mode slices|excise] [--now MS] · knock packets --knock-key FILE [--now MS]
 countersign explain SIGNED RECEIVED    shows the first field and byte that differ, and the likely cause
-countersign explain CODE               explains an error (ERR_STALE) or a refusal (cs.stale)
+countersign explain CODE               prints the page of an error (ERR_STALE) or a refusal (cs.stale)
 countersign explain --secret FILE --tag HEX MESSAGE    finds the reading of the key's text that made the tag
 countersign keygen server|stats|knock|action FILE
 countersign knock --host HOST --port PORT --user ID --action ID --key FILE --server-key FILE
@@ -104,8 +104,8 @@ async function explainTag(message: string, secretFile: string, tag: string): Pro
   return cause ? 0 : 1
 }
 
-/** Explains an error code or a result code. Returns false when the code is unknown. */
-function explainCode(code: string): boolean {
+/** Explains an error code or a result code, with its page. Resolves to false when the code is unknown. */
+async function explainCode(code: string): Promise<boolean> {
   const name = code.startsWith('cs.') ? refusalOf(code, new Uint8Array(0)).code : code
   if (!Object.hasOwn(errorTable, name)) return false
   const { stage, retry, message } = new CountersignError(name as keyof typeof errorTable)
@@ -114,7 +114,8 @@ function explainCode(code: string): boolean {
     after: 'repeat it after the given time',
     safe: 'it may be repeated'
   }
-  write(`${code}: ${message}\n  check: ${stage ?? 'none'}\n  again: ${again[retry]}\n  more:  docs/errors/${name}.md\n`)
+  write(`${code}: ${message}\n  check: ${stage ?? 'none'}\n  again: ${again[retry]}\n\n`)
+  write(await readFile(new URL(`../../docs/errors/${name}.md`, import.meta.url), 'utf8'))
   return true
 }
 
@@ -124,7 +125,7 @@ const runExplain: Command = async (args) => {
     return explainTag(onlyInput(positionals, 'explain --secret --tag'), values.secret, values.tag)
   }
   const [left, right] = positionals
-  if (left !== undefined && right === undefined && explainCode(left)) return 0
+  if (left !== undefined && right === undefined && (await explainCode(left))) return 0
   if (left === undefined || right === undefined || positionals.length > 2)
     throw new CliError('explain needs SIGNED and RECEIVED')
   const core = await loadCore()

@@ -27,6 +27,12 @@ export type CountersignErrorInit = {
   detail?: string | undefined
 }
 
+/** An error as JSON and `postMessage` carry it. Of the cause it has name and message. */
+export type ErrorRecord = Pick<
+  CountersignError,
+  'name' | 'message' | 'code' | 'category' | 'stage' | 'retry' | 'resultCode' | 'retryAfterMs'
+> & { readonly cause: { name: string | undefined; message: string | undefined } | undefined }
+
 type ErrorRow = readonly [number: number, message: string, retry?: RetryRule, stage?: Stage]
 
 // All copies of this package in a program share the symbol, so they recognise each other's errors, in other realms too.
@@ -70,8 +76,21 @@ export class CountersignError extends Error {
     this.issues = init.issues
   }
 
+  /** `TimeoutError` also where the caller's own AbortSignal.timeout ended the call, as `fetch` names it. */
   override get name(): string {
-    return NAMES[this.code] ?? 'CountersignError'
+    const { code, cause } = this
+    const isLate = code === 'ERR_ABORTED' && (cause as Error | undefined)?.name === 'TimeoutError'
+    return isLate ? 'TimeoutError' : (NAMES[code] ?? 'CountersignError')
+  }
+
+  /**
+   * Returns what JSON and `postMessage` can carry: all but the stack. `errorFrom` of countersign/core makes an
+   * error of it again.
+   */
+  toJSON(): ErrorRecord {
+    const { name, message, cause } = this
+    const why = cause as Error | undefined
+    return { ...this, name, message, cause: why && { name: why.name, message: why.message } }
   }
 
   get [BRAND](): true {

@@ -30,3 +30,6 @@ export const PROTOCOL_VERSION = 'v1'
 
 /** The WebSocket subprotocol of event streams. */
 export const STREAM_PROTOCOL = 'countersign.v1'
+
+/** The path at which a gateway says whether it allows the origin of a page. */
+export const CORS_CHECK_PATH = '/.well-known/countersign-cors'

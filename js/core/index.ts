@@ -21,10 +21,12 @@ import { loadWasm, type WasmSource } from './load.ts'
 import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
 
+export { errorFrom } from '../common/error-record.ts'
 export {
   CountersignError,
   type ErrorCategory,
   type ErrorCode,
+  type ErrorRecord,
   isCountersignError,
   type RetryRule
 } from '../common/errors.ts'

@@ -2,8 +2,8 @@
 // The end of an intent: which failures end it, which make it wait, and how one tab reports it to the others.
 
 import { Reply } from '../client/reply.ts'
-import { CountersignError, type ErrorCode, isCountersignError } from '../common/errors.ts'
-import type { Stage } from '../common/types.ts'
+import { errorFrom } from '../common/error-record.ts'
+import { CountersignError, type ErrorRecord, isCountersignError } from '../common/errors.ts'
 
 /** The end of an intent: an answer or an error. */
 export type IntentOutcome = { readonly reply: Reply } | { readonly error: unknown }
@@ -33,18 +33,15 @@ export function isFinal(error: unknown): boolean {
 }
 
 /** An outcome as tabs send it to each other. Of an object of a class, structured cloning leaves the fields alone. */
-export type OutcomeMessage =
-  | { reply: Reply }
-  | { code: ErrorCode; resultCode?: string | undefined; stage?: Stage | undefined }
+export type OutcomeMessage = { reply: Reply } | ErrorRecord
 
 export function messageOfOutcome(outcome: IntentOutcome): OutcomeMessage {
   if ('reply' in outcome) return outcome
-  const { code = 'ERR_INTERNAL', resultCode, stage } = outcome.error as Partial<CountersignError>
-  return { code, resultCode, stage }
+  const { error } = outcome
+  return (isCountersignError(error) ? error : new CountersignError('ERR_INTERNAL', { cause: error })).toJSON()
 }
 
 export function outcomeOfMessage(message: OutcomeMessage): IntentOutcome {
   if ('reply' in message) return { reply: new Reply(message.reply) }
-  const { code, resultCode, stage } = message
-  return { error: new CountersignError(code, { resultCode, stage }) }
+  return { error: errorFrom(message) }
 }

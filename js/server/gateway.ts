@@ -2,6 +2,7 @@
 // The gateway: connects its parts, does the work before a binding is known (sources, CORS, mounted paths), starts and
 // closes.
 
+import { CORS_CHECK_PATH } from '../common/protocol.ts'
 import type { Core } from '../common/types.ts'
 import { optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
@@ -17,7 +18,7 @@ import { createBuckets, createRequestLimiter } from './exchange/rates.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { reportRefusal } from './exchange/trace.ts'
 import { createForgetUser } from './forget-user.ts'
-import { CORS_CHECK_PATH, createCors } from './http/cors.ts'
+import { createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
 import { hiddenHeaders } from './support/answer-headers.ts'

@@ -159,6 +159,7 @@ test('explain compares what was signed with what arrived, and says what a code m
     const { status, stdout } = await run(['explain', code])
     assert.equal(status, 0)
     assert.match(stdout, new RegExp(`^${code.replace('.', '\\.')}: .*\\n  check: freshness\\n`))
+    assert.ok(stdout.endsWith(await readFile(new URL('../../docs/errors/ERR_STALE.md', import.meta.url), 'utf8')))
   }
   const tag = Buffer.from(core.hmacSha256(Buffer.from('k'.repeat(8)), Buffer.from('message'))).toString('hex')
   const secretFile = await file('secret', `${'k'.repeat(8)}\n`)

@@ -14,7 +14,16 @@ import { persistStorage } from '../keys/storage-report.ts'
 import { resolveUrl } from '../options.ts'
 import type { HttpBinding } from '../transport/bindings/binding.ts'
 import { isHttpResult, readEnvelope } from '../transport/bindings/header.ts'
-import { essence, makeCall, openAnswer, ownCall, readBody, send, unsignedAnswer } from '../transport/exchange.ts'
+import {
+  essence,
+  makeCall,
+  openAnswer,
+  ownCall,
+  readBody,
+  send,
+  unsignedAnswer,
+  withHint
+} from '../transport/exchange.ts'
 import type { CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
@@ -61,7 +70,11 @@ const post = (context: EnrollContext, path: string, body: unknown, signal?: Abor
   const { settings } = context
   const url = resolveUrl(path, settings.origin).href
   const init = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }
-  return withinLimits(limitsOf(context, signal), (inner) => send(settings, url, init, inner))
+  return withinLimits(limitsOf(context, signal), (inner) =>
+    send(settings, url, init, inner).catch(async (error) => {
+      throw await withHint(settings, error, inner)
+    })
+  )
 }
 
 /** Registers a key and returns the session id from the verified answer alone. */

@@ -2,8 +2,10 @@
 // Makes a call over HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body. A try
 // hashes, takes the time, signs and sends at once, in this order (R53).
 
-import { CountersignError } from '../../common/errors.ts'
-import { encodeJson } from '../../common/text.ts'
+import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import { platformFetch } from '../../common/platform.ts'
+import { CORS_CHECK_PATH } from '../../common/protocol.ts'
+import { encodeJson, parseJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
 import { chunkOf } from '../../core/args.ts'
 import { pause, withinLimits } from '../call-options.ts'
@@ -69,7 +71,7 @@ const exchangeUntilDone = async (
       }
       const waitMs = pauseBeforeRetry(error, { isRetriable, tries, retries, fraction: random.fraction() })
       const leftMs = startMs + call.timeoutMs - clock.monotonic()
-      if (waitMs === undefined || waitMs >= leftMs) throw error
+      if (waitMs === undefined || waitMs >= leftMs) throw await withHint(settings, error, signal)
       await pause(schedule, waitMs, signal)
     }
   }
@@ -219,6 +221,9 @@ const RULES = { redirect: 'error', credentials: 'omit', referrerPolicy: 'no-refe
 
 const REDIRECTED = { message: 'unexpected redirect' }
 
+// The request behind an answer: its method, origin and path. A query may hold what must not be in a log.
+const requests = new WeakMap<object, string>()
+
 /** Makes one HTTP exchange up to the answer's head. Rejects with ERR_NETWORK, or with the signal's reason. */
 export async function send(
   { fetch }: ClientSettings,
@@ -226,19 +231,45 @@ export async function send(
   init: RequestInit,
   signal: AbortSignal
 ): Promise<Response> {
+  const request = `${init.method} ${url.split('?', 1)[0]}`
   try {
     const response = await fetch(url, { ...init, ...RULES, signal })
     // The platform's fetch refuses redirects already. These two checks are for a fetch of the application.
     if (typeof response.headers.get !== 'function') throw new TypeError('no answer of this server')
     if (response.redirected) throw new TypeError('redirected', { cause: REDIRECTED })
+    requests.set(response, request)
     return response
   } catch (cause) {
     if (signal.aborted) throw signal.reason
     // Node names the cause, a browser does not. The server would redirect the next try as well.
     const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
-    const redirect = { detail: 'the server redirected the request', retry: 'never' } as const
-    throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : {}) })
+    const redirect = { detail: `the server redirected ${request}`, retry: 'never' } as const
+    const detail = { detail: request }
+    throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : detail) })
   }
+}
+
+const CHECK_BYTES = 1024
+
+/**
+ * Resolves to the error, with a hint where a request was lost. A page cannot tell a lost network from a gateway that does
+ * not allow its origin, but the gateway says that to everybody. No hint changes the verdict: nothing of it is signed.
+ */
+export async function withHint(settings: ClientSettings, error: unknown, signal: AbortSignal): Promise<unknown> {
+  const { fetch, origin } = settings
+  const { location, navigator } = globalThis as Partial<typeof globalThis>
+  if (!isCountersignError(error) || error.code !== 'ERR_NETWORK') return error
+  if (navigator?.onLine === false) error.message += ': the device seems to be offline'
+  else if (fetch === platformFetch && location && location.origin !== origin)
+    try {
+      const response = await send(settings, origin + CORS_CHECK_PATH, {}, signal)
+      const limits = { cap: CHECK_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal } as const
+      const { allowed } = parseJson(await readBody(response, limits)) as { allowed?: unknown }
+      if (allowed === false) error.message += `: CORS: the gateway's origins lack ${location.origin}`
+    } catch {
+      // The gateway is not there, or it is another server. The error says all that is known.
+    }
+  return error
 }
 
 type HttpMessage = Pick<Response, 'body' | 'bodyUsed' | 'headers'>
@@ -248,11 +279,12 @@ export function discard(response: HttpMessage): void {
   response.body?.cancel().catch(() => {})
 }
 
-/** Returns the error for an answer without a signature. Its cause has the HTTP status, as a hint. */
+/** Returns the error for an answer without a signature. Its cause has the HTTP status and the request, as a hint. */
 export function unsignedAnswer(response: Response): CountersignError {
   discard(response)
   const { status } = response
-  return new CountersignError('ERR_UNSIGNED_ANSWER', { cause: { status }, detail: `HTTP status ${status}` })
+  const detail = `HTTP status ${status} for ${requests.get(response) ?? 'a request'}`
+  return new CountersignError('ERR_UNSIGNED_ANSWER', { cause: { status }, detail })
 }
 
 /** Returns a response's media type without parameters, in lower case. */
@@ -313,7 +345,7 @@ export async function readBody(response: HttpMessage, limits: ReadLimits): Promi
     cancel()
     if (signal.aborted) throw signal.reason
     const isTooLarge = cause instanceof CountersignError && cause.code === tooLarge
-    throw isTooLarge ? cause : new CountersignError('ERR_NETWORK', { cause })
+    throw isTooLarge ? cause : new CountersignError('ERR_NETWORK', { cause, detail: requests.get(response) })
   } finally {
     signal.removeEventListener('abort', cancel)
   }

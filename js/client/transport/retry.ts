@@ -8,13 +8,21 @@ const LAST_BOUND_MS = 4000
 
 const GATEWAY_STATUSES: ReadonlySet<unknown> = new Set([429, 502, 503, 504])
 
-// Node names the cause of a failed fetch. A browser does not, and so the request may have left.
-const UNSENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ENETUNREACH', 'EHOSTUNREACH'])
+// Node names what failed: the step, the code and a text. Where that is the name's address, the connection, or the
+// handshake of TLS, the request has not left. Other faults of TLS count as sent: a stranger on the way can cause them after
+// the request, too. A browser names nothing.
+const UNSENT = /^connect |^getaddrinfo |ECONNREFUSED|CONNECT_TIMEOUT|CERT_|_CERT|LEAF_|ALERT_H|before secure/
 
 const UNTOUCHED: ReadonlySet<unknown> = new Set(['cs.stale', 'cs.rate_limited', 'cs.unauthenticated'])
 
-const isUnsent = ({ code, cause }: CountersignError): boolean =>
-  code === 'ERR_NETWORK' && UNSENT.has((cause as { cause?: { code?: unknown } } | undefined)?.cause?.code)
+type PlatformFault = { errors?: PlatformFault[]; syscall?: unknown; code?: unknown; message?: unknown }
+
+const isUnsent = (error: CountersignError): boolean => {
+  const { cause: fault } = (error.cause ?? {}) as { cause?: PlatformFault }
+  // Node tries every address of a host, and names the faults of all of them.
+  const { syscall, code, message } = fault?.errors?.[0] ?? fault ?? {}
+  return error.code === 'ERR_NETWORK' && UNSENT.test(`${syscall} ${code} ${message}`)
+}
 
 /** Returns whether a failed try surely had no effect: nothing left, or the gateway's signed answer says so. */
 export function isUntouched(error: unknown): boolean {
@@ -68,17 +76,17 @@ export function pauseBeforeRetry(error: unknown, tried: FailedTry): number | und
  */
 export function finalError(error: unknown, isRetriable: boolean, isSent: boolean): unknown {
   if (!isCountersignError(error)) return error
-  const { code, cause, resultCode, retryAfterMs, stage } = error
+  const { code, resultCode, retryAfterMs, stage } = error
   const isUnsigned = code === 'ERR_UNSIGNED_ANSWER'
   if (isRetriable || !isSent) {
-    return isUnsigned
-      ? new CountersignError(code, { cause, detail: `HTTP status ${statusOf(error)}`, retry: 'safe' })
-      : error
+    // The error is this call's own, so nobody has seen it with another rule.
+    return isUnsigned ? Object.assign(error, { retry: 'safe' }) : error
   }
   const isOpen =
     code === 'ERR_UNAVAILABLE' ||
     code === 'ERR_NETWORK' ||
     code === 'ERR_TIMEOUT' ||
     (isUnsigned && mayHavePassed(error))
-  return isOpen ? new CountersignError('ERR_OUTCOME_UNKNOWN', { cause: error, resultCode, retryAfterMs, stage }) : error
+  const known = { cause: error, detail: error.message, resultCode, retryAfterMs, stage }
+  return isOpen ? new CountersignError('ERR_OUTCOME_UNKNOWN', known) : error
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // One request, from its first byte to its answer: the nine stages of PROTOCOL.md, section 6, stand in `runStages`.
 
+import type { CountersignError } from '../../common/errors.ts'
 import type { Core } from '../../common/types.ts'
 import { createBuiltins } from '../builtin/sessions-and-time.ts'
 import { NO_ROUTE } from '../migration-phase.ts'
@@ -82,6 +83,8 @@ type AcceptedRequest = {
 }
 
 const TOUCH_EVERY_MS = 60_000
+/** The status in the metrics for a client that left. It is never sent. */
+const CLIENT_GONE = 499
 /** `cs.poll` waits up to 25 s for events. */
 const POLL_MS = 30_000
 
@@ -163,6 +166,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     try {
       result = await callHandler(inbound, trace, { parsed, session, payload, route })
     } catch (error) {
+      if (hasLeft(error, route)) return plainAnswer(CLIENT_GONE)
       return refuse(refusalOf(error, trace, { route: route?.route ?? '', logFault }))
     }
     const signed = await answer.result(context, result)
@@ -256,6 +260,12 @@ function passOnOf(trace: Trace, session: SessionRecord, route: RouteMatch | unde
   if (route || trace.binding !== 'header') return undefined
   const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
   return passed && { ...passed, sessionId: session.id, userId: session.userId }
+}
+
+// A client ends its poll or its stream by leaving. Nobody reads an answer, and nothing was refused.
+function hasLeft(error: unknown, match: RouteMatch | undefined): boolean {
+  const isListening = match?.route === 'cs.poll' || match?.route === 'cs.subscribe'
+  return isListening && isHandlerRefusal(error) && (error.cause as CountersignError | undefined)?.code === 'ERR_ABORTED'
 }
 
 // A handler that threw has no answer. Only the operator learns the reason. The gateway's own handlers throw where a

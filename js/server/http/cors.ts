@@ -7,9 +7,6 @@ import { badArgument, optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
 import type { Inbound, Outbound } from '../types.ts'
 
-/** The path at which a gateway tells a browser or curl how it treats their origin. */
-export const CORS_CHECK_PATH = '/.well-known/countersign-cors'
-
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const ALLOWED = 'content-type, countersign'
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/

@@ -291,3 +291,27 @@ test('R108 a revocation that no watch tells of is found by looking again', async
     ['cs.revoked']
   )
 })
+
+test('R111 a client that leaves its poll or its stream was refused nothing: no refusal, no failed stage, no exception', async (t) => {
+  const world = await createServed(t)
+  const stream = await subscribeOver(world, world.port)
+  const { frame } = subscriptionOf(world, { type: 'cs.poll', payload: '{"wait_ms":20000}' })
+  const leaving = new AbortController()
+  const polling = fetch(`http://127.0.0.1:${world.port}/exchange`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.countersign.v1' },
+    body: frame,
+    signal: leaving.signal
+  })
+  await until(() => metric(world, 'countersign_streams{carrier="poll"}') === 1)
+  leaving.abort()
+  await assert.rejects(polling, { name: 'AbortError' })
+  stream.leave()
+  await until(() => metric(world, 'countersign_answers_total{status="499"}') === 1)
+  await until(() => metric(world, 'countersign_streams{carrier="sse"}') === 0)
+  assert.deepEqual([world.refusals, world.faults], [[], []])
+  assert.deepEqual(
+    world.stages.filter(({ verdict }) => verdict === 'fail'),
+    []
+  )
+})

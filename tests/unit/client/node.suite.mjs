@@ -147,6 +147,47 @@ export const suite = (test, assert, env) => {
     }
   })
 
+  test('R35 R72 in a page a bare TypeError stays an unknown outcome, with a hint where the gateway lacks the origin', async () => {
+    const page = (report, origin = 'https://page.test') => `
+      globalThis.location = { origin: '${origin}' }
+      globalThis.asked = []
+      globalThis.fetch = async (url, init) => {
+        asked.push(url.slice(20) + ' ' + init.credentials + ' ' + init.redirect)
+        if (url.endsWith('/.well-known/countersign-cors')) return new Response('${report}')
+        throw new TypeError('Failed to fetch')
+      }`
+    const body = `
+      const pair = await crypto.subtle.generateKey('Ed25519', false, ['sign', 'verify'])
+      const publicKey = new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey))
+      const key = { sign: async (bytes) => new Uint8Array(await crypto.subtle.sign('Ed25519', pair.privateKey, bytes)) }
+      const sessionId = Buffer.alloc(16).toString('base64url')
+      await options.store.put('demo', { key, publicKey, algorithm: 'ed25519', sessionId })
+      const settings = { ...options, retries: 0, trustLocalClock: true }
+      const client = await connect(settings)
+      const lost = await client.request('demo.order').catch((error) => error)
+      const stranger = await connect({ ...settings, store: memoryStore() })
+      const form = { email: 'a@b.example', code: '1' }
+      const first = await emailEnrollment(stranger, form).catch((error) => error)
+      console.log(JSON.stringify([lost, lost.cause, first].map(({ code, message }) => code + ' ' + message).concat(asked)))`
+    const hint = "CORS: the gateway's origins lack https://page.test"
+    const check = '/.well-known/countersign-cors omit error'
+    const [lost, cause, first, ...asked] = JSON.parse(await isolated(page('{"allowed":false}'), body))
+    assert.ok(lost.startsWith('ERR_OUTCOME_UNKNOWN ') && lost.endsWith(hint), lost)
+    assert.ok(cause.startsWith('ERR_NETWORK ') && cause.endsWith(hint), cause)
+    assert.ok(first.startsWith('ERR_NETWORK ') && first.endsWith(hint), first)
+    assert.deepEqual(asked.filter((url) => url === check).length, 2)
+    for (const [report, origin] of [
+      ['{"allowed":true}'],
+      ['null'],
+      ['<html>'],
+      ['{"allowed":false}', 'https://gateway.test']
+    ]) {
+      const [same, , other] = JSON.parse(await isolated(page(report, origin), body))
+      assert.ok(same.startsWith('ERR_OUTCOME_UNKNOWN ') && !same.includes('CORS'), same)
+      assert.ok(other.startsWith('ERR_NETWORK ') && !other.includes('CORS'), other)
+    }
+  })
+
   test('F-19 without WebCrypto or secure random numbers there is no client', async () => {
     const without = [
       'delete globalThis.crypto',

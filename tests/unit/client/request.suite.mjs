@@ -78,6 +78,21 @@ export const suite = (test, assert) => {
     })
   }
 
+  test('request: the name of an abort is the one that fetch gives: AbortError, or TimeoutError after AbortSignal.timeout', async () => {
+    const { client } = await enrolled()
+    const controller = new AbortController()
+    controller.abort()
+    const late = new AbortController()
+    late.abort(new DOMException('late', 'TimeoutError'))
+    for (const [{ signal }, name] of [
+      [controller, 'AbortError'],
+      [late, 'TimeoutError']
+    ]) {
+      await assert.rejects(client.request('demo.echo', '', { signal }), { code: 'ERR_ABORTED', name })
+      await assert.rejects(client.fetch('/x', { signal }), { code: 'ERR_ABORTED', name })
+    }
+  })
+
   test('R32 request: a code of the header binding in a frame is a mismatch', async () => {
     const { client, gateway } = await enrolled()
     faults(gateway, [(_, answer) => answer({ resultCode: 'http.200' })])

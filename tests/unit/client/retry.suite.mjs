@@ -76,6 +76,83 @@ export const suite = (test, assert) => {
     await assert.rejects(timers.run(client.request('demo.echo')), { code: 'ERR_NETWORK' }, 'and not unknown in the end')
   })
 
+  const platformFaults = [
+    [true, { syscall: 'connect', code: 'EHOSTUNREACH' }],
+    [true, { syscall: 'connect', code: 'ETIMEDOUT' }],
+    [true, { syscall: 'getaddrinfo', code: 'ENOTFOUND' }],
+    [true, { code: 'ETIMEDOUT', errors: [{ syscall: 'connect', code: 'ETIMEDOUT' }] }],
+    [true, { code: 'UND_ERR_CONNECT_TIMEOUT' }],
+    [true, { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }],
+    [true, { code: 'CERT_HAS_EXPIRED' }],
+    [true, { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }],
+    [true, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' }],
+    [true, { code: 'ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE' }],
+    [true, { code: 'ECONNRESET', message: 'socket disconnected before secure TLS connection was established' }],
+    [false, { syscall: 'read', code: 'ECONNRESET' }],
+    [false, { syscall: 'read', code: 'EHOSTUNREACH' }],
+    [false, { syscall: 'write', code: 'EPIPE' }],
+    [false, { syscall: 'read', code: 'ETIMEDOUT' }],
+    [false, { code: 'UND_ERR_SOCKET', message: 'other side closed' }],
+    [false, { code: 'ERR_SSL_SSLV3_ALERT_BAD_RECORD_MAC' }],
+    [false, { code: 'ERR_SSL_WRONG_VERSION_NUMBER' }],
+    [false, { errors: [] }],
+    [false, undefined]
+  ]
+
+  test('R72 a fault of the address, the connection or the handshake proves that nothing left; a later one does not', async () => {
+    const { client, gateway, timers } = await start({ retries: 0 })
+    for (const [isUnsent, cause] of platformFaults) {
+      const fault = () => {
+        throw Object.assign(new TypeError('fetch failed'), { cause })
+      }
+      faults(gateway, [fault])
+      const expected = isUnsent
+        ? { code: 'ERR_NETWORK', retry: 'safe' }
+        : { code: 'ERR_OUTCOME_UNKNOWN', retry: 'never' }
+      await assert.rejects(timers.run(client.request('demo.echo')), expected, JSON.stringify(cause))
+    }
+  })
+
+  test('a lost request, and an answer without a signature, are named by method, origin and path, never by the query', async () => {
+    const { client, gateway, timers } = await start({ retries: 0 })
+    const calls = [
+      [() => client.fetch('/shop/cart?token=secret#x'), 'GET https://gateway.test/shop/cart'],
+      [() => client.fetch('/shop/cart?token=secret', { method: 'DELETE' }), 'DELETE https://gateway.test/shop/cart'],
+      [() => client.request('demo.echo'), 'POST https://gateway.test/exchange']
+    ]
+    const breaking = () =>
+      new Response(new ReadableStream({ pull: (controller) => controller.error(new Error('cut')) }), {
+        headers: { 'content-type': 'application/vnd.countersign.v1', countersign: 'AAAA' }
+      })
+    for (const [call, request] of calls) {
+      for (const fault of [lost, portal(404), portal(502), breaking]) {
+        faults(gateway, [fault])
+        const error = await timers.run(call()).then(
+          () => undefined,
+          (failure) => failure
+        )
+        assert.ok(error.message.includes(request), error.message)
+        assert.ok(!error.message.includes('secret') && !String(error.cause?.message).includes('secret'))
+      }
+    }
+  })
+
+  test('R72 a platform that says it is offline proves nothing: the outcome stays unknown, with a hint', async () => {
+    const { client, gateway, timers } = await start({ retries: 0 })
+    const before = Object.getOwnPropertyDescriptor(globalThis, 'navigator')
+    Object.defineProperty(globalThis, 'navigator', { configurable: true, value: { onLine: false } })
+    try {
+      faults(gateway, [lost, lost])
+      const unknown = await assert.rejects(timers.run(client.request('demo.echo')), { code: 'ERR_OUTCOME_UNKNOWN' })
+      assert.ok(unknown.message.endsWith('the device seems to be offline'), unknown.message)
+      const safe = await assert.rejects(timers.run(client.fetch('/x')), { code: 'ERR_NETWORK', retry: 'safe' })
+      assert.ok(safe.message.endsWith('the device seems to be offline'), safe.message)
+    } finally {
+      if (before) Object.defineProperty(globalThis, 'navigator', before)
+      else delete globalThis.navigator
+    }
+  })
+
   test('R73 pauses have full jitter under a doubling bound, and tries end', async () => {
     for (const [fill, expected] of [
       [255, [250, 500, 1000, 2000, 4000, 4000]],

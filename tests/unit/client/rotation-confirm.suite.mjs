@@ -23,9 +23,10 @@ const held = () => {
     Object.assign(question, given)
     return new Promise((resolve, reject) => Object.assign(question, { answer: resolve, fail: reject }))
   }
-  question.isAsked = () => until(() => question.answer !== undefined, 'the question')
   return question
 }
+
+const isAsked = (question) => until(() => question.answer !== undefined, 'the question')
 
 export const suite = (test, assert) => {
   test('R150 the user is asked about the new key, and the code replaces the old one', async () => {
@@ -118,8 +119,8 @@ export const suite = (test, assert) => {
   test('R150 close ends the wait for the user', async () => {
     const { client, gateway, options } = await asked()
     const question = held()
-    const rotating = client.rotateKey(question)
-    await question.isAsked()
+    const rotating = client.rotateKey({ confirm: question.confirm })
+    await isAsked(question)
     const ended = assert.rejects(rotating, { code: 'ERR_CLOSED' })
     await client.close()
     await ended
@@ -132,8 +133,8 @@ export const suite = (test, assert) => {
     const { client, gateway, options } = await asked()
     const { thumbprint } = client.key
     const question = held()
-    const rotating = client.rotateKey(question)
-    await question.isAsked()
+    const rotating = client.rotateKey({ confirm: question.confirm })
+    await isAsked(question)
     const other = await connect(options)
     assert.deepEqual([await works(client), await works(other)], ['ok', 'ok'])
     assert.deepEqual([client.key.thumbprint, other.key.thumbprint], [thumbprint, thumbprint])
@@ -149,8 +150,8 @@ export const suite = (test, assert) => {
     const gateway = await fakeGateway({ now: clocks.serverNow })
     const { client, store, options } = await asked({ now: clocks.now, monotonicNow: clocks.monotonicNow }, gateway)
     const question = held()
-    const rotating = client.rotateKey(question)
-    await question.isAsked()
+    const rotating = client.rotateKey({ confirm: question.confirm })
+    await isAsked(question)
     for (const laterMs of [0, 71_000]) {
       for (const clock of ['skewMs', 'serverSkewMs', 'monotonicMs']) clocks[clock] += laterMs
       assert.equal(await works(await connect(options)), 'ok')
@@ -171,8 +172,8 @@ export const suite = (test, assert) => {
   test('R150 another tab that has rotated meanwhile wins, and its key is the one that both use', async () => {
     const { client, gateway, options } = await asked()
     const question = held()
-    const rotating = client.rotateKey(question)
-    await question.isAsked()
+    const rotating = client.rotateKey({ confirm: question.confirm })
+    await isAsked(question)
     const other = await connect(options)
     await other.rotateKey({ confirm: () => gateway.code })
     question.answer(gateway.code)

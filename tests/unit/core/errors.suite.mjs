@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // CountersignError: what every refusal of this package looks like.
 
-import { CountersignError, isCountersignError } from 'countersign/core'
+import { CountersignError, errorFrom, isCountersignError } from 'countersign/core'
 
 export const suite = (test, assert) => {
   test('category, stage, retry and message follow from the code', () => {
@@ -39,6 +39,34 @@ export const suite = (test, assert) => {
   test('aborts and time-outs carry the names that fetch gives them', () => {
     assert.equal(new CountersignError('ERR_ABORTED').name, 'AbortError')
     assert.equal(new CountersignError('ERR_TIMEOUT').name, 'TimeoutError')
+    const late = new DOMException('late', 'TimeoutError')
+    assert.equal(new CountersignError('ERR_ABORTED', { cause: late }).name, 'TimeoutError')
+    assert.equal(new CountersignError('ERR_NETWORK', { cause: late }).name, 'CountersignError')
+  })
+
+  test('the record of an error goes through JSON and structured cloning, and becomes the same error again', () => {
+    const cause = Object.assign(new TypeError('fetch failed'), { notCloneable: () => {} })
+    const init = { cause, resultCode: 'cs.unavailable', retryAfterMs: 5, stage: 'handler', detail: 'a hint' }
+    const errors = [
+      new CountersignError('ERR_UNAVAILABLE', init),
+      new CountersignError('ERR_FREED'),
+      new CountersignError('ERR_ABORTED', { cause: new DOMException('late', 'TimeoutError') }),
+      new CountersignError('ERR_ABORTED', { cause: 'a reason' })
+    ]
+    for (const error of errors) {
+      for (const record of [JSON.parse(JSON.stringify(error)), structuredClone(error.toJSON())]) {
+        const again = errorFrom(record)
+        assert.ok(isCountersignError(again) && again instanceof CountersignError)
+        for (const name of ['name', 'message', 'code', 'category', 'stage', 'retry', 'resultCode', 'retryAfterMs'])
+          assert.equal(again[name], error[name], `${error.code} ${name}`)
+        assert.equal(again.cause?.message, error.cause?.message)
+        assert.equal('cause' in again, 'cause' in error)
+      }
+    }
+    const { message: _, ...early } = errors[0].toJSON()
+    assert.equal(errorFrom(early).code, 'ERR_UNAVAILABLE')
+    for (const none of [{}, { code: 'ERR_OF_TOMORROW' }, { code: 'toString' }, { code: 7 }])
+      assert.throws(() => errorFrom(none), { code: 'ERR_INVALID_ARGUMENT' })
   })
 
   test('an error is recognised by its brand, across copies of the package, and nothing else is', () => {
