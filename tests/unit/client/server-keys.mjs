@@ -37,7 +37,8 @@ export const started = async (options = {}) => {
   it.setOf = (serial, ...keys) => JSON.stringify({ serial, keys: keys.length > 0 ? keys : [it.entry()] })
   it.options = optionsFor(gateway, {
     store: it.store,
-    ...clocks,
+    now: clocks.now,
+    monotonicNow: clocks.monotonicNow,
     logger: { warn: (message, error) => warnings.push([message, error]) },
     ...options
   })
