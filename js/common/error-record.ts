@@ -14,10 +14,10 @@ import { CountersignError, type ErrorRecord } from './errors.ts'
  * worker.onmessage = ({ data }) => show(errorFrom(data).code)
  */
 export function errorFrom(record: ErrorRecord): CountersignError {
-  const { code, message, stage, retry, resultCode, retryAfterMs, cause } = record
+  const { code, message, stage, retry, resultCode, retryAfterMs, issues, cause } = record
   if (!Object.hasOwn(errorTable, code))
     throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'the record has no error code of this version' })
-  const init = { stage, retry, resultCode, retryAfterMs, ...(cause ? { cause } : {}) }
+  const init = { stage, retry, resultCode, retryAfterMs, issues, ...(cause ? { cause } : {}) }
   const error = new CountersignError(code, init)
   // A tab with an earlier version of this package sends no message.
   if (typeof message === 'string') error.message = message

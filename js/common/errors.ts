@@ -30,7 +30,7 @@ export type CountersignErrorInit = {
 /** An error as JSON and `postMessage` carry it. Of the cause it has name and message. */
 export type ErrorRecord = Pick<
   CountersignError,
-  'name' | 'message' | 'code' | 'category' | 'stage' | 'retry' | 'resultCode' | 'retryAfterMs'
+  'name' | 'message' | 'code' | 'category' | 'stage' | 'retry' | 'resultCode' | 'retryAfterMs' | 'issues'
 > & { readonly cause: { name: string | undefined; message: string | undefined } | undefined }
 
 type ErrorRow = readonly [number: number, message: string, retry?: RetryRule, stage?: Stage]
