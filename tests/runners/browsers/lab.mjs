@@ -16,18 +16,23 @@ const createSigner = () => {
   return { keyId: 'k1', publicKey: raw, sign: (bytes) => new Uint8Array(sign(null, bytes, privateKey)) }
 }
 
-/** createWorld makes a gateway in memory, with a login that asks for nothing. `options` are more options of the gateway. */
-export const createWorld = (options = {}) => {
+/**
+ * createWorld makes a gateway in memory, with a login that asks for nothing, and one that mails codes to `mailer`.
+ * `options` are more options of the gateway.
+ */
+export const createWorld = ({ mailer = () => {}, ...options } = {}) => {
   const shared = { label: 'demo', signer: createSigner(), sessions: memorySessionStore() }
-  const login = enrollment({ ...shared, mailer() {} })
+  const login = enrollment({ ...shared, mailer })
   const routes = {
     'demo.key': ({ session }) => ({ payload: Buffer.from(session.publicKey).toString('base64') }),
+    'demo.echo': ({ payload }) => ({ payload }),
     'GET /api/answer': () => ({ payload: 'an answer' })
   }
   // A hundred rounds are more than a user does in a week.
   const rates = { perSource: { perSecond: 1e5, burst: 1e5 }, perSession: { perSecond: 1e5, burst: 1e5 } }
   const replay = memoryReplayStore()
-  const gateway = createGateway({ ...shared, rates, replay, routes, rotation: 'trusted', ...options })
+  const usual = { rates, replay, routes, rotation: 'trusted', enrollment: login }
+  const gateway = createGateway({ ...shared, ...usual, ...options })
   return { ...shared, login, gateway }
 }
 

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// Where consumers are tried: a real gateway of another origin, a server for pages, and a real Chromium.
+
+import { equal } from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import { extname, join } from 'node:path'
+import { connect, emailEnrollment, memoryStore } from 'countersign'
+import { nodeHandler } from 'countersign/server'
+import { createWorld } from '../runners/browsers/lab.mjs'
+import { launch } from '../runners/browsers/launch.mjs'
+import { until } from '../unit/harness/wait.mjs'
+import { run } from './projects/flow.js'
+
+const EXPECTED = 'hello, an answer'
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+  '.css': 'text/css',
+  '.wasm': 'application/wasm'
+}
+
+/** PAGE is the page of a tool that makes scripts alone. */
+const PAGE = '<!doctype html><html lang="en"><meta charset="utf-8"><title>page</title>'
+
+/** htmlOf writes a page with these elements. */
+export const htmlOf = (...elements) => ['text/html; charset=utf-8', `${PAGE}${elements.join('')}</html>`]
+
+const listen = async (server, port = 0) => {
+  await new Promise((resolve) => server.listen(port, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${server.address().port}`
+}
+
+const closeServer = (server) => {
+  server.closeAllConnections()
+  return new Promise((resolve) => server.close(resolve))
+}
+
+/** freePort gives a port that nothing listens on. */
+export const freePort = async () => {
+  const server = createServer()
+  const { port } = new URL(await listen(server))
+  await closeServer(server)
+  return Number(port)
+}
+
+/** startGateway resolves to `{ url, search, close() }`; `search` is what the flow needs to know of it. */
+export const startGateway = async (origins = []) => {
+  const codes = []
+  const { gateway, signer } = createWorld({ mailer: ({ code }) => void codes.push(code), origins })
+  const signed = nodeHandler(gateway)
+  const server = createServer(async (request, response) => {
+    if (request.url !== '/code') return signed(request, response)
+    response.writeHead(200, { 'access-control-allow-origin': '*' })
+    response.end(await until(() => codes.pop(), 'a mailed code'))
+  })
+  const url = await listen(server)
+  const key = Buffer.from(signer.publicKey).toString('base64')
+  return { url, search: `?${new URLSearchParams({ url, id: signer.keyId, key })}`, close: () => closeServer(server) }
+}
+
+const readFrom = async (folder, pathname) => {
+  try {
+    const body = await readFile(join(folder, decodeURIComponent(pathname)))
+    return [TYPES[extname(pathname)] ?? 'application/octet-stream', body]
+  } catch {
+    return undefined
+  }
+}
+
+const askServer = async (base, { url, headers }) => {
+  const answer = await fetch(base + url, { headers: { accept: headers.accept ?? '*/*' } })
+  return [answer.headers.get('content-type') ?? '', Buffer.from(await answer.arrayBuffer()), answer.status]
+}
+
+const POLICY = { 'default-src': "'none'", 'script-src': "'self' 'wasm-unsafe-eval'" }
+
+const policyOf = (gateway, policy) =>
+  Object.entries({ ...POLICY, 'connect-src': gateway.url, ...policy })
+    .map((directive) => directive.join(' '))
+    .join('; ')
+
+/**
+ * servePage serves a page: `files` by path as `[type, body]`, what lies in `folder`, or what the server at `base` answers.
+ * All of it has a policy that names the gateway alone; `policy` replaces parts of it. It resolves to `{ url, close() }`.
+ */
+const servePage = async ({ files = {}, folder, base, policy }) => {
+  const made = {}
+  const find = async (request) => {
+    const { pathname } = new URL(request.url, 'http://page')
+    const name = pathname === '/' && !Object.hasOwn(files, '/') ? '/index.html' : pathname
+    if (Object.hasOwn(files, name)) return files[name]
+    if (base) return askServer(base, request)
+    return (folder && (await readFrom(folder, name))) ?? ['text/plain', 'not here', 404]
+  }
+  const server = createServer(async (request, response) => {
+    const [type, body, status = 200] = await find(request)
+    response.writeHead(status, { 'content-type': type, 'content-security-policy': policyOf(made.gateway, policy) })
+    response.end(body)
+  })
+  const origin = await listen(server)
+  made.gateway = await startGateway([origin])
+  const close = () => Promise.all([closeServer(server), made.gateway.close()])
+  return { url: `${origin}/${made.gateway.search}`, close }
+}
+
+const check = (outcome) => equal(outcome.value, EXPECTED, outcome.error)
+
+/** createStage makes the checks of pages and servers. They share one browser, which the first page starts. */
+export const createStage = () => {
+  const shared = {}
+  const browserOf = () => {
+    shared.browser ??= launch('chromium')
+    return shared.browser
+  }
+
+  /** visit opens an address and expects the outcome of the flow in that page. */
+  const visit = async (url, browser) => {
+    const page = await (browser ?? (await browserOf())).newPage()
+    try {
+      await page.goto(url)
+      const outcome = await until(() => page.evaluate(() => globalThis.outcome ?? null), `the outcome of ${url}`)
+      check(outcome)
+    } finally {
+      await page.close()
+    }
+  }
+
+  /** checkPage serves a page and expects the outcome of its flow. */
+  const checkPage = async (content) => {
+    const { url, close } = await servePage(content)
+    try {
+      await visit(url)
+    } finally {
+      await close()
+    }
+  }
+
+  /** checkServer makes signed requests to a server, and has its own client make some. */
+  const checkServer = async (url) => {
+    const key = await (await fetch(`${url}/key`)).text()
+    const search = `?${new URLSearchParams({ url, id: 'k1', key })}`
+    check(await run({ connect, emailEnrollment, memoryStore }, search, false))
+    const gateway = await startGateway()
+    try {
+      check(await (await fetch(`${url}/client${gateway.search}`)).json())
+    } finally {
+      await gateway.close()
+    }
+  }
+
+  const close = async () => (await shared.browser)?.close()
+  return { visit, checkPage, checkServer, close }
+}
