@@ -172,6 +172,18 @@ const buildGlue = () => {
 /** The client as one file: for script tags, and for module scripts that may not use import(). */
 const bundles = { iife: 'dist/countersign.iife.js', esm: 'dist/countersign.bundle.js' }
 
+// In a script tag it makes a global, and no export.
+const IIFE_TYPES = `// SPDX-License-Identifier: MIT
+
+import type * as client from './index.js'
+
+declare global {
+  /** The client, where a script tag has loaded this file. */
+  var countersign: typeof client
+}
+`
+const iifeTypes = 'dist/countersign.iife.d.ts'
+
 const buildBundles = () => {
   for (const [format, outfile] of Object.entries(bundles)) {
     buildSync({
@@ -189,6 +201,7 @@ const buildBundles = () => {
     const text = readFileSync(outfile, 'utf8')
     if (/<\/script|\bimport\(|import\.meta/i.test(text)) fail(`${outfile} is not for every script element and worker`)
   }
+  writeFileSync(iifeTypes, IIFE_TYPES)
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
@@ -199,7 +212,8 @@ const buildTypeScript = () => {
     'dist/core/platform/glue.js',
     'dist/core/platform/wasm-module.d.ts',
     ...built,
-    ...Object.values(bundles)
+    ...Object.values(bundles),
+    iifeTypes
   ])
   for (const source of files(['js'])) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
@@ -237,7 +251,7 @@ step(
   'bundles',
   {
     inputs: ['dist/index.js', 'dist/client', 'dist/common', 'dist/core', 'dist/generated'],
-    outputs: Object.values(bundles)
+    outputs: [...Object.values(bundles), iifeTypes]
   },
   buildBundles
 )

@@ -22,6 +22,18 @@ export function fillRandom(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
 /** The platform's `fetch`, undefined where there is none. */
 export const platformFetch: typeof fetch | undefined = globalThis.fetch?.bind(globalThis)
 
+/**
+ * Returns what to do about a page that has no origin of its own: storage and gateways refuse it. Returns undefined
+ * elsewhere.
+ */
+export function opaqueOrigin(): string | undefined {
+  const { location, origin } = globalThis
+  // Outside of pages and workers the origin may be `null` too, and means nothing.
+  return location && origin === 'null'
+    ? 'this page has no origin: serve it over https, not from file: or in a sandboxed frame'
+    : undefined
+}
+
 /** The wall clock, in Unix milliseconds. */
 export const wallNow: () => number = Date.now
 

@@ -16,8 +16,9 @@ export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Modul
  * in a page and in a worker, where an element or a bundler's stand-in may have the name `process`.
  */
 export function builtin<Module>(name: string): Module | undefined {
-  const isNode = typeof process === 'object' && typeof process?.getBuiltinModule === 'function'
-  return isNode ? (process.getBuiltinModule(name) as Module) : undefined
+  // A bundler that meets the bare name looks for a stand-in, and Parcel fails where there is none.
+  const node = globalThis.process
+  return typeof node?.getBuiltinModule === 'function' ? (node.getBuiltinModule(name) as Module) : undefined
 }
 
 // Node's fetch does not read file: addresses.

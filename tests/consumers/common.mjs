@@ -5,11 +5,13 @@
 import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { version as esbuild } from 'esbuild'
 import { run } from './projects/flow.js'
-import { htmlOf } from './stage.mjs'
+import { htmlOf, startGateway } from './stage.mjs'
 
-const hashOf = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+/** hashOf names an inline script in a policy. */
+export const hashOf = (text) => `'sha256-${createHash('sha256').update(text).digest('base64')}'`
 const script = (text) => ['text/javascript', text]
 const module = '<script type="module" src="/main.js"></script>'
 
@@ -93,6 +95,46 @@ export const common = [
         worker.postMessage(location.search)`
       const files = { '/': htmlOf('<script src="/page.js"></script>'), '/page.js': script(page) }
       await stage.checkPage({ files, policy: { 'worker-src': 'blob:' } })
+    }
+  },
+  {
+    name: 'IIFE in a page from file:, refused',
+    try: async (project, stage) => {
+      const gateway = await startGateway()
+      const [, html] = htmlOf(`<script>${await iifeOf(project)}</script><script>${IN_PAGE}</script>`)
+      await project.write('page.html', html)
+      try {
+        const page = pathToFileURL(join(project.folder, 'page.html'))
+        await stage.visit(page + gateway.search, {
+          error: /ERR_NETWORK .*: this page has no origin: serve it over https/
+        })
+      } finally {
+        await gateway.close()
+      }
+    }
+  },
+  {
+    name: 'IIFE in a sandboxed frame, refused',
+    try: async (project, stage) => {
+      const tell = `${RUN} run(countersign, location.search).then((outcome) => parent.postMessage(outcome, '*'))`
+      const frame = `
+        onmessage = ({ data }) => { globalThis.outcome = data }
+        const frame = document.createElement('iframe')
+        frame.sandbox = 'allow-scripts'
+        frame.src = '/frame' + location.search
+        document.documentElement.append(frame)`
+      const texts = [await iifeOf(project), tell]
+      const files = {
+        '/': htmlOf('<script src="/page.js"></script>'),
+        '/page.js': script(frame),
+        '/frame': htmlOf(...texts.map((text) => `<script>${text}</script>`))
+      }
+      const policy = {
+        'script-src': `'self' 'wasm-unsafe-eval' ${texts.map(hashOf).join(' ')}`,
+        'frame-src': "'self'"
+      }
+      const error = /ERR_STORAGE_BLOCKED .*: this page has no origin: serve it over https/
+      await stage.checkPage({ files, policy }, error)
     }
   },
   {

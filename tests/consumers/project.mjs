@@ -32,6 +32,12 @@ export const pack = async () => {
   return { tarball: join(folder, name), remove: () => rm(folder, { recursive: true, force: true }) }
 }
 
+/** versionOf gives the version of the tool that a consumer is named after; none where it is the platform. */
+export const versionOf = ({ version, packages = {} }) => version ?? Object.values(packages)[0] ?? ''
+
+/** What this machine cannot have; it says why. */
+export class Unavailable extends Error {}
+
 const install = async (folder, packages) => {
   const specs = Object.entries(packages).map(([name, version]) => `${name}@${version}`)
   const stamp = join(folder, 'installed')
@@ -42,7 +48,10 @@ const install = async (folder, packages) => {
   await writeFile(join(folder, 'package.json'), '{"private":true,"type":"module"}')
   if (specs.length > 0) {
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline']
-    await runIn(folder, process.env, 'npm', 'install', '--save-exact', ...quiet, ...specs)
+    await runIn(folder, process.env, 'npm', 'install', '--save-exact', ...quiet, ...specs).catch(({ message }) => {
+      const [, reason = 'npm failed'] = /npm error (.*)/.exec(message.replace(/npm error code .*\n/, '')) ?? []
+      throw new Unavailable(`npm install ${specs.join(' ')}: ${reason}`)
+    })
   }
   await writeFile(stamp, specs.join(' '))
 }
@@ -52,13 +61,13 @@ const LEFT = ['dist', '.next', '.parcel-cache', 'node_modules/.vite', 'node_modu
 
 /**
  * openProject makes the folder of a consumer with exactly these packages and the package of `tarball`. A folder that something
- * was installed into is kept between runs, in the project's cache. `extra` names folders of projects/ that are laid over the common files. A project has `folder`, `read(name)`,
+ * was installed into is kept between runs, in the project's cache. Consumers of one `place` share it. `extra` names folders of projects/ that are laid over the common files. A project has `folder`, `read(name)`,
  * `write(name, text)`, `run(program, ...arguments)`, and `start(ready, program, ...arguments)`, which resolves to the match of
  * `ready` in what the program prints; `close()` ends what was started.
  */
-export const openProject = async ({ name, packages = {}, extra = [] }, tarball) => {
+export const openProject = async ({ name, packages = {}, place = name, extra = [] }, tarball) => {
   const isKept = Object.keys(packages).length > 0
-  const slug = name.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+  const slug = place.toLowerCase().replace(/[^a-z0-9]+/g, '-')
   const folder = isKept ? join(cache, 'consumers', slug) : await mkdtemp(join(tmpdir(), 'countersign-consumer-'))
   await install(folder, packages)
   for (const left of LEFT) await rm(join(folder, left), { recursive: true, force: true })
@@ -74,6 +83,7 @@ export const openProject = async ({ name, packages = {}, extra = [] }, tarball) 
   const started = []
   return {
     folder,
+    tarball,
     read: (file) => readFile(join(folder, file), 'utf8'),
     write: (file, text) => writeFile(join(folder, file), text),
     run: (program, ...args) => runIn(folder, env, program, ...args),

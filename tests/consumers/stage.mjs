@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Where consumers are tried: a real gateway of another origin, a server for pages, and a real Chromium.
 
-import { equal } from 'node:assert/strict'
+import { equal, match } from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { extname, join } from 'node:path'
@@ -54,11 +54,24 @@ export const startGateway = async (origins = []) => {
   const server = createServer(async (request, response) => {
     if (request.url !== '/code') return signed(request, response)
     response.writeHead(200, { 'access-control-allow-origin': '*' })
-    response.end(await until(() => codes.pop(), 'a mailed code'))
+    // Read, and not taken: happy-dom asks with a preflight first.
+    response.end(await until(() => codes.at(-1), 'a mailed code'))
   })
   const url = await listen(server)
   const key = Buffer.from(signer.publicKey).toString('base64')
-  return { url, search: `?${new URLSearchParams({ url, id: signer.keyId, key })}`, close: () => closeServer(server) }
+  return {
+    url,
+    search: `?${new URLSearchParams({ gateway: url, id: signer.keyId, key })}`,
+    close: () => closeServer(server)
+  }
+}
+
+/** startRedirect makes a server that redirects every request: `{ search, close() }`. */
+export const startRedirect = async () => {
+  const server = createServer((_request, response) => response.writeHead(307, { location: '/elsewhere' }).end())
+  const url = await listen(server)
+  const key = Buffer.alloc(32, 1).toString('base64')
+  return { search: `?${new URLSearchParams({ gateway: url, id: 'k1', key })}`, close: () => closeServer(server) }
 }
 
 const readFrom = async (folder, pathname) => {
@@ -106,7 +119,11 @@ const servePage = async ({ files = {}, folder, base, policy }) => {
   return { url: `${origin}/${made.gateway.search}`, close }
 }
 
-const check = (outcome) => equal(outcome.value, EXPECTED, outcome.error)
+/** check expects what the flow gives, or an error with these words. */
+const check = (outcome, error) => {
+  if (error) match(outcome.error ?? '', error)
+  else equal(outcome.value, EXPECTED, outcome.error)
+}
 
 /** createStage makes the checks of pages and servers. They share one browser, which the first page starts. */
 export const createStage = () => {
@@ -116,41 +133,54 @@ export const createStage = () => {
     return shared.browser
   }
 
-  /** visit opens an address and expects the outcome of the flow in that page. */
-  const visit = async (url, browser) => {
+  const closeBrowser = async () => {
+    const { browser } = shared
+    delete shared.browser
+    await (await browser)?.close()
+  }
+
+  /** visit opens an address and expects the outcome of the flow in that page, or this error. */
+  const visit = async (url, { browser, error } = {}) => {
     const page = await (browser ?? (await browserOf())).newPage()
     try {
       await page.goto(url)
       const outcome = await until(() => page.evaluate(() => globalThis.outcome ?? null), `the outcome of ${url}`)
-      check(outcome)
-    } finally {
+      check(outcome, error)
       await page.close()
+    } catch (failure) {
+      // The next consumer gets a browser that this one has not touched.
+      if (!browser) await closeBrowser().catch(() => {})
+      throw failure
     }
   }
 
   /** checkPage serves a page and expects the outcome of its flow. */
-  const checkPage = async (content) => {
+  const checkPage = async (content, error) => {
     const { url, close } = await servePage(content)
     try {
-      await visit(url)
+      await visit(url, { error })
     } finally {
       await close()
+    }
+  }
+
+  /** checkClient asks a server for what its own client got of a gateway. */
+  const checkClient = async (url) => {
+    const gateway = await startGateway()
+    try {
+      match(await (await fetch(url + gateway.search)).text(), new RegExp(EXPECTED))
+    } finally {
+      await gateway.close()
     }
   }
 
   /** checkServer makes signed requests to a server, and has its own client make some. */
   const checkServer = async (url) => {
     const key = await (await fetch(`${url}/key`)).text()
-    const search = `?${new URLSearchParams({ url, id: 'k1', key })}`
+    const search = `?${new URLSearchParams({ gateway: url, id: 'k1', key })}`
     check(await run({ connect, emailEnrollment, memoryStore }, search, false))
-    const gateway = await startGateway()
-    try {
-      check(await (await fetch(`${url}/client${gateway.search}`)).json())
-    } finally {
-      await gateway.close()
-    }
+    await checkClient(`${url}/client`)
   }
 
-  const close = async () => (await shared.browser)?.close()
-  return { visit, checkPage, checkServer, close }
+  return { visit, checkPage, checkClient, checkServer, close: closeBrowser }
 }

@@ -50,6 +50,7 @@ test('the tarball holds exactly the built files and the documents', () => {
     'dist/core/platform/knock-wasm.js',
     'dist/core/platform/wasm-module.d.ts',
     'dist/countersign.bundle.js',
+    'dist/countersign.iife.d.ts',
     'dist/countersign.iife.js',
     ...readdirSync(`${root}/docs/errors`).map((name) => `docs/errors/${name}`),
     'CHANGELOG.md',

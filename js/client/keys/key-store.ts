@@ -4,6 +4,7 @@
 // another remedy.
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
+import { opaqueOrigin } from '../../common/platform.ts'
 import type { KeyStore, Stored } from '../../common/types.ts'
 import { schedule } from '../call-options.ts'
 import { webLocks } from '../tabs.ts'
@@ -43,7 +44,7 @@ const codeOf = (cause: unknown): ErrorCode =>
   isDenied(cause) ? 'ERR_STORAGE_BLOCKED' : (codes[nameOf(cause)] ?? 'ERR_STORAGE_FAILED')
 
 const typed = (cause: unknown): CountersignError =>
-  isCountersignError(cause) ? cause : new CountersignError(codeOf(cause), { cause })
+  isCountersignError(cause) ? cause : new CountersignError(codeOf(cause), { cause, detail: opaqueOrigin() })
 
 const timedOut = (code: ErrorCode, what: string, ms: number): CountersignError =>
   new CountersignError(code, { cause: new CountersignError('ERR_TIMEOUT'), detail: `${what} took over ${ms} ms` })

@@ -3,7 +3,7 @@
 // hashes, takes the time, signs and sends at once, in this order (R53).
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { platformFetch } from '../../common/platform.ts'
+import { opaqueOrigin, platformFetch } from '../../common/platform.ts'
 import { CORS_CHECK_PATH } from '../../common/protocol.ts'
 import { encodeJson, parseJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
@@ -244,7 +244,8 @@ export async function send(
     // Node names the cause, a browser does not. The server would redirect the next try as well.
     const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
     const redirect = { detail: `the server redirected ${request}`, retry: 'never' } as const
-    const detail = { detail: request }
+    const opaque = opaqueOrigin()
+    const detail = { detail: opaque ? `${request}: ${opaque}` : request }
     throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : detail) })
   }
 }

@@ -125,7 +125,9 @@ export function createClockKeeper(options: ClockKeeperOptions): ClockKeeper {
       }
       await note()
       warn()
-      timer ??= setInterval(beat, NOTE_EVERY_MS).unref()
+      timer ??= setInterval(beat, NOTE_EVERY_MS)
+      // Outside of Node a timer is a number, and holds no process open.
+      timer.unref?.()
     },
     get isUnnoted() {
       // A jump is noted before any request is accepted by it.

@@ -11,9 +11,9 @@ export const run = async ({ connect, emailEnrollment, memoryStore }, search, isP
     const given = new URLSearchParams(search)
     const serverKeys = [{ id: given.get('id'), publicKey: given.get('key') }]
     const store = isPage ? {} : { store: memoryStore() }
-    const client = await connect({ url: given.get('url'), label: 'demo', serverKeys, ...store })
+    const client = await connect({ url: given.get('gateway'), label: 'demo', serverKeys, ...store })
     if (client.state !== 'ready') {
-      const code = async () => (await fetch(`${given.get('url')}/code`)).text()
+      const code = async () => (await fetch(`${given.get('gateway')}/code`)).text()
       await emailEnrollment(client, { email: 'ada@example.com', code })
     }
     const { payload } = await client.request('demo.echo', 'hello')

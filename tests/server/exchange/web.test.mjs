@@ -38,3 +38,22 @@ test('R35 a gateway that cannot load its core refuses plainly and tries again', 
   await assert.rejects(world.gateway.ready(), /no wasm/)
   assert.ok(loads > 0)
 })
+
+test('R35 a gateway starts where a timer is a number, as it is outside of Node', async (t) => {
+  const { setInterval: setNodeInterval } = globalThis
+  const timers = []
+  t.after(() => {
+    globalThis.setInterval = setNodeInterval
+    for (const timer of timers) clearInterval(timer)
+  })
+  globalThis.setInterval = (...args) => {
+    timers.push(setNodeInterval(...args))
+    return Number(timers.at(-1))
+  }
+  const world = await createWorld()
+  const request = world.requestOf()
+  const response = await world.gateway.handle(frameRequest(request.frame), {})
+  const answer = await openAnswer(response, request.requestId, world.signer)
+  assert.equal(answer.resultCode, 'ok')
+  assert.ok(timers.length > 0)
+})
