@@ -18,7 +18,7 @@ import { Opened } from './reply.ts'
 import { type ClockNotes, type ClockView, ServerClock } from './server-clock.ts'
 import type { ClientState } from './session/client-state.ts'
 import { DeviceSession } from './session/device-session.ts'
-import type { Register } from './session/enroll.ts'
+import type { Enrolling, Register } from './session/enroll.ts'
 import type { Tabs } from './tabs.ts'
 import { probe, probeCall } from './transport/ask-time.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './transport/bindings/binding.ts'
@@ -49,7 +49,7 @@ export class ClientRuntime implements EventsHost {
   readonly trust: ServerKeys
   #sync: Promise<void> | undefined
   #settling: Promise<void> | undefined
-  #isEnrolling = false
+  enrolling: Enrolling | undefined
   #isTrapped = false
   #isClosed = false
 
@@ -195,16 +195,12 @@ export class ClientRuntime implements EventsHost {
   /** Enrols this device. Rejects with ERR_ALREADY_ENROLLED when there is a session, and as enroll.ts does. */
   async enroll(register: Register): Promise<void> {
     this.checkOpen()
-    if (this.state === 'ready' || this.#isEnrolling) throw new CountersignError('ERR_ALREADY_ENROLLED')
-    this.#isEnrolling = true
     try {
       if (this.#isTrapped) await this.#revive()
       await (await loadChanges()).enroll(this, register)
     } catch (error) {
       this.learn(error, { core: this.core })
       throw error
-    } finally {
-      this.#isEnrolling = false
     }
   }
 

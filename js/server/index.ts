@@ -5,6 +5,7 @@ export { CountersignError, type ErrorCode, isCountersignError } from '../common/
 export { bringBackClock, type ClockReport } from './bring-back-clock.ts'
 export { type Enrollment, type EnrollmentOptions, enrollment } from './enrollment/endpoints.ts'
 export type { Pepper } from './enrollment/keyed-hashes.ts'
+export type { EnrollmentLimits } from './enrollment/limits.ts'
 export type { Mail } from './enrollment/mails.ts'
 export { type IdempotentOptions, idempotent } from './exchange/idempotent.ts'
 export { createGateway } from './gateway.ts'

@@ -333,8 +333,11 @@ export type OutboundStream = {
   onOver(listener: () => void): () => void
 }
 
-/** The receiver of an event: one session (by its id) or all active sessions of a user. A string is a session's id. */
-export type PublishTarget = string | { sessionId: string } | { userId: string }
+/**
+ * The receiver of an event: one session (by its id) or all active sessions of a user. `email` is the user of that address,
+ * as the mounted enrolment names it. A string is a session's id.
+ */
+export type PublishTarget = string | { sessionId: string } | { userId: string } | { email: string }
 
 /** Answers its own paths within a gateway. `enrollment()` creates one. */
 export interface Mounted {
@@ -342,6 +345,8 @@ export interface Mounted {
   exchange(inbound: Inbound, source: string): Promise<Outbound>
   /** Returns how many mails there were since the start, by result, for metrics. */
   mails?(): { readonly [result: string]: number }
+  /** Returns the user of an address, for `publish({ email })`. */
+  userIdOf?(email: string): string
   /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */
   follow?(ms: number): void
   /** Decides whether a session gets a new key, where the gateway has no `stepUp` of its own. */

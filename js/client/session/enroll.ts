@@ -2,11 +2,12 @@
 // Enrols a device key: from a key to a session, by any login or by a code that is mailed (R82 to R86).
 
 import { encodeBase64, encodeBase64Url } from '../../common/base64.ts'
+import { foldCode } from '../../common/codes.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes, RoundTrip, Stored } from '../../common/types.ts'
 import { badArgument, functionOf, optionsOf, textOf } from '../../core/args.ts'
-import { type CallLimits, withinLimits } from '../call-options.ts'
+import { type CallLimits, signalOf, withinLimits } from '../call-options.ts'
 import { prepareKey, saveSession } from '../keys/create-key.ts'
 import type { DeviceKey } from '../keys/device-key.ts'
 import { isSessionId, type Session } from '../keys/key-vault.ts'
@@ -24,6 +25,7 @@ import {
   unsignedAnswer,
   withHint
 } from '../transport/exchange.ts'
+import { readRefusal } from '../transport/refusals.ts'
 import type { CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
 
@@ -37,6 +39,8 @@ export type Registration = {
   prove(challengeId: string, email: string): Promise<Bytes>
   /** Posts JSON to the gateway's origin by the client's own rules: no redirect, no credentials, no referrer. */
   post(path: string, body: unknown, signal?: AbortSignal): Promise<Response>
+  /** Aborts when the enrolment is over early: another one took its place, or the client was closed. Close a dialogue then. */
+  readonly signal: AbortSignal
 }
 
 /** Registers a key and resolves to the gateway's answer to the confirm request. It must not read the body. */
@@ -57,7 +61,12 @@ export type EnrollHost = EnrollContext & {
   readonly binding: HttpBinding
   checkOpen(): void
   contextOf(session: Session): CallContext
+  /** The enrolment under way. */
+  enrolling: Enrolling | undefined
 }
+
+/** An enrolment under way. `isProved`: its confirmation may be on its way, so none takes its place. */
+export type Enrolling = { isProved: boolean; end(error: CountersignError): void; readonly over: Promise<unknown> }
 
 const BODY_BYTES = 16 * 1024
 
@@ -78,12 +87,20 @@ const post = (context: EnrollContext, path: string, body: unknown, signal?: Abor
 }
 
 /** Registers a key and returns the session id from the verified answer alone. */
-const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Register): Promise<EnrollmentResult> => {
+const enrollKey = async (
+  context: EnrollContext & Pick<EnrollHost, 'enrolling'>,
+  key: DeviceKey,
+  register: Register,
+  ending: AbortSignal
+): Promise<EnrollmentResult> => {
   const { settings, core, clock } = context
   const { algorithm, publicKey } = key
   let proved: SentProof | undefined
   const prove = async (challengeId: string, email: string): Promise<Bytes> => {
+    checkOngoing(ending)
     const input = core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
+    // From here on the proof may leave, whatever becomes of this client.
+    if (context.enrolling) context.enrolling.isProved = true
     const proof = await key.sign(input)
     proved = { requestId: encodeBase64Url(core.sha256(input)), sentMs: settings.monotonicNow() }
     return proof
@@ -92,7 +109,8 @@ const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Regis
     publicKey: publicKey.slice(),
     algorithm,
     prove,
-    post: (path, body, signal) => post(context, path, body, signal)
+    post: (path, body, signal) => post(context, path, body, signal),
+    signal: ending
   })
   const receivedMs = clock.monotonic()
   if (!proved) throw badArgument('register must call prove before it confirms')
@@ -103,13 +121,52 @@ const enrollKey = async (context: EnrollContext, key: DeviceKey, register: Regis
   )
 }
 
-/** Makes or finds the key, registers it and stores the session (R82 to R86). Rejects as `client.enroll` does. */
+const checkOngoing = (signal: AbortSignal): void => {
+  if (signal.aborted) throw signal.reason
+}
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as the signal aborts. */
+const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
+  new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason)
+    signal.addEventListener('abort', abort)
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+    if (signal.aborted) abort()
+  })
+
+/**
+ * Enrols as enrollOnce does, one at a time. An enrolment that still waits for its user gives way to the next one. One that
+ * may have sent its confirmation is awaited first. Rejects as `client.enroll` does.
+ */
 export async function enroll(host: EnrollHost, register: Register): Promise<void> {
+  for (let before = host.enrolling; before; before = host.enrolling) {
+    const replaced = new CountersignError('ERR_ABORTED', { detail: 'another enrolment has taken its place' })
+    if (!before.isProved) before.end(replaced)
+    await before.over
+  }
+  host.checkOpen()
+  if (host.deviceSession.state === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
+  const controller = new AbortController()
+  const end = (error: CountersignError): void => controller.abort(error)
+  host.ends.add(end)
+  const work = unlessAborted(enrollOnce(host, register, controller.signal), controller.signal)
+  const leave = (): void => {
+    host.ends.delete(end)
+    host.enrolling = undefined
+  }
+  host.enrolling = { isProved: false, end, over: work.then(leave, leave) }
+  return work
+}
+
+/** Makes or finds the key, registers it and stores the session (R82 to R86). */
+const enrollOnce = async (host: EnrollHost, register: Register, ending: AbortSignal): Promise<void> => {
   const { deviceSession, clock, settings } = host
   const { vault } = deviceSession
   try {
     const key = await prepareKey(vault)
-    const { sessionId, sample } = await enrollKey(host, key, register)
+    checkOngoing(ending)
+    const { sessionId, sample } = await enrollKey(host, key, register, ending)
+    checkOngoing(ending)
     host.checkOpen()
     const session = { id: sessionId, key }
     clock.sample(sample)
@@ -170,13 +227,22 @@ async function enrollmentRefused(response: Response, signal: AbortSignal): Promi
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
   let problem: unknown
+  let retryAfterMs: number | undefined
   try {
     const body = await readBody(response, { cap: BODY_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal })
+    retryAfterMs = readRefusal(body).retryAfterMs
     problem = parseJson(body)
   } catch (error) {
     if (isCountersignError(error)) throw error
   }
-  return new CountersignError('ERR_ENROLLMENT_REFUSED', { cause: { status, problem }, detail: `HTTP status ${status}` })
+  // A gateway of an earlier release says it in the header alone, which a page of another origin may not read.
+  const seconds = Number(response.headers.get('retry-after') || Number.NaN)
+  if (retryAfterMs === undefined && seconds >= 0) retryAfterMs = seconds * 1000
+  return new CountersignError('ERR_ENROLLMENT_REFUSED', {
+    cause: { status, problem },
+    detail: `HTTP status ${status}`,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs, retry: 'after' })
+  })
 }
 
 /** The part of a client that emailEnrollment uses. */
@@ -187,13 +253,17 @@ export type Code = string | null | undefined
 
 /** The options of `emailEnrollment`. */
 export type EmailEnrollmentOptions = {
-  /** The address. The proof signs it exactly as it stands here. */
+  /** The address, without what is blank around it. The proof signs it exactly as it is sent. */
   email: string
-  /** The code from the mail, or the function that asks the user for it once the mail is on its way. */
-  code: string | ((challengeId: string) => Code | Promise<Code>)
+  /**
+   * The code from the mail, or the function that asks the user for it once the mail is on its way. Its `signal` aborts
+   * when nobody waits for the code any more: close the dialogue then. Blanks and dashes do not count, and the digits of
+   * any script do.
+   */
+  code: string | ((challengeId: string, options: { signal: AbortSignal }) => Code | Promise<Code>)
   /** The challenge of an earlier attempt; the gateway sends no new mail then. Default: a new challenge. */
   challengeId?: string
-  /** Aborts the requests of the enrolment. */
+  /** Ends the enrolment, also while it waits for the code. It then rejects with ERR_ABORTED. */
   signal?: AbortSignal
   /** The path that sends the code. Default: `/api/v1/public/auth/send-email-code`. */
   sendPath?: string
@@ -213,24 +283,50 @@ const askForCode = async ({ post }: Registration, path: string, email: string, s
   return textOf(challengeId, 'challenge_id')
 }
 
+// Calls `ask` and waits for the code until one of the signals aborts. Returns the code as it is sent.
+const codeOf = async (
+  ask: (challengeId: string, options: { signal: AbortSignal }) => unknown,
+  challengeId: string,
+  { caller, ending }: { caller: AbortSignal | undefined; ending: AbortSignal }
+): Promise<string> => {
+  const controller = new AbortController()
+  const end = (error: unknown): void => controller.abort(error)
+  const aborted = (): void => end(new CountersignError('ERR_ABORTED', { cause: caller?.reason }))
+  const ended = (): void => end(ending.reason)
+  caller?.addEventListener('abort', aborted)
+  ending.addEventListener('abort', ended)
+  if (caller?.aborted) aborted()
+  try {
+    checkOngoing(controller.signal)
+    const asked = (async () => ask(challengeId, { signal: controller.signal }))()
+    const given = await unlessAborted(asked, controller.signal)
+    if (given === null || given === undefined)
+      throw new CountersignError('ERR_ABORTED', { detail: 'code returned null' })
+    const code = typeof given === 'string' ? foldCode(given) : ''
+    if (code === '') throw badArgument('code must return a string')
+    return code
+  } finally {
+    caller?.removeEventListener('abort', aborted)
+    ending.removeEventListener('abort', ended)
+  }
+}
+
 /** Enrols a client by a mailed code, as emailEnrollment describes. */
 export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
   const known = ['email', 'code', 'challengeId', 'signal', 'sendPath', 'confirmPath']
-  const { email, code, challengeId, signal } = optionsOf(options, 'options', known)
+  const { email: given, code, challengeId } = optionsOf(options, 'options', known)
   const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
-  textOf(email, 'email')
+  const signal = signalOf(options.signal)
+  // Blanks around an address come from a keyboard or a paste. No address has them.
+  const email = textOf(typeof given === 'string' ? given.trim() : given, 'email')
   const ask = typeof code === 'string' ? () => code : functionOf(code, 'code')
   return client.enroll(async (registration) => {
     const { publicKey, algorithm, prove, post } = registration
     const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
-    const given: unknown = await ask(challenge)
-    if (given === null || given === undefined)
-      throw new CountersignError('ERR_ABORTED', { detail: 'code returned null' })
-    if (typeof given !== 'string' || given === '') throw badArgument('code must return a string')
     const body = {
       challenge_id: challenge,
-      code: given,
+      code: await codeOf(ask, challenge, { caller: signal, ending: registration.signal }),
       client_public_key: encodeBase64(publicKey),
       algorithm,
       proof: encodeBase64(await prove(challenge, email)),

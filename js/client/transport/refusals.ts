@@ -31,7 +31,8 @@ type Issues = CountersignError['issues']
 const isIssue = (issue: { path?: unknown[] } | null): boolean =>
   Array.isArray(issue?.path) && issue.path.every((key) => typeof key === 'string' || typeof key === 'number')
 
-const readRefusal = (payload: Uint8Array): { retryAfterMs?: number; issues?: Issues } => {
+/** Reads what a refusal says: the wait in milliseconds, or where the input is wrong. */
+export function readRefusal(payload: Uint8Array): { retryAfterMs?: number; issues?: Issues } {
   if (payload.length > MAX_REFUSAL_BYTES) return {}
   try {
     const { retry_after_ms: ms, issues } = parseJson(payload) as { retry_after_ms: number; issues: [] }

@@ -2,11 +2,13 @@
 // Codes by e-mail: how they are made and checked, and the bounds on guesses (R82, R85, R86).
 
 import { randomInt } from 'node:crypto'
+import { foldCode } from '../../common/codes.ts'
 import { DAY_MS } from '../../common/protocol.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Allowance, Challenge, CodeStore } from '../types.ts'
 import { type EnrollmentProblem, problems } from './enroller.ts'
 import type { KeyedHashes } from './keyed-hashes.ts'
+import type { EnrollmentBounds } from './limits.ts'
 import { type Counter, foldAddress } from './mails.ts'
 
 type EmailCodeOptions = {
@@ -14,6 +16,7 @@ type EmailCodeOptions = {
   clock: GatewayClock
   hashes: KeyedHashes
   digits?: number
+  bounds: EnrollmentBounds
 }
 
 /** Codes of one enrolment. Each step rejects when the code store does. */
@@ -31,11 +34,6 @@ type EmailCodes = {
 export const CHALLENGE_LIFETIME_MS = 600_000
 
 type Bound = Omit<Allowance, 'nowMs' | 'isProbe'>
-const WRONG_PER_CHALLENGE: Bound = { limit: 5, windowMs: CHALLENGE_LIFETIME_MS }
-/** Of one address from one source, with short codes. Over it, the source's short codes are refused; others' are not. */
-const WRONG_PER_SOURCE: Bound = { limit: 15, windowMs: DAY_MS }
-/** Of one address from all sources. Over it, codes are longer, and no shorter code is right. */
-const WRONG_PER_ADDRESS: Bound = { limit: 15, windowMs: DAY_MS }
 /** Ten digits bear more wrong codes than all the mails of a day allow. */
 const LONG_DIGITS = 10
 
@@ -48,7 +46,12 @@ export function tooMany(retryAfterMs: number): EnrollmentProblem {
 }
 
 /** Creates the codes of one enrolment. */
-export function createEmailCodes({ codes, clock, hashes, digits = 6 }: EmailCodeOptions): EmailCodes {
+export function createEmailCodes({ codes, clock, hashes, digits = 6, bounds }: EmailCodeOptions): EmailCodes {
+  const wrongPerChallenge: Bound = { limit: bounds.wrongCodesPerChallenge, windowMs: CHALLENGE_LIFETIME_MS }
+  // Over it, the short codes of this source are refused, and those of other sources are not.
+  const wrongPerSource: Bound = { limit: bounds.wrongCodesPerSource, windowMs: DAY_MS }
+  // Over it, codes are longer, and no shorter code is right.
+  const wrongPerAddress: Bound = { limit: bounds.wrongCodesPerAddress, windowMs: DAY_MS }
   const take = ([key, bound]: Counter, isProbe = false): Promise<number> =>
     codes.take(key, { ...bound, nowMs: clock.now(), ...(isProbe ? { isProbe } : {}) })
   const giveBack = (counters: readonly Counter[]): Promise<unknown> =>
@@ -67,7 +70,7 @@ export function createEmailCodes({ codes, clock, hashes, digits = 6 }: EmailCode
   // more, and by then the first has room for the next ones.
   const guardsOf = (email: string): readonly Counter[] => {
     const name = hashes.name('address', foldAddress(email))
-    return ['address', 'more'].map((part) => [`wrong/${part}/${name}`, WRONG_PER_ADDRESS] as const)
+    return ['address', 'more'].map((part) => [`wrong/${part}/${name}`, wrongPerAddress] as const)
   }
 
   const isGuarded = async (email: string): Promise<boolean> => {
@@ -89,13 +92,15 @@ export function createEmailCodes({ codes, clock, hashes, digits = 6 }: EmailCode
       const length = (await isGuarded(email)) ? Math.max(LONG_DIGITS, digits) : digits
       return String(randomInt(10 ** length)).padStart(length, '0')
     },
-    async check({ id, email, codeHash }, code, source, bound) {
+    async check({ id, email, codeHash }, typed, source, bound) {
+      // First of all: a short code with blanks in it is no long one (R160).
+      const code = foldCode(typed)
       const isShort = code.length < LONG_DIGITS
-      const counters: Counter[] = [[`wrong/challenge/${id}`, WRONG_PER_CHALLENGE]]
+      const counters: Counter[] = [[`wrong/challenge/${id}`, wrongPerChallenge]]
       // A long code cannot be guessed, and its owner may sit behind the same address as somebody who tried.
       if (isShort) {
         const pair = hashes.name('pair', `${foldAddress(email)}\n${source}`)
-        counters.push([`wrong/source/${pair}`, WRONG_PER_SOURCE])
+        counters.push([`wrong/source/${pair}`, wrongPerSource])
       }
       // Counts the guess before the code is compared, so that guesses made at once count like guesses in turn.
       const waitMs = await takeAll(counters)

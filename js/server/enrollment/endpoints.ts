@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Enrolment by an e-mail code (R82 to R86), and enrolment for an application with its own login.
 
+import { foldCode } from '../../common/codes.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { BytesLike, Core } from '../../common/types.ts'
 import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
@@ -31,6 +32,7 @@ import { createCodeMail, createMailedStepUp } from './code-mail.ts'
 import { CHALLENGE_LIFETIME_MS, createEmailCodes, tooMany } from './email-codes.ts'
 import { createEnroller, type EnrollmentOffer, type EnrollmentProblem, type ProvenOffer, problems } from './enroller.ts'
 import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
+import { type EnrollmentLimits, readEnrollmentLimits } from './limits.ts'
 import { createMails, foldAddress, isEmail, type Mail, nameOfSource } from './mails.ts'
 
 export type EnrollmentOptions = {
@@ -55,6 +57,11 @@ export type EnrollmentOptions = {
    * no mail, so nobody can tell which addresses have one. `mails().held` counts them. Default: 5000.
    */
   mailsPerHour?: number
+  /**
+   * How often a person or a network may ask and guess. `development` lets a developer sign in again and again: 1000 of
+   * each, and it is refused where NODE_ENV is `production`. Default: the limits of EnrollmentLimits.
+   */
+  limits?: EnrollmentLimits | 'development'
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /**
@@ -139,7 +146,8 @@ const writeProblem = ({ status, code, title, retryAfterMs }: EnrollmentProblem):
     ...(retryAfterMs === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
     ...(status === 405 ? { allow: 'POST' } : {})
   },
-  body: encodeJson({ type: 'about:blank', title, status, code })
+  // In the body too: a page of another origin may not read the header.
+  body: encodeJson({ type: 'about:blank', title, status, code, retry_after_ms: retryAfterMs })
 })
 
 async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProblem> {
@@ -175,12 +183,13 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const { maxSessions = MAX_SESSIONS } = options
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions })
   const hashes = createKeyedHashes({ ...options, codes })
-  const emailCodes = createEmailCodes({ ...options, codes, clock, hashes })
+  const bounds = readEnrollmentLimits(options.limits)
+  const emailCodes = createEmailCodes({ ...options, codes, clock, hashes, bounds })
 
   const logFault = createFaultLog()
   const reportFailure = (error: unknown): void =>
     onFailure ? callHook(() => onFailure(error)) : logFault('the enrolment failed', error)
-  const mails = createMails({ ...options, codes, clock, hashes, userIdOf, reportFailure })
+  const mails = createMails({ ...options, codes, clock, hashes, bounds, userIdOf, reportFailure })
   const mailCode = createCodeMail({ mails, emailCodes, enroller, hashes })
   // By default a user's id is an address. An id of the application's own says nothing about one.
   const emailOf = options.emailOf ?? (options.userIdOf ? () => undefined : (userId: string) => userId)
@@ -215,7 +224,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     const form = parseFlatObject(body, required, ['time_zone'])
     const publicKey = decodeBase64(form?.client_public_key ?? '', 'base64')
     const proof = decodeBase64(form?.proof ?? '', 'base64')
-    if (!form || !publicKey || !proof || !isText(form.code)) return problems.invalidRequest
+    if (!form || !publicKey || !proof || !isText(foldCode(form.code))) return problems.invalidRequest
     if (form.time_zone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(form.time_zone)) return problems.invalidRequest
     const offer = { challengeId: form.challenge_id, algorithm: form.algorithm, publicKey, proof }
     const proven = await enroller.checkProof(offer)
@@ -246,6 +255,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   return {
     owns: (target) => target.startsWith(BASE),
     follow: clock.follow,
+    userIdOf,
     exchange,
     mails: mails.counts,
     stepUp: createMailedStepUp({ mailCode, emailCodes, codes, clock, emailOf }),

@@ -9,6 +9,7 @@ import { isText } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Allowance, CodeStore, SessionStore } from '../types.ts'
 import type { KeyedHashes } from './keyed-hashes.ts'
+import type { EnrollmentBounds } from './limits.ts'
 
 /** A mail to send. */
 export type Mail = {
@@ -35,6 +36,7 @@ type MailOptions = {
   userIdOf: (email: string) => string
   /** The most mails an hour to addresses without a session, all counted together. Default: 5000. */
   mailsPerHour?: number
+  bounds: EnrollmentBounds
   mailer: (mail: Mail) => unknown
   reportFailure: (error: unknown) => void
 }
@@ -59,13 +61,6 @@ type Mails = {
 export type Counter = readonly [key: string, bound: Omit<Allowance, 'nowMs' | 'isProbe'>]
 
 const hourly = (limit: number) => ({ limit, windowMs: HOUR_MS })
-const PER_SOURCE = hourly(100)
-const PER_NETWORK = hourly(400)
-const PER_PAIR = hourly(5)
-/** Of an address, from sources that have not signed in to it. */
-const PER_ADDRESS = hourly(15)
-/** The last five are kept for sources from which the address signed in. */
-const PER_KNOWN_ADDRESS = hourly(20)
 const KNOWN_FOR_MS = 90 * DAY_MS
 
 // A counter keeps each event, so one of thousands would be slow to read. It is kept in parts, and a mail that finds its
@@ -96,7 +91,7 @@ export function nameOfSource(hashes: KeyedHashes, source: string): string {
 
 /** Creates the mails of one enrolment. */
 export function createMails(options: MailOptions): Mails {
-  const { codes, sessions, clock, hashes, userIdOf, mailsPerHour = 5000, mailer, reportFailure } = options
+  const { codes, sessions, clock, hashes, userIdOf, mailsPerHour = 5000, bounds, mailer, reportFailure } = options
   const counts = { sent: 0, held: 0, failed: 0 }
   const parts = Math.ceil(mailsPerHour / PART_SIZE)
 
@@ -126,10 +121,16 @@ export function createMails(options: MailOptions): Mails {
   return {
     async take(email, source) {
       const folded = foldAddress(email)
-      const bySource: Counter = [`mail/source/${hashes.name('source', source)}`, PER_SOURCE]
-      const byNetwork: Counter = [`mail/network/${hashes.name('network', networkOf(source))}`, PER_NETWORK]
-      const byPair: Counter = [`mail/pair/${hashes.name('pair', `${folded}\n${source}`)}`, PER_PAIR]
-      const byAddress: Counter = [`mail/address/${hashes.name('address', folded)}`, PER_ADDRESS]
+      const bySource: Counter = [`mail/source/${hashes.name('source', source)}`, hourly(bounds.mailsPerSource)]
+      const byNetwork: Counter = [
+        `mail/network/${hashes.name('network', networkOf(source))}`,
+        hourly(bounds.mailsPerNetwork)
+      ]
+      const byPair: Counter = [
+        `mail/pair/${hashes.name('pair', `${folded}\n${source}`)}`,
+        hourly(bounds.mailsPerAddressAndSource)
+      ]
+      const byAddress: Counter = [`mail/address/${hashes.name('address', folded)}`, hourly(bounds.mailsPerAddress)]
       const taken: string[] = []
       // Returns the longest wait. Counters that are taken at once share one commit of a store.
       const takeEach = async (counters: readonly Counter[]): Promise<number> => {
@@ -148,7 +149,7 @@ export function createMails(options: MailOptions): Mails {
         const isOnlyAddress = waitMs > 0 && taken.includes(byPair[0])
         // The sessions of a user are looked for only then, so that a mail usually costs no more than its counters.
         if (isOnlyAddress && (await isKnown(email, source)))
-          waitMs = await takeEach([[byAddress[0], PER_KNOWN_ADDRESS]])
+          waitMs = await takeEach([[byAddress[0], hourly(bounds.mailsPerKnownAddress)]])
       }
       if (waitMs > 0) {
         await giveBack()

@@ -37,7 +37,8 @@ export function createEvents(parts: {
 }): Events {
   const { settings, metrics, isClosed } = parts
   const { sessions, events, limits, endpoint, origins } = settings
-  const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed })
+  const { userIdOf } = settings.enrollment ?? {}
+  const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed, userIdOf })
   if (!events) return { handlers: {}, publish, tellRotated: async () => {}, checkUpgrade: () => 404, close() {} }
   const hub = createStreamHub({ ...settings, ...parts, events })
   return {

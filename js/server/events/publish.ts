@@ -8,7 +8,7 @@ import { isHeaderType, isReservedName } from '../exchange/routes.ts'
 import { within } from '../support/deadline.ts'
 import { isText } from '../support/encoding.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { EventStore, Gateway, PublishTarget, RotatedEvent, SessionStore } from '../types.ts'
+import type { EventStore, Gateway, RotatedEvent, SessionStore } from '../types.ts'
 
 /** The most bytes of an event. A client that needs more asks for it with a request. */
 const MAX_EVENT_BYTES = 64 * 1024
@@ -19,6 +19,8 @@ type PublishParts = {
   metrics: Metrics
   storeMs: number
   isClosed: () => boolean
+  /** Returns the user of an address. Absent without an enrolment. */
+  userIdOf: ((email: string) => string) | undefined
 }
 
 function checkType(type: unknown): string {
@@ -34,21 +36,26 @@ function checkPayload(payload: unknown): Uint8Array {
   return bytes
 }
 
-function readTarget(target: unknown): { sessionId?: unknown; userId?: unknown } {
-  const given =
-    typeof target === 'string' ? { sessionId: target } : (target as { sessionId?: unknown; userId?: unknown })
-  const { sessionId, userId } = given ?? {}
-  const isOne = (sessionId === undefined) !== (userId === undefined)
-  if (!isOne || typeof (sessionId ?? userId) !== 'string') throw badArgument('publish: pass either sessionId or userId')
-  return { sessionId, userId }
+type Receiver = { sessionId: string } | { userId: string }
+
+function readTarget(target: unknown, userIdOf: PublishParts['userIdOf']): Receiver {
+  const given = typeof target === 'string' ? { sessionId: target } : target
+  const { sessionId, userId, email } = (given ?? {}) as { [name: string]: unknown }
+  const [one, ...others] = [sessionId, userId, email].filter((value) => value !== undefined)
+  if (typeof one !== 'string' || others.length > 0)
+    throw badArgument('publish: pass one of sessionId, userId and email')
+  if (sessionId !== undefined) return { sessionId: one }
+  if (userId !== undefined) return { userId: one }
+  if (!userIdOf) throw badArgument('publish: email needs the option enrollment of createGateway')
+  return { userId: userIdOf(one) }
 }
 
 /** Creates a gateway's `publish`. */
-export function createPublish({ sessions, events, metrics, storeMs, isClosed }: PublishParts): Gateway['publish'] {
-  const idsOf = async (target: PublishTarget): Promise<string[]> => {
-    const { sessionId, userId } = readTarget(target) as { sessionId?: string; userId?: string }
+export function createPublish(parts: PublishParts): Gateway['publish'] {
+  const { sessions, events, metrics, storeMs, isClosed, userIdOf } = parts
+  const idsOf = async (receiver: Receiver): Promise<string[]> => {
     const found = await within(storeMs, 'the session store', async () =>
-      sessionId === undefined ? sessions.listByUser(userId as string) : [await sessions.get(sessionId)]
+      'userId' in receiver ? sessions.listByUser(receiver.userId) : [await sessions.get(receiver.sessionId)]
     )
     return found.flatMap((session) => (session?.status === 'active' ? session.id : []))
   }
@@ -61,9 +68,9 @@ export function createPublish({ sessions, events, metrics, storeMs, isClosed }: 
   return async (target, type, payload = '') => {
     if (!events) throw badArgument('publish: pass the option events to createGateway')
     const event = [checkType(type), checkPayload(payload)] as const
-    readTarget(target)
+    const receiver = readTarget(target, userIdOf)
     if (isClosed()) throw new CountersignError('ERR_CLOSED')
-    const ids = await idsOf(target).catch((cause) => {
+    const ids = await idsOf(receiver).catch((cause) => {
       throw new CountersignError('ERR_STORAGE_FAILED', { detail: 'publish: the session store failed', cause })
     })
     const outcomes = await Promise.allSettled(ids.map((id) => append(events, id, ...event)))

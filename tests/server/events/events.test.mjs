@@ -2,8 +2,8 @@
 // Signed events at the gateway: numbers, order, resuming, gaps, refusals (PROTOCOL.md, section 10).
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { memoryEventStore, memoryReplayStore } from 'countersign/server'
-import { createWorld, enrol, isPlain, jsonOf, openAnswer } from '../kit.mjs'
+import { enrollment, memoryEventStore, memoryReplayStore, memorySessionStore } from 'countersign/server'
+import { createSigner, createWorld, enrol, isPlain, jsonOf, label, openAnswer } from '../kit.mjs'
 import { createEventWorld, poll, SSE, subscribe, subscriptionOf } from './kit.mjs'
 
 const texts = (events) => events.map(({ text }) => text)
@@ -127,6 +127,20 @@ test('R106 a user is told on every active session, nobody else is', async () => 
   await Promise.all(streams.map((stream) => stream.leave()))
 })
 
+test('R106 the user of an address is the one that the mounted enrolment names', async () => {
+  for (const [options, userId] of [
+    [{}, 'user@example.com'],
+    [{ userIdOf: (email) => `u-${email.length}` }, 'u-16']
+  ]) {
+    const shared = { signer: createSigner(), sessions: memorySessionStore() }
+    const mounted = enrollment({ label, ...shared, mailer() {}, ...options })
+    const world = await createEventWorld({ ...shared, userId, enrollment: mounted })
+    assert.equal(await world.gateway.publish({ email: 'User@Example.com' }, 'demo.note', 'hello'), 1)
+    assert.equal(await world.gateway.publish({ email: 'Other@Example.org!' }, 'demo.note', 'hello'), 0)
+    await world.gateway.close()
+  }
+})
+
 test('R106 publish refuses what is no event, with a typed error and without taking a number', async () => {
   const world = await createEventWorld()
   const { publish } = world.gateway
@@ -135,6 +149,8 @@ test('R106 publish refuses what is no event, with a typed error and without taki
     [{}, 'a', '', 'ERR_INVALID_ARGUMENT'],
     [{ sessionId: 'a', userId: 'b' }, 'a', '', 'ERR_INVALID_ARGUMENT'],
     [{ userId: 1 }, 'a', '', 'ERR_INVALID_ARGUMENT'],
+    [{ userId: 'a', email: 'b' }, 'a', '', 'ERR_INVALID_ARGUMENT'],
+    [{ email: 'without.enrolment@example.com' }, 'a', '', 'ERR_INVALID_ARGUMENT'],
     [world.device.id, '', '', 'ERR_INVALID_TEXT'],
     [world.device.id, 'a\n', '', 'ERR_INVALID_TEXT'],
     [world.device.id, 'cs.time', '', 'ERR_RESERVED_TYPE'],
