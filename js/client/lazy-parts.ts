@@ -3,6 +3,8 @@
 // demand.
 
 export { askStorage } from './keys/storage-report.ts'
-export { enroll, enrollByEmail } from './session/enroll.ts'
+export { enrollByEmail } from './session/email-enrollment.ts'
+export { enroll } from './session/enroll.ts'
+export { enrollAsGuest } from './session/guest.ts'
 export { renew, rotate, settle } from './session/rotate-key.ts'
 export { readSessions } from './session/session-list.ts'

@@ -3,7 +3,8 @@
 
 import { CountersignError } from '../common/errors.ts'
 import type { StorageReport } from './keys/storage-report.ts'
-import type { EmailEnrollmentOptions, Enrollable } from './session/enroll.ts'
+import type { EmailEnrollmentOptions, Enrollable } from './session/email-enrollment.ts'
+import type { GuestEnrollmentOptions } from './session/guest.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })
@@ -36,6 +37,21 @@ export function loadHeader() {
  */
 export async function emailEnrollment(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
   return (await loadChanges()).enrollByEmail(client, options)
+}
+
+/**
+ * Enrols a client as a guest, without a login, where the gateway takes guests. A later `emailEnrollment` makes a user of the
+ * guest: with a new key, a new session and a new user id, and `onUpgraded` of the gateway moves what belongs to the guest.
+ * Calls in flight then end with ERR_NO_SESSION.
+ *
+ * Rejects with ERR_ENROLLMENT_REFUSED when the gateway refuses, with ERR_ALREADY_ENROLLED when there is a session, a
+ * guest's too, and as `client.enroll` does.
+ *
+ * @example
+ * if (client.state === 'no-session') await guestEnrollment(client)
+ */
+export async function guestEnrollment(client: Enrollable, options: GuestEnrollmentOptions = {}): Promise<void> {
+  return (await loadChanges()).enrollAsGuest(client, options)
 }
 
 /**

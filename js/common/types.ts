@@ -326,6 +326,8 @@ export type Stored = {
   algorithm: Algorithm
   /** The id of the enrolled session; absent before the enrolment. */
   sessionId?: string
+  /** True for the session of a guest, whom nobody has identified. */
+  guest?: true
   /** True when the server has said, in a signed answer, that this session is over. */
   revoked?: boolean
   /**

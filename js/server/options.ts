@@ -14,6 +14,7 @@ const BODY_SLACK = 4096
 
 const KEY_NAMES = ['id', 'publicKey', 'notBefore', 'notAfter']
 
+const THIRTY_DAYS_MS = 30 * DAY_MS
 const NINETY_DAYS_MS = 90 * DAY_MS
 
 function readLimits(limits: Limits) {
@@ -52,12 +53,14 @@ function readLimits(limits: Limits) {
 }
 
 function readSessionLife(given: NonNullable<GatewayOptions['sessionLife']>) {
-  const { idleMs, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife', ['idleMs', 'revokedMs'])
+  const names = ['idleMs', 'guestIdleMs', 'revokedMs']
+  const { idleMs, guestIdleMs = THIRTY_DAYS_MS, revokedMs = NINETY_DAYS_MS } = optionsOf(given, 'sessionLife', names)
   return {
     idleMs:
       idleMs === undefined
         ? Number.POSITIVE_INFINITY
         : integerOf(idleMs, HOUR_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.idleMs'),
+    guestIdleMs: integerOf(guestIdleMs, HOUR_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.guestIdleMs'),
     revokedMs: integerOf(revokedMs, DAY_MS, Number.MAX_SAFE_INTEGER, 'sessionLife.revokedMs')
   }
 }

@@ -196,11 +196,12 @@ export type GatewayOptions = {
   rates?: Rates
   /**
    * How long sessions live, in milliseconds. `idleMs`: a session that was not seen for so long is revoked; one hour at
-   * least. `revokedMs`: a revoked session's record is removed so long after; a day at least. From then on its client
-   * gets `cs.unauthenticated`. The gateway looks at some sessions once a minute. Default: no session is idle, and
-   * 7776000000 ms (90 days).
+   * least. `guestIdleMs`: the same for guests, where the enrolment takes them. `revokedMs`: a revoked session's record is
+   * removed so long after; a day at least. From then on its client gets `cs.unauthenticated`. The gateway looks at some
+   * sessions once a minute. Default: no session of a user is idle, 2592000000 ms (30 days) for guests, and 7776000000 ms
+   * (90 days) for `revokedMs`.
    */
-  sessionLife?: { idleMs?: number; revokedMs?: number }
+  sessionLife?: { idleMs?: number; guestIdleMs?: number; revokedMs?: number }
   /** The time for a handler to answer. Default: 10000 ms. */
   handlerTimeoutMs?: number
   /**
@@ -345,6 +346,8 @@ export interface Mounted {
   exchange(inbound: Inbound, source: string): Promise<Outbound>
   /** Returns how many mails there were since the start, by result, for metrics. */
   mails?(): { readonly [result: string]: number }
+  /** Whether users whose id begins with `guest:` are guests, whom nobody has identified. Default: false. */
+  readonly takesGuests?: boolean
   /** Returns the user of an address, for `publish({ email })`. */
   userIdOf?(email: string): string
   /** Moves a clock of its own forward to `ms`, the gateway's time in Unix milliseconds. From there it runs on. */

@@ -5,7 +5,7 @@ import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import type { Algorithm, Stored } from '../../common/types.ts'
 import { type DeviceKey, isSameKey, newPair } from './device-key.ts'
 import type { KeyVault } from './key-vault.ts'
-import { type Notes, type Session, usableKey } from './key-vault.ts'
+import { type Notes, type Session, UPGRADE, usableKey } from './key-vault.ts'
 
 /** The place in the store where a new key is written and read back. */
 type KeySlot = {
@@ -67,12 +67,14 @@ const create = async (vault: KeyVault, place: KeySlot): Promise<DeviceKey> => {
 }
 
 /**
- * Returns the key to enrol: an earlier one that was never enrolled, or a new one. The new key was stored, read back,
- * signed with and verified. Rejects with ERR_ALREADY_ENROLLED when another tab has enrolled meanwhile, and with key and
+ * Returns the key to enrol: an earlier one that was never enrolled, or a new one. With `isUpgrade` it lies beside the key
+ * of a guest who becomes a user. The new key was stored, read back, signed with and verified. Rejects with ERR_ALREADY_ENROLLED when another tab has enrolled meanwhile, and with key and
  * storage errors.
  */
-export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
-  return vault.locked(async (store, name) => {
+export function prepareKey(vault: KeyVault, isUpgrade = false): Promise<DeviceKey> {
+  return vault.locked(async (store, own) => {
+    // Beside the guest's own key, which signs until the user's session has begun.
+    const name = isUpgrade ? own + UPGRADE : own
     const found = await vault.read(store, name)
     if (found.kind === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
     if (found.kind === 'new') return found.key
@@ -82,20 +84,31 @@ export function prepareKey(vault: KeyVault): Promise<DeviceKey> {
       get: () => store.get(name),
       clear: () => store.delete(name)
     })
-  })
+  }, vault.settings.allowMemoryKey && !isUpgrade)
+}
+
+/** Returns whether a session is a guest's and still the record's. */
+export async function isGuest(vault: KeyVault, session: Session): Promise<boolean> {
+  return (await vault.change(session, async ({ guest }) => guest === true)) ?? false
 }
 
 /**
- * Stores an enrolled session and reads it back. Rejects with ERR_ALREADY_ENROLLED when another tab was faster, and with
+ * Stores an enrolled session, in place of the guest's where it was one, and reads it back. Rejects with ERR_ALREADY_ENROLLED when another tab was faster, and with
  * storage errors.
  */
-export function saveSession(vault: KeyVault, { id, key }: Session, notes: Notes): Promise<void> {
+export function saveSession(
+  vault: KeyVault,
+  { id, key }: Session,
+  notes: Notes & Pick<Stored, 'guest'>,
+  guest?: Session
+): Promise<void> {
   return vault.locked(async (store, name) => {
     const { sessionId = id, revoked } = (await store.get(name)) ?? {}
-    if (sessionId !== id && !revoked) throw new CountersignError('ERR_ALREADY_ENROLLED')
+    if (sessionId !== id && sessionId !== guest?.id && !revoked) throw new CountersignError('ERR_ALREADY_ENROLLED')
     await store.put(name, { ...vault.recordOf(key), sessionId: id, ...notes })
     if ((await store.get(name))?.sessionId !== id) throw new CountersignError('ERR_STORAGE_EMPTY')
-  })
+    if (guest) await store.delete(name + UPGRADE)
+  }, vault.settings.allowMemoryKey && !guest)
 }
 
 /**

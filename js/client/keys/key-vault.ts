@@ -77,6 +77,9 @@ async function readKeyRecord(core: ClientCore, record: Stored | null, compatible
 const isStorageFailure = ({ category, code }: CountersignError): boolean =>
   category === 'storage' || code === 'ERR_KEY_UNUSABLE'
 
+/** Ends the name of the record with the key of a guest who becomes a user. */
+export const UPGRADE = ':upgrade'
+
 const STORE_MS = 10_000
 
 // A store that never answers must not block a page. The wait for a lock may be long, because it lasts as long as
@@ -150,7 +153,10 @@ export class KeyVault {
 
   /** Deletes the key. Rejects with a storage error when the store keeps it. */
   forget(): Promise<void> {
-    return this.locked((store, name) => store.delete(name), false)
+    return this.locked(async (store, name) => {
+      await store.delete(name)
+      await store.delete(name + UPGRADE)
+    }, false)
   }
 
   /** Runs work while no other tab changes keys. Other tabs may still use the record meanwhile. */

@@ -169,8 +169,9 @@ export class DeviceSession {
     this.#background = Promise.all([this.#background, done])
   }
 
-  /** Takes over a session that is enrolled and stored. */
+  /** Takes over a session that is enrolled and stored. Calls of a guest, who had this client before, end. */
   begin(session: Session): void {
+    if (this.session?.id !== session.id) this.#apply('replaced', undefined)
     this.#apply('enrolled', session)
     this.tell()
   }
@@ -186,8 +187,7 @@ export class DeviceSession {
   /** Continues with the old key while the store keeps the client from asking. @throws every other error. */
   postpone(error: CountersignError): void {
     if (error.category !== 'storage' || !this.session) throw error
-    const { id, key } = this.session
-    this.session = { id, key }
+    this.session = { id: this.session.id, key: this.session.key }
   }
 
   /** Deletes the key and ends the session on this device. Rejects with a storage error when the key stays. */

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Enrols a device key: from a key to a session, by any login or by a code that is mailed (R82 to R86).
 
-import { encodeBase64, encodeBase64Url } from '../../common/base64.ts'
-import { foldCode } from '../../common/codes.ts'
+import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes, RoundTrip, Stored } from '../../common/types.ts'
-import { badArgument, functionOf, optionsOf, textOf } from '../../core/args.ts'
-import { type CallLimits, signalOf, withinLimits } from '../call-options.ts'
-import { prepareKey, saveSession } from '../keys/create-key.ts'
+import { badArgument } from '../../core/args.ts'
+import { type CallLimits, withinLimits } from '../call-options.ts'
+import { isGuest, prepareKey, saveSession } from '../keys/create-key.ts'
 import type { DeviceKey } from '../keys/device-key.ts'
 import { isSessionId, type Session } from '../keys/key-vault.ts'
 import { persistStorage } from '../keys/storage-report.ts'
@@ -39,6 +38,8 @@ export type Registration = {
   prove(challengeId: string, email: string): Promise<Bytes>
   /** Posts JSON to the gateway's origin by the client's own rules: no redirect, no credentials, no referrer. */
   post(path: string, body: unknown, signal?: AbortSignal): Promise<Response>
+  /** The guest's session that this enrolment ends, where there is one. Its `prove` signs what the other `prove` signs. */
+  readonly guest?: { readonly sessionId: string; prove(challengeId: string, email: string): Promise<Bytes> }
   /** Aborts when the enrolment is over early: another one took its place, or the client was closed. Close a dialogue then. */
   readonly signal: AbortSignal
 }
@@ -47,10 +48,10 @@ export type Registration = {
 export type Register = (registration: Registration) => Promise<Response>
 
 /** The id that the answer to the confirm request must carry, and the time of the proof on the monotonic clock. */
-type SentProof = { requestId: string; sentMs: number }
+type SentProof = { requestId: string; sentMs: number; isGuest: boolean }
 
 /** The result of a registration. `sample` is the first sample of the server's clock (R84). */
-export type EnrollmentResult = { sessionId: string; sample: RoundTrip }
+export type EnrollmentResult = { sessionId: string; sample: RoundTrip; isGuest: boolean }
 
 type EnrollContext = Omit<CallContext, 'session' | 'synchronise' | 'learn'>
 
@@ -68,7 +69,8 @@ export type EnrollHost = EnrollContext & {
 /** An enrolment under way. `isProved`: its confirmation may be on its way, so none takes its place. */
 export type Enrolling = { isProved: boolean; end(error: CountersignError): void; readonly over: Promise<unknown> }
 
-const BODY_BYTES = 16 * 1024
+/** The most bytes of an enrolment's answer. */
+export const BODY_BYTES = 16 * 1024
 
 const limitsOf = ({ settings, ends }: EnrollContext, signal?: AbortSignal): CallLimits => {
   const { timeoutMs, schedule } = settings
@@ -91,18 +93,21 @@ const enrollKey = async (
   context: EnrollContext & Pick<EnrollHost, 'enrolling'>,
   key: DeviceKey,
   register: Register,
-  ending: AbortSignal
+  { ending, guest }: { ending: AbortSignal; guest: Session | undefined }
 ): Promise<EnrollmentResult> => {
   const { settings, core, clock } = context
   const { algorithm, publicKey } = key
+  const inputOf = (challengeId: string, email: string): Bytes =>
+    core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
   let proved: SentProof | undefined
   const prove = async (challengeId: string, email: string): Promise<Bytes> => {
     checkOngoing(ending)
-    const input = core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
+    const input = inputOf(challengeId, email)
     // From here on the proof may leave, whatever becomes of this client.
     if (context.enrolling) context.enrolling.isProved = true
     const proof = await key.sign(input)
-    proved = { requestId: encodeBase64Url(core.sha256(input)), sentMs: settings.monotonicNow() }
+    const isGuest = email === guestId(challengeId)
+    proved = { requestId: encodeBase64Url(core.sha256(input)), sentMs: settings.monotonicNow(), isGuest }
     return proof
   }
   const response = await register({
@@ -110,6 +115,9 @@ const enrollKey = async (
     algorithm,
     prove,
     post: (path, body, signal) => post(context, path, body, signal),
+    ...(guest && {
+      guest: { sessionId: guest.id, prove: async (id, email) => guest.key.sign(inputOf(id, email)) }
+    }),
     signal: ending
   })
   const receivedMs = clock.monotonic()
@@ -121,18 +129,20 @@ const enrollKey = async (
   )
 }
 
-const checkOngoing = (signal: AbortSignal): void => {
+/** @throws the signal's reason when the signal has aborted. */
+export function checkOngoing(signal: AbortSignal): void {
   if (signal.aborted) throw signal.reason
 }
 
 /** Settles as `work` does, or rejects with the signal's reason as soon as the signal aborts. */
-const unlessAborted = <T>(work: Promise<T>, signal: AbortSignal): Promise<T> =>
-  new Promise((resolve, reject) => {
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal.reason)
     signal.addEventListener('abort', abort)
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
     if (signal.aborted) abort()
   })
+}
 
 /**
  * Enrols as enrollOnce does, one at a time. An enrolment that still waits for its user gives way to the next one. One that
@@ -145,33 +155,50 @@ export async function enroll(host: EnrollHost, register: Register): Promise<void
     await before.over
   }
   host.checkOpen()
-  if (host.deviceSession.state === 'ready') throw new CountersignError('ERR_ALREADY_ENROLLED')
   const controller = new AbortController()
   const end = (error: CountersignError): void => controller.abort(error)
   host.ends.add(end)
-  const work = unlessAborted(enrollOnce(host, register, controller.signal), controller.signal)
+  const settle = (): unknown => host.ends.delete(end)
+  const work = unlessAborted(enrollOnce(host, register, controller.signal, settle), controller.signal)
   const leave = (): void => {
-    host.ends.delete(end)
+    settle()
     host.enrolling = undefined
   }
   host.enrolling = { isProved: false, end, over: work.then(leave, leave) }
   return work
 }
 
-/** Makes or finds the key, registers it and stores the session (R82 to R86). */
-const enrollOnce = async (host: EnrollHost, register: Register, ending: AbortSignal): Promise<void> => {
+/** Returns the guest's session that an enrolment ends. Rejects with ERR_ALREADY_ENROLLED for a user's session. */
+const guestOf = async ({ state, session, vault }: DeviceSession): Promise<Session | undefined> => {
+  if (state !== 'ready' || !session) return undefined
+  if (await isGuest(vault, session)) return session
+  throw new CountersignError('ERR_ALREADY_ENROLLED')
+}
+
+/**
+ * Makes or finds the key, registers it and stores the session (R82 to R86). A guest's session and key go on until the
+ * user's session is stored (R164). `settle` is called when nothing may end the enrolment any more.
+ */
+const enrollOnce = async (
+  host: EnrollHost,
+  register: Register,
+  ending: AbortSignal,
+  settle: () => unknown
+): Promise<void> => {
   const { deviceSession, clock, settings } = host
   const { vault } = deviceSession
+  const guest = await guestOf(deviceSession)
   try {
-    const key = await prepareKey(vault)
+    const key = await prepareKey(vault, guest !== undefined)
     checkOngoing(ending)
-    const { sessionId, sample } = await enrollKey(host, key, register, ending)
+    const { sessionId, sample, isGuest } = await enrollKey(host, key, register, { ending, guest })
     checkOngoing(ending)
     host.checkOpen()
     const session = { id: sessionId, key }
     clock.sample(sample)
-    const notes = { ...clock.notes(), ...host.trust.notes() }
-    await saveSession(vault, session, notes).catch((error) => withdraw(host, session, error))
+    const notes = { ...clock.notes(), ...host.trust.notes(), ...(isGuest && { guest: true as const }) }
+    await saveSession(vault, session, notes, guest).catch((error) => withdraw(host, session, error))
+    settle()
     deviceSession.begin(session)
     if (settings.persist && !settings.store) persistStorage()
   } catch (error) {
@@ -193,7 +220,7 @@ const withdraw = (host: EnrollHost, session: Session, error: unknown): never => 
 const readConfirmation = async (
   context: EnrollContext,
   response: Response,
-  { requestId, sentMs }: SentProof,
+  { requestId, sentMs, isGuest }: SentProof,
   receivedMs: number,
   signal: AbortSignal
 ): Promise<EnrollmentResult> => {
@@ -207,7 +234,7 @@ const readConfirmation = async (
   if (!isHttpResult(resultCode, 200) || !isSessionId(sessionId, context.settings.compatible)) {
     throw new CountersignError('ERR_ENROLLMENT_REFUSED', { resultCode, cause: { status: response.status } })
   }
-  return { sessionId, sample: { sentMs, receivedMs, serverMs: timestampMs } }
+  return { sessionId, isGuest, sample: { sentMs, receivedMs, serverMs: timestampMs } }
 }
 
 /** Returns one member of a JSON body, or undefined when there is none. */
@@ -223,7 +250,7 @@ export function memberOf(body: Bytes, name: string): unknown {
  * Returns the error for an unsigned refusal: with the gateway's problem, or with the plain fact that no gateway wrote
  * the answer. Its details are hints only, since they are not signed.
  */
-async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
+export async function enrollmentRefused(response: Response, signal: AbortSignal): Promise<CountersignError> {
   const { status } = response
   if (essence(response) !== 'application/problem+json' || status < 400) return unsignedAnswer(response)
   let problem: unknown
@@ -245,96 +272,7 @@ async function enrollmentRefused(response: Response, signal: AbortSignal): Promi
   })
 }
 
-/** The part of a client that emailEnrollment uses. */
-export type Enrollable = { enroll(register: Register): Promise<void> }
-
-/** The code that the user typed; null or undefined when the user gave up. */
-export type Code = string | null | undefined
-
-/** The options of `emailEnrollment`. */
-export type EmailEnrollmentOptions = {
-  /** The address, without what is blank around it. The proof signs it exactly as it is sent. */
-  email: string
-  /**
-   * The code from the mail, or the function that asks the user for it once the mail is on its way. Its `signal` aborts
-   * when nobody waits for the code any more: close the dialogue then. Blanks and dashes do not count, and the digits of
-   * any script do.
-   */
-  code: string | ((challengeId: string, options: { signal: AbortSignal }) => Code | Promise<Code>)
-  /** The challenge of an earlier attempt; the gateway sends no new mail then. Default: a new challenge. */
-  challengeId?: string
-  /** Ends the enrolment, also while it waits for the code. It then rejects with ERR_ABORTED. */
-  signal?: AbortSignal
-  /** The path that sends the code. Default: `/api/v1/public/auth/send-email-code`. */
-  sendPath?: string
-  /** The path that confirms the code. Default: `/api/v1/public/auth/confirm-email-code`. */
-  confirmPath?: string
-}
-
-const AUTH = '/api/v1/public/auth'
-
-const askForCode = async ({ post }: Registration, path: string, email: string, signal?: AbortSignal) => {
-  const response = await post(path, { email }, signal)
-  const within = signal ?? new AbortController().signal
-  if (!response.ok) throw await enrollmentRefused(response, within)
-  const body = await readBody(response, { cap: BODY_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal: within })
-  const challengeId = memberOf(body, 'challenge_id')
-  if (typeof challengeId !== 'string') throw unsignedAnswer(response)
-  return textOf(challengeId, 'challenge_id')
-}
-
-// Calls `ask` and waits for the code until one of the signals aborts. Returns the code as it is sent.
-const codeOf = async (
-  ask: (challengeId: string, options: { signal: AbortSignal }) => unknown,
-  challengeId: string,
-  { caller, ending }: { caller: AbortSignal | undefined; ending: AbortSignal }
-): Promise<string> => {
-  const controller = new AbortController()
-  const end = (error: unknown): void => controller.abort(error)
-  const aborted = (): void => end(new CountersignError('ERR_ABORTED', { cause: caller?.reason }))
-  const ended = (): void => end(ending.reason)
-  caller?.addEventListener('abort', aborted)
-  ending.addEventListener('abort', ended)
-  if (caller?.aborted) aborted()
-  try {
-    checkOngoing(controller.signal)
-    const asked = (async () => ask(challengeId, { signal: controller.signal }))()
-    const given = await unlessAborted(asked, controller.signal)
-    if (given === null || given === undefined)
-      throw new CountersignError('ERR_ABORTED', { detail: 'code returned null' })
-    const code = typeof given === 'string' ? foldCode(given) : ''
-    if (code === '') throw badArgument('code must return a string')
-    return code
-  } finally {
-    caller?.removeEventListener('abort', aborted)
-    ending.removeEventListener('abort', ended)
-  }
-}
-
-/** Enrols a client by a mailed code, as emailEnrollment describes. */
-export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
-  const known = ['email', 'code', 'challengeId', 'signal', 'sendPath', 'confirmPath']
-  const { email: given, code, challengeId } = optionsOf(options, 'options', known)
-  const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
-  functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
-  const signal = signalOf(options.signal)
-  // Blanks around an address come from a keyboard or a paste. No address has them.
-  const email = textOf(typeof given === 'string' ? given.trim() : given, 'email')
-  const ask = typeof code === 'string' ? () => code : functionOf(code, 'code')
-  return client.enroll(async (registration) => {
-    const { publicKey, algorithm, prove, post } = registration
-    const challenge = challengeId === undefined ? await askForCode(registration, sendPath, email, signal) : challengeId
-    const body = {
-      challenge_id: challenge,
-      code: await codeOf(ask, challenge, { caller: signal, ending: registration.signal }),
-      client_public_key: encodeBase64(publicKey),
-      algorithm,
-      proof: encodeBase64(await prove(challenge, email)),
-      time_zone: new Intl.DateTimeFormat().resolvedOptions().timeZone
-    }
-    const confirm = (): Promise<Response> => post(confirmPath, body, signal)
-    // The identical confirm request gives the same session again (R85), so the client repeats it once after a lost
-    // answer.
-    return confirm().catch((error) => (error?.code === 'ERR_NETWORK' ? confirm() : Promise.reject(error)))
-  })
+/** Returns the id of the guest whom a challenge enrols (R161). */
+export function guestId(challengeId: string): string {
+  return `guest:${challengeId}`
 }

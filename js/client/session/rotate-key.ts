@@ -17,7 +17,8 @@ import type { HttpBinding } from '../transport/bindings/binding.ts'
 import { makeCall, ownCall, signRequest } from '../transport/exchange.ts'
 import type { Answer, Call, CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'
-import { type Code, memberOf } from './enroll.ts'
+import type { Code } from './email-enrollment.ts'
+import { memberOf } from './enroll.ts'
 
 /** The parts of a client that a change of keys uses. */
 export type RotationHost = {

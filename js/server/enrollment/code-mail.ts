@@ -3,8 +3,8 @@
 
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { CodeStore, StepUp } from '../types.ts'
-import { CHALLENGE_LIFETIME_MS, type createEmailCodes, FULL_RETRY_MS } from './email-codes.ts'
-import { type createEnroller, problems } from './enroller.ts'
+import { CHALLENGE_LIFETIME_MS, type createEmailCodes } from './email-codes.ts'
+import { type createEnroller, FULL_RETRY_MS, problems } from './enroller.ts'
 import type { KeyedHashes } from './keyed-hashes.ts'
 import { type createMails, isEmail, type Mail } from './mails.ts'
 

@@ -6,7 +6,7 @@ import { foldCode } from '../../common/codes.ts'
 import { DAY_MS } from '../../common/protocol.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Allowance, Challenge, CodeStore } from '../types.ts'
-import { type EnrollmentProblem, problems } from './enroller.ts'
+import { type EnrollmentProblem, FULL_RETRY_MS, problems } from './enroller.ts'
 import type { KeyedHashes } from './keyed-hashes.ts'
 import type { EnrollmentBounds } from './limits.ts'
 import { type Counter, foldAddress } from './mails.ts'
@@ -36,9 +36,6 @@ export const CHALLENGE_LIFETIME_MS = 600_000
 type Bound = Omit<Allowance, 'nowMs' | 'isProbe'>
 /** Ten digits bear more wrong codes than all the mails of a day allow. */
 const LONG_DIGITS = 10
-
-/** The time after which a client may try again when the code store was full, in milliseconds. */
-export const FULL_RETRY_MS = 60_000
 
 /** Returns the problem of a client that must wait for so many milliseconds. */
 export function tooMany(retryAfterMs: number): EnrollmentProblem {

@@ -4,13 +4,14 @@
 import { foldCode } from '../../common/codes.ts'
 import { encodeJson } from '../../common/text.ts'
 import type { BytesLike, Core } from '../../common/types.ts'
-import { badArgument, copyOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
+import { badArgument, copyOf, flagOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
 import { loadCore } from '../../core/index.ts'
 import { readBody } from '../exchange/body.ts'
 import { unlimitedLease } from '../exchange/budget.ts'
 import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
+import { GUEST } from '../stores/common.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
 import { callHook, checkSigner, functionOf, partOf } from '../support/checks.ts'
 import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
@@ -31,6 +32,7 @@ import type {
 import { createCodeMail, createMailedStepUp } from './code-mail.ts'
 import { CHALLENGE_LIFETIME_MS, createEmailCodes, tooMany } from './email-codes.ts'
 import { createEnroller, type EnrollmentOffer, type EnrollmentProblem, type ProvenOffer, problems } from './enroller.ts'
+import { createGuestChallenge, MAX_GUESTS } from './guests.ts'
 import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
 import { type EnrollmentLimits, readEnrollmentLimits } from './limits.ts'
 import { createMails, foldAddress, isEmail, type Mail, nameOfSource } from './mails.ts'
@@ -75,8 +77,21 @@ export type EnrollmentOptions = {
    */
   maxSessions?: number
   /**
+   * Whether anybody may enrol without a login, as a guest. The user id is `guest:` and 22 characters. Default: false.
+   */
+  guests?: boolean
+  /** The most active guests of all, 1 to 16777216. Beyond it there are no new ones. Default: 65536. */
+  maxGuests?: number
+  /**
+   * Is called when a guest has become a user, before the answer leaves: move what belongs to the guest. The guest's session
+   * has ended. An exception refuses the enrolment. The client may then confirm again, which calls this again. So moving
+   * twice must do no harm.
+   */
+  onUpgraded?: (event: { guestUserId: string; userId: string; session: SessionRecord }) => unknown
+  /**
    * Is called for each enrolment before its answer leaves. An exception refuses the enrolment. `replaced` has the ids of
-   * the sessions that the new one has revoked: tell the user of them.
+   * the sessions that the new one has revoked: tell the user of them. `email` is the user id of a guest, and of a user of
+   * the application's own login.
    */
   onEnrolled?: (event: {
     session: SessionRecord
@@ -111,7 +126,14 @@ export type Enrollment = Mounted & {
   /** Enrols a key for that user. Resolves to the Response for the client, which must not be changed. */
   confirm(
     userId: string,
-    offer: { challengeId: string; algorithm: string; publicKey: BytesLike; proof: BytesLike }
+    offer: {
+      challengeId: string
+      algorithm: string
+      publicKey: BytesLike
+      proof: BytesLike
+      /** The guest's session that becomes the user's, and its signature: `guest` of the client's Registration. */
+      guest?: { sessionId: string; proof: BytesLike }
+    }
   ): Promise<Response>
 }
 
@@ -119,13 +141,12 @@ const BASE = '/api/v1/public/auth/'
 const BODY_BYTES = 4096
 /** Eight sessions of a user hold an eighth of a replay store at most. */
 const MAX_SESSIONS = 8
+const GUESTS_MOST = 2 ** 24
 const BODY_MS = 10_000
 
 function checkOptions(options: EnrollmentOptions): void {
-  const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions } = gatewayOptionsOf(
-    options,
-    'enrollment'
-  )
+  const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions, guests, maxGuests } =
+    gatewayOptionsOf(options, 'enrollment')
   labelOf(label)
   checkSigner(signer)
   partOf(sessions, ['create', 'listByUser'], 'sessions must be a SessionStore')
@@ -134,7 +155,11 @@ function checkOptions(options: EnrollmentOptions): void {
   if (digits !== undefined) integerOf(digits, 6, 12, 'digits')
   if (mailsPerHour !== undefined) integerOf(mailsPerHour, 1, 1_000_000, 'mailsPerHour')
   if (maxSessions !== undefined) integerOf(maxSessions, 1, 1_000_000, 'maxSessions')
-  for (const name of ['userIdOf', 'emailOf', 'onEnrolled', 'onFailure', 'now'] as const) functionOf(options[name], name)
+  if (maxGuests !== undefined) integerOf(maxGuests, 1, GUESTS_MOST, 'maxGuests')
+  if (guests !== undefined) flagOf(guests, 'guests')
+  if (guests && !sessions.guests) throw badArgument('guests: the session store must bound them (SessionStore.guests)')
+  for (const name of ['userIdOf', 'emailOf', 'onEnrolled', 'onUpgraded', 'onFailure', 'now'] as const)
+    functionOf(options[name], name)
 }
 
 const isProblem = (value: object): value is EnrollmentProblem => 'title' in value
@@ -161,6 +186,41 @@ async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProble
   return body.state === 'too-large' ? problems.tooLarge : problems.invalidRequest
 }
 
+const writeChallenge = (asked: { challengeId: string } | { retryAfterMs: number }): Outbound | EnrollmentProblem =>
+  'retryAfterMs' in asked
+    ? tooMany(asked.retryAfterMs)
+    : {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: encodeJson({ challenge_id: asked.challengeId })
+      }
+
+// Reads a confirmation, with more members where its endpoint has them. Returns undefined where it is none.
+function readConfirmation<Name extends string, More extends string>(
+  body: Uint8Array,
+  required: readonly Name[],
+  optional: readonly More[]
+) {
+  const members = ['challenge_id', 'client_public_key', 'algorithm', 'proof', ...required] as const
+  const texts = parseFlatObject(body, members, ['time_zone', ...optional])
+  const publicKey = decodeBase64(texts?.client_public_key ?? '', 'base64')
+  const proof = decodeBase64(texts?.proof ?? '', 'base64')
+  if (!texts || !publicKey || !proof) return undefined
+  const { time_zone: timeZone, guest_session_id: sessionId, guest_proof: guestProof } = texts as TextsOfGuest
+  if (timeZone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(timeZone)) return undefined
+  if ((sessionId === undefined) !== (guestProof === undefined)) return undefined
+  const signed = decodeBase64(guestProof ?? '', 'base64')
+  if (!signed) return undefined
+  const guest = sessionId === undefined ? undefined : { sessionId, proof: signed }
+  return {
+    texts,
+    timeZone,
+    offer: { challengeId: texts.challenge_id, algorithm: texts.algorithm, publicKey, proof, guest }
+  }
+}
+
+type TextsOfGuest = { time_zone?: string; guest_session_id?: string; guest_proof?: string }
+
 /**
  * Creates the endpoints that register a device key after an e-mail code. Pass them to `createGateway`, or mount their
  * `handle`. They refuse requests with problem+json.
@@ -176,12 +236,13 @@ async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProble
  */
 export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
-  const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onFailure } = options
+  const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onUpgraded, onFailure } = options
   const clock = createGatewayClock(options.now)
   const cors = createCors(options.origins ?? [])
   const core = async () => options.core ?? loadCore()
   const { maxSessions = MAX_SESSIONS } = options
-  const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions })
+  const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined
+  const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions, maxGuests })
   const hashes = createKeyedHashes({ ...options, codes })
   const bounds = readEnrollmentLimits(options.limits)
   const emailCodes = createEmailCodes({ ...options, codes, clock, hashes, bounds })
@@ -191,20 +252,18 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     onFailure ? callHook(() => onFailure(error)) : logFault('the enrolment failed', error)
   const mails = createMails({ ...options, codes, clock, hashes, bounds, userIdOf, reportFailure })
   const mailCode = createCodeMail({ mails, emailCodes, enroller, hashes })
+  const guestChallenge = createGuestChallenge({ codes, clock, hashes, bounds, enroller })
   // By default a user's id is an address. An id of the application's own says nothing about one.
   const emailOf = options.emailOf ?? (options.userIdOf ? () => undefined : (userId: string) => userId)
 
   const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
     const email = parseFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
-    const asked = await mailCode(email, source, { purpose: 'enroll' })
-    if ('retryAfterMs' in asked) return tooMany(asked.retryAfterMs)
-    return {
-      status: 200,
-      headers: { 'content-type': 'application/json' },
-      body: encodeJson({ challenge_id: asked.challengeId })
-    }
+    return writeChallenge(await mailCode(email, source, { purpose: 'enroll' }))
   }
+
+  const challengeGuest = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> =>
+    parseFlatObject(body, []) ? writeChallenge(await guestChallenge(source)) : problems.invalidRequest
 
   const finish = async (
     offer: EnrollmentOffer,
@@ -214,23 +273,39 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     const enrolled = await enroller.enroll(offer, proven, source)
     if (isProblem(enrolled)) return enrolled
     const { session, replaced, out } = enrolled
+    const { guest } = proven
+    if (guest) await onUpgraded?.({ guestUserId: guest.userId, userId: session.userId, session })
     const zone = timeZone === undefined ? {} : { timeZone }
     await onEnrolled?.({ session, email: proven.challenge.email, ...zone, replaced })
     return out
   }
 
   const confirmCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
-    const required = ['challenge_id', 'code', 'client_public_key', 'algorithm', 'proof'] as const
-    const form = parseFlatObject(body, required, ['time_zone'])
-    const publicKey = decodeBase64(form?.client_public_key ?? '', 'base64')
-    const proof = decodeBase64(form?.proof ?? '', 'base64')
-    if (!form || !publicKey || !proof || !isText(foldCode(form.code))) return problems.invalidRequest
-    if (form.time_zone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(form.time_zone)) return problems.invalidRequest
-    const offer = { challengeId: form.challenge_id, algorithm: form.algorithm, publicKey, proof }
-    const proven = await enroller.checkProof(offer)
+    const form = readConfirmation(body, ['code'], ['guest_session_id', 'guest_proof'])
+    if (!form || !isText(foldCode(form.texts.code))) return problems.invalidRequest
+    const proven = await enroller.checkProof(form.offer)
     if (isProblem(proven)) return proven
-    const refused = await emailCodes.check(proven.challenge, form.code, source)
-    return refused ?? finish(offer, proven, { source: nameOfSource(hashes, source), timeZone: form.time_zone })
+    const refused = await emailCodes.check(proven.challenge, form.texts.code, source)
+    return refused ?? finish(form.offer, proven, { source: nameOfSource(hashes, source), timeZone: form.timeZone })
+  }
+
+  const confirmGuest = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
+    const form = readConfirmation(body, [], [])
+    if (!form) return problems.invalidRequest
+    const proven = await enroller.checkProof(form.offer)
+    if (isProblem(proven)) return proven
+    // A challenge that an application has made for a user of its own needs no code either, and is none of a guest.
+    if (proven.challenge.email !== GUEST + proven.challenge.id) return problems.invalidCode
+    return finish(form.offer, proven, { source: nameOfSource(hashes, source), timeZone: form.timeZone })
+  }
+
+  const steps = new Map([
+    [`${BASE}send-email-code`, sendCode],
+    [`${BASE}confirm-email-code`, confirmCode]
+  ])
+  if (options.guests) {
+    steps.set(`${BASE}guest-challenge`, challengeGuest)
+    steps.set(`${BASE}confirm-guest`, confirmGuest)
   }
 
   const settle = async (work: () => Promise<Outbound | EnrollmentProblem>): Promise<Outbound> => {
@@ -245,17 +320,17 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
 
   const exchange = (inbound: Inbound, source: string): Promise<Outbound> =>
     settle(async () => {
-      const path = inbound.target.split('?', 1)[0]
-      if (path !== `${BASE}send-email-code` && path !== `${BASE}confirm-email-code`) return problems.notFound
+      const step = steps.get(inbound.target.split('?', 1)[0] ?? '')
+      if (!step) return problems.notFound
       const body = await readForm(inbound)
-      if (!(body instanceof Uint8Array)) return body
-      return path === `${BASE}send-email-code` ? sendCode(body, source) : confirmCode(body, source)
+      return body instanceof Uint8Array ? step(body, source) : body
     })
 
   return {
     owns: (target) => target.startsWith(BASE),
     follow: clock.follow,
     userIdOf,
+    takesGuests: options.guests === true,
     exchange,
     mails: mails.counts,
     stepUp: createMailedStepUp({ mailCode, emailCodes, codes, clock, emailOf }),
@@ -266,15 +341,18 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
         return { ...out, headers: { ...cors.headers(inbound.header('origin')), ...out.headers } }
       }),
     async challenge(userId) {
-      return (await enroller.challenge(textOf(userId, 'userId'), CHALLENGE_LIFETIME_MS))?.id ?? null
+      textOf(userId, 'userId')
+      if (options.guests && userId.startsWith(GUEST)) throw badArgument(`userId: ${GUEST} begins the ids of guests`)
+      return (await enroller.challenge(userId, CHALLENGE_LIFETIME_MS))?.id ?? null
     },
     async confirm(userId, offered) {
-      const { challengeId, algorithm, publicKey, proof } = optionsOf(offered, 'confirm')
+      const { challengeId, algorithm, publicKey, proof, guest } = optionsOf(offered, 'confirm')
       const offer = {
         challengeId,
         algorithm,
         publicKey: copyOf(publicKey, 'publicKey'),
-        proof: copyOf(proof, 'proof')
+        proof: copyOf(proof, 'proof'),
+        ...(guest ? { guest: { sessionId: guest.sessionId, proof: copyOf(guest.proof, 'guest.proof') } } : {})
       }
       const { status, headers, body } = await settle(async () => {
         const proven = await enroller.checkProof(offer)

@@ -6,7 +6,8 @@ import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createAnswerSigner } from '../exchange/sign-answer.ts'
-import { encodeBase64, isText, randomId, sha256 } from '../support/encoding.ts'
+import { GUEST } from '../stores/common.ts'
+import { encodeBase64, isSameBytes, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
 
@@ -27,6 +28,7 @@ export const problems = {
     title: 'The proof is not a signature of this challenge by this key'
   },
   invalidCode: { status: 400, code: 'invalid_code', title: 'The code is wrong or no longer good' },
+  invalidGuest: { status: 400, code: 'invalid_guest', title: 'This guest cannot become a user' },
   challengeUsed: { status: 409, code: 'challenge_used', title: 'This challenge has enrolled another key' },
   tooMany: { status: 429, code: 'too_many_requests', title: 'Too many tries; wait or ask for a new code later' },
   tooLarge: { status: 413, code: 'too_large', title: 'The body is too large' },
@@ -36,8 +38,17 @@ export const problems = {
   unavailable: { status: 503, code: 'unavailable', title: 'Enrolment is not possible at the moment' }
 } as const satisfies { [name: string]: EnrollmentProblem }
 
-/** A key, with the proof that answers a challenge. */
-export type EnrollmentOffer = { challengeId: string; algorithm: string; publicKey: Uint8Array; proof: Uint8Array }
+/** A key, with the proof that answers a challenge. `guest`: the guest's session that becomes the user's (R164). */
+export type EnrollmentOffer = {
+  challengeId: string
+  algorithm: string
+  publicKey: Uint8Array
+  proof: Uint8Array
+  guest?: { sessionId: string; proof: Uint8Array } | undefined
+}
+
+/** The time after which a client may try again when a store was full, in milliseconds. */
+export const FULL_RETRY_MS = 60_000
 
 type EnrollerOptions = {
   label: string
@@ -49,29 +60,39 @@ type EnrollerOptions = {
   userIdOf: (email: string) => string
   /** The most active sessions of a user (R143). */
   maxSessions: number
+  /** The most active guests. Absent: the enrolment takes none. */
+  maxGuests: number | undefined
 }
 
-/** An offer whose proof is right: its challenge, and the bytes that the proof signs. */
-export type ProvenOffer = { challenge: Challenge; input: Uint8Array }
+/** An offer whose proof is right: its challenge, the bytes that the proof signs, and the guest who becomes a user. */
+export type ProvenOffer = { challenge: Challenge; input: Uint8Array; guest?: SessionRecord }
+
+/** A session that was made, with the ids of those that it has revoked for want of room. */
+type Enrolled = { session: SessionRecord; replaced: string[]; out: Outbound }
 
 /** The steps of an enrolment. Each rejects when a store does. */
 type Enroller = {
-  /** Creates a challenge. Resolves to undefined when the store is full. */
-  challenge(email: string, lifetimeMs: number, codeHash?: (id: string) => Uint8Array): Promise<Challenge | undefined>
+  /** Creates a challenge, of a guest where there is no address. Resolves to undefined when the store is full. */
+  challenge(
+    email: string | undefined,
+    lifetimeMs: number,
+    codeHash?: (id: string) => Uint8Array
+  ): Promise<Challenge | undefined>
   /** Checks key and proof of an offer (R85). */
   checkProof(offer: EnrollmentOffer): Promise<ProvenOffer | EnrollmentProblem>
   /**
    * Binds the challenge to the key, creates the session, and signs the answer. `checkProof` must have passed. The session
    * remembers `source`, a keyed hash.
    */
-  enroll(
-    offer: EnrollmentOffer,
-    proven: ProvenOffer,
-    source?: string
-  ): Promise<{ session: SessionRecord; replaced: string[]; out: Outbound } | EnrollmentProblem>
+  enroll(offer: EnrollmentOffer, proven: ProvenOffer, source?: string): Promise<Enrolled | EnrollmentProblem>
 }
 
 const SIGN_MS = 1000
+/** The reason of the revocation of a guest who has become a user; the id of the new session follows. */
+const UPGRADED = 'upgraded to '
+
+const readSession = (sessions: SessionStore, id: string): Promise<SessionRecord | null> =>
+  sessions.reread?.(id) ?? sessions.get(id)
 
 const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || text === 'es256'
 
@@ -79,18 +100,47 @@ const isAlgorithm = (text: string): text is Algorithm => text === 'ed25519' || t
 export function createEnroller(options: EnrollerOptions): Enroller {
   const { label, signer, sessions, codes, clock, userIdOf } = options
   const signAnswer = createAnswerSigner({ label, signer, clock, signMs: SIGN_MS })
+  const { maxGuests } = options
   const nowMs = (): number => clock.now()
+  const isGuest = (userId: string): boolean => maxGuests !== undefined && userId.startsWith(GUEST)
+
+  // A guest that has become a user is found too: the identical confirm, repeated, must give the same answer (R85).
+  const findGuest = async (core: Core, offer: EnrollmentOffer, input: Uint8Array) => {
+    const { sessionId, proof } = offer.guest ?? { sessionId: '', proof: new Uint8Array(0) }
+    const found = isText(sessionId) && proof.length === 64 ? await readSession(sessions, sessionId) : null
+    if (!found || !isGuest(found.userId) || isSameBytes(found.publicKey, offer.publicKey)) return undefined
+    if (found.status === 'revoked' && !found.revokedReason?.startsWith(UPGRADED)) return undefined
+    return verifySignature(core, found, input, proof) ? found : undefined
+  }
+
+  // Creates the session. Resolves to the ids of those that it revoked, or to the problem.
+  const create = async (session: SessionRecord, guest: SessionRecord | undefined) => {
+    // The reason names the session, so that only the same confirm is taken for a repeated one.
+    const ends = guest && { id: guest.id, reason: `${UPGRADED}${session.id}` }
+    const created = await sessions.create(session, {
+      maxLive: options.maxSessions,
+      ...(isGuest(session.userId) && maxGuests !== undefined ? { maxGuests } : {}),
+      ...(ends ? { ends } : {})
+    })
+    if (created === 'full') return { ...problems.tooMany, retryAfterMs: FULL_RETRY_MS }
+    if (created === 'gone') return problems.invalidGuest
+    if (created === false && ends && (await readSession(sessions, ends.id))?.revokedReason !== ends.reason)
+      return problems.invalidGuest
+    return Array.isArray(created) ? created.filter((id) => id !== guest?.id) : []
+  }
 
   return {
-    async challenge(email, lifetimeMs, codeHash) {
+    async challenge(given, lifetimeMs, codeHash) {
       const id = randomId()
+      const email = given ?? GUEST + id
       const createdMs = nowMs()
       const challenge = { id, email, createdMs, expiresMs: createdMs + lifetimeMs }
       const kept = codeHash ? { ...challenge, codeHash: codeHash(id) } : challenge
       return (await codes.create(kept)) ? kept : undefined
     },
 
-    async checkProof({ challengeId, algorithm, publicKey, proof }) {
+    async checkProof(offer) {
+      const { challengeId, algorithm, publicKey, proof } = offer
       const core = await options.core()
       if (!isText(challengeId) || !isAlgorithm(algorithm) || proof.length !== 64) return problems.invalidRequest
       if (!isAcceptableKey(core, { algorithm, publicKey })) return problems.invalidKey
@@ -99,10 +149,12 @@ export function createEnroller(options: EnrollerOptions): Enroller {
       const { email } = challenge
       const input = core.enrollSigningInput({ label, challengeId, algorithm, publicKey, email })
       if (!verifySignature(core, { algorithm, publicKey }, input, proof)) return problems.invalidProof
-      return { challenge, input }
+      if (!offer.guest) return { challenge, input }
+      const guest = await findGuest(core, offer, input)
+      return guest && !isGuest(email) ? { challenge, input, guest } : problems.invalidGuest
     },
 
-    async enroll({ algorithm, publicKey }, { challenge, input }, source) {
+    async enroll({ algorithm, publicKey }, { challenge, input, guest }, source) {
       const binding = `${algorithm}:${encodeBase64(publicKey, 'base64url')}`
       const id = await codes.redeem(challenge.id, binding, randomId(), nowMs())
       if (id === null) return problems.challengeUsed
@@ -110,7 +162,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
       const seenMs = nowMs()
       const session: SessionRecord = {
         id,
-        userId: userIdOf(challenge.email),
+        userId: isGuest(challenge.email) ? challenge.email : userIdOf(challenge.email),
         algorithm: algorithm as Algorithm,
         publicKey,
         status: 'active',
@@ -118,8 +170,8 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         lastSeenMs: seenMs,
         ...(source === undefined ? {} : { source })
       }
-      const created = await sessions.create(session, { maxLive: options.maxSessions })
-      const replaced = Array.isArray(created) ? created : []
+      const replaced = await create(session, guest)
+      if (!Array.isArray(replaced)) return replaced
       const out = await signAnswer(await options.core(), {
         binding: 'header',
         requestId: encodeBase64(sha256(input), 'base64url'),

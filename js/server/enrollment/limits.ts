@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How often a person or a network may ask and guess (R86), with the limits that suit a developer's machine.
+// How often a person or a network may ask and guess (R86, R162), with the limits that suit a developer's machine.
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 
@@ -21,6 +21,10 @@ export type EnrollmentLimits = {
   mailsPerSource?: number
   /** Mails an hour for a network. Default: 400. */
   mailsPerNetwork?: number
+  /** New guests an hour for a source. Default: 20. */
+  guestsPerSource?: number
+  /** New guests an hour for a network. Default: 100. */
+  guestsPerNetwork?: number
 }
 
 const DEFAULTS = {
@@ -31,7 +35,9 @@ const DEFAULTS = {
   mailsPerAddress: 15,
   mailsPerKnownAddress: 20,
   mailsPerSource: 100,
-  mailsPerNetwork: 400
+  mailsPerNetwork: 400,
+  guestsPerSource: 20,
+  guestsPerNetwork: 100
 } as const satisfies { [Name in keyof EnrollmentLimits]-?: number }
 
 /** The most that a limit may be: a counter keeps the time of each event. */

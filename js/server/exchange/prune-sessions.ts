@@ -13,12 +13,14 @@ const SESSIONS_AT_ONCE = 256
 /** Returns the function that a gateway calls with each request that it has accepted. No request waits for it. */
 export function createPruner(parts: { settings: GatewaySettings; clock: GatewayClock; metrics: Metrics }): () => void {
   const { settings, clock, metrics } = parts
-  const { sessions, events, sessionLife, limits } = settings
+  const { sessions, events, sessionLife, limits, enrollment } = settings
   let prunedMs = Number.NEGATIVE_INFINITY
 
   const prune = async (nowMs: number): Promise<void> => {
     const bounds = {
       idleBeforeMs: nowMs - sessionLife.idleMs,
+      // Elsewhere a user id of the application may begin as a guest's does.
+      ...(enrollment?.takesGuests ? { guestIdleBeforeMs: nowMs - sessionLife.guestIdleMs } : {}),
       revokedBeforeMs: nowMs - sessionLife.revokedMs,
       nowMs,
       limit: SESSIONS_AT_ONCE

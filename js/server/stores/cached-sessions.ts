@@ -109,6 +109,7 @@ export function cachedSessions(
 
   return {
     ...(store.volatile === undefined ? {} : { volatile: store.volatile }),
+    ...(store.guests === undefined ? {} : { guests: store.guests }),
     async get(id) {
       const entry = entries.get(id)
       if (entry && monotonicNow() - entry.readMs < maxAgeMs) return copySession(entry.session)

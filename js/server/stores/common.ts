@@ -49,15 +49,19 @@ export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' |
   return oldestFirst.slice(0, Math.max(0, live.length + 1 - maxLive))
 }
 
+/** The beginning of a guest's user id (R161). */
+export const GUEST = 'guest:'
+
 /** The reason of a revocation that ended an idle session (R144). */
 export const IDLE = 'idle'
 
-/** Returns what `prune` does with a session (R144). */
+/** Returns what `prune` does with a session (R144, R162). */
 export function pruningOf(
-  { status, lastSeenMs, revokedMs }: Pick<SessionRecord, 'status' | 'lastSeenMs' | 'revokedMs'>,
-  { idleBeforeMs, revokedBeforeMs }: PruneBounds
+  { userId, status, lastSeenMs, revokedMs }: Pick<SessionRecord, 'userId' | 'status' | 'lastSeenMs' | 'revokedMs'>,
+  { idleBeforeMs, guestIdleBeforeMs = idleBeforeMs, revokedBeforeMs }: PruneBounds
 ): 'revoke' | 'remove' | 'keep' {
-  if (status === 'active') return lastSeenMs < idleBeforeMs ? 'revoke' : 'keep'
+  const sinceMs = userId.startsWith(GUEST) ? Math.max(idleBeforeMs, guestIdleBeforeMs) : idleBeforeMs
+  if (status === 'active') return lastSeenMs < sinceMs ? 'revoke' : 'keep'
   return (revokedMs ?? lastSeenMs) < revokedBeforeMs ? 'remove' : 'keep'
 }
 

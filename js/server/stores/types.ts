@@ -28,8 +28,27 @@ export type SessionRecord = {
   replacedKeys?: readonly string[]
 }
 
-/** What `prune` ends and removes, in Unix milliseconds, and the number of sessions that it looks at. */
-export type PruneBounds = { idleBeforeMs: number; revokedBeforeMs: number; nowMs: number; limit: number }
+/**
+ * What `prune` ends and removes, in Unix milliseconds, and the number of sessions that it looks at. `guestIdleBeforeMs` is
+ * for sessions whose user id begins with `guest:`. Default: `idleBeforeMs`.
+ */
+export type PruneBounds = {
+  idleBeforeMs: number
+  guestIdleBeforeMs?: number
+  revokedBeforeMs: number
+  nowMs: number
+  limit: number
+}
+
+/** The conditions of a new session. The same atomic step checks all of them. */
+export type CreateLimits = {
+  /** The most active sessions of the user, this one included. */
+  maxLive?: number
+  /** The most active sessions of guests, this one included. */
+  maxGuests?: number
+  /** The session that the new one takes the place of: it is revoked, for this reason. */
+  ends?: { id: string; reason: string }
+}
 
 /**
  * Keeps sessions. A promise resolves only when its change would survive the death of the process, unless the store is
@@ -41,12 +60,16 @@ export interface SessionStore {
   get(id: string): Promise<SessionRecord | null>
   /** Reads the record itself, past any cache in front of it. Absent: `get` always does. */
   reread?(id: string): Promise<SessionRecord | null>
+  /** Whether the store knows `maxGuests`, `ends` and `guestIdleBeforeMs`. There are no guests elsewhere. Default: false. */
+  readonly guests?: boolean
   /**
    * Creates a session. Resolves to false, and changes nothing, when the id is taken. With `maxLive`, the same atomic step
    * revokes the user's least recently seen sessions until at most so many are active, this one included. The reason is
-   * `replaced`, the time `createdMs`. It then resolves to their ids, and otherwise to true.
+   * `replaced`, the time `createdMs`. It then resolves to the ids of the sessions that it revoked, and otherwise to true.
+   * Resolves to `gone`, and changes nothing, when the session of `ends` is not active; and to `full` when it would be one
+   * guest too many.
    */
-  create(session: SessionRecord, limits?: { maxLive?: number }): Promise<boolean | string[]>
+  create(session: SessionRecord, limits?: CreateLimits): Promise<boolean | string[] | 'gone' | 'full'>
   /** Revokes a session. Resolves to whether the session exists. The first reason and time are kept. */
   revoke(id: string, reason: string, atMs?: number): Promise<boolean>
   /** Resolves to all sessions of a user, revoked ones too. */

@@ -3,6 +3,7 @@
 
 import type { SessionRecord, SessionStore } from '../../types.ts'
 import { encodeBytes, MAX_REPLACED_KEYS } from '../common.ts'
+import { registerGuestTests } from './guests.ts'
 import {
   type ConformanceAssert,
   type ConformanceOptions,
@@ -75,6 +76,7 @@ export function sessionConformance(
   const check = createCheck(test, makeStores, 'sessions', options)
 
   registerWholeTests(check, assert)
+  registerGuestTests(check, assert)
   check('an unknown id is null', async (sessions) => {
     for (const id of ['none', '', '__proto__', 'constructor', 'é', 'x'.repeat(128)])
       assert.equal(await sessions.get(id), null)

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Sessions in LMDB: one record each, and an index by user.
+// Sessions in LMDB: one record each, an index by user, and the active sessions of guests with their number.
 
 import type { RootDatabase } from 'lmdb'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, IDLE, pruningOf, REPLACED, replacedBy, replacedKeysAfter } from '../common.ts'
+import { decodeBytes, encodeBytes, GUEST, IDLE, pruningOf, REPLACED, replacedBy, replacedKeysAfter } from '../common.ts'
 import type { LmdbChanges } from './changes.ts'
 import { checkKeys, transact } from './environment.ts'
 
@@ -30,6 +30,9 @@ const decodeSession = ({ previous, ...entry }: SessionEntry): SessionRecord => (
   ...(previous ? { previous: decodeKey(previous) } : {})
 })
 
+/** The record with the number of guests. No id of a guest's session is as short. */
+const COUNT = '*'
+
 const withRevocation = (entry: SessionEntry, reason: string, atMs: number): SessionEntry => ({
   ...entry,
   status: 'revoked',
@@ -51,10 +54,43 @@ function withKey(
   return { ...rest, ...next, ...previous, replacedKeys }
 }
 
-/** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */
-export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): SessionStore {
+// The active sessions of guests. Each function runs inside a transaction. Their number is a record of its own, so that no
+// step counts them.
+function openGuests(root: RootDatabase) {
+  const ids = root.openDB<number, string>({ name: 'guest-sessions', encoding: 'json' })
+  const count = (): number => ids.get(COUNT) ?? 0
+  return {
+    count,
+    add(id: string): void {
+      ids.put(id, 1)
+      ids.put(COUNT, count() + 1)
+    },
+    drop(id: string): void {
+      if (!ids.doesExist(id)) return
+      ids.remove(id)
+      ids.put(COUNT, count() - 1)
+    }
+  }
+}
+
+// The tables, and the steps on several of them at once. The steps that change something run inside a transaction.
+function openTables(root: RootDatabase, changes: LmdbChanges) {
   const records = root.openDB<SessionEntry, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
+
+  const guests = openGuests(root)
+
+  // Returns the function that tells the other processes.
+  const revokeEntry = (entry: SessionEntry, reason: string, atMs: number): (() => void) => {
+    records.put(entry.id, withRevocation(entry, reason, atMs))
+    guests.drop(entry.id)
+    return changes.record('sessions', entry.id)
+  }
+  const removeEntry = (id: string, userId: string): void => {
+    records.remove(id)
+    byUser.remove(userId, id)
+    guests.drop(id)
+  }
 
   // Not getValues: inside a write transaction, lmdb 3.5 decodes a key there that it has not read.
   const idsOf = (userId: string): string[] => {
@@ -66,6 +102,13 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
     return ids
   }
   const ofUser = (userId: string): SessionEntry[] => idsOf(userId).flatMap((id) => records.get(id) ?? [])
+
+  return { records, byUser, guests, idsOf, ofUser, revokeEntry, removeEntry }
+}
+
+/** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */
+export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): SessionStore {
+  const { records, byUser, guests, idsOf, ofUser, revokeEntry, removeEntry } = openTables(root, changes)
 
   let cursor: string | undefined
   const nextEntries = (limit: number): SessionEntry[] => {
@@ -98,33 +141,43 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
   }
 
   return {
+    guests: true,
     async get(id) {
       // LMDB reads from one snapshot for a while, but a revocation by another process must count at once.
       root.resetReadTxn()
       const entry = records.get(id)
       return entry ? decodeSession(entry) : null
     },
-    async create(session, { maxLive } = {}) {
+    async create(session, { maxLive, maxGuests, ends } = {}) {
       // Now, because the transaction runs later, when the caller may have changed the record.
       const entry = encodeSession(session)
       checkKeys({ id: entry.id, userId: entry.userId })
       const notices: (() => void)[] = []
       const created = await transact(root, () => {
         if (records.doesExist(entry.id)) return false
-        const replaced = replacedBy(ofUser(entry.userId), maxLive)
+        const ended = ends && records.get(ends.id)
+        if (ends && ended?.status !== 'active') return 'gone'
+        const isGuest = entry.status === 'active' && entry.userId.startsWith(GUEST)
+        if (isGuest && guests.count() >= (maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
+        const others = ofUser(entry.userId).filter(({ id }) => id !== ended?.id)
+        const replaced = replacedBy(others, maxLive)
         records.put(entry.id, entry)
         byUser.put(entry.userId, entry.id)
-        for (const old of replaced) {
-          records.put(old.id, withRevocation(old, REPLACED, entry.createdMs))
-          notices.push(changes.record('sessions', old.id))
-        }
-        return maxLive === undefined ? true : replaced.map(({ id }) => id)
+        if (isGuest) guests.add(entry.id)
+        for (const old of replaced) notices.push(revokeEntry(old, REPLACED, entry.createdMs))
+        if (ends && ended) notices.push(revokeEntry(ended, ends.reason, entry.createdMs))
+        if (maxLive === undefined && !ends) return true
+        return [...replaced, ...(ended ? [ended] : [])].map(({ id }) => id)
       })
       for (const notify of notices) notify()
       return created
     },
     revoke: (id, reason, atMs = Date.now()) =>
-      updateAndNotify(id, (entry) => (entry.status === 'revoked' ? entry : withRevocation(entry, reason, atMs))),
+      updateAndNotify(id, (entry) => {
+        if (entry.status === 'revoked') return entry
+        guests.drop(id)
+        return withRevocation(entry, reason, atMs)
+      }),
     listByUser: async (userId) => ofUser(userId).map(decodeSession),
     replaceKey(id, expectedKey, { atMs, ...given }) {
       // Encodes now, because the transaction runs later, when the caller may have changed its bytes.
@@ -144,14 +197,9 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       const removed = await transact(root, () => {
         const entries = nextEntries(bounds.limit)
         const toRemove = entries.filter((entry) => pruningOf(entry, bounds) === 'remove')
-        for (const entry of entries.filter((one) => pruningOf(one, bounds) === 'revoke')) {
-          records.put(entry.id, withRevocation(entry, IDLE, bounds.nowMs))
-          notices.push(changes.record('sessions', entry.id))
-        }
-        for (const { id, userId } of toRemove) {
-          records.remove(id)
-          byUser.remove(userId, id)
-        }
+        for (const entry of entries.filter((one) => pruningOf(one, bounds) === 'revoke'))
+          notices.push(revokeEntry(entry, IDLE, bounds.nowMs))
+        for (const { id, userId } of toRemove) removeEntry(id, userId)
         return toRemove.map(({ id }) => id)
       })
       for (const notify of notices) notify()
@@ -162,8 +210,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       const removed = await transact(root, () => {
         const ids = idsOf(userId)
         for (const id of ids) {
-          records.remove(id)
-          byUser.remove(userId, id)
+          removeEntry(id, userId)
           notices.push(changes.record('sessions', id))
         }
         return ids

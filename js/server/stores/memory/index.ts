@@ -14,6 +14,7 @@ import { createCodeStore } from '../codes.ts'
 import {
   copySession,
   encodeBytes,
+  GUEST,
   IDLE,
   pruningOf,
   quotaOf,
@@ -36,6 +37,8 @@ import { createWatchers } from '../watchers.ts'
 export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
+  /** The ids of the guests' active sessions. */
+  const guests = new Set<string>()
   const watchers = createWatchers()
   const ofUser = (userId: string): SessionRecord[] =>
     [...(byUser.get(userId) ?? [])].map((id) => sessions.get(id) as SessionRecord)
@@ -43,6 +46,7 @@ export function memorySessionStore(): SessionStore {
     const session = sessions.get(id)
     if (session?.status === 'active') {
       sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
+      guests.delete(id)
       watchers.notify(id)
     }
     return session !== undefined
@@ -50,24 +54,32 @@ export function memorySessionStore(): SessionStore {
   const remove = (id: string): void => {
     const { userId = '' } = sessions.get(id) ?? {}
     sessions.delete(id)
+    guests.delete(id)
     byUser.get(userId)?.delete(id)
     if (byUser.get(userId)?.size === 0) byUser.delete(userId)
   }
   let walk = sessions.keys()
   return {
     volatile: true,
+    guests: true,
     async get(id) {
       const session = sessions.get(id)
       return session ? copySession(session) : null
     },
-    async create(session, { maxLive } = {}) {
+    async create(session, { maxLive, maxGuests, ends } = {}) {
       if (sessions.has(session.id)) return false
+      if (ends && sessions.get(ends.id)?.status !== 'active') return 'gone'
+      const isGuest = session.status === 'active' && session.userId.startsWith(GUEST)
+      if (isGuest && guests.size >= (maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
+      if (ends) revoke(ends.id, ends.reason, session.createdMs)
       const replaced = replacedBy(ofUser(session.userId), maxLive).map(({ id }) => id)
       sessions.set(session.id, copySession(session))
       const ids = byUser.get(session.userId) ?? new Set()
       byUser.set(session.userId, ids.add(session.id))
+      if (isGuest) guests.add(session.id)
       for (const id of replaced) revoke(id, REPLACED, session.createdMs)
-      return maxLive === undefined ? true : replaced
+      if (maxLive === undefined && !ends) return true
+      return ends ? [...replaced, ends.id] : replaced
     },
     revoke: async (id, reason, atMs = Date.now()) => revoke(id, reason, atMs),
     listByUser: async (userId) => ofUser(userId).map(copySession),

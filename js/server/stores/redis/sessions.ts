@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Sessions in Redis: a hash for each, and a set of ids for each user. A script makes each change and publishes it in
+// Sessions in Redis: a hash for each, a set of ids for each user, and a set of the guests' active sessions. A script makes each change and publishes it in
 // one step.
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { decodeBytes, encodeBytes, IDLE, MAX_REPLACED_KEYS, REPLACED } from '../common.ts'
+import { decodeBytes, encodeBytes, GUEST, IDLE, MAX_REPLACED_KEYS, REPLACED } from '../common.ts'
 import { type RunScript, script } from './scripts.ts'
 
 const FIELDS = [
@@ -30,17 +30,29 @@ type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
 const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
 
 /**
- * Creates a session. KEYS session, user's set, the mark that sessions exist; ARGV id, the most live sessions or nothing,
- * the beginning of sessions' keys, reason, time, channel, then names and values. Returns the ids of the sessions that it
- * replaced (R143), or nothing where the id is taken.
+ * Creates a session. KEYS session, user's set, the mark that sessions exist, the guests' set; ARGV id, the most live
+ * sessions or nothing, the beginning of sessions' keys, reason, time, channel, the most guests or nothing where it is no
+ * guest, the session to end or nothing, the reason for that, then names and values. Returns the ids of the sessions that
+ * it revoked (R143), `gone` or `full`, or nothing where the id is taken.
  */
 const createScript = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return nil end
+local ends = ARGV[8]
+if ends ~= '' and redis.call('HGET', ARGV[3] .. ends, 'status') ~= 'active' then return 'gone' end
+if ARGV[7] ~= '' then
+  if redis.call('SCARD', KEYS[4]) >= (tonumber(ARGV[7]) or math.huge) then return 'full' end
+  redis.call('SADD', KEYS[4], ARGV[1])
+end
+local function revoke(id, reason)
+  redis.call('HSET', ARGV[3] .. id, 'status', 'revoked', 'revokedReason', reason, 'revokedMs', ARGV[5])
+  redis.call('SREM', KEYS[4], id)
+  redis.call('PUBLISH', ARGV[6], id)
+end
 local live = {}
 if ARGV[2] ~= '' then
   for _, id in ipairs(redis.call('SMEMBERS', KEYS[2])) do
     local one = redis.call('HMGET', ARGV[3] .. id, 'status', 'lastSeenMs', 'createdMs')
-    if one[1] == 'active' then live[#live + 1] = { id, tonumber(one[2]), tonumber(one[3]) } end
+    if one[1] == 'active' and id ~= ends then live[#live + 1] = { id, tonumber(one[2]), tonumber(one[3]) } end
   end
   table.sort(live, function(one, other)
     if one[2] ~= other[2] then return one[2] < other[2] end
@@ -50,23 +62,26 @@ if ARGV[2] ~= '' then
 end
 local replaced = {}
 for at = 1, #live + 1 - (tonumber(ARGV[2]) or math.huge) do
-  local id = live[at][1]
-  redis.call('HSET', ARGV[3] .. id, 'status', 'revoked', 'revokedReason', ARGV[4], 'revokedMs', ARGV[5])
-  redis.call('PUBLISH', ARGV[6], id)
-  replaced[at] = id
+  replaced[at] = live[at][1]
+  revoke(replaced[at], ARGV[4])
+end
+if ends ~= '' then
+  replaced[#replaced + 1] = ends
+  revoke(ends, ARGV[9])
 end
 redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('SET', KEYS[3], '1')
-redis.call('HSET', KEYS[1], unpack(ARGV, 7))
+redis.call('HSET', KEYS[1], unpack(ARGV, 10))
 return replaced
 `)
 
-/** Revokes a session. KEYS session; ARGV reason, time, channel, id. */
+/** Revokes a session. KEYS session, the guests' set; ARGV reason, time, channel, id. */
 const revokeScript = script(`
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return 0 end
 if status == 'active' then
   redis.call('HSET', KEYS[1], 'status', 'revoked', 'revokedReason', ARGV[1], 'revokedMs', ARGV[2])
+  redis.call('SREM', KEYS[2], ARGV[4])
   redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 return 1
@@ -108,17 +123,20 @@ return 1
 `)
 
 /**
- * Looks at the next keys. KEYS the mark that sessions exist; ARGV cursor, pattern of sessions' keys, number of keys to
+ * Looks at the next keys. KEYS the mark that sessions exist, the guests' set; ARGV cursor, pattern of sessions' keys, number of keys to
  * look at, time before which a session is idle, time before which one that was revoked goes, now, reason, channel,
- * the beginning of users' sets. Returns the next cursor and the ids of the sessions that it removed.
+ * the beginning of users' sets, time before which a guest is idle, the beginning of guests' ids. Returns the next cursor and the ids of the sessions that it removed.
  */
 const pruneScript = script(`
 local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
 local said = { found[1] }
 for _, key in ipairs(found[2]) do
   local one = redis.call('HMGET', key, 'id', 'userId', 'status', 'lastSeenMs', 'revokedMs')
-  if one[3] == 'active' and tonumber(one[4]) < tonumber(ARGV[4]) then
+  local isGuest = string.sub(one[2] or '', 1, string.len(ARGV[11])) == ARGV[11]
+  local since = isGuest and math.max(tonumber(ARGV[4]), tonumber(ARGV[10])) or tonumber(ARGV[4])
+  if one[3] == 'active' and tonumber(one[4]) < since then
     redis.call('HSET', key, 'status', 'revoked', 'revokedReason', ARGV[7], 'revokedMs', ARGV[6])
+    redis.call('SREM', KEYS[2], one[1])
     redis.call('PUBLISH', ARGV[8], one[1])
   elseif one[3] == 'revoked' and tonumber(one[5] or one[4]) < tonumber(ARGV[5]) then
     redis.call('DEL', key)
@@ -128,11 +146,12 @@ for _, key in ipairs(found[2]) do
 end
 return said
 `)
-/** Removes all sessions of a user. KEYS user's set; ARGV beginning of sessions' keys, channel. */
+/** Removes all sessions of a user. KEYS user's set, the guests' set; ARGV beginning of sessions' keys, channel. */
 const forgetScript = script(`
 local ids = redis.call('SMEMBERS', KEYS[1])
 for _, id in ipairs(ids) do
   redis.call('DEL', ARGV[1] .. id)
+  redis.call('SREM', KEYS[2], id)
   redis.call('PUBLISH', ARGV[2], id)
 end
 redis.call('DEL', KEYS[1])
@@ -199,21 +218,26 @@ export function createRedisSessions(
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
+  const guestsKey = `${prefix}guests`
   let cursor = '0'
   const get = async (id: string): Promise<SessionRecord | null> =>
     decodeSession(await run(readScript, [keyOf(id)], [...FIELDS]))
 
   return {
+    guests: true,
     get,
-    async create(session, { maxLive } = {}) {
-      const keys = [keyOf(session.id), userKey(session.userId), anyKey]
-      const values = [session.id, maxLive ?? '', keyOf(''), REPLACED, session.createdMs, channel]
-      const replaced = (await run(createScript, keys, [...values, ...encodeSession(session)])) as string[] | null
-      if (replaced === null) return false
-      return maxLive === undefined ? true : replaced
+    async create(session, { maxLive, maxGuests = Number.MAX_SAFE_INTEGER, ends } = {}) {
+      const keys = [keyOf(session.id), userKey(session.userId), anyKey, guestsKey]
+      const isGuest = session.status === 'active' && session.userId.startsWith(GUEST)
+      const limits = [isGuest ? maxGuests : '', ends?.id ?? '', ends?.reason ?? '']
+      const values = [session.id, maxLive ?? '', keyOf(''), REPLACED, session.createdMs, channel, ...limits]
+      const said = await run(createScript, keys, [...values, ...encodeSession(session)])
+      if (said === 'gone' || said === 'full') return said
+      if (said === null) return false
+      return maxLive === undefined && !ends ? true : (said as string[])
     },
     async revoke(id, reason, atMs = Date.now()) {
-      return (await run(revokeScript, [keyOf(id)], [reason, atMs, channel, id])) === 1
+      return (await run(revokeScript, [keyOf(id), guestsKey], [reason, atMs, channel, id])) === 1
     },
     async listByUser(userId) {
       const ids = (await run(listScript, [userKey(userId)], [])) as string[]
@@ -229,14 +253,16 @@ export function createRedisSessions(
       return (await run(renameScript, [keyOf(id)], [name, channel, id])) === 1
     },
     watch,
-    async prune({ idleBeforeMs, revokedBeforeMs, nowMs, limit }) {
+    async prune({ idleBeforeMs, guestIdleBeforeMs = idleBeforeMs, revokedBeforeMs, nowMs, limit }) {
       const times = [Math.max(0, idleBeforeMs), Math.max(0, revokedBeforeMs), nowMs]
       const values = [cursor, `${keyOf('')}*`, limit * KEYS_PER_SESSION, ...times, IDLE, channel, userKey('')]
-      const [next = '0', ...removed] = (await run(pruneScript, [anyKey], values)) as string[]
+      values.push(Math.max(0, guestIdleBeforeMs), GUEST)
+      const [next = '0', ...removed] = (await run(pruneScript, [anyKey, guestsKey], values)) as string[]
       cursor = next
       return removed
     },
-    forgetUser: async (userId) => (await run(forgetScript, [userKey(userId)], [keyOf(''), channel])) as string[],
+    forgetUser: async (userId) =>
+      (await run(forgetScript, [userKey(userId), guestsKey], [keyOf(''), channel])) as string[],
     async touch(id, ms) {
       await run(touchScript, [keyOf(id)], [ms])
     },

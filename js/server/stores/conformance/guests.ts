@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// The suite of what a SessionStore does for guests: their number, their end, and the step that makes a user of one (R162,
+// R164).
+
+import type { SessionRecord, SessionStore } from '../../types.ts'
+import { type ConformanceAssert, plain, startMs, until } from './kit.ts'
+
+type Check = (rule: string, run: (sessions: SessionStore) => Promise<void>) => unknown
+
+const session = (id: string, userId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
+  id,
+  userId,
+  algorithm: 'ed25519',
+  publicKey: new Uint8Array(32).fill(7),
+  status: 'active',
+  createdMs: startMs,
+  lastSeenMs: startMs,
+  ...changes
+})
+const guest = (id: string, changes?: Partial<SessionRecord>): SessionRecord => session(id, `guest:${id}`, changes)
+const ENDS = { id: 'g', reason: 'upgraded to u' }
+
+/** Registers the tests of guests. A store that takes none passes them. */
+export function registerGuestTests(check: Check, assert: ConformanceAssert): void {
+  check('R162 so many guests are active and no more; users do not count, and each end makes room', async (sessions) => {
+    if (!sessions.guests) return
+    const make = (id: string) => sessions.create(guest(id), { maxLive: 8, maxGuests: 3 })
+    for (const id of ['a', 'b', 'c']) assert.deepEqual(await make(id), [])
+    assert.equal(await make('d'), 'full')
+    assert.equal(await sessions.get('d'), null)
+    assert.deepEqual(await sessions.listByUser('guest:d'), [])
+    assert.equal(await make('a'), false, 'an id that is taken is no guest too many')
+    assert.deepEqual(await sessions.create(session('u', 'u1'), { maxLive: 8, maxGuests: 3 }), [])
+
+    await sessions.revoke('a', 'x')
+    await sessions.revoke('a', 'x')
+    assert.deepEqual(await make('d'), [])
+    assert.equal(await make('e'), 'full', 'a session ends once')
+    if (!sessions.forgetUser) return
+    await sessions.forgetUser('guest:b')
+    await sessions.forgetUser('guest:a')
+    assert.deepEqual(await make('e'), [])
+    assert.equal(await make('f'), 'full')
+  })
+
+  check('R162 of many guests at once no more than the bound get in', async (sessions) => {
+    if (!sessions.guests) return
+    const made = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => sessions.create(guest(`g${at}`), { maxGuests: 7 }))
+    )
+    assert.equal(made.filter((one) => one !== 'full').length, 7)
+  })
+
+  check('R162 an idle guest ends and makes room, and a user who is as idle does not end', async (sessions) => {
+    if (!sessions.guests || !sessions.prune) return
+    for (const id of ['a', 'b']) await sessions.create(guest(id), { maxGuests: 2 })
+    await sessions.create(session('u', 'u1'))
+    await sessions.touch('b', startMs + 50)
+    const bounds = {
+      idleBeforeMs: Number.NEGATIVE_INFINITY,
+      guestIdleBeforeMs: startMs + 50,
+      revokedBeforeMs: 0,
+      nowMs: startMs + 99,
+      limit: 100
+    }
+    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(bounds), [])
+    const states = await Promise.all(['a', 'b', 'u'].map(async (id) => (await sessions.get(id))?.status))
+    assert.deepEqual(states, ['revoked', 'active', 'active'])
+    assert.equal((await sessions.get('a'))?.revokedReason, 'idle')
+    assert.deepEqual(await sessions.create(guest('c'), { maxLive: 8, maxGuests: 2 }), [])
+    assert.equal(await sessions.create(guest('d'), { maxGuests: 2 }), 'full')
+  })
+
+  check('R164 the step that makes a user ends the guest, once', async (sessions) => {
+    if (!sessions.guests) return
+    const told: (string | undefined)[] = []
+    await sessions.create(guest('g'), { maxGuests: 1 })
+    const stop = sessions.watch?.((id) => told.push(id))
+    assert.deepEqual(
+      await sessions.create(session('u', 'u1', { createdMs: startMs + 5 }), { maxLive: 8, ends: ENDS }),
+      ['g']
+    )
+    const ended = await sessions.get('g')
+    assert.deepEqual([ended?.status, ended?.revokedReason, ended?.revokedMs], ['revoked', 'upgraded to u', startMs + 5])
+    if (stop) await until('news of it', () => told.includes('g') || told.includes(undefined))
+    stop?.()
+    assert.equal(await sessions.create(session('u', 'u1'), { ends: ENDS }), false, 'the same once more')
+    assert.equal(await sessions.create(session('v', 'u2'), { ends: ENDS }), 'gone')
+    assert.equal(await sessions.get('v'), null)
+    assert.equal(await sessions.create(session('w', 'u2'), { ends: { id: 'none', reason: 'x' } }), 'gone')
+    assert.deepEqual(await sessions.create(guest('h'), { maxLive: 8, maxGuests: 1 }), [], 'the guest has left room')
+  })
+
+  check(
+    'R164 of many users at once that one guest becomes, one is made, and nothing of the others',
+    async (sessions) => {
+      if (!sessions.guests) return
+      await sessions.create(guest('g'))
+      const ids = Array.from({ length: 12 }, (_, at) => `u${at}`)
+      const made = await Promise.all(ids.map((id) => sessions.create(session(id, id), { maxLive: 8, ends: ENDS })))
+      assert.deepEqual(plain(made.filter((one) => one !== 'gone')), [['g']])
+      const there = await Promise.all(ids.map((id) => sessions.get(id)))
+      assert.equal(there.filter((one) => one !== null).length, 1)
+    }
+  )
+
+  check(
+    'R164 with the bound on a user’s sessions, the guest is not counted and those beyond it end',
+    async (sessions) => {
+      if (!sessions.guests) return
+      await sessions.create(guest('g'))
+      for (const [at, id] of ['a', 'b'].entries())
+        await sessions.create(session(id, 'u1', { lastSeenMs: startMs + at }))
+      assert.deepEqual(await sessions.create(session('u', 'u1'), { maxLive: 2, ends: ENDS }), ['a', 'g'])
+      assert.equal((await sessions.get('a'))?.revokedReason, 'replaced')
+    }
+  )
+}
