@@ -53,6 +53,8 @@ for (const consumer of chosen) {
     row([consumer.name, versionOf(consumer), result, ((performance.now() - started) / 1000).toFixed(1), reason])
   )
 }
+const version = await stage.version()
+if (version) console.log(`\npages ran in Chromium ${version}`)
 await Promise.all([stage.close(), remove()])
 if (failures.length > 0) console.error(`failed: ${failures.join(', ')}`)
 if (chosen.length === 0) console.error(`no consumer has such a name: ${names.join(', ')}`)

@@ -49,7 +49,7 @@ const install = async (folder, packages) => {
   if (specs.length > 0) {
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--prefer-offline']
     await runIn(folder, process.env, 'npm', 'install', '--save-exact', ...quiet, ...specs).catch(({ message }) => {
-      const [, reason = 'npm failed'] = /npm error (.*)/.exec(message.replace(/npm error code .*\n/, '')) ?? []
+      const [, reason = 'npm failed'] = /npm error (?!code |syscall |errno )(.*)/.exec(message) ?? []
       throw new Unavailable(`npm install ${specs.join(' ')}: ${reason}`)
     })
   }

@@ -182,5 +182,7 @@ export const createStage = () => {
     await checkClient(`${url}/client`)
   }
 
-  return { visit, checkPage, checkClient, checkServer, close: closeBrowser }
+  /** version gives the browser's, once a page has started it. */
+  const version = async () => (await shared.browser)?.version
+  return { visit, checkPage, checkClient, checkServer, version, close: closeBrowser }
 }
