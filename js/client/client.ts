@@ -107,7 +107,8 @@ export class Client {
     const bytes = payloadOf(settings, payload)
     const { signal, ...limits } = readRequest(settings, options)
     const call: Call = { ...limits, type, payload: bytes, binding, isSafe: settings.safeTypes.has(type) }
-    return new Reply(await makeCall(await this.#runtime.context(), call, signal))
+    const { response: _, ...parts } = await makeCall(await this.#runtime.context(), call, signal)
+    return new Reply(parts)
   }
 
   /**

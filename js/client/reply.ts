@@ -8,23 +8,21 @@ import type { Answer, Timings } from './transport/types.ts'
 /** A verified answer to a frame that `sign` made. */
 export class Opened {
   /** The application's result code. */
-  readonly resultCode: string
+  declare readonly resultCode: string
   /** The verified bytes. */
-  readonly payload: Bytes
-  readonly requestId: string
+  declare readonly payload: Bytes
+  declare readonly requestId: string
   /** The server's time when it answered, in Unix milliseconds. */
-  readonly serverTimeMs: number
+  declare readonly serverTimeMs: number
 
   /**
    * Takes the parts of a verified answer.
    * @throws ERR_UNKNOWN_TYPE when the server has no handler for the type.
    */
-  constructor({ resultCode, payload, requestId, serverTimeMs }: Omit<Answer, 'response' | 'timings' | 'headers'>) {
+  constructor(parts: Pick<Answer, 'resultCode' | 'payload' | 'requestId' | 'serverTimeMs'>) {
+    const { resultCode } = parts
     if (resultCode === 'unknown_type') throw new CountersignError('ERR_UNKNOWN_TYPE', { resultCode })
-    this.resultCode = resultCode
-    this.payload = payload
-    this.requestId = requestId
-    this.serverTimeMs = serverTimeMs
+    Object.assign(this, parts)
   }
 
   /** True for the result code `ok`. Every other code is the application's own. */
@@ -50,7 +48,7 @@ export class Opened {
     try {
       return JSON.parse(this.text())
     } catch (cause) {
-      throw new CountersignError('ERR_BAD_JSON', { cause, detail: 'the payload is no JSON text' })
+      throw new CountersignError('ERR_BAD_JSON', { cause })
     }
   }
 }
@@ -58,13 +56,6 @@ export class Opened {
 /** A verified answer of the application. */
 export class Reply extends Opened {
   /** The headers that the handler has set, by their names in lower case. Nobody signs them. */
-  readonly headers: Answer['headers']
-  readonly timings: Timings
-
-  /** @throws ERR_UNKNOWN_TYPE when the server has no handler for the type. */
-  constructor(answer: Omit<Answer, 'response'>) {
-    super(answer)
-    this.headers = answer.headers
-    this.timings = answer.timings
-  }
+  declare readonly headers: Answer['headers']
+  declare readonly timings: Timings
 }

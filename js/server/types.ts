@@ -4,22 +4,15 @@
 import type { BytesLike, Core, Stage } from '../common/types.ts'
 import type { Limits, Rates } from './limits.ts'
 import type { RotatedEvent, StepUp } from './step-up.ts'
-import type {
-  AnswerStore,
-  EventStore,
-  GatewayWarning,
-  ReplayStore,
-  SessionRecord,
-  SessionStore
-} from './stores/types.ts'
+import type * as Stores from './stores/types.ts'
+import type { SessionRecord } from './stores/types.ts'
 import type { AnswerHeadersInit } from './support/answer-headers.ts'
 import type { GatewayLogger } from './support/fault-log.ts'
 
 export type * from './limits.ts'
 export type * from './step-up.ts'
 export type * from './stores/types.ts'
-export type { AnswerHeadersInit } from './support/answer-headers.ts'
-export type { GatewayLogger }
+export type { AnswerHeadersInit, GatewayLogger }
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
 export interface ServerSigner {
@@ -177,10 +170,10 @@ export type GatewayOptions = {
   /** The name of this system: `[a-z][a-z0-9.-]{0,31}`. Each label has one session store and one replay store. */
   label: string
   signer: ServerSigner
-  sessions: SessionStore
-  replay: ReplayStore
+  sessions: Stores.SessionStore
+  replay: Stores.ReplayStore
   /** Numbers and keeps events. `publish`, `cs.subscribe` and `cs.poll` need it. Default: none. */
-  events?: EventStore
+  events?: Stores.EventStore
   /** The handlers by message type (`demo.echo`) or HTTP route (`POST /api/items/:id`). HEAD falls back to GET. */
   routes: { readonly [route: string]: Handler }
   /** Returns the source of a request for the rates per source. Default: its address, IPv6 by its /64. */
@@ -257,7 +250,7 @@ export type GatewayOptions = {
    */
   logger?: GatewayLogger
   /** Called at the start and once a minute while something is to be mended. Default: `process.emitWarning` (stderr). */
-  onWarning?: (warning: GatewayWarning) => void
+  onWarning?: (warning: Stores.GatewayWarning) => void
   /** Returns the time in Unix milliseconds. The gateway's clock never goes back. Default: the system's clock. */
   now?: () => number
   /**
@@ -391,7 +384,7 @@ export interface Gateway {
    * @throws ERR_INVALID_ARGUMENT when a store cannot forget a user.
    * @throws ERR_STORAGE_FAILED when a store fails.
    */
-  forgetUser(userId: string, options?: { answers?: AnswerStore }): Promise<number>
+  forgetUser(userId: string, options?: { answers?: Stores.AnswerStore }): Promise<number>
   /** Returns the metrics in the text format of Prometheus. */
   metrics(): string
   /**

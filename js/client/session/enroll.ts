@@ -14,16 +14,8 @@ import { persistStorage } from '../keys/storage-report.ts'
 import { resolveUrl } from '../options.ts'
 import type { HttpBinding } from '../transport/bindings/binding.ts'
 import { isHttpResult, readEnvelope } from '../transport/bindings/header.ts'
-import {
-  essence,
-  makeCall,
-  openAnswer,
-  ownCall,
-  readBody,
-  send,
-  unsignedAnswer,
-  withHint
-} from '../transport/exchange.ts'
+import { essence, makeCall, openAnswer, ownCall, readBody, send, unsignedAnswer } from '../transport/exchange.ts'
+import { withHint } from '../transport/loss-hint.ts'
 import { readRefusal } from '../transport/refusals.ts'
 import type { CallContext } from '../transport/types.ts'
 import type { DeviceSession } from './device-session.ts'

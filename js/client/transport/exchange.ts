@@ -2,10 +2,8 @@
 // Makes a call over HTTP, from top to bottom: a call within its limits, its tries, one exchange, one fetch, one body. A try
 // hashes, takes the time, signs and sends at once, in this order (R53).
 
-import { CountersignError, isCountersignError } from '../../common/errors.ts'
-import { opaqueOrigin, platformFetch } from '../../common/platform.ts'
-import { CORS_CHECK_PATH } from '../../common/protocol.ts'
-import { encodeJson, parseJson } from '../../common/text.ts'
+import { CountersignError } from '../../common/errors.ts'
+import { encodeJson } from '../../common/text.ts'
 import type { Bytes } from '../../common/types.ts'
 import { chunkOf } from '../../core/args.ts'
 import { pause, withinLimits } from '../call-options.ts'
@@ -71,7 +69,7 @@ const exchangeUntilDone = async (
       }
       const waitMs = pauseBeforeRetry(error, { isRetriable, tries, retries, fraction: random.fraction() })
       const leftMs = startMs + call.timeoutMs - clock.monotonic()
-      if (waitMs === undefined || waitMs >= leftMs) throw await withHint(settings, error, signal)
+      if (waitMs === undefined || waitMs >= leftMs) throw (await context.explain?.(error, signal)) ?? error
       await pause(schedule, waitMs, signal)
     }
   }
@@ -244,33 +242,9 @@ export async function send(
     // Node names the cause, a browser does not. The server would redirect the next try as well.
     const { message } = ((cause as Error | undefined)?.cause ?? {}) as { message?: unknown }
     const redirect = { detail: `the server redirected ${request}`, retry: 'never' } as const
-    const opaque = opaqueOrigin()
-    const detail = { detail: opaque ? `${request}: ${opaque}` : request }
+    const detail = { detail: request }
     throw new CountersignError('ERR_NETWORK', { cause, ...(message === REDIRECTED.message ? redirect : detail) })
   }
-}
-
-const CHECK_BYTES = 1024
-
-/**
- * Resolves to the error, with a hint where a request was lost. A page cannot tell a lost network from a gateway that does
- * not allow its origin, but the gateway says that to everybody. No hint changes the verdict: nothing of it is signed.
- */
-export async function withHint(settings: ClientSettings, error: unknown, signal: AbortSignal): Promise<unknown> {
-  const { fetch, origin } = settings
-  const { location, navigator } = globalThis as Partial<typeof globalThis>
-  if (!isCountersignError(error) || error.code !== 'ERR_NETWORK') return error
-  if (navigator?.onLine === false) error.message += ': the device seems to be offline'
-  else if (fetch === platformFetch && location && location.origin !== origin)
-    try {
-      const response = await send(settings, origin + CORS_CHECK_PATH, {}, signal)
-      const limits = { cap: CHECK_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal } as const
-      const { allowed } = parseJson(await readBody(response, limits)) as { allowed?: unknown }
-      if (allowed === false) error.message += `: CORS: the gateway's origins lack ${location.origin}`
-    } catch {
-      // The gateway is not there, or it is another server. The error says all that is known.
-    }
-  return error
 }
 
 type HttpMessage = Pick<Response, 'body' | 'bodyUsed' | 'headers'>

@@ -28,9 +28,6 @@ const MAX_ISSUES = 16
 
 type Issues = CountersignError['issues']
 
-const isIssue = (issue: { path?: unknown[] } | null): boolean =>
-  Array.isArray(issue?.path) && issue.path.every((key) => typeof key === 'string' || typeof key === 'number')
-
 /** Reads what a refusal says: the wait in milliseconds, or where the input is wrong. */
 export function readRefusal(payload: Uint8Array): { retryAfterMs?: number; issues?: Issues } {
   if (payload.length > MAX_REFUSAL_BYTES) return {}
@@ -38,7 +35,7 @@ export function readRefusal(payload: Uint8Array): { retryAfterMs?: number; issue
     const { retry_after_ms: ms, issues } = parseJson(payload) as { retry_after_ms: number; issues: [] }
     return {
       ...(Number.isSafeInteger(ms) && ms >= 0 ? { retryAfterMs: ms } : {}),
-      ...(Array.isArray(issues) && issues.every(isIssue) ? { issues: issues.slice(0, MAX_ISSUES) } : {})
+      ...(Array.isArray(issues) ? { issues: issues.slice(0, MAX_ISSUES) } : {})
     }
   } catch {
     return {}

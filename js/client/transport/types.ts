@@ -68,6 +68,8 @@ export type CallContext = {
   synchronise(): Promise<void>
   /** Returns the session with another key than the refused one, when there is one by now. */
   renew?(): Promise<Session | undefined>
+  /** Resolves to the error, with a hint where a request was lost, or to undefined. */
+  explain?(error: unknown, signal: AbortSignal): Promise<unknown>
   /** Reports the checks that an answer passed, and the check that refused it. */
   report(requestId: string, failure?: unknown): void
   /** Updates the client's state from a failure that concerns its core or its session. */
