@@ -177,6 +177,14 @@ async function run(
   return answer
 }
 
+// A store may return more than it was given. The gateway's list of headers may be a shorter one by now.
+function resultOf(
+  { resultCode, status, payload, contentType, headers }: KeptAnswer,
+  names: ReadonlySet<string>
+): KeptAnswer {
+  return { resultCode, status, payload, contentType, headers: pickHeaders(headers, names) }
+}
+
 /**
  * Wraps a handler so that it runs once for each user, route and idempotency key (R130). A second try gets the answer of
  * the first one, signed for its own request. A request without a key goes straight to the handler.
@@ -208,8 +216,7 @@ export function idempotent(handler: Handler, options: IdempotentOptions): Handle
       case 'claimed':
         return run(settings, claim, handler, context)
       case 'kept':
-        // The gateway's list may be a shorter one by now.
-        return { ...verdict.answer, headers: pickHeaders(verdict.answer.headers, names) }
+        return resultOf(verdict.answer, names)
       case 'conflict':
         throw refused('cs.idempotency_conflict')
       case 'unknown':
