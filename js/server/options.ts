@@ -76,6 +76,8 @@ function checkParts(options: GatewayOptions): void {
   optionsOf(routes, 'createGateway: routes')
   if (enrollment !== undefined)
     partOf(enrollment, ['owns', 'exchange'], 'enrollment must be the result of enrollment()')
+  if (enrollment?.takesGuests && !replay.shares)
+    throw badArgument('guests: the replay store must bound them (ReplayStore.shares)')
   const { rotation = 'confirm', stepUp } = options
   if (rotation !== 'confirm' && rotation !== 'trusted') throw badArgument('rotation must be confirm or trusted')
   functionOf(stepUp, 'stepUp')

@@ -5,11 +5,12 @@
 import { DAY_MS, PROTOCOL_VERSION } from '../../common/protocol.ts'
 import type { Core, ParsedRequest, ReserveVerdict, Stage } from '../../common/types.ts'
 import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
+import { GUEST } from '../stores/common.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
-import type { ReplayStore, SessionRecord, SessionStore } from '../types.ts'
+import type { Mounted, ReplayShare, ReplayStore, SessionRecord, SessionStore } from '../types.ts'
 import { createFutureLedger } from './future-ledger.ts'
 import { RETRY_AFTER_MS, type RefusalCode } from './sign-answer.ts'
 import type { Trace } from './trace.ts'
@@ -44,9 +45,21 @@ export type RequestChecks = {
     nowMs: number
   ): Promise<Refusal | undefined>
   /** Stage 6: reserves the request's id. */
-  replay(core: Core, request: ParsedRequest, trace: Trace, nowMs: number): Promise<Refusal | undefined>
+  replay(
+    core: Core,
+    request: ParsedRequest,
+    session: SessionRecord,
+    trace: Trace,
+    nowMs: number
+  ): Promise<Refusal | undefined>
   /** The refusal of a request whose id is reserved and which a rate refuses for `waitMs` milliseconds (stage 8). */
-  rateLimited(core: Core, request: ParsedRequest, trace: Trace, waitMs: number): Promise<Refusal>
+  rateLimited(
+    core: Core,
+    request: ParsedRequest,
+    session: SessionRecord,
+    trace: Trace,
+    waitMs: number
+  ): Promise<Refusal>
   /** The end of stage 8: reads the session's status once more, at the last moment before the handler runs. */
   sessionAgain(session: SessionRecord, trace: Trace): Promise<Refusal | undefined>
 }
@@ -61,6 +74,7 @@ export type RequestChecksOptions = {
   pastMs: number
   futureMs: number
   storeMs: number
+  enrollment?: Mounted | undefined
   /** Brings the stores in step, where they are not yet or not any more. Rejects while that is not possible. */
   start(): Promise<void>
 }
@@ -70,6 +84,9 @@ const isLimited = (verdict: Verdict): verdict is Extract<Verdict, object> => typ
 
 /** A reservation counts only when it is made this soon after the reading of the clock (R59). */
 const RESERVE_WITHIN_MS = 1000
+
+const GUESTS_PART = 4
+const SOURCE_PART = 8
 
 /**
  * Returns the time until which a request's id is kept, in Unix milliseconds. It lies after the last moment at which a
@@ -163,21 +180,33 @@ function createSessionChecks(
   }
 }
 
-function createReplayChecks(
-  { label, sessions, replay, clock, metrics, pastMs, futureMs, storeMs }: RequestChecksOptions,
-  failClosed: FailClosed
-): Pick<RequestChecks, 'freshness' | 'replay' | 'rateLimited'> {
-  const ledger = createFutureLedger()
-  const stale: Refusal = { stage: 'freshness', code: 'cs.stale' }
+// The steps that reserve the id of a request, or refuse it for good.
+function createReserver({ label, replay, clock, pastMs, futureMs, storeMs, enrollment }: RequestChecksOptions) {
+  const isGuest = ({ userId }: SessionRecord): boolean => enrollment?.takesGuests === true && userId.startsWith(GUEST)
+
+  // Guests cost nothing to make. So all of them hold a quarter of the store, and those of a source an eighth of that.
+  const sharesOf = (session: SessionRecord): readonly ReplayShare[] =>
+    isGuest(session)
+      ? [
+          { name: 'guests', part: GUESTS_PART },
+          { name: `guests/${session.source ?? ''}`, part: GUESTS_PART * SOURCE_PART }
+        ]
+      : []
 
   const ask = (work: () => Promise<ReserveVerdict>): Promise<ReserveVerdict> =>
     within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', work)
 
-  const reserve = async (core: Core, request: ParsedRequest, nowMs: number): Promise<Verdict> => {
+  const reserve = async (
+    core: Core,
+    request: ParsedRequest,
+    session: SessionRecord,
+    nowMs: number
+  ): Promise<Verdict> => {
     const { deviceSessionId, requestId, timestampMs } = request
     const key = core.replayKey(label, deviceSessionId, requestId)
     const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
-    const verdict = await ask(() => replay.reserve(key, timestampMs, expiresMs, nowMs, deviceSessionId))
+    const shares = sharesOf(session)
+    const verdict = await ask(() => replay.reserve(key, timestampMs, expiresMs, nowMs, deviceSessionId, shares))
     return clock.now() - nowMs > RESERVE_WITHIN_MS ? 'late' : verdict
   }
 
@@ -186,19 +215,39 @@ function createReplayChecks(
   const limit = async (
     core: Core,
     request: ParsedRequest,
+    record: SessionRecord,
     nowMs: number,
     isReserved: boolean
   ): Promise<ReserveVerdict> => {
     const { deviceSessionId: session, requestId, timestampMs } = request
     const key32 = core.replayKey(label, session, requestId)
     const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
-    return ask(async () => replay.limit?.({ key32, timestampMs, expiresMs, nowMs, session, isReserved }) ?? 'full')
+    const given = { key32, timestampMs, expiresMs, nowMs, session, isReserved, shares: sharesOf(record) }
+    return ask(async () => replay.limit?.(given) ?? 'full')
   }
 
-  const reserveOrLimit = async (core: Core, request: ParsedRequest, nowMs: number): Promise<Verdict> => {
-    const verdict = await reserve(core, request, nowMs)
-    return verdict === 'full' ? limit(core, request, nowMs, false) : verdict
+  const reserveOrLimit = async (
+    core: Core,
+    request: ParsedRequest,
+    session: SessionRecord,
+    nowMs: number
+  ): Promise<Verdict> => {
+    const verdict = await reserve(core, request, session, nowMs)
+    return verdict === 'full' ? limit(core, request, session, nowMs, false) : verdict
   }
+
+  return { reserve, limit, reserveOrLimit, isGuest }
+}
+
+function createReplayChecks(
+  options: RequestChecksOptions,
+  failClosed: FailClosed
+): Pick<RequestChecks, 'freshness' | 'replay' | 'rateLimited'> {
+  const { sessions, replay, clock, metrics, pastMs, futureMs, storeMs } = options
+  const ledger = createFutureLedger()
+  const stale: Refusal = { stage: 'freshness', code: 'cs.stale' }
+
+  const { reserve, limit, reserveOrLimit, isGuest } = createReserver(options)
 
   const endSession = async (session: SessionRecord, trace: Trace, nowMs: number): Promise<Refusal> => {
     try {
@@ -227,7 +276,7 @@ function createReplayChecks(
       async () => replay.clock?.noteAhead(session.id, request.timestampMs) ?? true
     )
     if (!isNoted) return endSession(session, trace, nowMs)
-    const verdict = await reserve(core, request, nowMs)
+    const verdict = await reserve(core, request, session, nowMs)
     if (verdict === 'used' || verdict === 'too-old' || isLimited(verdict)) return stale
     if (verdict !== 'reserved') return failClosed('freshness', 'replay', trace, undefined)
     const expiresMs = expiryOf(request.timestampMs, nowMs, pastMs, futureMs)
@@ -236,9 +285,15 @@ function createReplayChecks(
   }
 
   // A gateway whose clock is behind could still accept this request. So its id is used up as well.
-  const refusePast = async (core: Core, request: ParsedRequest, trace: Trace, nowMs: number): Promise<Refusal> => {
+  const refusePast = async (
+    core: Core,
+    request: ParsedRequest,
+    session: SessionRecord,
+    trace: Trace,
+    nowMs: number
+  ): Promise<Refusal> => {
     if (request.timestampMs >= nowMs - pastMs - futureMs) {
-      const verdict = await reserveOrLimit(core, request, nowMs)
+      const verdict = await reserveOrLimit(core, request, session, nowMs)
       if (verdict === 'full' || verdict === 'late') return failClosed('freshness', 'replay', trace, undefined)
     }
     return stale
@@ -250,18 +305,22 @@ function createReplayChecks(
       metrics.skew(timestampMs - nowMs)
       try {
         if (timestampMs > nowMs + futureMs) return await refuseFuture(core, request, session, trace, nowMs)
-        if (timestampMs < nowMs - pastMs) return await refusePast(core, request, trace, nowMs)
+        if (timestampMs < nowMs - pastMs) return await refusePast(core, request, session, trace, nowMs)
         return undefined
       } catch (error) {
         return failClosed('freshness', 'replay', trace, error)
       }
     },
 
-    async replay(core, request, trace, nowMs) {
+    async replay(core, request, session, trace, nowMs) {
       try {
-        const verdict = await reserveOrLimit(core, request, nowMs)
+        const verdict = await reserveOrLimit(core, request, session, nowMs)
         if (verdict === 'reserved') return undefined
-        if (isLimited(verdict)) return { stage: 'replay', code: 'cs.rate_limited', retryAfterMs: verdict.retryAfterMs }
+        if (isLimited(verdict)) {
+          // A store does not know when others leave room in a share.
+          const retryAfterMs = Math.max(verdict.retryAfterMs, isGuest(session) ? RETRY_AFTER_MS : 0)
+          return { stage: 'replay', code: 'cs.rate_limited', retryAfterMs }
+        }
         if (verdict === 'used') return { stage: 'replay', code: 'cs.replayed' }
         if (verdict !== 'too-old')
           return failClosed('replay', 'replay', trace, new Error(`the replay store returned ${verdict}`))
@@ -275,10 +334,10 @@ function createReplayChecks(
       }
     },
 
-    async rateLimited(core, request, trace, waitMs) {
+    async rateLimited(core, request, session, trace, waitMs) {
       let retryAfterMs = waitMs
       try {
-        const verdict = await limit(core, request, clock.now(), true)
+        const verdict = await limit(core, request, session, clock.now(), true)
         if (isLimited(verdict)) retryAfterMs = Math.max(waitMs, verdict.retryAfterMs)
       } catch (error) {
         // The id is used up, or forgotten under its session's floor. Either way the request has no effect.

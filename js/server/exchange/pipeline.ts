@@ -135,7 +135,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     trace.pass('freshness')
 
     // 6. replay: the id is new, and used up from here on.
-    const replayed = await checks.replay(core, request, trace, nowMs)
+    const replayed = await checks.replay(core, request, session, trace, nowMs)
     if (replayed) return refuse(replayed)
     trace.pass('replay')
 
@@ -149,7 +149,7 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     // 8. rate: of the session, the user and the type. Then the session's status is read once more.
     const route = findRoute(parsed, inbound, trace)
     const waitMs = limiter.take(session, route?.route ?? '', clock.now())
-    if (waitMs > 0) return refuse(await checks.rateLimited(core, request, trace, waitMs))
+    if (waitMs > 0) return refuse(await checks.rateLimited(core, request, session, trace, waitMs))
     const ended = await checks.sessionAgain(session, trace)
     if (ended) return refuse(ended)
     trace.pass('rate')

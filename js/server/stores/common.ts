@@ -3,7 +3,7 @@
 
 import { CountersignError } from '../../common/errors.ts'
 import { encodeBase64 } from '../support/encoding.ts'
-import type { PruneBounds, SessionRecord } from '../types.ts'
+import type { PruneBounds, ReplayShare, SessionRecord } from '../types.ts'
 
 /** Request ids that a store holds by default: one session at 200 requests a second never fills its share. */
 export const REPLAY_CAPACITY = 2 ** 20
@@ -32,6 +32,15 @@ const REPLAY_KEY_SIZE = 32
 /** Returns how many entries of a store one owner may hold: a 64th of its capacity, 1 at least. */
 export function quotaOf(capacity: number): number {
   return Math.max(1, Math.floor(capacity / OWNER_SHARE))
+}
+
+/**
+ * Returns the room of a share: for all entries, and for ids. The difference is kept for session floors, so that a request
+ * beyond the share can be refused for good (R142, R163).
+ */
+export function roomOf(capacity: number, { part }: ReplayShare): { most: number; ids: number } {
+  const most = Math.max(1, Math.floor(capacity / part))
+  return { most, ids: most - Math.floor(most / 8) }
 }
 
 /** The reason of a revocation that made room for a new session (R143). */

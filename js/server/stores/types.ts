@@ -102,12 +102,12 @@ export interface SessionStore {
   prune?(bounds: PruneBounds): Promise<string[]>
   /** Removes all sessions of a user in one atomic step, and reports them to `watch`. Resolves to their ids. */
   forgetUser?(userId: string): Promise<string[]>
-  /**
-   * Resolves to whether there is no session. A replay store that may have lost ids then needs no fence. Default:
-   * false.
-   */
+  /** Resolves to whether there is no session. A replay store that may have lost ids needs no fence then. Default: false. */
   isEmpty?(): Promise<boolean>
 }
+
+/** A part of a store's capacity: all ids and session floors that name it hold 1/`part` of the capacity at most. */
+export type ReplayShare = { readonly name: string; readonly part: number }
 
 /** A request that a full quota or a rate refuses. `isReserved`: the caller has reserved its id. */
 export type LimitedRequest = {
@@ -117,6 +117,7 @@ export type LimitedRequest = {
   nowMs: number
   session: string
   isReserved: boolean
+  shares?: readonly ReplayShare[] | undefined
 }
 
 /** A span of time in Unix milliseconds, both ends included. */
@@ -194,16 +195,19 @@ export interface SharedClock {
 
 /** Reserves each request id once (R58 to R64). A store is bounded, and never evicts an id that is still live. */
 export interface ReplayStore {
+  /** Whether the store knows `shares`. A gateway that takes guests needs that. Default: false. */
+  readonly shares?: boolean
   /**
    * Reserves the id `key32`, dated `timestampMs`, at least until `expiresMs`, in one atomic step. The id counts
-   * against the quota of `session`. When the promise rejects, the id may or may not be reserved.
+   * against the quota of `session` and against `shares`. When the promise rejects, the id may or may not be reserved.
    */
   reserve(
     key32: Uint8Array,
     timestampMs: number,
     expiresMs: number,
     nowMs: number,
-    session?: string
+    session?: string,
+    shares?: readonly ReplayShare[]
   ): Promise<ReserveVerdict>
   /**
    * Refuses a request for good without keeping its id (R142). In one atomic step it forgets an id that the caller has
@@ -215,10 +219,7 @@ export interface ReplayStore {
   limit?(request: LimitedRequest): Promise<ReserveVerdict>
   /** Returns the floor in Unix milliseconds: an id dated at or before it is not reserved. */
   floorMs?(): number
-  /**
-   * Returns the part of the floor that outlived the last process. A gateway's clock starts there at least. Default:
-   * 0.
-   */
+  /** Returns the part of the floor that outlived the last process. A gateway's clock starts there at least. Default: 0. */
   storedFloorMs?(): number
   /** Whether the store may lack ids that were accepted before it was opened. The gateway then sets a fence. */
   readonly mayHaveForgotten?: boolean

@@ -13,6 +13,7 @@ import {
   startMs
 } from './kit.ts'
 import { registerLimitTests } from './replay-limits.ts'
+import { registerShareTests } from './replay-shares.ts'
 
 type ReplayTry = { time?: number; expires?: number; now?: number; owner?: string }
 
@@ -127,6 +128,7 @@ export function replayConformance(
     assert.equal(replay.floorMs?.(), startMs + 10_000)
   })
   registerLimitTests(check, assert, { lifeMs, elapse })
+  registerShareTests(check, assert, { lifeMs, elapse })
   check('after close it reserves nothing', async (replay) => {
     await replay.close()
     await assert.rejects(reserve(replay, randomKey()))

@@ -9,6 +9,7 @@ import type { ClockReturn } from '../../types.ts'
 import { quotaOf } from '../common.ts'
 import { isWithin } from '../shared-clock.ts'
 import { encodeNumbers, openBinaryTable, readNumber, writeNumber } from './binary-table.ts'
+import { encodeCount, openShares, readCount, type StoredShare } from './replay-shares.ts'
 
 const TIME_SIZE = 8
 /** Ids by expiry that are searched for the first one of a session. */
@@ -28,15 +29,15 @@ export function encodeTime(ms: number): Buffer {
 
 const laterOf = (one: Buffer, other: Buffer): Buffer => (Buffer.compare(one, other) < 0 ? other : one)
 
-const readCount = (bytes: Buffer | undefined): number => bytes?.readUInt32BE(0) ?? 0
-function encodeCount(count: number): Buffer {
-  const bytes = Buffer.alloc(4)
-  bytes.writeUInt32BE(count)
-  return bytes
+/** A request id: its key, its session's hash, its time and its expiry as keys, and its shares. */
+export type ReplayId = {
+  key: Buffer
+  owner: Buffer
+  time: Buffer
+  expiry: Buffer
+  nowMs: number
+  shares: readonly StoredShare[]
 }
-
-/** A request id: its key, its session's hash, its time and its expiry as keys. */
-export type ReplayId = { key: Buffer; owner: Buffer; time: Buffer; expiry: Buffer; nowMs: number }
 
 /** Returns the larger of the store's floor and its fence. */
 export function floorOf(counters: Buffer): number {
@@ -80,16 +81,18 @@ function openTables(root: RootDatabase) {
     byExpiry: openBinaryTable(root, 'replay-by-expiry'),
     bySession: openBinaryTable(root, 'replay-by-session'),
     floors: openBinaryTable(root, 'replay-floors'),
-    meta: openBinaryTable(root, 'replay-meta')
+    meta: openBinaryTable(root, 'replay-meta'),
+    shares: openShares(root)
   }
 }
 
 type Tables = ReturnType<typeof openTables>
 
-function release({ bySession }: Tables, owner: Buffer): void {
+function release({ bySession, floors, shares }: Tables, owner: Buffer): void {
   const left = readCount(bySession.getBinary(owner)) - 1
   if (left > 0) bySession.put(owner, encodeCount(left))
   else bySession.remove(owner)
+  shares.leave(owner, left <= 0 && floors.getBinary(owner) === undefined)
 }
 
 function forget(tables: Tables, counters: Buffer, entry: Buffer): void {
@@ -109,20 +112,26 @@ const copyOf = ({ key, value }: Entry): Entry => ({ key: Buffer.from(key), value
 function drop(tables: Tables, counters: Buffer, { key, value }: Entry): void {
   tables.byExpiry.remove(key)
   const [name, owner] = [key.subarray(TIME_SIZE), value.subarray(TIME_SIZE)]
-  if (owner.length === 0) tables.floors.remove(name)
-  else {
+  if (owner.length === 0) {
+    tables.floors.remove(name)
+    tables.shares.leave(name, tables.bySession.getBinary(name) === undefined)
+  } else {
     tables.ids.remove(name)
     release(tables, owner)
   }
   grow(counters, -1)
 }
 
-function raiseFloor({ byExpiry, floors }: Tables, counters: Buffer, { owner, time, expiry }: ReplayId): void {
+function raiseFloor(tables: Tables, counters: Buffer, { owner, time, expiry, shares }: ReplayId): void {
+  const { byExpiry, floors } = tables
   const found = floors.getBinary(owner)
   const kept = Buffer.from(found ?? Buffer.concat([time, expiry]))
   const keptExpiry = kept.subarray(TIME_SIZE)
   if (found) byExpiry.remove(Buffer.concat([keptExpiry, owner]))
-  else grow(counters, 1)
+  else {
+    grow(counters, 1)
+    tables.shares.join(owner, shares)
+  }
   const nextTime = laterOf(time, kept.subarray(0, TIME_SIZE))
   const nextExpiry = laterOf(expiry, keptExpiry)
   floors.put(owner, Buffer.concat([nextTime, nextExpiry]))
@@ -167,22 +176,24 @@ export function openReplayTables(root: RootDatabase, capacity: number): ReplayTa
       if (timestampMs <= floorOf(counters)) return 'too-old'
       const floor = floors.getBinary(id.owner)
       if (floor && timestampMs <= readNumber(floor)) return limited(id)
-      return sizeOf(counters) >= capacity || isQuotaFull(id.owner) ? 'full' : 'reserved'
+      if (sizeOf(counters) >= capacity || isQuotaFull(id.owner)) return 'full'
+      return tables.shares.hasRoom(id.shares, 'ids') ? 'reserved' : 'full'
     },
-    add(counters, { key, owner, time, expiry }) {
+    add(counters, { key, owner, time, expiry, shares }) {
       ids.put(key, expiry)
       byExpiry.put(Buffer.concat([expiry, key]), Buffer.concat([time, owner]))
       bySession.put(owner, encodeCount(readCount(bySession.getBinary(owner)) + 1))
+      tables.shares.join(owner, shares)
       grow(counters, 1)
     },
-    checkLimit(counters, { key, owner }, isReserved) {
+    checkLimit(counters, { key, owner, shares }, isReserved) {
       const held = ids.getBinary(key)
       if (held) {
         const entry = byExpiry.getBinary(Buffer.concat([held, key]))
         return isReserved && entry?.subarray(TIME_SIZE).equals(owner) ? 'limited' : 'used'
       }
-      const hasRoom = floors.getBinary(owner) !== undefined || sizeOf(counters) < capacity
-      return hasRoom ? 'limited' : 'full'
+      const hasRoom = sizeOf(counters) < capacity && tables.shares.hasRoom(shares, 'most')
+      return hasRoom || floors.getBinary(owner) !== undefined ? 'limited' : 'full'
     },
     limit(counters, id) {
       const held = ids.getBinary(id.key)

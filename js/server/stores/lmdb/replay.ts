@@ -7,7 +7,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
 import { sha256 } from '../../support/encoding.ts'
 import type { ClockReturn, LimitedRequest, ReplayStore } from '../../types.ts'
-import { checkReplayKey } from '../common.ts'
+import { checkReplayKey, roomOf } from '../common.ts'
 import { transact } from './environment.ts'
 import {
   encodeTime,
@@ -37,12 +37,14 @@ export function createLmdbReplay(root: RootDatabase, options: { capacity: number
   let isClosed = false
 
   // Copies the id at once: the caller may change its own before the transaction runs.
-  const idOf = ({ key32, timestampMs, expiresMs, nowMs, session }: Omit<LimitedRequest, 'isReserved'>): ReplayId => {
+  const idOf = (request: Omit<LimitedRequest, 'isReserved'>): ReplayId => {
+    const { key32, timestampMs, expiresMs, nowMs, session, shares: given = [] } = request
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     checkReplayKey(key32)
     const expiry = encodeTime(Math.max(expiresMs, nowMs, timestampMs))
     const owner = Buffer.from(sha256(session))
-    return { key: Buffer.from(key32), owner, time: encodeTime(timestampMs), expiry, nowMs }
+    const shares = given.map((share) => ({ name: Buffer.from(sha256(share.name)), ...roomOf(capacity, share) }))
+    return { key: Buffer.from(key32), owner, time: encodeTime(timestampMs), expiry, nowMs, shares }
   }
 
   const decide = (id: ReplayId, work: (counters: Buffer, hasSwept: boolean) => ReserveVerdict) =>
@@ -55,8 +57,9 @@ export function createLmdbReplay(root: RootDatabase, options: { capacity: number
     })
 
   return {
-    async reserve(key32, timestampMs, expiresMs, nowMs, session = '') {
-      const id = idOf({ key32, timestampMs, expiresMs, nowMs, session })
+    shares: true,
+    async reserve(key32, timestampMs, expiresMs, nowMs, session = '', shares = []) {
+      const id = idOf({ key32, timestampMs, expiresMs, nowMs, session, shares })
       return decide(id, (counters, hasSwept) => {
         let verdict = tables.check(counters, id)
         // More ids may have expired than one step takes.

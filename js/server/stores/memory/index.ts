@@ -25,6 +25,7 @@ import {
 } from '../common.ts'
 import { createMemoryTable } from '../record-table.ts'
 import { createWatchers } from '../watchers.ts'
+import { createShareLedger } from './shares.ts'
 
 /**
  * Creates a SessionStore that lasts as long as the process.
@@ -175,6 +176,7 @@ export function memoryReplayStore(
     })
   }
   let guard: ReplayGuard | undefined
+  let ledger = createShareLedger(capacity)
   let floorMs = 0
   let isFresh = true
   let hasLost = false
@@ -190,6 +192,7 @@ export function memoryReplayStore(
   // A core that stopped has lost its ids: the gateway must set a fence before the store reserves again.
   const abandon = (): void => {
     guard = undefined
+    ledger = createShareLedger(capacity)
     isFresh = true
     hasLost = true
   }
@@ -208,16 +211,27 @@ export function memoryReplayStore(
 
   return {
     // The key is copied before the first wait: the caller may change its own.
-    async reserve(key32, timestampMs, expiresMs, nowMs, session) {
+    shares: true,
+    async reserve(key32, timestampMs, expiresMs, nowMs, session, shares = []) {
       const key = key32.slice()
       const owner = session === undefined ? [] : [Buffer.from(session)]
-      return ask((opened) =>
-        timestampMs <= floorMs ? 'too-old' : opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
-      )
+      return ask((opened) => {
+        if (timestampMs <= floorMs) return 'too-old'
+        if (!ledger.hasRoom('ids', shares, nowMs)) return timestampMs <= floor() ? 'too-old' : 'full'
+        const verdict = opened.reserve(key, timestampMs, expiresMs, nowMs, ...owner)
+        if (verdict === 'reserved') ledger.addId(shares, expiresMs)
+        return verdict
+      })
     },
-    async limit({ key32, timestampMs, expiresMs, nowMs, session, isReserved }) {
+    async limit({ key32, timestampMs, expiresMs, nowMs, session, isReserved, shares = [] }) {
       const key = key32.slice()
-      return ask((opened) => opened.limit(key, timestampMs, expiresMs, nowMs, Buffer.from(session), isReserved))
+      return ask((opened) => {
+        const hasRoom = isReserved || ledger.hasRoom('most', shares, nowMs) || ledger.hasFloor(session)
+        if (!hasRoom) return 'full'
+        const verdict = opened.limit(key, timestampMs, expiresMs, nowMs, Buffer.from(session), isReserved)
+        if (typeof verdict === 'object' && shares.length > 0) ledger.addFloor(session, shares, expiresMs, isReserved)
+        return verdict
+      })
     },
     floorMs: floor,
     storedFloorMs: () => 0,

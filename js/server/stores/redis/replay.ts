@@ -16,7 +16,7 @@ import { CountersignError } from '../../../common/errors.ts'
 import type { ReserveVerdict } from '../../../common/types.ts'
 import { randomId } from '../../support/encoding.ts'
 import type { LimitedRequest, ReplayStore } from '../../types.ts'
-import { checkReplayKey, encodeBytes, quotaOf } from '../common.ts'
+import { checkReplayKey, encodeBytes, quotaOf, roomOf } from '../common.ts'
 import { checkPolicy, storageFailed } from './client.ts'
 import { LUA_CLOCK, type RunScript, script } from './scripts.ts'
 
@@ -54,19 +54,22 @@ end
 local function answer(word) return { word, mark, me, whole(floor), whole(fence), whole(size) } end
 `
 
-/** Lua functions on ids. KEYS 4 id, 5 session, 6 its floor; ARGV mark, time, life, quota, capacity, width, now, held. */
+/**
+ * Lua functions on ids. KEYS 4 id, 5 session, 6 its floor, then its shares; ARGV mark, time, life, quota, capacity, width,
+ * now, held, then for each share its room for ids and for all.
+ */
 const ofIds = `
 local id, session, own = KEYS[4], KEYS[5], KEYS[6]
 local known, time, life = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local quota, capacity, width = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
--- The live ids of the session, and the times at which its first and its last one expire.
-local function count()
+-- The live ids of the session or a share, and the times at which its first and its last one expire.
+local function count(of)
   local live, first, last = 0, math.huge, 0
-  local counts = redis.call('HGETALL', session)
+  local counts = redis.call('HGETALL', of)
   for at = 1, #counts, 2 do
     local expiry = tonumber(counts[at])
-    if expiry <= now then redis.call('HDEL', session, counts[at])
+    if expiry <= now then redis.call('HDEL', of, counts[at])
     else
       live = live + tonumber(counts[at + 1])
       first, last = math.min(first, expiry), math.max(last, expiry)
@@ -77,12 +80,28 @@ end
 
 -- The session may come again when its floor lies behind the caller's clock, and its first id has gone.
 local function limited()
-  local live, first = count()
+  local live, first = count(session)
   local wait = math.max(0, tonumber(redis.call('HGET', own, 'time')) + 1 - tonumber(ARGV[7]))
   if live >= quota then wait = math.max(wait, first - now) end
   local said = answer('limited')
   said[7] = whole(wait)
   return said
+end
+
+-- Whether each share has room: 0 for an id, 1 for a floor.
+local function hasRoom(kind)
+  for at = 7, #KEYS do
+    if count(KEYS[at]) >= tonumber(ARGV[2 * at - 5 + kind]) then return false end
+  end
+  return true
+end
+local function changeShares(group, by)
+  for at = 7, #KEYS do
+    if redis.call('HINCRBY', KEYS[at], group, by) <= 0 then redis.call('HDEL', KEYS[at], group) end
+    if by > 0 and redis.call('PEXPIRETIME', KEYS[at]) < tonumber(group) then
+      redis.call('PEXPIREAT', KEYS[at], group)
+    end
+  end
 end
 
 -- Puts one more id, dated at, into the group of an expiry. The group comes before the id: an id that its group does
@@ -92,10 +111,12 @@ local function join(group, at)
   redis.call('HINCRBY', groups, group .. 'n', 1)
   local newest = tonumber(redis.call('HGET', groups, group .. 't') or 0)
   if at > newest then redis.call('HSET', groups, group .. 't', whole(at)) end
+  changeShares(group, 1)
   size = size + 1
 end
 local function leave(group)
   redis.call('HINCRBY', groups, group .. 'n', -1)
+  changeShares(group, -1)
   size = size - 1
 end
 `
@@ -107,8 +128,8 @@ sweep()
 if redis.call('EXISTS', id) == 1 then return answer('used') end
 if time <= math.max(floor, fence) then return answer('too-old') end
 if time <= tonumber(redis.call('HGET', own, 'time') or -1) then return limited() end
-local live, _, last = count()
-if size >= capacity or live >= quota then return answer('full') end
+local live, _, last = count(session)
+if size >= capacity or live >= quota or not hasRoom(0) then return answer('full') end
 
 local expiry = (math.floor((now + life) / width) + 1) * width
 local group = whole(expiry)
@@ -132,7 +153,7 @@ if held > 0 then
   redis.call('DEL', id)
   if redis.call('HINCRBY', session, whole(held), -1) <= 0 then redis.call('HDEL', session, whole(held)) end
   leave(whole(held))
-elseif not kept[1] and size >= capacity then return answer('full') end
+elseif not kept[1] and (size >= capacity or not hasRoom(1)) then return answer('full') end
 
 if kept[2] then leave(kept[2]) end
 local at = math.max(time, tonumber(kept[1] or 0))
@@ -222,14 +243,19 @@ export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: 
   }
 
   const decide = async (decision: Parameters<RunScript>[0], request: LimitedRequest): Promise<ReserveVerdict> => {
-    const { key32, timestampMs, expiresMs, nowMs, session, isReserved } = request
+    const { key32, timestampMs, expiresMs, nowMs, session, isReserved, shares = [] } = request
     if (isClosed) throw new CountersignError('ERR_CLOSED')
     checkReplayKey(key32)
     if (mark === undefined) throw storageFailed('Redis may have lost ids; the gateway must fence it first')
     const names = [`id:${encodeBytes(key32)}`, `of:${session}`, `floor-of:${session}`]
+    names.push(...shares.map(({ name }) => `share:${name}`))
+    const rooms = shares.flatMap((share) => {
+      const { ids, most } = roomOf(capacity, share)
+      return [ids, most]
+    })
     const keys = [...stateKeys, ...names.map((name) => `${prefix}replay:${name}`)]
     const lifeMs = Math.max(expiresMs, timestampMs, nowMs) - nowMs
-    const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS, nowMs, isReserved ? '1' : '0']
+    const values = [mark, timestampMs, lifeMs, quota, capacity, GROUP_MS, nowMs, isReserved ? '1' : '0', ...rooms]
     // Counts before the reply arrives: a reply that gets lost may have been "reserved".
     newestMs = Math.max(newestMs, timestampMs)
     const { word, waitMs } = apply(parseReply(await run(decision, keys, values)))
@@ -238,8 +264,9 @@ export function createRedisReplay(run: RunScript, { prefix, capacity, onLost }: 
   }
 
   return {
-    reserve: (key32, timestampMs, expiresMs, nowMs, session = '') =>
-      decide(reserveScript, { key32, timestampMs, expiresMs, nowMs, session, isReserved: false }),
+    shares: true,
+    reserve: (key32, timestampMs, expiresMs, nowMs, session = '', shares = []) =>
+      decide(reserveScript, { key32, timestampMs, expiresMs, nowMs, session, isReserved: false, shares }),
     limit: (request) => decide(limitScript, request),
     floorMs,
     // Without the fence, which lies ahead of the clock: a clock that started there would gain with every restart.
