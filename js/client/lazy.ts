@@ -2,12 +2,10 @@
 // The parts that are not in a page's first download. The call that needs a part loads it.
 
 import { CountersignError } from '../common/errors.ts'
-import type { Session } from './keys/key-vault.ts'
 import type { StorageReport } from './keys/storage-report.ts'
+import type { ClientSettings } from './options.ts'
 import type { EmailEnrollmentOptions, Enrollable } from './session/email-enrollment.ts'
 import type { GuestEnrollmentOptions } from './session/guest.ts'
-import type { RotationHost } from './session/rotate-key.ts'
-import type { CallContext } from './transport/types.ts'
 
 const failed = (cause: unknown): never => {
   throw new CountersignError('ERR_LOAD_FAILED', { cause })
@@ -18,18 +16,17 @@ export function loadChanges() {
   return import('./lazy-parts.ts').catch(failed)
 }
 
-/** Returns the steps of a call that few calls come to. */
-export function laterSteps(host: RotationHost, session: Session): Pick<CallContext, 'renew' | 'explain'> {
-  return {
-    renew: async () => (await loadChanges()).renew(host, session),
-    explain: async (error, signal) =>
-      (error as { code?: unknown }).code === 'ERR_NETWORK'
-        ? loadChanges().then(
-            (parts) => parts.withHint(host.settings, error, signal),
-            () => error
-          )
-        : error
-  }
+/** Resolves to an error, with a hint where a request was lost and the code for hints can be loaded. */
+export async function hintFor(
+  { settings }: { readonly settings: ClientSettings },
+  error: unknown,
+  signal: AbortSignal
+): Promise<unknown> {
+  if ((error as { code?: unknown }).code !== 'ERR_NETWORK') return error
+  return loadChanges().then(
+    (parts) => parts.withHint(settings, error, signal),
+    () => error
+  )
 }
 
 /** Loads the JSON binding. Rejects with ERR_LOAD_FAILED. */

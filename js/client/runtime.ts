@@ -10,7 +10,7 @@ import { EventStreams } from './events/index.ts'
 import type { ConnectionView, EventsHost } from './events/types.ts'
 import type { RecordState, Session } from './keys/key-vault.ts'
 import { KeyVault } from './keys/key-vault.ts'
-import { laterSteps, loadChanges, loadJson } from './lazy.ts'
+import { hintFor, loadChanges, loadJson } from './lazy.ts'
 import { Listeners } from './listeners.ts'
 import type { ClientSettings } from './options.ts'
 import { Outstanding } from './outstanding.ts'
@@ -104,7 +104,8 @@ export class ClientRuntime implements EventsHost {
     if (looking) await looking
     if (this.deviceSession.ready().next) await this.#settle()
     const session = this.deviceSession.ready()
-    return { ...this.contextOf(session), ...laterSteps(this, session) }
+    const renew = async () => (await loadChanges()).renew(this, session)
+    return { ...this.contextOf(session), renew, explain: (error, signal) => hintFor(this, error, signal) }
   }
 
   /** Returns the context of a call for a session whose key is not read again. */

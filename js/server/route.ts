@@ -113,7 +113,7 @@ function schemaOf(schema: unknown, name: string): Schema | undefined {
 
 /**
  * Makes a typed handler. Input that the schema refuses is answered by a signed `cs.bad_request` that says where it is
- * wrong, and never what was there (R167). The handler does not run then.
+ * wrong, and never what was there (R154). The handler does not run then.
  *
  * @throws ERR_INVALID_ARGUMENT when an option is not valid.
  *

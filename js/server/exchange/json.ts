@@ -12,7 +12,7 @@ export type InputIssue = { readonly path: readonly (string | number)[] }
 const MOST_ISSUES = 16
 const MOST_BYTES = 1024
 
-/** Returns the issues that one answer takes: 16 of them and 1 KiB at most (R167). */
+/** Returns the issues that one answer takes: 16 of them and 1 KiB at most (R154). */
 function fitting(issues: readonly InputIssue[]): readonly InputIssue[] {
   const taken: InputIssue[] = []
   for (const { path } of issues.slice(0, MOST_ISSUES)) {
@@ -23,7 +23,7 @@ function fitting(issues: readonly InputIssue[]): readonly InputIssue[] {
 }
 
 /**
- * The refusal of an input (R167): `cs.bad_request`. `isUndone` says that nothing has happened, so that the same intent
+ * The refusal of an input (R154): `cs.bad_request`. `isUndone` says that nothing has happened, so that the same intent
  * may be tried again.
  */
 export class BadInput extends HandlerRefusal {

@@ -47,7 +47,7 @@ export function plainAnswer(status: number, headers: Record<string, string> = {}
 
 /**
  * Returns the payload of a refusal: `{}`, `{"retry_after_ms":n}`, n a whole number of milliseconds (R66), or
- * `{"issues":[…]}` (R167).
+ * `{"issues":[…]}` (R154).
  */
 export function refusalPayload(retryAfterMs: number | undefined, issues?: readonly unknown[]): Uint8Array {
   if (issues) return encodeJson({ issues })

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Typed routes (R167): schemas of two validators, what bad input is told, and JSON in and out of any handler.
+// Typed routes (R154): schemas of two validators, what bad input is told, and JSON in and out of any handler.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { idempotent, memoryAnswerStore, route, withCode } from 'countersign/server'
@@ -51,7 +51,7 @@ for (const [vendor, schemas] of Object.entries(SCHEMAS)) {
     assert.deepEqual([left.resultCode, left.text], ['ok', ''])
   })
 
-  test(`R167 ${vendor}: bad input is a signed cs.bad_request of stage handler, with paths and no value`, async () => {
+  test(`R154 ${vendor}: bad input is a signed cs.bad_request of stage handler, with paths and no value`, async () => {
     let ran = 0
     const handler = () => {
       ran += 1
@@ -83,7 +83,7 @@ for (const [vendor, schemas] of Object.entries(SCHEMAS)) {
     assert.equal(ran, 0)
   })
 
-  test(`R167 ${vendor}: an answer has 16 issues and 1 KiB at most`, async () => {
+  test(`R154 ${vendor}: an answer has 16 issues and 1 KiB at most`, async () => {
     const handler = () => undefined
     const deep =
       vendor === 'zod' ? z.object({ ['k'.repeat(90)]: schemas.list }) : v.object({ ['k'.repeat(90)]: schemas.list })
@@ -137,7 +137,7 @@ test('what route and withCode do not take is a usage error', () => {
     assert.throws(() => withCode(code), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
-test('R130 R167 bad input leaves its idempotency key free; the handler of good input runs once', async () => {
+test('R130 R154 bad input leaves its idempotency key free; the handler of good input runs once', async () => {
   let ran = 0
   const handler = ({ input }) => {
     ran += 1

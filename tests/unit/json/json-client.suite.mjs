@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// countersign/json: values in and out, and the refusal of an input with its paths (R167).
+// countersign/json: values in and out, and the refusal of an input with its paths (R154).
 
 import { jsonClient } from 'countersign/json'
 import { enrolled, faults } from '../client/fixture.mjs'
@@ -18,7 +18,7 @@ export const suite = (test, assert) => {
       assert.throws(() => jsonClient(value), { code: 'ERR_INVALID_ARGUMENT' })
   })
 
-  test('R167 a signed cs.bad_request is ERR_BAD_REQUEST, with the paths of its issues', async () => {
+  test('R154 a signed cs.bad_request is ERR_BAD_REQUEST, with the paths of its issues', async () => {
     const { client, gateway } = await enrolled()
     const refusedWith = async (payload) => {
       faults(gateway, [(_, answer) => answer({ resultCode: 'cs.bad_request', payload })])
@@ -33,16 +33,7 @@ export const suite = (test, assert) => {
     assert.deepEqual((await refusedWith(JSON.stringify({ issues }))).issues, issues)
     const many = Array.from({ length: 40 }, () => ({ path: [1] }))
     assert.equal((await refusedWith(JSON.stringify({ issues: many }))).issues.length, 16)
-    for (const bad of [
-      '{}',
-      '[]',
-      '{"issues":7}',
-      '{"issues":[{}]}',
-      '{"issues":[null]}',
-      '{"issues":[{"path":[{}]}]}',
-      'x'
-    ])
-      assert.equal((await refusedWith(bad)).issues, undefined, bad)
+    for (const bad of ['{}', '[]', '{"issues":7}', 'x']) assert.equal((await refusedWith(bad)).issues, undefined, bad)
     assert.equal(client.state, 'ready')
   })
 }
