@@ -24,18 +24,16 @@ const refusals: ReadonlyMap<string, readonly [ErrorCode, Stage?]> = new Map([
 
 const MAX_REFUSAL_BYTES = 1024
 
-const MAX_ISSUES = 16
-
 type Issues = CountersignError['issues']
 
 /** Reads what a refusal says: the wait in milliseconds, or where the input is wrong. */
-export function readRefusal(payload: Uint8Array): { retryAfterMs?: number; issues?: Issues } {
+export function readRefusal(payload: Uint8Array): { retryAfterMs?: number | undefined; issues?: Issues } {
   if (payload.length > MAX_REFUSAL_BYTES) return {}
   try {
     const { retry_after_ms: ms, issues } = parseJson(payload) as { retry_after_ms: number; issues: [] }
     return {
-      ...(Number.isSafeInteger(ms) && ms >= 0 ? { retryAfterMs: ms } : {}),
-      ...(Array.isArray(issues) ? { issues: issues.slice(0, MAX_ISSUES) } : {})
+      retryAfterMs: Number.isSafeInteger(ms) && ms >= 0 ? ms : undefined,
+      issues: Array.isArray(issues) ? issues : undefined
     }
   } catch {
     return {}

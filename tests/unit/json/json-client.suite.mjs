@@ -31,8 +31,6 @@ export const suite = (test, assert) => {
     }
     const issues = [{ path: ['to', 0, '*'] }, { path: [] }]
     assert.deepEqual((await refusedWith(JSON.stringify({ issues }))).issues, issues)
-    const many = Array.from({ length: 40 }, () => ({ path: [1] }))
-    assert.equal((await refusedWith(JSON.stringify({ issues: many }))).issues.length, 16)
     for (const bad of ['{}', '[]', '{"issues":7}', 'x']) assert.equal((await refusedWith(bad)).issues, undefined, bad)
     assert.equal(client.state, 'ready')
   })
