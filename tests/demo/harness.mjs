@@ -6,6 +6,7 @@ import { request } from 'node:http'
 import { connect as connectSocket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import { startProcess } from '../runners/browsers/process.mjs'
@@ -72,7 +73,11 @@ export const codeFor = (url, email, challengeId) =>
 export const signIn = async (t, { url }, { email = 'ada@example.org', ...options } = {}) => {
   const client = await connect({ url, ...(await describe(url)), store: memoryStore(), timeoutMs: HUNG_MS, ...options })
   t.after(() => client.close())
-  await emailEnrollment(client, { email, code: (challengeId) => codeFor(url, email, challengeId) })
+  const enrol = () => emailEnrollment(client, { email, code: (challengeId) => codeFor(url, email, challengeId) })
+  // A busy machine lets a store be late. The gateway then refuses, and the call may be repeated.
+  const isLate = ({ cause }) => cause?.status === 503
+  for (let tries = 1; client.state !== 'ready'; tries++)
+    await enrol().catch((error) => (isLate(error) && tries < 5 ? wait(1000) : Promise.reject(error)))
   return client
 }
 

@@ -89,11 +89,11 @@ describe('the code of README.md', () => {
       return { ...module, nodeServer }
     }
     const serverNames = {
-      addToCart: async (userId, payload, idempotencyKey) => {
-        carts.push({ userId, sku: JSON.parse(Buffer.from(payload)).sku, idempotencyKey })
-        return 'added'
+      addToCart: async (userId, { sku }, idempotencyKey) => {
+        carts.push({ userId, sku, idempotencyKey })
+        return { skus: [sku] }
       },
-      ordersOf: async (userId) => JSON.stringify([{ userId, total: 1 }]),
+      ordersOf: async (userId) => [{ userId, total: 1 }],
       sendCode: (mail) => void mails.push(mail)
     }
     const { gateway, shared } = await runCode(
@@ -115,11 +115,13 @@ describe('the code of README.md', () => {
         )
         .replace("label: 'shop',", "label: 'shop', store: memoryStore(),")
       const email = 'ada@example.com'
-      const names = { email, prompt: () => mails.at(-1).code, memoryStore: countersign.memoryStore }
+      const shown = []
+      const page = { email, prompt: () => mails.at(-1).code, showCart: (cart) => shown.push(cart) }
+      const names = { ...page, memoryStore: countersign.memoryStore }
       const { client, reply, orders } = await runCode(code, names, { results: ['client', 'reply', 'orders'] })
       assert.equal(client.state, 'ready')
       assert.equal(reply.resultCode, 'ok')
-      assert.equal(new TextDecoder().decode(reply.payload), 'added')
+      assert.deepEqual(shown, [{ skus: [4711] }])
       assert.deepEqual(carts, [{ userId: orders[0].userId, sku: 4711, idempotencyKey: 'cart-1' }])
       await client.close()
     } finally {

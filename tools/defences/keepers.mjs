@@ -61,8 +61,8 @@ export const keepers = [
     row: 'H8',
     what: 'giving back what a refused mail had counted',
     file: 'server/enrollment/mails.js',
-    find: 'if (waitMs > 0)\n                await giveBack();',
-    without: '',
+    find: 'await giveBack();\n                return',
+    without: 'return',
     tests: mails
   },
   {
@@ -76,9 +76,9 @@ export const keepers = [
   {
     row: 'H8',
     what: 'the mails that are kept for sources an address knows',
-    file: 'server/enrollment/mails.js',
-    find: 'const PER_KNOWN_ADDRESS = hourly(20)',
-    without: 'const PER_KNOWN_ADDRESS = hourly(15)',
+    file: 'server/enrollment/limits.js',
+    find: 'mailsPerKnownAddress: 20,',
+    without: 'mailsPerKnownAddress: 15,',
     tests: mails
   },
   {
@@ -168,8 +168,8 @@ export const keepers = [
     row: 'H16',
     what: 'the question to the user before a new key',
     file: 'server/builtin/rotate-key.js',
-    find: "if (verdict !== 'allowed')",
-    without: 'if (false)',
+    find: "return verdict === 'allowed' ? undefined : answerOf(verdict);",
+    without: 'return undefined;',
     tests: ['tests/server/exchange/confirmation.test.mjs']
   },
   {

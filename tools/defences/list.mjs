@@ -163,7 +163,7 @@ export const defences = [
     row: 'H9',
     what: "a session's own floor",
     file: 'server/exchange/checks.js',
-    find: 'const verdict = await limit(core, request, clock.now(), true);',
+    find: 'const verdict = await limit(core, request, session, clock.now(), true);',
     without: "const verdict = 'used';",
     tests: ['tests/server/exchange/session-floor.test.mjs']
   },

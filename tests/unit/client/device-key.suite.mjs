@@ -166,7 +166,7 @@ export const suite = (test, assert, env) => {
     }
   })
 
-  test('F-6 a newer version wanted elsewhere is not held up, and this store then says that it is blocked', async () => {
+  test('F-6 a newer version wanted elsewhere is not held up, and this store then opens that version', async () => {
     const database = `upgrade-${Math.random()}`
     const store = indexedDbStore({ database, timeoutMs: 300 })
     assert.equal(await store.get('demo'), null)
@@ -175,7 +175,7 @@ export const suite = (test, assert, env) => {
       request.onblocked = () => reject(new Error('the store held on to its connection'))
       request.onsuccess = () => resolve(request.result)
     })
-    await assert.rejects(store.get('demo'), { code: 'ERR_STORAGE_BLOCKED' })
+    assert.equal(await store.get('demo'), null)
     upgraded.close()
     const third = indexedDbStore({ database: `${database}-held`, timeoutMs: 200 })
     const held = await new Promise((resolve) => {
