@@ -5,7 +5,6 @@ import { setTimeout as realWait, setImmediate as turn } from 'node:timers/promis
 import { CountersignError } from '../common/errors.ts'
 import { badArgument, finiteOf, optionsOf } from '../core/args.ts'
 import { TestClock, type TestClockOptions } from './clock.ts'
-import { areThreadsBusy, countThreads } from './threads.ts'
 
 type TestTimer = {
   readonly run: () => void
@@ -36,11 +35,6 @@ function stuck(): CountersignError {
   return new CountersignError('ERR_TIMEOUT', { detail: 'the test still waits, but no timer or message is left' })
 }
 
-/** Waits for the promises that need no time to pass, and for the platform's threads, which a busy machine delays. */
-async function workDone(): Promise<void> {
-  for (let quiet = 0; quiet < TURNS; quiet = areThreadsBusy() ? 0 : quiet + 1) await turn()
-}
-
 /** Returns the timer that is due first; of two at one time the older one. */
 function firstDue(timers: readonly TestTimer[]): TestTimer | undefined {
   let first: TestTimer | undefined
@@ -69,7 +63,6 @@ export class TestTime {
     this.startMs = finiteOf(startMs, 'startMs')
     this.#patienceMs = finiteOf(patienceMs, 'patienceMs')
     this.#nowMs = this.startMs
-    countThreads()
   }
 
   /** The true time, in Unix milliseconds, with fractions. */
@@ -124,10 +117,10 @@ export class TestTime {
 
   /** Lets all work finish that needs no time to pass. */
   async settle(): Promise<void> {
-    await workDone()
+    for (let turns = 0; turns < TURNS; turns++) await turn()
     if (this.#patienceMs === 0 || this.#busy.size === 0) return
     await Promise.race([Promise.all([...this.#busy]), realWait(this.#patienceMs, undefined, { ref: false })])
-    await workDone()
+    for (let turns = 0; turns < TURNS; turns++) await turn()
   }
 
   /**

@@ -78,7 +78,8 @@ for (const carrier of ['sse', 'poll']) {
     t.after(() => world.close())
     const userId = 'ada@example.com'
     const phone = await world.connect({ userId, name: 'phone' })
-    const laptop = await world.connect({ userId, name: 'laptop' })
+    // The new key is the platform's, which signs in real time: the world's time may move on meanwhile.
+    const laptop = await world.connect({ userId, name: 'laptop', timeoutMs: 24 * 3600_000 })
     const got = []
     const stop = new AbortController()
     const reading = (async () => {
