@@ -15,7 +15,7 @@ const openStores = async () => {
   const { redisStores } = await import('countersign/server/redis')
   const onState = ({ isUp, error }) => process.send({ state: isUp, error: error && String(error.message) })
   const stores = await redisStores({ url: store, label, onState, ...(deadlineMs ? { deadlineMs } : {}) })
-  return { ...stores, sessions: cachedSessions(stores.sessions), uncached: stores.sessions }
+  return { ...stores, sessions: cachedSessions(stores.sessions) }
 }
 
 const stores = await openStores()
