@@ -159,8 +159,7 @@ export class Client {
 
   /**
    * Verifies the answer to a frame of `sign` and returns it; each request id opens one answer. The options may be the
-   * result of `sign`. Rejects with
-   * ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
+   * result of `sign`. Rejects with ERR_WRONG_REQUEST_ID when the frame answers another request, and as `request` does.
    */
   async open(frame: BytesLike, options: { requestId: string }): Promise<Opened> {
     const parts = splitFrame(copyOf(frame, 'frame'))

@@ -2,6 +2,7 @@
 // What a call resolves to: the application's verified answer, and its payload read as text or as JSON.
 
 import { CountersignError } from '../common/errors.ts'
+import { parseJson } from '../common/text.ts'
 import type { Bytes } from '../common/types.ts'
 import type { Answer, Timings } from './transport/types.ts'
 
@@ -46,7 +47,7 @@ export class Opened {
    */
   json<Value = unknown>(): Value {
     try {
-      return JSON.parse(this.text())
+      return parseJson(this.payload) as Value
     } catch (cause) {
       throw new CountersignError('ERR_BAD_JSON', { cause })
     }
@@ -55,7 +56,7 @@ export class Opened {
 
 /** A verified answer of the application. */
 export class Reply extends Opened {
-  /** The headers that the handler has set, by their names in lower case. Nobody signs them. */
+  /** The headers of the HTTP answer, those of the handler among them, by their names in lower case. Nobody signs them. */
   declare readonly headers: Answer['headers']
   declare readonly timings: Timings
 }

@@ -39,10 +39,10 @@ export function webLocks(): LockManager | undefined {
 /** Joins the tabs that share the record `name` of one scope. Without a BroadcastChannel the tab stays alone. */
 export function openTabs(name: string, scope = ''): Tabs {
   const channel = orNone(() => new BroadcastChannel(`countersign:${name}:${scope}`))
-  if (!channel)
-    return ALONE
-    // An open channel would keep Node from exiting.
-  ;(channel as { unref?: () => void }).unref?.()
+  if (!channel) return ALONE
+  const { unref } = channel as { unref?: () => void }
+  // An open channel would keep Node from exiting.
+  unref?.call(channel)
   const listeners = new Set<readonly [TabMessage['about'], (message: TabMessage) => void]>()
   channel.onmessage = ({ data }) => {
     for (const [about, listener] of listeners) if (data?.about === about) listener(data)

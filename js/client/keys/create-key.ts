@@ -68,8 +68,8 @@ const create = async (vault: KeyVault, place: KeySlot): Promise<DeviceKey> => {
 
 /**
  * Returns the key to enrol: an earlier one that was never enrolled, or a new one. With `isUpgrade` it lies beside the key
- * of a guest who becomes a user. The new key was stored, read back, signed with and verified. Rejects with ERR_ALREADY_ENROLLED when another tab has enrolled meanwhile, and with key and
- * storage errors.
+ * of a guest who becomes a user. The new key was stored, read back, signed with and verified.
+ * Rejects with ERR_ALREADY_ENROLLED when another tab has enrolled meanwhile, and with key and storage errors.
  */
 export function prepareKey(vault: KeyVault, isUpgrade = false): Promise<DeviceKey> {
   return vault.locked(async (store, own) => {
@@ -93,8 +93,8 @@ export async function isGuest(vault: KeyVault, session: Session): Promise<boolea
 }
 
 /**
- * Stores an enrolled session, in place of the guest's where it was one, and reads it back. Rejects with ERR_ALREADY_ENROLLED when another tab was faster, and with
- * storage errors.
+ * Stores an enrolled session, in place of the guest's where it was one, and reads it back.
+ * Rejects with ERR_ALREADY_ENROLLED when another tab was faster, and with storage errors.
  */
 export function saveSession(
   vault: KeyVault,

@@ -21,7 +21,8 @@ export type GuestEnrollmentOptions = {
 export async function enrollAsGuest(client: Enrollable, options: GuestEnrollmentOptions): Promise<void> {
   const { challengePath = `${AUTH}/guest-challenge`, confirmPath = `${AUTH}/confirm-guest` } = optionsOf(
     options,
-    'options'
+    'options',
+    ['signal', 'challengePath', 'confirmPath']
   )
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   const signal = signalOf(options.signal)

@@ -63,7 +63,7 @@ export type EnrollmentOptions = {
    * How often a person or a network may ask and guess. `development` lets a developer sign in again and again: 1000 of
    * each, and it is refused where NODE_ENV is `production`. Default: the limits of EnrollmentLimits.
    */
-  limits?: EnrollmentLimits | 'development'
+  enrollmentLimits?: EnrollmentLimits | 'development'
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /**
@@ -244,7 +244,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions, maxGuests })
   const hashes = createKeyedHashes({ ...options, codes })
-  const bounds = readEnrollmentLimits(options.limits)
+  const bounds = readEnrollmentLimits(options.enrollmentLimits)
   const emailCodes = createEmailCodes({ ...options, codes, clock, hashes, bounds })
 
   const logFault = createFaultLog()

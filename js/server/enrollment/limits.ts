@@ -50,17 +50,19 @@ export type EnrollmentBounds = { readonly [Name in keyof EnrollmentLimits]-?: nu
 
 function developmentBounds(): EnrollmentBounds {
   if (globalThis.process?.env?.NODE_ENV === 'production')
-    throw badArgument("limits: 'development' is not for production (NODE_ENV); it leaves codes open to guessing")
+    throw badArgument(
+      "enrollmentLimits: 'development' is not for production (NODE_ENV); it leaves codes open to guessing"
+    )
   return Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, MOST])) as EnrollmentBounds
 }
 
 /** Checks the limits and fills in defaults. @throws ERR_INVALID_ARGUMENT when one is not valid. */
 export function readEnrollmentLimits(limits: EnrollmentLimits | 'development' = {}): EnrollmentBounds {
   if (limits === 'development') return developmentBounds()
-  const given = Object.entries(optionsOf(limits, 'limits')).filter(([, value]) => value !== undefined)
+  const given = Object.entries(optionsOf(limits, 'enrollmentLimits')).filter(([, value]) => value !== undefined)
   for (const [name, value] of given) {
-    if (!isName(name)) throw badArgument(`limits: there is no limit ${name}`)
-    integerOf(value, 1, MOST, `limits.${name}`)
+    if (!isName(name)) throw badArgument(`enrollmentLimits: there is no limit ${name}`)
+    integerOf(value, 1, MOST, `enrollmentLimits.${name}`)
   }
   const all: EnrollmentBounds = { ...DEFAULTS, ...Object.fromEntries(given) }
   return { ...all, mailsPerKnownAddress: Math.max(all.mailsPerKnownAddress, all.mailsPerAddress) }

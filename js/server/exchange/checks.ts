@@ -87,6 +87,7 @@ const RESERVE_WITHIN_MS = 1000
 
 const GUESTS_PART = 4
 const SOURCE_PART = 8
+const NO_SHARES: readonly ReplayShare[] = []
 
 /**
  * Returns the time until which a request's id is kept, in Unix milliseconds. It lies after the last moment at which a
@@ -191,7 +192,7 @@ function createReserver({ label, replay, clock, pastMs, futureMs, storeMs, enrol
           { name: 'guests', part: GUESTS_PART },
           { name: `guests/${session.source ?? ''}`, part: GUESTS_PART * SOURCE_PART }
         ]
-      : []
+      : NO_SHARES
 
   const ask = (work: () => Promise<ReserveVerdict>): Promise<ReserveVerdict> =>
     within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', work)

@@ -66,7 +66,7 @@ function resultOfJson(result: HandlerResult): HandlerResult {
   if (rest.payload !== undefined) throw new TypeError('a result has either json or a payload')
   const payload = JSON.stringify(json)
   if (payload === undefined) throw new TypeError('json must be a JSON value')
-  const isTyped = new Headers(rest.headers as HeadersInit | undefined).has('content-type')
+  const isTyped = rest.headers !== undefined && new Headers(rest.headers as HeadersInit).has('content-type')
   return { ...(isTyped ? {} : { contentType: JSON_TYPE }), ...rest, payload }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Deadlines. No store, signer, body or handler that the gateway waits for can hang it.
 
+import { SIGNATURE_BYTES } from '../../common/algorithms.ts'
 import { copyOf, sizedBytesOf } from '../../core/args.ts'
 
 /** A wait that took longer than its deadline. */
@@ -29,8 +30,6 @@ export function within<T>(ms: number, name: string, work: () => T | PromiseLike<
     }
   })
 }
-
-const SIGNATURE_BYTES = 64
 
 // A copy: a signer may use its buffer again.
 const signatureOf = (value: unknown): Uint8Array =>

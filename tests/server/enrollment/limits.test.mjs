@@ -229,24 +229,31 @@ test('R85 a confirm that was cut off between its two commits is made whole by re
 })
 
 test('R86 each limit is an option', async () => {
-  const desk = createDesk({ limits: { wrongCodesPerChallenge: 2, mailsPerAddressAndSource: 1 } })
+  const desk = createDesk({ enrollmentLimits: { wrongCodesPerChallenge: 2, mailsPerAddressAndSource: 1 } })
   const challenge = await desk.challengeOf()
   assert.equal(await problemOf(await desk.send('a@example.com')), '429 too_many_requests')
   const guess = () => confirm(desk, createKey(), challenge, { code: wrong(challenge.code) })
   for (let count = 0; count < 2; count++) assert.equal(await problemOf(await guess()), '400 invalid_code')
   assert.equal(await problemOf(await guess()), '429 too_many_requests')
-  for (const limits of [null, 7, 'production', { mailsPerSource: 0 }, { mailsPerSource: 1.5 }, { mailsPerHour: 9 }])
-    assert.throws(() => createDesk({ limits }), { code: 'ERR_INVALID_ARGUMENT' })
+  for (const enrollmentLimits of [
+    null,
+    7,
+    'production',
+    { mailsPerSource: 0 },
+    { mailsPerSource: 1.5 },
+    { mailsPerHour: 9 }
+  ])
+    assert.throws(() => createDesk({ enrollmentLimits }), { code: 'ERR_INVALID_ARGUMENT' })
 })
 
 test('R86 the limits for development let one person sign in again and again, and are none for production', async () => {
-  const desk = createDesk({ limits: 'development' })
+  const desk = createDesk({ enrollmentLimits: 'development' })
   for (let count = 0; count < 120; count++)
     assert.equal((await confirm(desk, createKey(), await desk.challengeOf())).status, 200)
   const before = process.env.NODE_ENV
   process.env.NODE_ENV = 'production'
   try {
-    assert.throws(() => createDesk({ limits: 'development' }), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => createDesk({ enrollmentLimits: 'development' }), { code: 'ERR_INVALID_ARGUMENT' })
   } finally {
     if (before === undefined) delete process.env.NODE_ENV
     else process.env.NODE_ENV = before

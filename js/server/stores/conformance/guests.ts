@@ -3,21 +3,12 @@
 // R164).
 
 import type { SessionRecord, SessionStore } from '../../types.ts'
-import { type ConformanceAssert, plain, startMs, until } from './kit.ts'
+import { type ConformanceAssert, plain, sessionOf, startMs, until } from './kit.ts'
 
 type Check = (rule: string, run: (sessions: SessionStore) => Promise<void>) => unknown
 
-const session = (id: string, userId: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
-  id,
-  userId,
-  algorithm: 'ed25519',
-  publicKey: new Uint8Array(32).fill(7),
-  status: 'active',
-  createdMs: startMs,
-  lastSeenMs: startMs,
-  ...changes
-})
-const guest = (id: string, changes?: Partial<SessionRecord>): SessionRecord => session(id, `guest:${id}`, changes)
+const guest = (id: string, changes?: Partial<SessionRecord>): SessionRecord =>
+  sessionOf(id, { userId: `guest:${id}`, ...changes })
 const ENDS = { id: 'g', reason: 'upgraded to u' }
 
 /** Registers the tests of guests. A store that takes none passes them. */
@@ -30,7 +21,7 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
     assert.equal(await sessions.get('d'), null)
     assert.deepEqual(await sessions.listByUser('guest:d'), [])
     assert.equal(await make('a'), false, 'an id that is taken is no guest too many')
-    assert.deepEqual(await sessions.create(session('u', 'u1'), { maxLive: 8, maxGuests: 3 }), [])
+    assert.deepEqual(await sessions.create(sessionOf('u'), { maxLive: 8, maxGuests: 3 }), [])
 
     await sessions.revoke('a', 'x')
     await sessions.revoke('a', 'x')
@@ -54,7 +45,7 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
   check('R162 an idle guest ends and makes room, and a user who is as idle does not end', async (sessions) => {
     if (!sessions.guests || !sessions.prune) return
     for (const id of ['a', 'b']) await sessions.create(guest(id), { maxGuests: 2 })
-    await sessions.create(session('u', 'u1'))
+    await sessions.create(sessionOf('u'))
     await sessions.touch('b', startMs + 50)
     const bounds = {
       idleBeforeMs: Number.NEGATIVE_INFINITY,
@@ -76,18 +67,17 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
     const told: (string | undefined)[] = []
     await sessions.create(guest('g'), { maxGuests: 1 })
     const stop = sessions.watch?.((id) => told.push(id))
-    assert.deepEqual(
-      await sessions.create(session('u', 'u1', { createdMs: startMs + 5 }), { maxLive: 8, ends: ENDS }),
-      ['g']
-    )
+    assert.deepEqual(await sessions.create(sessionOf('u', { createdMs: startMs + 5 }), { maxLive: 8, ends: ENDS }), [
+      'g'
+    ])
     const ended = await sessions.get('g')
     assert.deepEqual([ended?.status, ended?.revokedReason, ended?.revokedMs], ['revoked', 'upgraded to u', startMs + 5])
     if (stop) await until('news of it', () => told.includes('g') || told.includes(undefined))
     stop?.()
-    assert.equal(await sessions.create(session('u', 'u1'), { ends: ENDS }), false, 'the same once more')
-    assert.equal(await sessions.create(session('v', 'u2'), { ends: ENDS }), 'gone')
+    assert.equal(await sessions.create(sessionOf('u'), { ends: ENDS }), false, 'the same once more')
+    assert.equal(await sessions.create(sessionOf('v', { userId: 'u2' }), { ends: ENDS }), 'gone')
     assert.equal(await sessions.get('v'), null)
-    assert.equal(await sessions.create(session('w', 'u2'), { ends: { id: 'none', reason: 'x' } }), 'gone')
+    assert.equal(await sessions.create(sessionOf('w', { userId: 'u2' }), { ends: { id: 'none', reason: 'x' } }), 'gone')
     assert.deepEqual(await sessions.create(guest('h'), { maxLive: 8, maxGuests: 1 }), [], 'the guest has left room')
   })
 
@@ -97,7 +87,9 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
       if (!sessions.guests) return
       await sessions.create(guest('g'))
       const ids = Array.from({ length: 12 }, (_, at) => `u${at}`)
-      const made = await Promise.all(ids.map((id) => sessions.create(session(id, id), { maxLive: 8, ends: ENDS })))
+      const made = await Promise.all(
+        ids.map((id) => sessions.create(sessionOf(id, { userId: id }), { maxLive: 8, ends: ENDS }))
+      )
       assert.deepEqual(plain(made.filter((one) => one !== 'gone')), [['g']])
       const there = await Promise.all(ids.map((id) => sessions.get(id)))
       assert.equal(there.filter((one) => one !== null).length, 1)
@@ -109,9 +101,8 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
     async (sessions) => {
       if (!sessions.guests) return
       await sessions.create(guest('g'))
-      for (const [at, id] of ['a', 'b'].entries())
-        await sessions.create(session(id, 'u1', { lastSeenMs: startMs + at }))
-      assert.deepEqual(await sessions.create(session('u', 'u1'), { maxLive: 2, ends: ENDS }), ['a', 'g'])
+      for (const [at, id] of ['a', 'b'].entries()) await sessions.create(sessionOf(id, { lastSeenMs: startMs + at }))
+      assert.deepEqual(await sessions.create(sessionOf('u'), { maxLive: 2, ends: ENDS }), ['a', 'g'])
       assert.equal((await sessions.get('a'))?.revokedReason, 'replaced')
     }
   )

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The tools of the suites: a runner's `test`, an `assert`, and a function that makes fresh stores.
 
-import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionStore } from '../../types.ts'
+import type { AnswerStore, CodeStore, EventStore, ReplayStore, SessionRecord, SessionStore } from '../../types.ts'
 
 /** Registers a test: node:test's `test`, or any runner's function of a name and an async function. */
 export type ConformanceTest = (name: string, run: () => Promise<void>) => unknown
@@ -45,6 +45,15 @@ type StoreName = Exclude<keyof ConformanceStores, 'close'>
 
 /** The time at which all suites begin, in Unix milliseconds. */
 export const startMs = 1_775_000_000_000
+
+/** Returns an active session of the user `u1`, with the given changes. */
+export function sessionOf(id: string, changes: Partial<SessionRecord> = {}): SessionRecord {
+  return {
+    ...{ id, userId: 'u1', algorithm: 'ed25519', publicKey: new Uint8Array(32).fill(7), status: 'active' },
+    ...{ createdMs: startMs, lastSeenMs: startMs },
+    ...changes
+  }
+}
 
 /** Returns 32 random bytes. */
 export function randomKey(): Uint8Array {

@@ -12,20 +12,10 @@ import {
   type MakeStores,
   plain,
   randomKey,
+  sessionOf,
   startMs,
   until
 } from './kit.ts'
-
-const session = (id: string, changes: Partial<SessionRecord> = {}): SessionRecord => ({
-  id,
-  userId: 'u1',
-  algorithm: 'ed25519',
-  publicKey: new Uint8Array(32).fill(7),
-  status: 'active',
-  createdMs: startMs,
-  lastSeenMs: startMs,
-  ...changes
-})
 
 const OLD = (): Uint8Array => new Uint8Array(32).fill(7)
 const ed25519 = (publicKey = randomKey()) => ({ algorithm: 'ed25519' as const, publicKey })
@@ -41,7 +31,7 @@ async function find(sessions: SessionStore, id: string): Promise<SessionRecord> 
 function registerWholeTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
   check('R64 a session whose texts are too long for the store is not kept in part', async (sessions) => {
     for (const long of ['u'.repeat(1200), 'u'.repeat(2000), 'é'.repeat(20_000)]) {
-      const made = await sessions.create(session('s1', { userId: long })).catch(() => false)
+      const made = await sessions.create(sessionOf('s1', { userId: long })).catch(() => false)
       assert.equal((await sessions.get('s1')) !== null, made)
       assert.equal((await sessions.listByUser(long).catch(() => [])).length, made ? 1 : 0)
       if (made) return
@@ -51,8 +41,8 @@ function registerWholeTests(check: ReturnType<typeof createCheck<'sessions'>>, a
     if (!sessions.forgetUser) return
     const told: (string | undefined)[] = []
     const stop = sessions.watch?.((id) => told.push(id))
-    for (const id of ['s1', 's2']) await sessions.create(session(id))
-    await sessions.create(session('s3', { userId: 'u2' }))
+    for (const id of ['s1', 's2']) await sessions.create(sessionOf(id))
+    await sessions.create(sessionOf('s3', { userId: 'u2' }))
     await sessions.revoke('s2', 'x')
     assert.deepEqual((await sessions.forgetUser('u1')).sort(), ['s1', 's2'])
     for (const id of ['s1', 's2']) assert.equal(await sessions.get(id), null)
@@ -61,7 +51,7 @@ function registerWholeTests(check: ReturnType<typeof createCheck<'sessions'>>, a
     assert.deepEqual(await sessions.forgetUser('u1'), [])
     if (stop) await until('news of it', () => told.includes('s1') || told.includes(undefined))
     stop?.()
-    assert.notEqual(await sessions.create(session('s1', { userId: 'u2' })), false)
+    assert.notEqual(await sessions.create(sessionOf('s1', { userId: 'u2' })), false)
     assert.equal((await sessions.listByUser('u2')).length, 2)
   })
 }
@@ -84,15 +74,15 @@ export function sessionConformance(
     assert.deepEqual(await sessions.listByUser('nobody'), [])
   })
   check('a created session is there, whole, and its id is taken', async (sessions) => {
-    const made = session('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey(), source: 'a-keyed_hash' })
+    const made = sessionOf('é😀', { userId: 'Ünïcode@example.com', publicKey: randomKey(), source: 'a-keyed_hash' })
     assert.notEqual(await sessions.create(made), false)
     assert.deepEqual(plain(await sessions.get('é😀')), plain(made))
-    assert.equal(await sessions.create(session('é😀', { userId: 'other' })), false)
+    assert.equal(await sessions.create(sessionOf('é😀', { userId: 'other' })), false)
     assert.deepEqual(plain(await sessions.get('é😀')), plain(made))
     assert.deepEqual(await sessions.listByUser('other'), [])
   })
   check("a caller's later changes do not reach the store, nor the other way round", async (sessions) => {
-    const made = session('a')
+    const made = sessionOf('a')
     await sessions.create(made)
     made.publicKey[0] = 9
     made.status = 'revoked'
@@ -104,7 +94,7 @@ export function sessionConformance(
     assert.deepEqual([again.publicKey[0], again.status], [7, 'active'])
   })
   check('a revocation is seen at once and keeps its first reason and time', async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     assert.equal(await sessions.revoke('a', 'lost', 5), true)
     assert.equal(await sessions.revoke('a', 'again', 9), true)
     const { status, revokedReason, revokedMs } = await find(sessions, 'a')
@@ -113,7 +103,7 @@ export function sessionConformance(
   check('a revocation is seen by every later read, among many readers', async (sessions) => {
     for (let round = 0; round < 50; round++) {
       const id = `s${round}`
-      await sessions.create(session(id))
+      await sessions.create(sessionOf(id))
       let isRevoked = false
       const reading = Array.from({ length: 4 }, async () => {
         for (let count = 0; count < 5; count++) {
@@ -129,9 +119,9 @@ export function sessionConformance(
     }
   })
   check("a user's sessions are listed, revoked ones too, and no other user's", async (sessions) => {
-    for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
-    await sessions.create(session('d', { userId: 'u10' }))
-    await sessions.create(session('e', { userId: 'u' }))
+    for (const id of ['a', 'b', 'c']) await sessions.create(sessionOf(id))
+    await sessions.create(sessionOf('d', { userId: 'u10' }))
+    await sessions.create(sessionOf('e', { userId: 'u' }))
     await sessions.revoke('b', 'x')
     const list = await sessions.listByUser('u1')
     assert.deepEqual(list.map(({ id, status }) => `${id} ${status}`).sort(), ['a active', 'b revoked', 'c active'])
@@ -141,7 +131,7 @@ export function sessionConformance(
   registerKeyTests(check, assert)
   registerReplacedKeyTests(check, assert)
   check('last seen only moves on', async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     await sessions.touch('a', startMs + 5)
     await sessions.touch('a', startMs + 2)
     await sessions.touch('none', 1)
@@ -149,7 +139,7 @@ export function sessionConformance(
   })
   check('R105 a watcher hears of revocations and new keys, until the end', async (sessions) => {
     if (!sessions.watch) return
-    for (const id of ['a', 'b', 'c']) await sessions.create(session(id))
+    for (const id of ['a', 'b', 'c']) await sessions.create(sessionOf(id))
     const reported = new Set<string | undefined>()
     const stop = sessions.watch((id) => reported.add(id))
     const has = (id: string) => reported.has(id) || reported.has(undefined)
@@ -157,7 +147,7 @@ export function sessionConformance(
     await until('the revocation is reported', () => has('a'))
     reported.clear()
     const next = { algorithm: 'ed25519' as const, publicKey: randomKey() }
-    await sessions.replaceKey('b', session('b').publicKey, next)
+    await sessions.replaceKey('b', sessionOf('b').publicKey, next)
     await until('the new key is reported', () => has('b'))
     stop()
     reported.clear()
@@ -167,7 +157,7 @@ export function sessionConformance(
   check('it knows whether it is empty', async (sessions) => {
     if (!sessions.isEmpty) return
     assert.equal(await sessions.isEmpty(), true)
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     assert.equal(await sessions.isEmpty(), false)
   })
 }
@@ -177,7 +167,7 @@ function registerPruneTests(check: ReturnType<typeof createCheck<'sessions'>>, a
   check('R144 idle sessions are revoked, long revoked ones removed, and the others stay', async (sessions) => {
     if (!sessions.prune) return
     for (const [index, id] of ['a', 'b', 'c', 'd', 'e'].entries())
-      await sessions.create(session(id, { lastSeenMs: startMs + 100 * index }))
+      await sessions.create(sessionOf(id, { lastSeenMs: startMs + 100 * index }))
     await sessions.revoke('b', 'lost', startMs + 10)
     await sessions.revoke('c', 'lost', startMs + 500)
     const reports: unknown[] = []
@@ -212,10 +202,10 @@ function registerBoundTests(check: ReturnType<typeof createCheck<'sessions'>>, a
       ['b', 1],
       ['c', 2]
     ] as const)
-      assert.deepEqual(await sessions.create(session(id, { lastSeenMs: startMs + seen }), { maxLive: 3 }), [])
-    await sessions.create(session('other', { userId: 'u2', lastSeenMs: startMs }))
+      assert.deepEqual(await sessions.create(sessionOf(id, { lastSeenMs: startMs + seen }), { maxLive: 3 }), [])
+    await sessions.create(sessionOf('other', { userId: 'u2', lastSeenMs: startMs }))
     const unwatch = sessions.watch?.((id) => void reports.push(id))
-    const fourth = session('d', { createdMs: startMs + 9, lastSeenMs: startMs + 9 })
+    const fourth = sessionOf('d', { createdMs: startMs + 9, lastSeenMs: startMs + 9 })
     assert.deepEqual(await sessions.create(fourth, { maxLive: 3 }), ['b'])
     const { status, revokedReason, revokedMs } = await find(sessions, 'b')
     assert.deepEqual([status, revokedReason, revokedMs], ['revoked', 'replaced', startMs + 9])
@@ -225,14 +215,18 @@ function registerBoundTests(check: ReturnType<typeof createCheck<'sessions'>>, a
     // A taken id changes nothing, and of revoked sessions none is counted.
     assert.equal(await sessions.create(fourth, { maxLive: 1 }), false)
     await sessions.revoke('a', 'lost')
-    assert.deepEqual(await sessions.create(session('e', { lastSeenMs: startMs + 10 }), { maxLive: 3 }), [])
-    assert.deepEqual(await sessions.create(session('f', { lastSeenMs: startMs + 11 }), { maxLive: 1 }), ['c', 'd', 'e'])
+    assert.deepEqual(await sessions.create(sessionOf('e', { lastSeenMs: startMs + 10 }), { maxLive: 3 }), [])
+    assert.deepEqual(await sessions.create(sessionOf('f', { lastSeenMs: startMs + 11 }), { maxLive: 1 }), [
+      'c',
+      'd',
+      'e'
+    ])
     assert.equal((await find(sessions, 'other')).status, 'active')
-    assert.equal(await sessions.create(session('g')), true)
+    assert.equal(await sessions.create(sessionOf('g')), true)
     assert.equal((await find(sessions, 'f')).status, 'active', 'without a bound none is replaced')
   })
   check('R143 of many sessions that are created at once, as many are active as the bound says', async (sessions) => {
-    const made = Array.from({ length: 20 }, (_, index) => session(`s${index}`, { lastSeenMs: startMs + index }))
+    const made = Array.from({ length: 20 }, (_, index) => sessionOf(`s${index}`, { lastSeenMs: startMs + index }))
     const replaced = await Promise.all(made.map((one) => sessions.create(one, { maxLive: 8 })))
     assert.equal(replaced.flat().length, 12)
     const live = (await sessions.listByUser('u1')).filter(({ status }) => status === 'active')
@@ -243,7 +237,7 @@ function registerBoundTests(check: ReturnType<typeof createCheck<'sessions'>>, a
 // The rules of new keys and names (R121, R122 and R124).
 function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, assert: ConformanceAssert): void {
   check('a key is replaced only against the present one', async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     assert.equal(await sessions.replaceKey('a', new Uint8Array(32).fill(8), es256()), false)
     assert.equal(await sessions.replaceKey('none', OLD(), es256()), false)
     const both = await Promise.all([1, 2].map(() => sessions.replaceKey('a', OLD(), es256())))
@@ -253,7 +247,7 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
   })
 
   check('with a time the key before is kept, the last one only, and nothing else changes', async (sessions) => {
-    const made = session('a', { userId: 'Ünïcode' })
+    const made = sessionOf('a', { userId: 'Ünïcode' })
     await sessions.create(made)
     const [first, second] = [es256(), ed25519()]
     assert.equal(await sessions.replaceKey('a', OLD(), { ...first, atMs: startMs + 5 }), true)
@@ -275,7 +269,7 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
   check('of many replacements of one key at once one wins, and it is the one that is there', async (sessions) => {
     for (let round = 0; round < 20; round++) {
       const id = `s${round}`
-      await sessions.create(session(id))
+      await sessions.create(sessionOf(id))
       const keys = Array.from({ length: 8 }, () => ed25519())
       const won = await Promise.all(keys.map((next) => sessions.replaceKey(id, OLD(), { ...next, atMs: startMs })))
       assert.equal(won.filter(Boolean).length, 1)
@@ -286,7 +280,7 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
   })
 
   check("a revoked session's key is not replaced, and a revocation keeps both", async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     const next = ed25519()
     assert.equal(await sessions.replaceKey('a', OLD(), { ...next, atMs: 3 }), true)
     await sessions.revoke('a', 'lost', 5)
@@ -296,7 +290,7 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
   })
 
   check("a caller's later changes of a key do not reach the store, nor those of what it gave", async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     const [old, next] = [OLD(), ed25519(new Uint8Array(32).fill(5))]
     const replacing = sessions.replaceKey('a', old, { ...next, atMs: 3 })
     old.fill(6)
@@ -310,11 +304,11 @@ function registerKeyTests(check: ReturnType<typeof createCheck<'sessions'>>, ass
 
   check('a device is named, by any text, and named again', async (sessions) => {
     if (!sessions.rename) return
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     assert.equal(await sessions.rename('none', 'x'), false)
     for (const name of ['my phone', '__proto__', 'Zoë’s 📱']) {
       assert.equal(await sessions.rename('a', name), true)
-      assert.deepEqual(plain(await sessions.get('a')), plain(session('a', { name })))
+      assert.deepEqual(plain(await sessions.get('a')), plain(sessionOf('a', { name })))
     }
     await sessions.replaceKey('a', OLD(), { ...ed25519(), atMs: 3 })
     assert.deepEqual(
@@ -329,7 +323,7 @@ function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions
   check(
     'R149 neither the present key nor any before it is given to a session, and nothing changes',
     async (sessions) => {
-      await sessions.create(session('a'))
+      await sessions.create(sessionOf('a'))
       const [first, second] = [es256(), ed25519()]
       const old = ed25519(OLD())
       assert.equal(await sessions.replaceKey('a', OLD(), { ...old, atMs: 1 }), false)
@@ -344,7 +338,7 @@ function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions
       }
       assert.deepEqual(plain(await sessions.get('a')), then)
       // Another session of the same user has keys of its own.
-      await sessions.create(session('b', { publicKey: randomKey() }))
+      await sessions.create(sessionOf('b', { publicKey: randomKey() }))
       const { publicKey } = await find(sessions, 'b')
       assert.equal(await sessions.replaceKey('b', publicKey, old), true)
     }
@@ -353,7 +347,7 @@ function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions
   check('R149 of many at once that bring keys back or bring new ones, only a new one wins', async (sessions) => {
     for (let round = 0; round < 10; round++) {
       const id = `s${round}`
-      await sessions.create(session(id))
+      await sessions.create(sessionOf(id))
       const present = randomKey()
       await sessions.replaceKey(id, OLD(), { ...ed25519(present), atMs: 1 })
       const next = [ed25519(OLD()), ed25519(present), ed25519(), ed25519(OLD()), ed25519()]
@@ -363,7 +357,7 @@ function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions
   })
 
   check('R149 a session replaces 64 keys and no more', async (sessions) => {
-    await sessions.create(session('a'))
+    await sessions.create(sessionOf('a'))
     let present = OLD()
     for (let count = 0; count < MAX_REPLACED_KEYS; count++) {
       const next = ed25519()
@@ -377,7 +371,7 @@ function registerReplacedKeyTests(check: ReturnType<typeof createCheck<'sessions
 
   check('R149 a record without the list begins it with its previous key', async (sessions) => {
     const previous = { ...es256(), replacedMs: 3 }
-    await sessions.create(session('a', { previous }))
+    await sessions.create(sessionOf('a', { previous }))
     assert.equal((await find(sessions, 'a')).replacedKeys, undefined)
     assert.equal(await sessions.replaceKey('a', OLD(), { ...es256(), atMs: 4 }), false)
     assert.equal(await sessions.replaceKey('a', OLD(), { ...ed25519(), atMs: 5 }), true)
