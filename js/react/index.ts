@@ -74,14 +74,14 @@ export function useEvents(
   useEffect(() => {
     latest.current = { onEvent, onEnd }
   })
-  const wanted = types?.join('\n')
+  const wanted = JSON.stringify(types)
   useEffect(() => {
     if (!client || state !== 'ready' || sessionId === null) return
     const stop = new AbortController()
     const listen = async (): Promise<void> => {
       const options = {
         signal: stop.signal,
-        ...(wanted === undefined ? {} : { types: wanted.split('\n') }),
+        ...(wanted === undefined ? {} : { types: JSON.parse(wanted) }),
         ...(carrier === undefined ? {} : { carrier })
       }
       for await (const event of client.events(options)) latest.current.onEvent(event)
