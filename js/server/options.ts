@@ -7,6 +7,7 @@ import { PHASES } from './migration-phase.ts'
 import { readAnswerHeaders } from './support/answer-headers.ts'
 import { checkSigner, functionOf, isBytes, partOf } from './support/checks.ts'
 import { gatewayOptionsOf } from './support/option-names.ts'
+import { readOrigins } from './support/origins.ts'
 import type { GatewayOptions, GatewayWarning, Limits, MigrationPhase } from './types.ts'
 
 /** The bytes of a request in its body beside its payload, roughly. */
@@ -135,7 +136,7 @@ function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Migra
 export function readOptions(options: GatewayOptions) {
   checkParts(options)
   checkManifest(options, options.now?.() ?? Date.now())
-  const { handlerTimeoutMs = 10_000, compatible = false, origins = [] } = options
+  const { handlerTimeoutMs = 10_000, compatible = false } = options
   if (options.endpoint !== undefined && !/^\/[^?#]*$/.test(options.endpoint))
     throw badArgument('endpoint must be a path that begins with a slash')
   const window = options.window ?? {}
@@ -148,7 +149,7 @@ export function readOptions(options: GatewayOptions) {
     rotation: options.rotation ?? 'confirm',
     schedule: options.schedule ?? runLater,
     onWarning: options.onWarning ?? emitWarning,
-    origins,
+    origins: readOrigins(options.origins),
     answerHeaders: readAnswerHeaders(options.answerHeaders),
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),

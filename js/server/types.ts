@@ -8,11 +8,12 @@ import type * as Stores from './stores/types.ts'
 import type { SessionRecord } from './stores/types.ts'
 import type { AnswerHeadersInit } from './support/answer-headers.ts'
 import type { GatewayLogger } from './support/fault-log.ts'
+import type { CorsOptions } from './support/origins.ts'
 
 export type * from './limits.ts'
 export type * from './step-up.ts'
 export type * from './stores/types.ts'
-export type { AnswerHeadersInit, GatewayLogger }
+export type { AnswerHeadersInit, CorsOptions, GatewayLogger }
 
 /** Signs answers with the server's key. `serverKeyFile` creates one. */
 export interface ServerSigner {
@@ -166,7 +167,7 @@ export type RefusalEvent = {
 }
 
 /** The options of `createGateway`. */
-export type GatewayOptions = {
+export type GatewayOptions = CorsOptions & {
   /** The name of this system: `[a-z][a-z0-9.-]{0,31}`. Each label has one session store and one replay store. */
   label: string
   signer: ServerSigner
@@ -183,8 +184,6 @@ export type GatewayOptions = {
    * The window around the gateway's time in which a request is fresh, ends included. Default: 60000 ms and 10000 ms.
    */
   window?: { pastMs?: number; futureMs?: number }
-  /** The exact origins whose pages may call the gateway. Default: none. */
-  origins?: readonly string[]
   /** Rates count in each process for itself. Default: 2000 requests per second for each source and each session. */
   rates?: Rates
   /**

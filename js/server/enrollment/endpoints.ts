@@ -19,8 +19,10 @@ import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import { gatewayOptionsOf } from '../support/option-names.ts'
+import { readOrigins } from '../support/origins.ts'
 import type {
   CodeStore,
+  CorsOptions,
   From,
   Inbound,
   Mounted,
@@ -37,7 +39,8 @@ import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
 import { type EnrollmentLimits, readEnrollmentLimits } from './limits.ts'
 import { createMails, foldAddress, isEmail, type Mail, nameOfSource } from './mails.ts'
 
-export type EnrollmentOptions = {
+/** The options of `enrollment`. Mounted in a gateway, it leaves pages of other origins to the gateway. */
+export type EnrollmentOptions = CorsOptions & {
   label: string
   signer: ServerSigner
   sessions: SessionStore
@@ -104,8 +107,6 @@ export type EnrollmentOptions = {
    * prints it, escaped.
    */
   onFailure?: (error: unknown) => void
-  /** Exact origins that may call from a browser, when the enrolment is not mounted in a gateway. Default: none. */
-  origins?: readonly string[]
   /** Returns the time in Unix milliseconds. Default: `Date.now`. */
   now?: () => number
   /** The core. Default: `loadCore()`. */
@@ -238,7 +239,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
   const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onUpgraded, onFailure } = options
   const clock = createGatewayClock(options.now)
-  const cors = createCors(options.origins ?? [])
+  const cors = createCors(readOrigins(options.origins))
   const core = async () => options.core ?? loadCore()
   const { maxSessions = MAX_SESSIONS } = options
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined

@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: MIT
-// CORS (PROTOCOL.md, R34 and R35): an exact list of origins, and a check that explains why a call from an origin fails.
+// CORS (PROTOCOL.md, R34 and R35): the headers for pages of allowed origins, and a check that explains why a call from an origin fails.
 
 import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
-import { badArgument, optionsOf } from '../../core/args.ts'
+import { optionsOf } from '../../core/args.ts'
 import { emptyBytes } from '../support/encoding.ts'
+import { isOrigin, type OriginRules } from '../support/origins.ts'
 import type { Inbound, Outbound } from '../types.ts'
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
 const ALLOWED = 'content-type, countersign'
-const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
-
 /** The headers of every answer, whoever asks. */
 export const PLAIN_HEADERS = {
   'cache-control': 'no-store, no-transform',
   'x-content-type-options': 'nosniff',
   vary: 'origin'
-}
-
-const isOrigin = (text: unknown): text is string =>
-  typeof text === 'string' && !text.includes('*') && URL.canParse(text) && new URL(text).origin === text
-
-function checkOrigin(origin: string): string {
-  if (!isOrigin(origin))
-    throw badArgument(
-      'origins: each must be scheme://host or scheme://host:port, without a slash at its end; * is not allowed'
-    )
-  const { protocol, hostname } = new URL(origin)
-  if (protocol === 'https:' || (protocol === 'http:' && LOOPBACK.test(hostname))) return origin
-  throw badArgument('origins: each must use https, or http on a loopback host; other pages have no WebCrypto')
 }
 
 /** The CORS part of a gateway. */
@@ -40,53 +26,31 @@ export type Cors = {
   check(inbound: Inbound): Outbound
 }
 
-function problemOf(origin: string | null, allowed: ReadonlySet<string>): string | undefined {
-  if (origin === null)
-    return 'no Origin header arrived: same-origin calls need none; for other calls, a front end removed it'
-  if (allowed.has(origin)) return undefined
-  if (allowed.size === 0) return 'no origin is allowed: pass `origins`'
-  if (origin === 'null')
-    return 'the page has an opaque origin (a sandboxed frame, a file:// page), which cannot be allowed'
-  if (!isOrigin(origin)) return 'the Origin header is not an origin: a proxy may rewrite it'
-  const { host, hostname, protocol } = new URL(origin)
-  const near = [...allowed].map((entry) => new URL(entry))
-  if (near.some((entry) => entry.host === host)) return `the scheme differs: origins does not allow ${protocol}`
-  if (near.some((entry) => entry.hostname === hostname)) return 'the port differs from the allowed one'
-  return 'this origin is not in `origins`'
-}
-
-/**
- * Checks the list of origins. Their pages may read the headers `exposed` of an answer (R35). Throws ERR_INVALID_ARGUMENT
- * when an entry is an origin that no browser sends.
- */
-export function createCors(origins: readonly string[], exposed: readonly string[] = []): Cors {
-  if (!Array.isArray(origins)) throw badArgument('origins must be an array')
-  const allowed: ReadonlySet<string> = new Set(origins.map(checkOrigin))
+/** Returns the CORS part for pages of these origins. They may read the headers `exposed` of an answer (R35). */
+export function createCors(origins: OriginRules, exposed: readonly string[] = []): Cors {
   const exposing = ['countersign', ...exposed].join(', ')
   const headers = (origin: string | null): Record<string, string> => ({
     ...PLAIN_HEADERS,
-    ...(origin !== null && allowed.has(origin)
+    ...(origin !== null && origins.allows(origin)
       ? { 'access-control-allow-origin': origin, 'access-control-expose-headers': exposing }
       : {})
   })
   return {
     headers,
     preflight(inbound) {
-      const origin = inbound.header('origin')
-      const grant: Record<string, string> =
-        origin !== null && allowed.has(origin)
-          ? {
-              'access-control-allow-methods': METHODS,
-              'access-control-allow-headers': ALLOWED,
-              'access-control-max-age': '600'
-            }
-          : {}
+      const grant: Record<string, string> = origins.allows(inbound.header('origin'))
+        ? {
+            'access-control-allow-methods': METHODS,
+            'access-control-allow-headers': ALLOWED,
+            'access-control-max-age': '600'
+          }
+        : {}
       return { status: 204, headers: grant, body: emptyBytes() }
     },
     check(inbound) {
       const origin = inbound.header('origin')
-      const problem = problemOf(origin, allowed)
-      const report = { origin, allowed: origin !== null && allowed.has(origin), ...(problem ? { problem } : {}) }
+      const problem = origins.problemOf(origin)
+      const report = { origin, allowed: problem === undefined, ...(problem ? { problem } : {}) }
       return {
         status: 200,
         // The refused page itself can read it: it contains only data that this page sent.

@@ -3,12 +3,13 @@
 // real check. This one refuses pages of other origins, and mistakes.
 
 import { STREAM_PROTOCOL } from '../../common/protocol.ts'
+import type { OriginRules } from '../support/origins.ts'
 import type { Inbound } from '../types.ts'
 
 /** The settings that an upgrade is checked against. */
 export type UpgradeRules = {
   endpoint: string | undefined
-  origins: readonly string[]
+  origins: OriginRules
   isClosed: boolean
 }
 
@@ -19,6 +20,8 @@ const isOffered = (offered: string | null): boolean =>
 function isSameHost(origin: string, host: string | null): boolean {
   if (!URL.canParse(origin)) return false
   const { protocol, host: wanted } = new URL(origin)
+  // A gateway serves pages over the web alone. An application's own scheme may have any host that it likes.
+  if (protocol !== 'https:' && protocol !== 'http:') return false
   const gateway = `${protocol}//${host}`
   return URL.canParse(gateway) && new URL(gateway).host === wanted
 }
@@ -29,7 +32,7 @@ export function checkUpgrade(inbound: Inbound, { endpoint, origins, isClosed }: 
   const origin = inbound.header('origin')
   if (method !== 'GET' || isAmbiguous) return 400
   if (endpoint !== undefined && target.split('?', 1)[0] !== endpoint) return 404
-  if (origin !== null && !origins.includes(origin) && !isSameHost(origin, inbound.header('host'))) return 403
+  if (origin !== null && !origins.allows(origin) && !isSameHost(origin, inbound.header('host'))) return 403
   if (!isOffered(inbound.header('sec-websocket-protocol'))) return 400
   return isClosed ? 503 : 101
 }

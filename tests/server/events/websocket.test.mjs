@@ -112,6 +112,18 @@ test('R110 only the endpoint, the subprotocol and an allowed origin are upgraded
   assert.equal(await dial(served.port).refused(), 404)
 })
 
+test('H28 R110 an own scheme with the name of the gateway is no page of the gateway, and needs an entry', async (t) => {
+  const own = ['capacitor://own.example', 'http+x://own.example', 'ws://own.example']
+  const world = await createServed(t, { origins: ['capacitor://localhost', 'https://*.example.com'] })
+  for (const origin of [...own, 'https://a.b.example.com', 'https://example.com'])
+    assert.equal(await dial(world.port, { origin, headers: { host: 'own.example' } }).refused(), 403, origin)
+  for (const origin of ['capacitor://localhost', 'https://a.example.com']) {
+    const opened = dial(world.port, { origin })
+    await opened.opened()
+    opened.socket.terminate()
+  }
+})
+
 test('E9 R110 a hostile first message ends the connection: garbage, text, too long, none, two', async (t) => {
   const world = await createServed(t)
   const send = async (...messages) => {

@@ -67,6 +67,52 @@ test('E13 every answer, plain ones too, is exposed to listed origins and stored 
   }
 })
 
+test('R165 origins of any scheme are allowed exactly as they stand, and patterns for exactly one label', async () => {
+  const allowed = [
+    ...['capacitor://localhost', 'tauri://localhost', 'ionic://localhost', 'app://obsidian.md', 'app://x:8080'],
+    ...['chrome-extension://abcdefghijklmnopabcdefghijklmnop', 'vscode-webview://0d1f2c3b-aaaa-bbbb-cccc-123456789abc'],
+    ...[
+      'safari-web-extension://E3449EA7-EC08-409F',
+      'http://tauri.localhost',
+      'http://[::1]:3000',
+      'https://[2001:db8::1]'
+    ]
+  ]
+  const world = await createWorld({ origins: [...allowed, 'https://*.example.com', 'https://*.example.org:8443'] })
+  const isAllowed = async (origin) => {
+    const given = (await preflightOf(world, origin)).headers.get('access-control-allow-origin')
+    assert.ok(given === null || given === origin)
+    return given !== null
+  }
+  for (const origin of [...allowed, 'https://a.example.com', 'https://a-b_1.example.com', 'https://a.example.org:8443'])
+    assert.equal(await isAllowed(origin), true, origin)
+  for (const origin of [
+    ...['capacitor://localhost:1', 'capacitor://other', 'app://localhost', 'chrome-extension://a', 'https://localhost'],
+    ...['safari-web-extension://e3449ea7-ec08-409f', 'CAPACITOR://localhost', 'capacitor://localhost/', 'null', '']
+  ])
+    assert.equal(await isAllowed(origin), false, origin)
+})
+
+test('H28 R165 a pattern lets in no deeper name, no bare domain, no other end, scheme or port', async () => {
+  const world = await createWorld({ origins: ['https://*.example.com', 'https://*.example.org:8443'] })
+  for (const origin of [
+    ...['https://example.com', 'https://a.b.example.com', 'https://.example.com', 'https://*.example.com'],
+    ...['http://a.example.com', 'https://a.example.com:8443', 'https://a.example.org', 'https://aexample.com'],
+    ...['https://a.example.com.evil.example', 'https://evil.example/.example.com', 'https://a.example.com/'],
+    ...['https://u@a.example.com', 'https://a%2e.example.com', 'https://a,b.example.com', 'https://A.example.com'],
+    ...['https://a.example.com, https://b.example.com', 'xhttps://a.example.com', 'null']
+  ])
+    for (const target of ['/exchange', '/api/v1/public/auth/send-email-code']) {
+      const { headers } = await preflightOf(world, origin, target)
+      assert.equal(headers.get('access-control-allow-origin'), null, origin)
+      assert.equal(headers.get('access-control-allow-headers'), null, origin)
+    }
+  const ask = new Request('http://gateway/.well-known/countersign-cors', {
+    headers: { origin: 'https://a.b.example.com' }
+  })
+  assert.match((await (await world.gateway.handle(ask)).json()).problem, /exactly one label/)
+})
+
 test('G8 an origin that no browser would send is refused at the start, with a hint', () => {
   const parts = {
     label: 'test',
@@ -75,23 +121,45 @@ test('G8 an origin that no browser would send is refused at the start, with a hi
     replay: { reserve() {} },
     routes: {}
   }
-  for (const origin of [
-    '*',
-    '',
-    'null',
-    'app.example',
-    'https://app.example/',
-    'https://app.example/path',
-    'https://APP.example',
-    'https://app.example:443',
-    'https://*.example',
-    'http://app.example',
-    'ftp://app.example',
-    7
+  const asBrowsers = /origins: .* as browsers write it/
+  for (const [origin, message] of [
+    ['', asBrowsers],
+    ['app.example', asBrowsers],
+    ['https://', asBrowsers],
+    ['https://app.example/', asBrowsers],
+    ['https://app.example/path', asBrowsers],
+    ['https://app.example?x', asBrowsers],
+    ['https://u:p@app.example', asBrowsers],
+    ['https://APP.example', asBrowsers],
+    ['https://b\u00fccher.example', asBrowsers],
+    ['https://app.example:443', asBrowsers],
+    [' https://app.example', asBrowsers],
+    ['capacitor:localhost', asBrowsers],
+    ['capacitor://localhost/', asBrowsers],
+    ['app://a,b', asBrowsers],
+    ['app://', asBrowsers],
+    ['null', /origins: "null" .* allowOpaqueOrigin/],
+    ['*', /origins: .* whole first label/],
+    ['https://*', /origins: .* whole first label/],
+    ['https://a*.example.com', /origins: .* whole first label/],
+    ['https://*.*.example.com', /origins: .* whole first label/],
+    ['https://a.*.example.com', /origins: .* whole first label/],
+    ['chrome-extension://*', /origins: .* whole first label/],
+    ['https://*.example', /origins: .* two labels/],
+    ['https://*.example.', /origins: .* two labels/],
+    ['https://*..example.com', /origins: .* two labels/],
+    ['https://*.1.2.3', asBrowsers],
+    ['http://*.example.com', /origins: .* WebCrypto/],
+    ['http://app.example', /origins: .* WebCrypto/],
+    ['ftp://app.example', /origins: .* no origin of their own/],
+    ['wss://app.example', /origins: .* no origin of their own/],
+    ['file://app', /origins: .* no origin of their own/],
+    [7, /origins: 7 is no text/],
+    [undefined, /origins: undefined is no text/]
   ]) {
     assert.throws(
       () => createGateway({ ...parts, origins: [origin] }),
-      { code: 'ERR_INVALID_ARGUMENT', message: /origins: / },
+      { code: 'ERR_INVALID_ARGUMENT', message },
       String(origin)
     )
   }
