@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Makes dist/: the error table's TypeScript side, the core as WebAssembly with its minified glue, and one .js and .d.ts per
-// .ts of js/. A step whose inputs have not changed is skipped. `--js` makes only what TypeScript needs.
+// Makes dist/: the error table's TypeScript side, the core as WebAssembly with its minified glue, one .js per .ts of js/, and
+// the .d.ts files that users can reach. A step whose inputs have not changed is skipped. `--js` makes only what TypeScript
+// needs.
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -17,6 +18,7 @@ import { homedir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { buildSync, transformSync } from 'esbuild'
+import ts from 'typescript'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 process.chdir(root)
@@ -169,10 +171,10 @@ const buildGlue = () => {
   for (const [name, path] of Object.entries(licences)) copyFileSync(path, `dist/LICENSE.${name}`)
 }
 
-/** The client as one file: for script tags, and for module scripts that may not use import(). */
-const bundles = { iife: 'dist/countersign.iife.js', esm: 'dist/countersign.bundle.js' }
+/** The client as one file for every script element, and the module that gives its exports. */
+const iife = 'dist/countersign.iife.js'
+const bundle = 'dist/countersign.bundle.js'
 
-// In a script tag it makes a global, and no export.
 const IIFE_TYPES = `// SPDX-License-Identifier: MIT
 
 import type * as client from './index.js'
@@ -185,39 +187,72 @@ declare global {
 const iifeTypes = 'dist/countersign.iife.d.ts'
 
 const buildBundles = () => {
-  for (const [format, outfile] of Object.entries(bundles)) {
-    buildSync({
-      entryPoints: ['dist/index.js'],
-      bundle: true,
-      minify: true,
-      format,
-      globalName: 'countersign',
-      platform: 'browser',
-      target: 'es2022',
-      banner: { js: '/* SPDX-License-Identifier: MIT */' },
-      legalComments: 'none',
-      outfile
-    })
-    const text = readFileSync(outfile, 'utf8')
-    if (/<\/script|\bimport\(|import\.meta/i.test(text)) fail(`${outfile} is not for every script element and worker`)
-  }
+  const common = { entryPoints: ['dist/index.js'], bundle: true, platform: 'browser', target: 'es2022', write: false }
+  const { outputFiles } = buildSync({
+    ...common,
+    minify: true,
+    format: 'iife',
+    globalName: 'countersign',
+    banner: { js: '/* SPDX-License-Identifier: MIT */' },
+    legalComments: 'none'
+  })
+  const [{ text }] = outputFiles
+  if (/<\/script|\bimport\(|import\.meta/i.test(text)) fail(`${iife} is not for every script element and worker`)
+  // In a module a `var` would be no global, and the bundle could not find it.
+  const made = text.replace('"use strict";var countersign=', '"use strict";globalThis.countersign=')
+  if (made === text) fail(`${iife} begins in another way`)
+  writeFileSync(iife, made)
+  const { metafile } = buildSync({ ...common, format: 'esm', metafile: true })
+  const [{ exports }] = Object.values(metafile.outputs)
+  const names = exports.sort().join(', ')
+  writeFileSync(
+    bundle,
+    `// SPDX-License-Identifier: MIT\nimport './countersign.iife.js'\n\nexport const { ${names} } = globalThis.countersign\n`
+  )
   writeFileSync(iifeTypes, IIFE_TYPES)
+}
+
+/** transpiler gives what writes the .js of a source, without comments: the .d.ts has the docstrings, js/ explains the code. */
+const transpiler = () => {
+  const { config } = ts.readConfigFile('tsconfig.json', ts.sys.readFile)
+  // Alone, a source does not say that it is a module of a package of modules.
+  const given = { ...config.compilerOptions, module: 'ESNext', moduleResolution: 'Bundler', removeComments: true }
+  const { options: compilerOptions } = ts.convertCompilerOptionsFromJson(given, '.')
+  return (source, made) => {
+    const { outputText } = ts.transpileModule(readFileSync(source, 'utf8'), { fileName: source, compilerOptions })
+    const [, first = '', rest] = /^(#!.*\n)?(.*)$/s.exec(outputText)
+    mkdirSync(dirname(made), { recursive: true })
+    writeFileSync(made, `${first}// SPDX-License-Identifier: MIT\n${rest}`)
+  }
+}
+
+/** reachable gives the .d.ts files that the exports of package.json lead to, and all that these import. */
+const reachable = () => {
+  const { exports, types } = JSON.parse(readFileSync('package.json', 'utf8'))
+  const leaves = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves))
+  const found = new Set(
+    leaves([exports, types])
+      .filter((path) => path.endsWith('.d.ts'))
+      .map((path) => join(path))
+  )
+  for (const path of found) {
+    if (!existsSync(path)) continue
+    for (const { fileName } of ts.preProcessFile(readFileSync(path, 'utf8')).importedFiles)
+      if (fileName.startsWith('.')) found.add(join(dirname(path), fileName).replace(/\.[jt]s$/, '.d.ts'))
+  }
+  return found
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
-  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json'])
+  run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'])
   copyFileSync('js/core/platform/wasm-module.d.ts', 'dist/core/platform/wasm-module.d.ts')
-  const kept = new Set([
-    'dist/core/platform/glue.js',
-    'dist/core/platform/wasm-module.d.ts',
-    ...built,
-    ...Object.values(bundles),
-    iifeTypes
-  ])
-  for (const source of files(['js'])) {
-    const made = join('dist', relative('js', source)).replace(/\.ts$/, '')
-    for (const end of ['.js', '.js.map', '.d.ts']) kept.add(made + end)
+  const kept = new Set(['dist/core/platform/glue.js', ...built, iife, bundle, iifeTypes, ...reachable()])
+  const transpile = transpiler()
+  for (const source of files(['js']).filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))) {
+    const made = join('dist', relative('js', source)).replace(/\.ts$/, '.js')
+    transpile(source, made)
+    kept.add(made)
   }
   for (const path of files(['dist'])) if (!kept.has(path)) rmSync(path)
 }
@@ -244,14 +279,17 @@ if (!jsOnly) {
 }
 step(
   'typescript',
-  { inputs: ['js', 'tsconfig.json', 'package-lock.json'], outputs: ['dist/index.js', 'dist/index.d.ts'] },
+  {
+    inputs: ['js', 'tsconfig.json', 'package.json', 'package-lock.json'],
+    outputs: ['dist/index.js', 'dist/index.d.ts']
+  },
   buildTypeScript
 )
 step(
   'bundles',
   {
     inputs: ['dist/index.js', 'dist/client', 'dist/common', 'dist/core', 'dist/generated'],
-    outputs: [...Object.values(bundles), iifeTypes]
+    outputs: [iife, bundle, iifeTypes]
   },
   buildBundles
 )

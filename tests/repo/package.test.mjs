@@ -14,13 +14,18 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const pkg = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
 const lock = readFileSync(`${root}/package-lock.json`, 'utf8')
 
+/** The most bytes that an installation downloads. */
+const MAX_TARBALL = 650_000
+
 const pack = () => {
   const said = execFileSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts', '--offline'], {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore']
   })
-  return JSON.parse(said)
+  const answer = JSON.parse(said)
+  const [packed] = Array.isArray(answer) ? answer : Object.values(answer)
+  return packed
 }
 
 test('publint finds nothing', async () => {
@@ -31,14 +36,19 @@ test('publint finds nothing', async () => {
   )
 })
 
+test('the tarball has at most 650,000 bytes', () => {
+  const { size } = pack()
+  assert.ok(size <= MAX_TARBALL, `${size} bytes: ${size - MAX_TARBALL} too many`)
+})
+
 test('the tarball holds exactly the built files and the documents', () => {
-  const answer = pack()
-  const [{ files }] = Array.isArray(answer) ? answer : Object.values(answer)
+  const files = pack().files.map(({ path }) => path)
   const sources = readdirSync(`${root}/js`, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.ts') && !entry.name.endsWith('.d.ts'))
     .map((entry) => `${entry.parentPath}/${entry.name}`.slice(`${root}/js/`.length - 1).replace(/^\/+/, ''))
+  const made = sources.map((name) => `dist/${name.replace(/\.ts$/, '')}`)
   const expected = [
-    ...sources.flatMap((name) => ['.js', '.js.map', '.d.ts'].map((end) => `dist/${name.replace(/\.ts$/, end)}`)),
+    ...made.map((path) => `${path}.js`),
     'dist/LICENSE.bearssl',
     'dist/LICENSE.libsodium',
     'dist/core/platform/countersign-client.wasm',
@@ -60,15 +70,26 @@ test('the tarball holds exactly the built files and the documents', () => {
     'SECURITY.md',
     'package.json'
   ]
-  assert.deepEqual(files.map(({ path }) => path).sort(), expected.sort())
+  // The consumers' compilers show that no declaration is missing.
+  const isDeclaration = (path) => made.includes(path.replace(/\.d\.ts$/, ''))
+  assert.deepEqual(files.filter((path) => !isDeclaration(path)).sort(), expected.sort())
+})
+
+test('no published file names a source map', () => {
+  for (const { path } of pack().files)
+    if (/\.[jt]s$/.test(path)) assert.doesNotMatch(readFileSync(`${root}/${path}`, 'utf8'), /sourceMappingURL/, path)
 })
 
 test('the client has no dependency and no script that runs at installation', () => {
   assert.equal(pkg.dependencies, undefined)
   for (const name of ['preinstall', 'install', 'postinstall', 'prepare']) assert.equal(pkg.scripts[name], undefined)
   assert.deepEqual(Object.keys(pkg.peerDependencies), Object.keys(pkg.peerDependenciesMeta))
-  // What is named here orders the bundle, or presets a module in workerd. It leaves nothing else behind.
-  assert.deepEqual(pkg.sideEffects, ['./dist/core/platform/client-wasm.js', './dist/workerd/*.js'])
+  // What is named here orders the bundle, makes the global of script tags, or presets a module in workerd.
+  assert.deepEqual(pkg.sideEffects, [
+    './dist/core/platform/client-wasm.js',
+    './dist/countersign.iife.js',
+    './dist/workerd/*.js'
+  ])
 })
 
 test('every export of package.json leads to a file', () => {
