@@ -21,7 +21,6 @@ import { createForgetUser } from './forget-user.ts'
 import { createCors } from './http/cors.ts'
 import { serveRequest } from './http/web-handler.ts'
 import { type GatewaySettings, readOptions } from './options.ts'
-import { hiddenHeaders } from './support/answer-headers.ts'
 import { callHook } from './support/checks.ts'
 import { createBell, within } from './support/deadline.ts'
 import { createFaultLog } from './support/fault-log.ts'
@@ -131,7 +130,7 @@ function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: Measu
 export function createGateway(options: GatewayOptions): Gateway {
   const settings = readOptions(options)
   const { label, signer, limits, replay, enrollment, onStage, onRefusal } = settings
-  const cors = createCors(settings.origins, hiddenHeaders(settings.answerHeaders))
+  const cors = createCors(settings)
   const clock = createGatewayClock(settings.now)
   const metrics = createMetrics()
   const observer = { metrics, ...(onStage ? { onStage } : {}), ...(onRefusal ? { onRefusal } : {}) }

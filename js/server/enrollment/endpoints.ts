@@ -13,6 +13,7 @@ import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
 import { GUEST } from '../stores/common.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
+import { usualHeaders } from '../support/answer-headers.ts'
 import { callHook, checkSigner, functionOf, partOf } from '../support/checks.ts'
 import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
 import { createFaultLog } from '../support/fault-log.ts'
@@ -239,7 +240,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
   const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onUpgraded, onFailure } = options
   const clock = createGatewayClock(options.now)
-  const cors = createCors(readOrigins(options.origins))
+  const cors = createCors({ ...options, origins: readOrigins(options.origins), answerHeaders: usualHeaders })
   const core = async () => options.core ?? loadCore()
   const { maxSessions = MAX_SESSIONS } = options
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined

@@ -1,15 +1,25 @@
 // SPDX-License-Identifier: MIT
-// CORS (PROTOCOL.md, R34 and R35): the headers for pages of allowed origins, and a check that explains why a call from an origin fails.
+// CORS (PROTOCOL.md, R34, R35 and R166): the headers for pages of allowed origins, and a check that explains why a call
+// from an origin fails.
 
-import { FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
+import { CORS_CHECK_PATH, FRAME_TYPE, JSON_TYPE } from '../../common/protocol.ts'
 import { encodeJson } from '../../common/text.ts'
 import { optionsOf } from '../../core/args.ts'
+import { hiddenHeaders, isHeaderName, readHeaderNames } from '../support/answer-headers.ts'
 import { emptyBytes } from '../support/encoding.ts'
-import { isOrigin, type OriginRules } from '../support/origins.ts'
+import { type CorsOptions, isOrigin, type OriginRules } from '../support/origins.ts'
 import type { Inbound, Outbound } from '../types.ts'
 
 const METHODS = 'GET, HEAD, POST, PUT, PATCH, DELETE'
-const ALLOWED = 'content-type, countersign'
+/** The headers of every request that a client makes. */
+const NEEDED = ['content-type', 'countersign']
+const ALLOWED = NEEDED.join(', ')
+
+/** No page can set or read these, whatever a gateway allows. */
+const NEVER = /^(?:cookie2?|set-cookie2?|access-control-.*)$/
+const MAX_ASKED = 32
+const MAX_ASKED_BYTES = 1024
+
 /** The headers of every answer, whoever asks. */
 export const PLAIN_HEADERS = {
   'cache-control': 'no-store, no-transform',
@@ -26,9 +36,30 @@ export type Cors = {
   check(inbound: Inbound): Outbound
 }
 
-/** Returns the CORS part for pages of these origins. They may read the headers `exposed` of an answer (R35). */
-export function createCors(origins: OriginRules, exposed: readonly string[] = []): Cors {
-  const exposing = ['countersign', ...exposed].join(', ')
+// Returns the names that a preflight asks for, or undefined where it asks as no browser does.
+function askedNames(inbound: Inbound): string[] | undefined {
+  const asked = inbound.header('access-control-request-headers') ?? ''
+  if (asked === '') return []
+  const names = asked.split(/[\t ]*,[\t ]*/)
+  const isGood = asked.length <= MAX_ASKED_BYTES && names.length <= MAX_ASKED && names.every(isHeaderName)
+  return isGood ? names : undefined
+}
+
+const listOf = (...names: readonly string[]): string => [...new Set(names)].join(', ')
+
+/**
+ * Returns the CORS part of a gateway (R35, R166). `answerHeaders` are the names that its handlers may set. Throws
+ * ERR_INVALID_ARGUMENT when a list of names is not valid.
+ */
+export function createCors(
+  settings: Omit<CorsOptions, 'origins'> & { origins: OriginRules; answerHeaders: ReadonlySet<string> }
+): Cors {
+  const { origins, allowHeaders, exposeHeaders } = settings
+  const read = (names: readonly string[] | undefined, option: string): string[] | undefined =>
+    names === undefined ? undefined : readHeaderNames(names, option, NEVER)
+  const listed = read(allowHeaders, 'allowHeaders')
+  const readable = read(exposeHeaders, 'exposeHeaders') ?? hiddenHeaders(settings.answerHeaders)
+  const exposing = listOf('countersign', ...readable, 'retry-after')
   const headers = (origin: string | null): Record<string, string> => ({
     ...PLAIN_HEADERS,
     ...(origin !== null && origins.allows(origin)
@@ -38,11 +69,16 @@ export function createCors(origins: OriginRules, exposed: readonly string[] = []
   return {
     headers,
     preflight(inbound) {
-      const grant: Record<string, string> = origins.allows(inbound.header('origin'))
+      // The check tells any page the same, also one whose own script adds a header to each request.
+      const isCheck = inbound.target === CORS_CHECK_PATH
+      const isAllowed = isCheck || origins.allows(inbound.header('origin'))
+      const names = isAllowed ? (listed ?? askedNames(inbound)) : undefined
+      const grant: Record<string, string> = names
         ? {
             'access-control-allow-methods': METHODS,
-            'access-control-allow-headers': ALLOWED,
-            'access-control-max-age': '600'
+            'access-control-allow-headers': listOf(...NEEDED, ...names),
+            'access-control-max-age': '600',
+            ...(isCheck ? { 'access-control-allow-origin': '*' } : {})
           }
         : {}
       return { status: 204, headers: grant, body: emptyBytes() }

@@ -28,25 +28,42 @@ const ALWAYS_READABLE: ReadonlySet<string> = new Set(['content-language', 'conte
 
 const NEVER =
   /^(?:set-cookie2?|clear-site-data|refresh|access-control-.*|content-security-policy.*|cache-control|vary|countersign.*|content-length|content-encoding|x-content-type-options|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade)$/
-const NAME = /^[a-z0-9!#$%&'*+.^_`|~-]{1,64}$/
+/** A token of RFC 9110 in lower case. Among names, `*` would stand for every name. */
+const NAME = /^(?!\*$)[a-z\d!#$%&'*+.^_`|~-]+$/
 // Latin-1 has no one spelling on the way, and a line break would begin another header.
 const VALUE = /^(?:[\x21-\x7e](?:[\t\x20-\x7e]*[\x21-\x7e])?)?$/
 
 const MAX_NAMES = 32
+const MAX_LENGTH = 64
 /** With the envelope and the gateway's own headers, all fit into the 4 KiB that front ends commonly have for a head. */
 const MAX_BYTES = 2048
+
+/** Tells whether a text is the name of one header, in lower case. */
+export function isHeaderName(text: string): boolean {
+  return NAME.test(text)
+}
+
+/**
+ * Checks a list of names of headers and returns it in lower case. `option` begins the error's hint.
+ * @throws ERR_INVALID_ARGUMENT when it is no list of at most 32 names, or has one of `never`.
+ */
+export function readHeaderNames(names: readonly string[], option: string, never: RegExp): string[] {
+  if (!Array.isArray(names) || names.length > MAX_NAMES)
+    throw badArgument(`${option} must be an array of at most ${MAX_NAMES} names`)
+  return names.map((given: unknown) => {
+    const name = typeof given === 'string' ? given.toLowerCase() : ''
+    if (name.length > MAX_LENGTH || !isHeaderName(name) || never.test(name))
+      throw badArgument(`${option}: no such header may be named: ${JSON.stringify(given) ?? typeof given}`)
+    return name
+  })
+}
 
 /**
  * Checks the option `answerHeaders`, and returns the names that answers may carry: the usual ones and these.
  * @throws ERR_INVALID_ARGUMENT when an entry is no name of a header, or one that no handler may set.
  */
 export function readAnswerHeaders(names: readonly string[] = []): ReadonlySet<string> {
-  if (!Array.isArray(names) || names.length > MAX_NAMES)
-    throw badArgument(`answerHeaders must be an array of at most ${MAX_NAMES} names`)
-  const more = names.map((name) => String(name).toLowerCase())
-  const wrong = more.find((name) => !NAME.test(name) || NEVER.test(name))
-  if (wrong !== undefined) throw badArgument(`answerHeaders: no handler may set the header ${JSON.stringify(wrong)}`)
-  return new Set([...DEFAULT_NAMES, ...more])
+  return new Set([...DEFAULT_NAMES, ...readHeaderNames(names, 'answerHeaders', NEVER)])
 }
 
 /** The names that answers may carry where the gateway has no list of its own. */

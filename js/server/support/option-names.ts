@@ -7,7 +7,18 @@ import { optionsOf } from '../../core/args.ts'
 const OPTION_NAMES = [
   // createGateway
   ...['label', 'signer', 'keySigner', 'sessions', 'replay', 'events', 'routes', 'identify', 'limits', 'window'],
-  ...['origins', 'rates', 'sessionLife', 'handlerTimeoutMs', 'compatible', 'mapTarget', 'endpoint', 'serverKeys'],
+  ...[
+    'origins',
+    'allowHeaders',
+    'exposeHeaders',
+    'rates',
+    'sessionLife',
+    'handlerTimeoutMs',
+    'compatible',
+    'mapTarget',
+    'endpoint',
+    'serverKeys'
+  ],
   ...[
     'actionSecret',
     'phase',

@@ -12,6 +12,16 @@ export type CorsOptions = {
    * every application that is built so. A list of origins is no login. Default: none.
    */
   origins?: readonly string[]
+  /**
+   * The request headers that these pages may send beside `content-type` and `countersign`, at most 32 names. Nobody
+   * signs them. Default: all that a page asks for.
+   */
+  allowHeaders?: readonly string[]
+  /**
+   * The answer headers that these pages may read beside `countersign` and `retry-after`, at most 32 names. Default:
+   * those that handlers may set.
+   */
+  exposeHeaders?: readonly string[]
 }
 
 /** Decides about the header `Origin` of a request. */

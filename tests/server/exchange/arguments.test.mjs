@@ -63,6 +63,8 @@ test('H4 every option of every function refuses junk with a typed error', () => 
       'limits',
       'window',
       'origins',
+      'allowHeaders',
+      'exposeHeaders',
       'rates',
       'handlerTimeoutMs',
       'mapTarget',
@@ -74,7 +76,17 @@ test('H4 every option of every function refuses junk with a typed error', () => 
     ]) {
       judge(createGateway, { ...createParts(), [name]: value })
     }
-    for (const name of ['codes', 'digits', 'pepper', 'userIdOf', 'onEnrolled', 'onFailure', 'origins', 'now']) {
+    for (const name of [
+      'codes',
+      'digits',
+      'pepper',
+      'userIdOf',
+      'onEnrolled',
+      'onFailure',
+      'origins',
+      'exposeHeaders',
+      'now'
+    ]) {
       judge(enrollment, { ...createParts(), [name]: value })
     }
     for (const name of ['perSource', 'perSourceFailures', 'perSession', 'perUser', 'perType'])

@@ -3,17 +3,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkCors, createGateway, nodeHandler } from 'countersign/server'
-import { createWorld, randomId, serve } from '../kit.mjs'
+import { createTestWorld } from 'countersign/testing'
+import { createDesk, problemOf } from '../enrollment/kit.mjs'
+import { createWorld, openAnswer, randomId, serve } from '../kit.mjs'
 
 const APP = 'https://app.example'
-const preflightOf = (world, origin, target = '/exchange') =>
+const NEEDED = 'content-type, countersign'
+const CHECK = '/.well-known/countersign-cors'
+const preflightOf = (world, origin, target = '/exchange', asked = NEEDED) =>
   world.gateway.handle(
     new Request(`http://gateway${target}`, {
       method: 'OPTIONS',
       headers: {
         ...(origin ? { origin } : {}),
         'access-control-request-method': 'POST',
-        'access-control-request-headers': 'content-type, countersign'
+        ...(asked === null ? {} : { 'access-control-request-headers': asked })
       }
     })
   )
@@ -163,6 +167,146 @@ test('G8 an origin that no browser would send is refused at the start, with a hi
       String(origin)
     )
   }
+})
+
+const allowedBy = async (answer) => (await answer).headers.get('access-control-allow-headers')
+const PATHS = ['/exchange', '/api/echo', '/api/v1/public/auth/confirm-email-code', '/anything']
+
+test('R166 a preflight of an allowed origin gets the names that it asks for, on every path', async () => {
+  const world = await createWorld({ origins: [APP] })
+  const many = Array.from({ length: 32 }, (_, at) => `x-${at}`)
+  for (const [asked, given] of [
+    [null, NEEDED],
+    ['', NEEDED],
+    [NEEDED, NEEDED],
+    ['baggage,sentry-trace', `${NEEDED}, baggage, sentry-trace`],
+    ['authorization, \tcontent-type , x-a', `${NEEDED}, authorization, x-a`],
+    ["x!#$%&'*+.^_`|~-9", `${NEEDED}, x!#$%&'*+.^_\`|~-9`],
+    [many.join(','), [NEEDED, ...many].join(', ')],
+    ['x'.repeat(1024), `${NEEDED}, ${'x'.repeat(1024)}`]
+  ])
+    for (const target of PATHS) {
+      const { status, headers } = await preflightOf(world, APP, target, asked)
+      assert.deepEqual([status, headers.get('access-control-allow-headers')], [204, given])
+      assert.equal(headers.get('access-control-allow-origin'), APP)
+      assert.equal(headers.get('access-control-allow-credentials'), null)
+      assert.equal(await allowedBy(preflightOf(world, 'https://evil.example', target, asked)), null)
+    }
+})
+
+test('H29 R166 a preflight that asks as no browser does gets no name at all', async () => {
+  const world = await createWorld({ origins: [APP] })
+  for (const asked of [
+    ...['*', 'x-a, *', 'X-A', 'x a', 'x-a,', ',x-a', 'x-a,,x-b', 'x-a;x-b', 'x-a: 1', 'x"', '\u00fc', '(x)', 'x/y'],
+    Array.from({ length: 33 }, (_, at) => `x-${at}`).join(','),
+    'x'.repeat(1025)
+  ])
+    for (const target of PATHS) {
+      const { status, headers } = await preflightOf(world, APP, target, asked)
+      assert.equal(status, 204)
+      for (const name of ['headers', 'methods']) assert.equal(headers.get(`access-control-allow-${name}`), null, asked)
+    }
+})
+
+test('R166 with allowHeaders a preflight gets that list, whatever it asks for', async () => {
+  for (const [allowHeaders, given] of [
+    [[], NEEDED],
+    [['X-Request-Id', 'authorization', 'countersign'], `${NEEDED}, x-request-id, authorization`]
+  ]) {
+    const world = await createWorld({ origins: [APP], allowHeaders })
+    for (const asked of [NEEDED, 'baggage', '*', null])
+      for (const target of PATHS) assert.equal(await allowedBy(preflightOf(world, APP, target, asked)), given)
+  }
+})
+
+test('R166 exposeHeaders names what pages may read, and what the protocol needs stays', async () => {
+  const exposedBy = async (options) => {
+    const world = await createWorld({ origins: [APP], ...options })
+    const { headers } = await world.sendFrame(Buffer.from('junk'), { headers: { origin: APP } })
+    return headers.get('access-control-expose-headers')
+  }
+  const usual = 'countersign, content-disposition, etag, link, location, retry-after, x-request-id'
+  assert.equal(await exposedBy({}), usual)
+  assert.equal(await exposedBy({ answerHeaders: ['x-cost'] }), `${usual}, x-cost`)
+  assert.equal(await exposedBy({ exposeHeaders: [] }), 'countersign, retry-after')
+  assert.equal(await exposedBy({ exposeHeaders: ['ETag', 'x-edge'] }), 'countersign, etag, x-edge, retry-after')
+})
+
+test('R166 the enrolment behind a gateway, and without one, lets a page send and read the same', async () => {
+  const options = { origins: [APP], exposeHeaders: ['x-edge'], allowHeaders: ['x-a'] }
+  const limits = { enrollmentLimits: { mailsPerAddressAndSource: 1 } }
+  const alone = createDesk({ ...limits, ...options })
+  const inside = createDesk(limits)
+  const world = await createWorld({ ...options, enrollment: inside.enrolling })
+  const target = '/api/v1/public/auth/send-email-code'
+  for (const handle of [alone.enrolling.handle, world.gateway.handle]) {
+    assert.equal(await allowedBy(preflightOf({ gateway: { handle } }, APP, target, 'x-b')), `${NEEDED}, x-a`)
+    const send = () =>
+      handle(
+        new Request(`http://gateway${target}`, {
+          method: 'POST',
+          body: '{"email":"a@example.com"}',
+          headers: { origin: APP, 'content-type': 'application/json' }
+        })
+      )
+    assert.equal((await send()).status, 200)
+    const late = await send()
+    assert.match(late.headers.get('retry-after'), /^\d+$/)
+    assert.equal(late.headers.get('access-control-expose-headers'), 'countersign, x-edge, retry-after')
+    assert.equal(await problemOf(late), '429 too_many_requests')
+  }
+})
+
+test('R166 a list that names no header, or one that no page may have, is refused at the start', async () => {
+  for (const option of ['allowHeaders', 'exposeHeaders', 'answerHeaders'])
+    for (const names of [
+      ...[
+        'x-a',
+        {},
+        null,
+        1,
+        ['*'],
+        [''],
+        ['x a'],
+        ['x\n'],
+        [1],
+        [Object.create(null)],
+        ['set-cookie'],
+        ['x'.repeat(65)]
+      ],
+      ...[['access-control-allow-origin'], Array.from({ length: 33 }, (_, at) => `x-${at}`)]
+    ]) {
+      const refused = { code: 'ERR_INVALID_ARGUMENT', message: new RegExp(option) }
+      await assert.rejects(createWorld({ origins: [APP], [option]: names }), refused)
+      if (option !== 'answerHeaders') assert.throws(() => createDesk({ [option]: names }), refused)
+    }
+})
+
+test('R33 R41 the authorization header of a caller passes, and a change of it on the way changes nothing', async (t) => {
+  const seen = []
+  const identify = ({ header }) => {
+    seen.push(header('authorization'))
+    return 'one source'
+  }
+  const routes = { 'GET /api/x': () => ({ payload: 'x' }) }
+  const own = await createTestWorld({ routes, identify })
+  t.after(() => own.close())
+  const { client } = await own.connect()
+  assert.equal((await client.fetch('/api/x', { headers: { authorization: 'Bearer 1' } })).status, 200)
+  assert.ok(seen.includes('Bearer 1'))
+  const world = await createWorld({ identify, routes })
+  const request = world.requestOf({ type: 'GET /api/x', payload: '' })
+  const changed = await world.sendHeader('GET', '/api/x', request, { headers: { authorization: 'Bearer 2' } })
+  assert.equal((await openAnswer(changed, request.requestId, world.signer)).resultCode, 'http.200')
+  assert.equal(seen.at(-1), 'Bearer 2')
+})
+
+test('R166 a page whose script adds a header to each request can still ask why it is refused', async () => {
+  const world = await createWorld({ origins: [APP] })
+  const { headers } = await preflightOf(world, 'https://evil.example', CHECK, 'sentry-trace')
+  assert.equal(headers.get('access-control-allow-origin'), '*')
+  assert.equal(headers.get('access-control-allow-headers'), `${NEEDED}, sentry-trace`)
+  assert.equal(await allowedBy(preflightOf(world, 'https://evil.example', CHECK, '*')), null)
 })
 
 test('G8 the gateway tells any page how it sees its origin', async () => {
