@@ -3,11 +3,13 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { treeFiles } from '../../tools/lint/tree.mjs'
+import { fieldsOf, REPOSITORY, withFields } from '../../tools/repository.mjs'
 import { excess, measure } from '../../tools/size.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -63,8 +65,12 @@ test('the tarball holds exactly the built files and the documents', () => {
     'dist/countersign.iife.d.ts',
     'dist/countersign.iife.js',
     ...readdirSync(`${root}/docs/errors`).map((name) => `docs/errors/${name}`),
+    'docs/browsers.md',
+    'docs/guide/bundlers.md',
+    'docs/guide/frames.md',
     'CHANGELOG.md',
     'LICENSE',
+    'THIRD-PARTY-NOTICES.txt',
     'PROTOCOL.md',
     'README.md',
     'SECURITY.md',
@@ -78,6 +84,59 @@ test('the tarball holds exactly the built files and the documents', () => {
 test('no published file names a source map', () => {
   for (const { path } of pack().files)
     if (/\.[jt]s$/.test(path)) assert.doesNotMatch(readFileSync(`${root}/${path}`, 'utf8'), /sourceMappingURL/, path)
+})
+
+/** The links of a document to files, without their anchors, as paths of the tree. */
+const linksOf = (path) =>
+  Array.from(
+    readFileSync(`${root}/${path}`, 'utf8')
+      .replace(/```[\s\S]*?```/g, '')
+      .matchAll(/\]\(([^)\s]+)\)/g)
+  )
+    .map(([, target]) => target.split('#')[0])
+    .filter((target) => target !== '' && !/^https?:/.test(target))
+    .map((target) => join(dirname(path), target))
+
+// Where no repository is named, nothing else can show what a link leads to.
+test('every link of README and of the error pages leads to a file of the tarball', () => {
+  const files = pack().files.map(({ path }) => path)
+  const documents = files.filter((path) => path === 'README.md' || path.startsWith('docs/'))
+  assert.ok(documents.length > 60)
+  for (const path of documents)
+    assert.deepEqual(
+      linksOf(path).filter((target) => !files.includes(target)),
+      [],
+      path
+    )
+})
+
+test('package.json names the repository of tools/repository.mjs, and none while that is empty', () => {
+  const { homepage, repository, bugs } = pkg
+  const named = Object.fromEntries(Object.entries({ homepage, repository, bugs }).filter(([, value]) => value))
+  assert.deepEqual(named, fieldsOf(REPOSITORY))
+  assert.match(REPOSITORY, /^$|^https:\/\/[^/]+\/[^/]+\/[^/]+(?<!\.git)$/)
+  assert.deepEqual(fieldsOf(''), {})
+  const filled = withFields(pkg, fieldsOf('https://git.example/owner/name'))
+  assert.deepEqual(filled.repository, { type: 'git', url: 'git+https://git.example/owner/name.git' })
+  assert.deepEqual(filled.bugs, { url: 'https://git.example/owner/name/issues' })
+  assert.equal(filled.homepage, 'https://git.example/owner/name#readme')
+  assert.deepEqual(withFields(filled, {}), withFields(pkg, {}))
+})
+
+test('the notices name everything that is compiled in, and each licence is in the tarball', () => {
+  const notices = readFileSync(`${root}/THIRD-PARTY-NOTICES.txt`, 'utf8')
+  for (const words of [
+    'Emscripten authors',
+    'University of\nIllinois/NCSA',
+    'Neither the names of Mozilla',
+    'Rich Felker, et al.',
+    'Apache-2.0 WITH LLVM-exception'
+  ])
+    assert.ok(notices.includes(words), words)
+  const files = pack().files.map(({ path }) => path)
+  for (const [path] of notices.matchAll(/dist\/LICENSE\.\w+/g)) assert.ok(files.includes(path), path)
+  for (const name of ['libsodium', 'BearSSL', 'Emscripten', 'musl'])
+    assert.match(notices, new RegExp(`^  ${name} `, 'm'))
 })
 
 test('the client has no dependency and no script that runs at installation', () => {
