@@ -13,8 +13,8 @@ type TypesOf<Route> = Route extends { readonly types?: infer Types | undefined }
     : { input: unknown; output: unknown }
   : { input: unknown; output: unknown }
 
-/** The message types among the routes; HTTP routes have a space. */
-export type MessageType<Routes> = Exclude<keyof Routes & string, `${string} ${string}`>
+/** The message types among the routes. An HTTP route has a space, or begins with a slash: `client.fetch` calls it. */
+export type MessageType<Routes> = Exclude<keyof Routes & string, `${string} ${string}` | `/${string}`>
 
 /** A verified answer. `ok` says whether `json()` is the route's output, or belongs to a code of the application's own. */
 export type JsonReply<Output> =

@@ -15,6 +15,7 @@ import { createEntry, type Entry } from './exchange/entry.ts'
 import { rawLimit } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
 import { createBuckets, createRequestLimiter } from './exchange/rates.ts'
+import { createRouteTable } from './exchange/route-table.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { reportRefusal } from './exchange/trace.ts'
 import { createForgetUser } from './forget-user.ts'
@@ -150,8 +151,10 @@ export function createGateway(options: GatewayOptions): Gateway {
   const signAnswer = createAnswerSigner({ label, signer, keySigner: settings.keySigner, clock, signMs: limits.storeMs })
   const charge = (sessionId: string, count: number) => limiter.charge(sessionId, clock.now(), count)
   const events = createEvents({ settings, clock, metrics, coreOf, signAnswer, charge, isClosed: () => closed })
+  const routes = createRouteTable(settings.routes)
   const pipeline = createPipeline({
     settings,
+    routes,
     internalHandlers: events.handlers,
     clock,
     metrics,

@@ -10,8 +10,10 @@ import type { Inbound, MigrationPhase, PassedOn } from './types.ts'
 /** The phases, from the most lenient to the strictest. */
 export const PHASES: readonly MigrationPhase[] = ['observe', 'warn', 'require', 'enforce']
 
-/** The code for a verified request whose target has no signed route. */
-export const NO_ROUTE = 'http.404'
+/** The codes for a verified request that has no signed route: its path has none, or only for other methods (R170). */
+export type Unrouted = 'http.404' | 'http.405'
+
+const isUnrouted = (code: string): code is Unrouted => code === 'http.404' || code === 'http.405'
 
 /**
  * Decides on a refusal of one request. Returns undefined where it stands, and otherwise the verdict for the old
@@ -35,7 +37,7 @@ export function createPassing(phase: MigrationPhase, inbound: Inbound, isInterna
   return (stage, code) => {
     // A request that a signed handler began stays with it. In `require` only a verified request without a route is
     // passed on.
-    if (code !== NO_ROUTE && (stage === 'handler' || phase === 'require')) return undefined
+    if (!isUnrouted(code) && (stage === 'handler' || phase === 'require')) return undefined
     metrics.count('countersign_would_refuse_total', { stage: stage ?? 'none', code })
     return { phase, code, ...(stage === undefined ? {} : { stage }) }
   }

@@ -2,14 +2,15 @@
 // The types of the gateway library: the options of an application, and the objects that it gets.
 
 import type { BytesLike, Core, Stage } from '../common/types.ts'
+import type { Binding, Handler } from './handler.ts'
 import type { Limits, Rates } from './limits.ts'
 import type { RotatedEvent, StepUp } from './step-up.ts'
 import type * as Stores from './stores/types.ts'
-import type { SessionRecord } from './stores/types.ts'
 import type { AnswerHeadersInit } from './support/answer-headers.ts'
 import type { GatewayLogger } from './support/fault-log.ts'
 import type { CorsOptions } from './support/origins.ts'
 
+export type * from './handler.ts'
 export type * from './limits.ts'
 export type * from './step-up.ts'
 export type * from './stores/types.ts'
@@ -30,9 +31,6 @@ export interface ServerSigner {
   deriveSecret?(purpose: string): Uint8Array
 }
 
-/** The form of a message: a binary frame, an HTTP header with the payload as the body, or JSON. */
-export type Binding = 'frame' | 'header' | 'json'
-
 /**
  * How strict a gateway is while existing HTTP routes move behind signatures, from lenient to strict (PROTOCOL.md,
  * R140).
@@ -47,90 +45,14 @@ export type PassedOn = {
   /** The stage that failed; absent where the request reached none. */
   readonly stage?: Stage
   /**
-   * A `cs.` code, the ERR_ code of a plain refusal, or `unsigned`. `http.404` says that the request is verified and has
-   * no signed route.
+   * A `cs.` code, the ERR_ code of a plain refusal, or `unsigned`. `http.404` and `http.405` say that the request is verified
+   * and has no signed route: its path has none, or only for other methods.
    */
   readonly code: string
-  /** Only with `http.404`. Nothing of any other request is verified. */
+  /** Only with `http.404` and `http.405`. Nothing of any other request is verified. */
   readonly sessionId?: string
   readonly userId?: string
 }
-
-/** The argument of a handler. The session's key has signed all of it, except `source` and `unsigned`. */
-export type HandlerContext = {
-  session: SessionRecord
-  userId: string
-  /** The message type; in the header binding the whole `METHOD target`. */
-  type: string
-  /** The route that matched, as it was registered. */
-  route: string
-  /** The verified bytes. The handler owns them and may change them. */
-  payload: Uint8Array
-  /**
-   * Returns the payload as a JSON value; undefined for an empty payload. Where it is no JSON, it throws, and the caller
-   * gets a signed `cs.bad_request`. Call it before the handler has any effect.
-   */
-  json<Value = unknown>(): Value
-  /** The same for all tries of one intent (R18). Undefined where the client gave none. */
-  idempotencyKey: string | undefined
-  requestId: string
-  /** The time that the client stamped, in Unix milliseconds. */
-  timestampMs: number
-  /** The gateway's time when the request had passed its checks, in Unix milliseconds. */
-  acceptedMs: number
-  binding: Binding
-  /** The signed request target of the header binding; empty otherwise. */
-  target: string
-  /** The source of the request, by which its rate is counted (see `identify`). It is not signed. */
-  source: string
-  /** The values of the route's `:names`, percent-decoded. The object has no prototype. */
-  params: { readonly [name: string]: string }
-  /** Aborts when the client is gone, the handler's time is up, or the gateway closes. */
-  signal: AbortSignal
-  /** Unsigned headers. Use them as hints, never as the ground for a decision (R41). */
-  unsigned: {
-    readonly contentType: string
-    readonly accept: string
-    readonly acceptLanguage: string
-    readonly userAgent: string
-  }
-}
-
-/**
- * The result of a handler. Without one the answer is `ok` (200) with an empty payload. A result with another member, or
- * of another type, is a TypeError: its caller gets `cs.internal`, and `logger` the reason.
- */
-export type HandlerResult = {
-  /** For message types. `cs.` and `http.` are reserved. Default: `ok`. */
-  resultCode?: string
-  /** A string is encoded as UTF-8. Default: empty. */
-  payload?: BytesLike | string
-  /** A value that becomes JSON, in place of `payload`. `contentType` is then `application/json` by default. */
-  json?: unknown
-  /** For HTTP routes: 200 to 299, 304 or 400 to 599, since no client reads a redirect. Default: 200. */
-  status?: number
-  /** For HTTP routes. It is not signed. Default: `application/octet-stream`. */
-  contentType?: string
-  /**
-   * Further headers of the HTTP answer, in every binding. Nobody signs them. The names are those that `answerHeaders`
-   * of `createGateway` names; values are printable ASCII; together 2048 bytes at most. Default: none.
-   */
-  headers?: AnswerHeadersInit
-}
-
-/**
- * Answers a verified request. A valid signature says which session sent which bytes, and when. It does not say that they
- * are true (R99): the handler still checks ownership, permissions and plausibility. An exception becomes a signed
- * `cs.internal`, which says nothing of it; `logger` and `onRefusal` get the reason.
- */
-export type Handler = (context: HandlerContext) => HandlerOutput | Promise<HandlerOutput>
-
-/**
- * What a handler returns. Bytes are the payload. A Response gives its body, and to an HTTP route its status and content
- * type too; for a message type its status must be 200 to 299.
- */
-// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement answers `ok`
-export type HandlerOutput = HandlerResult | BytesLike | Response | void
 
 /** One check of one request. Texts are escaped to printable ASCII (R9). */
 export type GatewayStageEvent = {
@@ -175,7 +97,11 @@ export type GatewayOptions = CorsOptions & {
   replay: Stores.ReplayStore
   /** Numbers and keeps events. `publish`, `cs.subscribe` and `cs.poll` need it. Default: none. */
   events?: Stores.EventStore
-  /** The handlers by message type (`demo.echo`) or HTTP route (`POST /api/items/:id`). HEAD falls back to GET. */
+  /**
+   * The handlers by message type (`demo.echo`) or HTTP route (`POST /api/items/:id`, `GET /files/*`). A `*` stands for one
+   * or more segments at the end of a path. `/files/*` without a method serves every method. HEAD falls back to GET. Of
+   * several routes the narrower path serves a request. A path whose method no route serves is answered 405.
+   */
   routes: { readonly [route: string]: Handler }
   /** Returns the source of a request for the rates per source. Default: its address, IPv6 by its /64. */
   identify?: (request: { header(name: string): string | null; method: string; target: string }, from: From) => string
@@ -203,7 +129,7 @@ export type GatewayOptions = CorsOptions & {
   compatible?: boolean
   /**
    * Further headers that handlers may set (`headers` of their result) and pages of `origins` may read, at most 32 names.
-   * These are always allowed: content-disposition, content-language, content-type, etag, last-modified, link, location
+   * These are always allowed: allow, content-disposition, content-language, content-type, etag, last-modified, link, location
    * (not with a 3xx status), retry-after, x-request-id. Headers that act on cookies, caches, CORS, the page or the
    * connection never are. Default: none.
    */

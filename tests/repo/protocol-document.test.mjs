@@ -24,7 +24,8 @@ const rules = rulesOf(protocol)
 /** Numbers that no rule has, as ranges: the text keeps them free for a subject. */
 const UNUSED_RANGES = [
   [115, 119],
-  [155, 159]
+  [155, 159],
+  [165, 169]
 ]
 const UNUSED = UNUSED_RANGES.flatMap(([first, last]) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)

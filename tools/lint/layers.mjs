@@ -34,6 +34,7 @@ const server = [
   ['js/server/stores/types', 'js/server/limits'],
   [
     'js/server/types',
+    'js/server/handler',
     'js/server/step-up',
     'js/server/migration-phase',
     'js/server/client-signature',

@@ -116,7 +116,11 @@ function parseHeaderRequest(context: ParseContext, inbound: Inbound): ParsedInbo
   return { request, type, target, first: emptyBytes(), isWhole: false }
 }
 
-function signedTarget({ mapTarget }: GatewaySettings, rawTarget: string): string {
+/**
+ * Returns the target that the client signed, for the one that arrived.
+ * @throws ERR_TYPE_MISMATCH when the mapping of the application fails.
+ */
+export function signedTarget({ mapTarget }: Pick<GatewaySettings, 'mapTarget'>, rawTarget: string): string {
   if (!mapTarget) return rawTarget
   try {
     return String(mapTarget(rawTarget))

@@ -4,7 +4,7 @@
 import type { CountersignError } from '../../common/errors.ts'
 import type { Core } from '../../common/types.ts'
 import { createBuiltins } from '../builtin/sessions-and-time.ts'
-import { NO_ROUTE } from '../migration-phase.ts'
+import type { Unrouted } from '../migration-phase.ts'
 import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
 import { escapeText } from '../support/encoding.ts'
@@ -14,6 +14,7 @@ import type { Metrics } from '../support/metrics.ts'
 import type {
   Handler,
   HandlerContext,
+  HandlerResult,
   Inbound,
   Outbound,
   PassedOn,
@@ -29,11 +30,11 @@ import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
 import { createPruner } from './prune-sessions.ts'
 import type { Buckets, RequestLimiter } from './rates.ts'
+import { createRouteTable, pathOf, type RouteTable } from './route-table.ts'
 import {
   answerNames,
   type CheckedResult,
   checkResult,
-  createRoutes,
   isHandlerRefusal,
   isReservedName,
   type RouteMatch,
@@ -46,6 +47,8 @@ import type { Place } from './turns.ts'
 /** The parts of one gateway's pipeline. */
 export type PipelineParts = {
   settings: GatewaySettings
+  /** The application's routes. */
+  routes: RouteTable
   checks: RequestChecks
   answer: AnswerWriter
   clock: GatewayClock
@@ -80,6 +83,8 @@ type AcceptedRequest = {
   session: SessionRecord
   payload: Uint8Array
   route: RouteMatch | undefined
+  /** The methods that its path has. Only of a request without a route. */
+  methods: string[]
 }
 
 const TOUCH_EVERY_MS = 60_000
@@ -160,11 +165,12 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     // 9. handler: the application's answer, signed. A route that has not been moved yet is the old handler's. A handler
     // may take its time, and may call the gateway: it holds no place.
     place.leave()
-    const passOn = passOnOf(trace, session, route)
+    const methods = route ? [] : parts.routes.methodsOf(parsed.target)
+    const passOn = route ? undefined : passOnOf(trace, session, methods)
     if (passOn) return { ...plainAnswer(404), passOn }
     let result: CheckedResult
     try {
-      result = await callHandler(inbound, trace, { parsed, session, payload, route })
+      result = await callHandler(inbound, trace, { parsed, session, payload, route, methods })
     } catch (error) {
       if (hasLeft(error, route)) return plainAnswer(CLIENT_GONE)
       return refuse(refusalOf(error, trace, { route: route?.route ?? '', logFault }))
@@ -190,9 +196,8 @@ const noStepUp: StepUp = () => 'unavailable'
 const allowed: StepUp = () => 'allowed'
 
 function createRouteFinder(parts: PipelineParts): RouteFinder {
-  const { settings, clock, core, metrics, internalHandlers, onReplaced, logFault } = parts
+  const { settings, routes, clock, core, metrics, internalHandlers, onReplaced, logFault } = parts
   const { label, sessions, serverKeys: manifest, actionSecret, enrollment } = settings
-  const routes = createRoutes(settings.routes)
   const nowMs = () => clock.now()
   const stepUp = settings.rotation === 'confirm' ? (settings.stepUp ?? enrollment?.stepUp ?? noStepUp) : allowed
   // The step of the enrolment fails where a store does, and no function of the application is at fault.
@@ -200,7 +205,7 @@ function createRouteFinder(parts: PipelineParts): RouteFinder {
   const about = { label, sessions, nowMs, core, metrics, manifest, stepUp, onStepUpFault, onReplaced }
   const builtins = createBuiltins(about)
   const profiles = actionSecret ? { 'cs.action_secret': actionSecret } : {}
-  const reserved = createRoutes({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
+  const reserved = createRouteTable({ ...builtins, ...internalHandlers, ...profiles }, { reserved: true })
   return ({ type, target }, { method, carrier }, { binding }) => {
     if (carrier) {
       const found = type === 'cs.subscribe' ? reserved.ofType(`${type} ${carrier}`) : undefined
@@ -224,27 +229,33 @@ function createTouch({ settings, clock, metrics }: PipelineParts) {
 function createHandlerCaller({ settings, closing, clock }: PipelineParts) {
   const { handlerTimeoutMs, answerHeaders: names } = settings
   return async (inbound: Inbound, trace: Trace, accepted: AcceptedRequest): Promise<CheckedResult> => {
-    const { parsed, session, payload, route: match } = accepted
+    const { parsed, session, payload, route: match, methods } = accepted
     const { requestId, timestampMs, idempotencyKey } = parsed.request
     const { type, target } = parsed
     const { binding, source } = trace
+    const { method } = inbound
     const isHeader = binding === 'header'
-    if (!match)
-      return checkResult(isHeader ? { status: 404 } : { resultCode: 'unknown_type' }, isHeader, inbound.method)
+    if (!match) return checkResult(isHeader ? missing(methods) : { resultCode: 'unknown_type' }, isHeader, method)
     const { handler, route, params } = match
     const unsigned = unsignedOf(inbound)
+    const path = pathOf(target)
+    const line = { target, method: isHeader ? method : '', path, query: new URLSearchParams(target.slice(path.length)) }
     const result = await runHandler(
       async (context) => plainResultOf(await handler(context), isHeader),
       {
         ...{ session, userId: session.userId, type, route, payload, idempotencyKey, requestId, timestampMs },
-        ...{ binding, target, source, params, unsigned, acceptedMs: clock.now(), [answerNames]: names },
+        ...{ ...line, binding, source, params, unsigned, acceptedMs: clock.now(), [answerNames]: names },
         json: () => jsonOfPayload(payload) as never
       },
       { client: inbound.onGone, gateway: closing, timeoutMs: type === 'cs.poll' ? POLL_MS : handlerTimeoutMs }
     )
-    return checkResult(result, isHeader, inbound.method, names)
+    return checkResult(result, isHeader, method, names)
   }
 }
+
+// The answer to a target without a handler (R170).
+const missing = (methods: string[]): HandlerResult =>
+  methods.length === 0 ? { status: 404 } : { status: 405, headers: { allow: methods.join(', ') } }
 
 function unsignedOf(inbound: Inbound): HandlerContext['unsigned'] {
   return {
@@ -256,9 +267,10 @@ function unsignedOf(inbound: Inbound): HandlerContext['unsigned'] {
 }
 
 // In every phase but the last, a verified request without a signed route goes to the handler that was there before.
-function passOnOf(trace: Trace, session: SessionRecord, route: RouteMatch | undefined): PassedOn | undefined {
-  if (route || trace.binding !== 'header') return undefined
-  const passed = trace.passOn({ stage: 'handler', code: NO_ROUTE, status: 404 })
+function passOnOf(trace: Trace, session: SessionRecord, methods: string[]): PassedOn | undefined {
+  if (trace.binding !== 'header') return undefined
+  const status = methods.length === 0 ? 404 : 405
+  const passed = trace.passOn({ stage: 'handler', code: `http.${status}` satisfies Unrouted, status })
   return passed && { ...passed, sessionId: session.id, userId: session.userId }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Stage 9, `handler` (PROTOCOL.md, section 6). Finds the handler of a message and runs it. No handler can hang the
-// gateway or end the process.
+// Stage 9, `handler` (PROTOCOL.md, section 6). Runs the handler of a message. No handler can hang the gateway or end the
+// process.
 
 import { CountersignError } from '../../common/errors.ts'
 import type { Stage } from '../../common/types.ts'
@@ -14,16 +14,6 @@ import { hasNoBody, RETRY_AFTER_MS, type RefusalCode } from './sign-answer.ts'
 /** A handler, the name of its route (for rates), and the values of the route's `:names`. */
 export type RouteMatch = { handler: Handler; route: string; params: { readonly [name: string]: string } }
 
-/** Finds handlers. Its functions return undefined where there is none. */
-export type Routes = {
-  ofType(type: string): RouteMatch | undefined
-  ofTarget(method: string, target: string): RouteMatch | undefined
-}
-
-type RoutePattern = { route: string; handler: Handler; method: string; segments: string[] }
-
-const NO_PARAMS = Object.freeze(Object.create(null)) as { readonly [name: string]: string }
-
 /** Tells whether a type or code is reserved for the protocol (R32). */
 export function isReservedName(text: string): boolean {
   return text.startsWith('cs.') || text.startsWith('http.')
@@ -32,67 +22,6 @@ export function isReservedName(text: string): boolean {
 /** Tells whether a message type belongs to the header binding (R31). */
 export function isHeaderType(type: string): boolean {
   return type.includes(' ') || type.startsWith('sha256:')
-}
-
-/**
- * Compiles routes. With `reserved` the routes are the protocol's own (R98). Otherwise throws ERR_RESERVED_TYPE,
- * ERR_INVALID_TEXT or ERR_INVALID_ARGUMENT for a route that no application may register.
- */
-export function createRoutes(routes: { readonly [route: string]: Handler }, { reserved = false } = {}): Routes {
-  const exact = new Map<string, RouteMatch>()
-  const patterns: RoutePattern[] = []
-  for (const [route, handler] of Object.entries(routes)) {
-    if (typeof handler !== 'function')
-      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'routes: each handler must be a function' })
-    const line = /^([A-Z]+) (\/[\x21-\x7e]*)$/.exec(route)
-    if (!line && !reserved && (isReservedName(route) || isHeaderType(route)))
-      throw new CountersignError('ERR_RESERVED_TYPE', { detail: 'routes' })
-    if (!line && !isText(route)) throw new CountersignError('ERR_INVALID_TEXT', { detail: 'routes' })
-    const [, method = '', path = ''] = line ?? []
-    const segments = path.split('/')
-    if (segments.some((segment) => segment.startsWith(':'))) patterns.push({ route, handler, method, segments })
-    else exact.set(route, { handler, route, params: NO_PARAMS })
-  }
-  const lookUp = (method: string, path: string): RouteMatch | undefined => {
-    const match = exact.get(`${method} ${path}`)
-    if (match || patterns.length === 0) return match
-    const segments = path.split('/')
-    for (const pattern of patterns) {
-      const matched = matchPattern(pattern, method, segments)
-      if (matched) return matched
-    }
-    return undefined
-  }
-  return {
-    ofType: (type) => exact.get(type),
-    ofTarget(method, target) {
-      const query = target.indexOf('?')
-      const path = query < 0 ? target : target.slice(0, query)
-      return lookUp(method, path) ?? (method === 'HEAD' ? lookUp('GET', path) : undefined)
-    }
-  }
-}
-
-function matchPattern(pattern: RoutePattern, method: string, segments: string[]): RouteMatch | undefined {
-  if (pattern.method !== method || pattern.segments.length !== segments.length) return undefined
-  const params: { [name: string]: string } = Object.create(null)
-  for (const [index, wanted] of pattern.segments.entries()) {
-    const segment = segments[index] as string
-    if (wanted.startsWith(':')) {
-      const value = segment === '' ? undefined : decodeParam(segment)
-      if (value === undefined) return undefined
-      params[wanted.slice(1)] = value
-    } else if (wanted !== segment) return undefined
-  }
-  return { handler: pattern.handler, route: pattern.route, params }
-}
-
-function decodeParam(raw: string): string | undefined {
-  try {
-    return decodeURIComponent(raw)
-  } catch {
-    return undefined
-  }
 }
 
 /** A refusal in the gateway's own name, thrown by a handler of this library. */

@@ -13,6 +13,7 @@ export type AnswerHeadersInit =
   | Iterable<readonly [name: string, value: string | undefined]>
 
 const DEFAULT_NAMES = [
+  'allow',
   'content-disposition',
   'content-language',
   'content-type',

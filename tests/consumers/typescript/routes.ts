@@ -2,7 +2,7 @@
 // Typed routes on both sides: compiled strictly, never run. Each line under @ts-expect-error must be a compile error.
 import type { Client } from 'countersign'
 import { jsonClient } from 'countersign/json'
-import { createGateway, type GatewayOptions, route, withCode } from 'countersign/server'
+import { createGateway, type GatewayOptions, type HandlerContext, route, withCode } from 'countersign/server'
 import * as v from 'valibot'
 import { z } from 'zod'
 
@@ -21,7 +21,9 @@ export const routes = {
     handler: async ({ input }) => ({ left: input.seconds * 2 })
   }),
   'game.plain': ({ payload }: { payload: Uint8Array }) => ({ payload }),
-  'POST /api/upload': () => ({ status: 204 })
+  'POST /api/upload': () => ({ status: 204 }),
+  'GET /api/files/*': ({ path, query }: HandlerContext) => ({ json: [path, query.get('page')] }),
+  '/api/any': ({ method }: HandlerContext) => ({ json: method })
 }
 
 export const gateway = (options: Omit<GatewayOptions, 'routes'>) => createGateway({ ...options, routes })
@@ -39,6 +41,10 @@ export const play = async (client: Client): Promise<string> => {
   await game.request('game.mvoe', {})
   // @ts-expect-error an HTTP route is called with client.fetch
   await game.request('POST /api/upload', {})
+  // @ts-expect-error a wildcard is an HTTP route
+  await game.request('GET /api/files/*', {})
+  // @ts-expect-error a route of every method is an HTTP route
+  await game.request('/api/any', {})
   // @ts-expect-error the output is known only where ok is true
   reply.json().turn
   if (!reply.ok) return reply.resultCode

@@ -8,6 +8,7 @@ import { createWorld, frameRequest, jsonOf, openAnswer, serve } from '../kit.mjs
 
 const APP = 'https://app.example'
 const USUAL = {
+  allow: 'GET, HEAD',
   'content-disposition': 'attachment; filename="a.csv"',
   'content-language': 'de',
   etag: '"abc"',
@@ -123,7 +124,7 @@ for (const [binding, send] of Object.entries(bindings)) {
     const [, response] = await send(world)
     assert.equal(
       response.headers.get('access-control-expose-headers'),
-      'countersign, content-disposition, etag, link, location, retry-after, x-request-id, x-total-count'
+      'countersign, allow, content-disposition, etag, link, location, retry-after, x-request-id, x-total-count'
     )
   })
 }

@@ -62,7 +62,7 @@ test('E13 every answer, plain ones too, is exposed to listed origins and stored 
     assert.equal(headers.get('access-control-allow-origin'), APP)
     assert.equal(
       headers.get('access-control-expose-headers'),
-      'countersign, content-disposition, etag, link, location, retry-after, x-request-id'
+      'countersign, allow, content-disposition, etag, link, location, retry-after, x-request-id'
     )
     assert.equal(headers.get('cache-control'), 'no-store, no-transform')
     assert.equal(headers.get('vary'), 'origin')

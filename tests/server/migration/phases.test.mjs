@@ -202,6 +202,23 @@ test('R140 a verified request without a signed route is the old handler’s, wit
   }
 })
 
+test('R140 R170 a path that is signed for other methods is the old handler’s, until enforce', async (t) => {
+  for (const phase of PHASES) {
+    const house = await createHouse(t, phase)
+    const request = house.sign('/orders', { type: 'PUT /orders' })
+    const answer = await house.sendSigned('/orders', request, { method: 'PUT' })
+    if (phase === 'enforce') {
+      assert.equal((await house.open(answer, request)).resultCode, 'http.405')
+      continue
+    }
+    assert.equal(answer.text, `old ${hashOf('x')}`, phase)
+    const verdict = { phase, stage: 'handler', code: 'http.405', sessionId: house.device.id, userId: 'u1' }
+    assert.deepEqual(house.old.seen[0].verdict, verdict)
+    assert.deepEqual(house.counted(), { 'handler http.405': 1 })
+    assert.equal(house.signed.length, 0)
+  }
+})
+
 test('R140 a signed route that failed is never run again by the old handler', async (t) => {
   const house = await createHouse(t, 'observe')
   const request = house.sign('/fails')
