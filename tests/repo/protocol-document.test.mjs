@@ -25,7 +25,7 @@ const rules = rulesOf(protocol)
 const UNUSED_RANGES = [
   [115, 119],
   [155, 159],
-  [165, 169]
+  [167, 169]
 ]
 const UNUSED = UNUSED_RANGES.flatMap(([first, last]) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)
