@@ -132,9 +132,17 @@ function phaseOf({ phase = 'enforce', endpoint, legacy }: GatewayOptions): Migra
   return phase
 }
 
+// What lies below the path of the enrolment never reaches a route.
+function checkPlaces({ enrollment, endpoint, routes }: GatewayOptions): void {
+  const paths = Object.keys(routes).map((route) => route.slice(route.indexOf(' ') + 1))
+  const lost = [endpoint ?? '', ...paths].find((path) => enrollment?.owns(path))
+  if (lost !== undefined) throw badArgument(`${lost} lies below the path of the enrolment (enrollmentPath)`)
+}
+
 /** Checks options and fills in defaults. Throws ERR_INVALID_LABEL or ERR_INVALID_ARGUMENT with a hint. */
 export function readOptions(options: GatewayOptions) {
   checkParts(options)
+  checkPlaces(options)
   checkManifest(options, options.now?.() ?? Date.now())
   const { handlerTimeoutMs = 10_000, compatible = false } = options
   if (options.endpoint !== undefined && !/^\/[^?#]*$/.test(options.endpoint))

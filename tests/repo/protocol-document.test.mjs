@@ -25,7 +25,7 @@ const rules = rulesOf(protocol)
 const UNUSED_RANGES = [
   [115, 119],
   [155, 159],
-  [167, 169]
+  [168, 169]
 ]
 const UNUSED = UNUSED_RANGES.flatMap(([first, last]) =>
   Array.from({ length: last - first + 1 }, (_, index) => first + index)

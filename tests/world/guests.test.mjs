@@ -63,6 +63,74 @@ test('R161 a page signs in as a guest, and is the same guest at its next visit',
   await again.close()
 })
 
+test('R167 the paths of the enrolment move on both sides: codes, guests, and a guest who becomes a user', async () => {
+  const enrollmentPath = '/app.v2/sign-in'
+  const { open, code } = await start({ enrollmentPath })
+  const client = await open()
+  // Whoever was not told asks at the usual path, where no enrolment is.
+  await assert.rejects(guestEnrollment(client), { code: 'ERR_UNSIGNED_ANSWER' })
+  const unmoved = emailEnrollment(client, { email: 'ada@example.com', code })
+  await assert.rejects(unmoved, { code: 'ERR_UNSIGNED_ANSWER', message: /send-email-code/ })
+  await guestEnrollment(client, { enrollmentPath })
+  assert.match(await whoami(client), /^guest:/)
+  await emailEnrollment(client, { email: 'ada@example.com', code, enrollmentPath })
+  assert.equal(await whoami(client), 'ada@example.com')
+  await client.signOut()
+  // A single path still has its own option, for a front end that rewrites it.
+  const paths = { enrollmentPath: '/elsewhere', sendPath: `${enrollmentPath}/send-email-code` }
+  const confirmPath = `${enrollmentPath}/confirm-email-code`
+  await emailEnrollment(client, { email: 'bob@example.com', code, ...paths, confirmPath })
+  assert.equal(await whoami(client), 'bob@example.com')
+  for (const [work, options] of [
+    [guestEnrollment, {}],
+    [emailEnrollment, { email: 'a@example.com', code }]
+  ])
+    for (const [wrong, refused] of [
+      [null, 'ERR_INVALID_ARGUMENT'],
+      [5, 'ERR_INVALID_ARGUMENT'],
+      ['', 'ERR_INVALID_TEXT']
+    ])
+      await assert.rejects(work(client, { ...options, enrollmentPath: wrong }), { code: refused })
+  await client.close()
+})
+
+test('R167 nothing else lies below the path of the enrolment, and a path that cannot be one is refused', async () => {
+  for (const enrollmentPath of [
+    ...['', '/', 'sign-in', '/sign-in/', '//sign-in', '/a/../b', '/.', '/a?b', '/a#b', '/a b', '/%61', 'https://x/y'],
+    ...[null, 7]
+  ])
+    await assert.rejects(start({ enrollmentPath }), { code: 'ERR_INVALID_ARGUMENT', message: /enrollmentPath/ })
+  const parts = { label, signer: createSigner(), sessions: memorySessionStore(), replay: memoryReplayStore() }
+  const mounted = enrollment({ ...parts, mailer() {}, enrollmentPath: '/api/login' })
+  const make = (options) => createGateway({ ...parts, routes: {}, enrollment: mounted, ...options })
+  const lost = { code: 'ERR_INVALID_ARGUMENT', message: /lies below the path of the enrolment/ }
+  assert.throws(() => make({ endpoint: '/api/login/exchange' }), lost)
+  assert.throws(() => make({ routes: { 'GET /api/login/me': () => {} } }), lost)
+  const near = { 'GET /api/login': () => {}, 'GET /api/logins/x': () => {}, 'demo.echo': () => {} }
+  closing.push(() => made.close())
+  const made = make({ endpoint: '/api', routes: near })
+  const post = (path) =>
+    made.handle(
+      new Request(`http://gateway${path}`, {
+        method: 'POST',
+        body: '{}',
+        headers: { 'content-type': 'application/json' }
+      })
+    )
+  const paths = ['/api/login/send-email-code', '/api/login/x', '/api/v1/public/auth/send-email-code']
+  const answers = await Promise.all(paths.map(post))
+  const problem = 'application/problem+json'
+  // The last one is no path of the enrolment any more, and not the one that takes messages.
+  assert.deepEqual(
+    answers.map(({ status, headers }) => [status, headers.get('content-type')]),
+    [
+      [400, problem],
+      [404, problem],
+      [400, null]
+    ]
+  )
+})
+
 test('R164 a guest signs in by mail: new key, new session, and what he did before is told to the application', async () => {
   const { open, sessions, code, upgraded, store } = await start()
   const client = await open()

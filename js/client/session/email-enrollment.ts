@@ -37,14 +37,21 @@ export type EmailEnrollmentOptions = {
   challengeId?: string
   /** Ends the enrolment, also while it waits for the code. It then rejects with ERR_ABORTED. */
   signal?: AbortSignal
-  /** The path that sends the code. Default: `/api/v1/public/auth/send-email-code`. */
+  /** Where the paths of the enrolment begin, as at the gateway. Default: `/api/v1/public/auth`. */
+  enrollmentPath?: string
+  /** The path that sends the code. Default: `send-email-code` below `enrollmentPath`. */
   sendPath?: string
-  /** The path that confirms the code. Default: `/api/v1/public/auth/confirm-email-code`. */
+  /** The path that confirms the code. Default: `confirm-email-code` below `enrollmentPath`. */
   confirmPath?: string
 }
 
-/** The path under which a gateway enrols. */
-export const AUTH = '/api/v1/public/auth'
+/**
+ * Returns where the paths of the enrolment begin (R167).
+ * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TEXT when `enrollmentPath` is no text.
+ */
+export function pathOf({ enrollmentPath = '/api/v1/public/auth' }: { enrollmentPath?: string }): string {
+  return textOf(enrollmentPath, 'enrollmentPath')
+}
 
 /** Asks for a challenge and returns its id. Rejects with ERR_ENROLLMENT_REFUSED when the gateway refuses. */
 export async function askForChallenge(
@@ -111,9 +118,10 @@ export function confirm({ post }: Registration, path: string, body: object, sign
 
 /** Enrols a client by a mailed code, as emailEnrollment describes. */
 export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
-  const known = ['email', 'code', 'challengeId', 'signal', 'sendPath', 'confirmPath']
+  const known = ['email', 'code', 'challengeId', 'signal', 'enrollmentPath', 'sendPath', 'confirmPath']
   const { email: given, code, challengeId } = optionsOf(options, 'options', known)
-  const { sendPath = `${AUTH}/send-email-code`, confirmPath = `${AUTH}/confirm-email-code` } = options
+  const at = pathOf(options)
+  const { sendPath = `${at}/send-email-code`, confirmPath = `${at}/confirm-email-code` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   const signal = signalOf(options.signal)
   // Blanks around an address come from a keyboard or a paste. No address has them.

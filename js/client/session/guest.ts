@@ -4,26 +4,26 @@
 import { CountersignError } from '../../common/errors.ts'
 import { functionOf, optionsOf } from '../../core/args.ts'
 import { signalOf } from '../call-options.ts'
-import { AUTH, askForChallenge, confirm, type Enrollable, proofOf } from './email-enrollment.ts'
+import { askForChallenge, confirm, type Enrollable, pathOf, proofOf } from './email-enrollment.ts'
 import { guestId } from './enroll.ts'
 
 /** The options of `guestEnrollment`. */
 export type GuestEnrollmentOptions = {
   /** Ends the enrolment, which then rejects with ERR_ABORTED. */
   signal?: AbortSignal
-  /** The path that makes a challenge. Default: `/api/v1/public/auth/guest-challenge`. */
+  /** Where the paths of the enrolment begin, as at the gateway. Default: `/api/v1/public/auth`. */
+  enrollmentPath?: string
+  /** The path that makes a challenge. Default: `guest-challenge` below `enrollmentPath`. */
   challengePath?: string
-  /** The path that confirms it. Default: `/api/v1/public/auth/confirm-guest`. */
+  /** The path that confirms it. Default: `confirm-guest` below `enrollmentPath`. */
   confirmPath?: string
 }
 
 /** Enrols a client as a guest, as guestEnrollment describes. */
 export async function enrollAsGuest(client: Enrollable, options: GuestEnrollmentOptions): Promise<void> {
-  const { challengePath = `${AUTH}/guest-challenge`, confirmPath = `${AUTH}/confirm-guest` } = optionsOf(
-    options,
-    'options',
-    ['signal', 'challengePath', 'confirmPath']
-  )
+  const known = ['signal', 'enrollmentPath', 'challengePath', 'confirmPath']
+  const at = pathOf(optionsOf(options, 'options', known))
+  const { challengePath = `${at}/guest-challenge`, confirmPath = `${at}/confirm-guest` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   const signal = signalOf(options.signal)
   return client.enroll(async (registration) => {

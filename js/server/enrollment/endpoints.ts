@@ -2,12 +2,9 @@
 // Enrolment by an e-mail code (R82 to R86), and enrolment for an application with its own login.
 
 import { foldCode } from '../../common/codes.ts'
-import { encodeJson } from '../../common/text.ts'
 import type { BytesLike, Core } from '../../common/types.ts'
 import { badArgument, copyOf, flagOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
 import { loadCore } from '../../core/index.ts'
-import { readBody } from '../exchange/body.ts'
-import { unlimitedLease } from '../exchange/budget.ts'
 import { sourceOf } from '../exchange/rates.ts'
 import { createCors } from '../http/cors.ts'
 import { serveRequest } from '../http/web-handler.ts'
@@ -15,7 +12,7 @@ import { GUEST } from '../stores/common.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
 import { usualHeaders } from '../support/answer-headers.ts'
 import { callHook, checkSigner, functionOf, partOf } from '../support/checks.ts'
-import { decodeBase64, emptyBytes, isText } from '../support/encoding.ts'
+import { isText } from '../support/encoding.ts'
 import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
@@ -33,8 +30,9 @@ import type {
   SessionStore
 } from '../types.ts'
 import { createCodeMail, createMailedStepUp } from './code-mail.ts'
-import { CHALLENGE_LIFETIME_MS, createEmailCodes, tooMany } from './email-codes.ts'
+import { CHALLENGE_LIFETIME_MS, createEmailCodes } from './email-codes.ts'
 import { createEnroller, type EnrollmentOffer, type EnrollmentProblem, type ProvenOffer, problems } from './enroller.ts'
+import { isProblem, readConfirmation, readForm, writeChallenge, writeProblem } from './forms.ts'
 import { createGuestChallenge, MAX_GUESTS } from './guests.ts'
 import { createKeyedHashes, type Pepper } from './keyed-hashes.ts'
 import { type EnrollmentLimits, readEnrollmentLimits } from './limits.ts'
@@ -68,6 +66,11 @@ export type EnrollmentOptions = CorsOptions & {
    * each, and it is refused where NODE_ENV is `production`. Default: the limits of EnrollmentLimits.
    */
   enrollmentLimits?: EnrollmentLimits | 'development'
+  /**
+   * Where the paths of the enrolment begin. Everything below it is the enrolment's. Clients need the same option. Default:
+   * `/api/v1/public/auth`.
+   */
+  enrollmentPath?: string
   /** Returns the user of an address. Default: the address with A to Z in lower case. */
   userIdOf?: (email: string) => string
   /**
@@ -139,12 +142,11 @@ export type Enrollment = Mounted & {
   ): Promise<Response>
 }
 
-const BASE = '/api/v1/public/auth/'
-const BODY_BYTES = 4096
+/** A beginning of raw targets. They are compared as they arrive, so it has no segment that a client would rewrite. */
+const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/
 /** Eight sessions of a user hold an eighth of a replay store at most. */
 const MAX_SESSIONS = 8
 const GUESTS_MOST = 2 ** 24
-const BODY_MS = 10_000
 
 function checkOptions(options: EnrollmentOptions): void {
   const { label, signer, sessions, codes, mailer, digits, mailsPerHour, maxSessions, guests, maxGuests } =
@@ -159,69 +161,13 @@ function checkOptions(options: EnrollmentOptions): void {
   if (maxSessions !== undefined) integerOf(maxSessions, 1, 1_000_000, 'maxSessions')
   if (maxGuests !== undefined) integerOf(maxGuests, 1, GUESTS_MOST, 'maxGuests')
   if (guests !== undefined) flagOf(guests, 'guests')
+  const { enrollmentPath } = options
+  if (enrollmentPath !== undefined && !(typeof enrollmentPath === 'string' && PATH.test(enrollmentPath)))
+    throw badArgument('enrollmentPath must be a path that begins with a slash and does not end with one')
   if (guests && !sessions.guests) throw badArgument('guests: the session store must bound them (SessionStore.guests)')
   for (const name of ['userIdOf', 'emailOf', 'onEnrolled', 'onUpgraded', 'onFailure', 'now'] as const)
     functionOf(options[name], name)
 }
-
-const isProblem = (value: object): value is EnrollmentProblem => 'title' in value
-
-const writeProblem = ({ status, code, title, retryAfterMs }: EnrollmentProblem): Outbound => ({
-  status,
-  headers: {
-    'content-type': 'application/problem+json',
-    ...(retryAfterMs === undefined ? {} : { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) }),
-    ...(status === 405 ? { allow: 'POST' } : {})
-  },
-  // In the body too: a page of another origin may not read the header.
-  body: encodeJson({ type: 'about:blank', title, status, code, retry_after_ms: retryAfterMs })
-})
-
-async function readForm(inbound: Inbound): Promise<Uint8Array | EnrollmentProblem> {
-  if (inbound.method !== 'POST') return problems.notAllowed
-  const type = (inbound.header('content-type') ?? '').toLowerCase()
-  if (!/^application\/json\s*(;\s*charset\s*=\s*"?utf-8"?\s*)?$/.test(type)) return problems.unsupported
-  if (inbound.header('content-encoding') !== null) return problems.unsupported
-  const bounds = { bytes: BODY_BYTES, untilMs: performance.now() + BODY_MS, idleMs: BODY_MS, lease: unlimitedLease }
-  const body = await readBody(inbound, emptyBytes(), bounds)
-  if (body.state === 'whole') return body.bytes
-  return body.state === 'too-large' ? problems.tooLarge : problems.invalidRequest
-}
-
-const writeChallenge = (asked: { challengeId: string } | { retryAfterMs: number }): Outbound | EnrollmentProblem =>
-  'retryAfterMs' in asked
-    ? tooMany(asked.retryAfterMs)
-    : {
-        status: 200,
-        headers: { 'content-type': 'application/json' },
-        body: encodeJson({ challenge_id: asked.challengeId })
-      }
-
-// Reads a confirmation, with more members where its endpoint has them. Returns undefined where it is none.
-function readConfirmation<Name extends string, More extends string>(
-  body: Uint8Array,
-  required: readonly Name[],
-  optional: readonly More[]
-) {
-  const members = ['challenge_id', 'client_public_key', 'algorithm', 'proof', ...required] as const
-  const texts = parseFlatObject(body, members, ['time_zone', ...optional])
-  const publicKey = decodeBase64(texts?.client_public_key ?? '', 'base64')
-  const proof = decodeBase64(texts?.proof ?? '', 'base64')
-  if (!texts || !publicKey || !proof) return undefined
-  const { time_zone: timeZone, guest_session_id: sessionId, guest_proof: guestProof } = texts as TextsOfGuest
-  if (timeZone !== undefined && !/^[A-Za-z0-9_+/-]{1,64}$/.test(timeZone)) return undefined
-  if ((sessionId === undefined) !== (guestProof === undefined)) return undefined
-  const signed = decodeBase64(guestProof ?? '', 'base64')
-  if (!signed) return undefined
-  const guest = sessionId === undefined ? undefined : { sessionId, proof: signed }
-  return {
-    texts,
-    timeZone,
-    offer: { challengeId: texts.challenge_id, algorithm: texts.algorithm, publicKey, proof, guest }
-  }
-}
-
-type TextsOfGuest = { time_zone?: string; guest_session_id?: string; guest_proof?: string }
 
 /**
  * Creates the endpoints that register a device key after an e-mail code. Pass them to `createGateway`, or mount their
@@ -242,7 +188,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const clock = createGatewayClock(options.now)
   const cors = createCors({ ...options, origins: readOrigins(options.origins), answerHeaders: usualHeaders })
   const core = async () => options.core ?? loadCore()
-  const { maxSessions = MAX_SESSIONS } = options
+  const { maxSessions = MAX_SESSIONS, enrollmentPath = '/api/v1/public/auth' } = options
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions, maxGuests })
   const hashes = createKeyedHashes({ ...options, codes })
@@ -301,13 +247,14 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     return finish(form.offer, proven, { source: nameOfSource(hashes, source), timeZone: form.timeZone })
   }
 
+  const base = `${enrollmentPath}/`
   const steps = new Map([
-    [`${BASE}send-email-code`, sendCode],
-    [`${BASE}confirm-email-code`, confirmCode]
+    [`${base}send-email-code`, sendCode],
+    [`${base}confirm-email-code`, confirmCode]
   ])
   if (options.guests) {
-    steps.set(`${BASE}guest-challenge`, challengeGuest)
-    steps.set(`${BASE}confirm-guest`, confirmGuest)
+    steps.set(`${base}guest-challenge`, challengeGuest)
+    steps.set(`${base}confirm-guest`, confirmGuest)
   }
 
   const settle = async (work: () => Promise<Outbound | EnrollmentProblem>): Promise<Outbound> => {
@@ -329,7 +276,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     })
 
   return {
-    owns: (target) => target.startsWith(BASE),
+    owns: (target) => target.startsWith(base),
     follow: clock.follow,
     userIdOf,
     takesGuests: options.guests === true,

@@ -34,7 +34,7 @@ const OPTION_NAMES = [
   ...['logger', 'onWarning', 'now', 'schedule', 'core'],
   // enrollment
   ...['codes', 'mailer', 'digits', 'pepper', 'mailsPerHour', 'userIdOf', 'emailOf', 'maxSessions', 'onEnrolled'],
-  ...['onFailure', 'guests', 'maxGuests', 'onUpgraded', 'enrollmentLimits'],
+  ...['onFailure', 'guests', 'maxGuests', 'onUpgraded', 'enrollmentLimits', 'enrollmentPath'],
   // stores, and what lmdbStores and redisStores return
   ...['path', 'capacity', 'sessionQuota', 'allowCluster', 'answerCapacity', 'eventsPerSession', 'bytesPerSession'],
   ...['bytes', 'eventBytes', 'restored', 'url', 'client', 'prefix', 'deadlineMs', 'onState', 'maxAgeMs'],
