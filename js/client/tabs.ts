@@ -3,6 +3,8 @@
 // tabs run this origin's own script, so they are trusted as much as this one. A tab that receives a frame verifies it
 // again. A page that is denied a channel or locks goes on alone: it loses the other tabs, and nothing else.
 
+import type { LockManager } from '../common/platform-types.ts'
+
 /** A message between tabs. `about` names its topic. */
 export type TabMessage = {
   readonly about: 'record' | 'events' | 'intents'

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The shapes that several folders share. This file has types only.
 
+import type { CryptoKey } from './platform-types.ts'
+
 /** Bytes that this package returns: always a fresh copy in an ordinary ArrayBuffer. */
 export type Bytes = Uint8Array<ArrayBuffer>
 

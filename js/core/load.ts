@@ -3,13 +3,14 @@
 // nothing behind.
 
 import { CountersignError, isCountersignError } from '../common/errors.ts'
+import type { WasmModule } from '../common/platform-types.ts'
 import type { BytesLike } from '../common/types.ts'
 import { bytesOf } from './args.ts'
 import createGlue, { type InstantiateWasm } from './platform/glue.js'
 import { Wasm } from './wasm.ts'
 
 /** The source of the WebAssembly file: its address, a Response, its bytes or a compiled module. */
-export type WasmSource = URL | string | Response | BytesLike | WebAssembly.Module
+export type WasmSource = URL | string | Response | BytesLike | WasmModule
 
 /**
  * Returns one of Node's own modules, without an import that a bundler for pages would have to find. Returns undefined
@@ -126,7 +127,7 @@ const loadShared = async (text: string): Promise<Wasm> => {
 }
 
 /** Sets the module of a build, for a runtime that compiles no bytes. It has to be called before the first load. */
-export function presetModule(text: string, module: WebAssembly.Module): void {
+export function presetModule(text: string, module: WasmModule): void {
   compiled.set(text, module)
 }
 

@@ -5,6 +5,7 @@
 // are read before.
 
 import { CountersignError, errorOfNumber } from '../common/errors.ts'
+import type { WasmMemory } from '../common/platform-types.ts'
 import { decodeText } from '../common/text.ts'
 import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
@@ -63,7 +64,7 @@ export class Wasm {
   /** Called once when the instance has trapped. The program must not use it again. */
   onTrap: (() => void) | undefined
   readonly #functions: { [name: string]: WasmCall }
-  readonly #memory: WebAssembly.Memory
+  readonly #memory: WasmMemory
   #trap: { cause: unknown } | undefined
   #io = new Uint8Array()
   #out = new Uint8Array()
@@ -74,7 +75,7 @@ export class Wasm {
   })
 
   /** Joins the functions and the memory. @throws ERR_VERSION_MISMATCH when the functions have another ABI. */
-  constructor(functions: Record<string, unknown>, memory: WebAssembly.Memory) {
+  constructor(functions: Record<string, unknown>, memory: WasmMemory) {
     const { abi } = functions
     if (typeof abi !== 'function' || abi() !== ABI) throw new CountersignError('ERR_VERSION_MISMATCH')
     this.#functions = functions as { [name: string]: WasmCall }

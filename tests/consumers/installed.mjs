@@ -5,6 +5,8 @@ import { match } from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { launch } from '../runners/browsers/launch.mjs'
 import { hashOf, startServer } from './common.mjs'
+import { compilers } from './compilers.mjs'
+import { peers } from './peers.mjs'
 import { freePort, htmlOf, startGateway, startRedirect } from './stage.mjs'
 
 const module = '<script type="module" src="/main.js"></script>'
@@ -196,5 +198,7 @@ export const installed = [
   extension,
   ...vitest,
   ...runtimes,
+  ...peers,
+  ...compilers,
   ...checks
 ]

@@ -2,7 +2,17 @@
 // The tarball as its users meet it: installed into an empty project, imported in Node, compiled against, bundled for a page.
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -74,66 +84,74 @@ test('without lmdb or redis their entries say what is missing, and the others do
   }
 })
 
-const compile = async (compiler, moduleOptions, files, types) => {
-  const folder = join(project, `types-${types.join('')}-${moduleOptions.moduleResolution}`)
-  mkdirSync(folder, { recursive: true })
+const compiler = join(root, 'node_modules/typescript/bin/tsc')
+const nodeNext = { module: 'NodeNext', moduleResolution: 'NodeNext' }
+const bundled = { module: 'ESNext', moduleResolution: 'Bundler' }
+
+/** What an application for pages, and a server, have of libraries. tests/consumers/compilers.mjs tries other compilers. */
+const PAGE = { lib: ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable'], types: [] }
+const SERVER = { lib: ['ES2022'], types: ['node'] }
+
+const compile = async (options, files) => {
+  const folder = mkdtempSync(join(project, 'types-'))
   for (const file of files) cpSync(join(here, 'typescript', file), join(folder, file))
-  const lib = types.length > 0 ? ['ES2023', 'DOM'] : ['ES2023', 'DOM', 'DOM.Iterable', 'DOM.AsyncIterable']
   const compilerOptions = {
-    ...moduleOptions,
     target: 'ES2022',
-    lib,
-    types,
-    typeRoots: [join(root, 'node_modules/@types')],
     strict: true,
     exactOptionalPropertyTypes: true,
     noUncheckedIndexedAccess: true,
     verbatimModuleSyntax: true,
-    skipLibCheck: types.length > 0,
-    noEmit: true
+    skipLibCheck: false,
+    noEmit: true,
+    ...options
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
   await run(process.execPath, compiler, '-p', folder)
 }
 
-/** A long run also asks the compilers on both sides of the one this tree is built with. */
-const compilers = async () => {
-  const found = [['of this tree', join(root, 'node_modules/typescript/bin/tsc')]]
-  if (!process.env.COUNTERSIGN_LONG) return found
-  for (const version of ['5.9', '7']) {
-    const folder = join(project, `typescript-${version}`)
-    mkdirSync(folder)
-    writeFileSync(join(folder, 'package.json'), '{}')
-    await exec('npm', ['install', '--no-audit', '--no-fund', `typescript@${version}`], { cwd: folder })
-    found.push([version, join(folder, 'node_modules/typescript/bin/tsc')])
+/** The types of other packages, as an application installs them. */
+const link = (...names) => {
+  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
+  for (const name of names) {
+    const path = join(project, 'node_modules', name)
+    if (!existsSync(path)) symlinkSync(join(root, 'node_modules', name), path)
   }
-  return found
 }
 
 test('its types compile strictly in an application for pages, with every check of the declarations', async () => {
-  for (const [, compiler] of await compilers()) {
-    await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['client.ts'], [])
-    await compile(compiler, { module: 'ESNext', moduleResolution: 'Bundler' }, ['client.ts'], [])
-  }
+  await compile({ ...PAGE, ...nodeNext }, ['client.ts'])
+  await compile({ ...PAGE, ...bundled }, ['client.ts'])
 })
 
-test('its types compile strictly in a server', async () => {
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
-  for (const name of ['@types/node', 'undici-types', 'zod', 'valibot']) {
-    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
-  }
-  await compile(compiler, { module: 'NodeNext', moduleResolution: 'NodeNext' }, ['server.ts', 'testing.ts'], ['node'])
-  const bundled = { module: 'ESNext', moduleResolution: 'Bundler' }
-  await compile(compiler, bundled, ['routes.ts'], ['node'])
+test('its types compile strictly in a server, without the DOM library, with every check of the declarations', async () => {
+  link('@types/node', 'undici-types')
+  await compile({ ...SERVER, ...nodeNext }, ['server.ts', 'testing.ts', 'entries.ts'])
+  await compile({ ...SERVER, ...bundled }, ['server.ts', 'entries.ts'])
+})
+
+test('its typed routes compile strictly with validators', async () => {
+  link('@types/node', 'undici-types', 'zod', 'valibot')
+  await compile({ ...PAGE, types: ['node'], ...bundled, skipLibCheck: true }, ['routes.ts'])
+})
+
+test('the entries that a server compiles are all but those that bring no types of their own', () => {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+  const listed = Array.from(
+    readFileSync(join(here, 'typescript/entries.ts'), 'utf8').matchAll(/from 'countersign(.*)'/g),
+    ([, path]) => `.${path}`
+  )
+  const other = (name) => /\.wasm$|\.js(on)?$|^\.\/(bundle|react)$/.test(name)
+  assert.deepEqual(
+    listed.sort(),
+    Object.keys(exports)
+      .filter((name) => !other(name))
+      .sort()
+  )
 })
 
 test('its hooks compile strictly in a component', async () => {
-  const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  mkdirSync(join(project, 'node_modules/@types'), { recursive: true })
-  for (const name of ['@types/react', 'csstype'])
-    symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
-  await compile(compiler, { module: 'ESNext', moduleResolution: 'Bundler' }, ['hooks.ts'], ['react'])
+  link('@types/react', 'csstype')
+  await compile({ ...PAGE, types: ['react'], ...bundled, skipLibCheck: true }, ['hooks.ts'])
 })
 
 test('a bundler makes a page of it that needs nothing of Node, and the core is in it', async () => {

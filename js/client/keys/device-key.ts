@@ -5,6 +5,7 @@
 import { algorithms, SIGNATURE_BYTES, thumbprintInput } from '../../common/algorithms.ts'
 import { encodeBase64Url } from '../../common/base64.ts'
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
+import type { CryptoKey } from '../../common/platform-types.ts'
 import { encodeText } from '../../common/text.ts'
 import type { Algorithm, Bytes, Signer, Stored } from '../../common/types.ts'
 import { copyOf, sizedBytesOf } from '../../core/args.ts'

@@ -5,9 +5,14 @@
 
 import { CountersignError, type ErrorCode, isCountersignError } from '../../common/errors.ts'
 import { opaqueOrigin } from '../../common/platform.ts'
+import type { PlatformType } from '../../common/platform-types.ts'
 import type { KeyStore, Stored } from '../../common/types.ts'
 import { schedule } from '../call-options.ts'
 import { webLocks } from '../tabs.ts'
+
+type IDBFactory = PlatformType<'IDBFactory'>
+type IDBObjectStore = PlatformType<'IDBObjectStore'>
+type IDBRequest<T> = PlatformType<'IDBRequest'> & { readonly result: T }
 
 /** The options of `indexedDbStore`. */
 export type IndexedDbStoreOptions = {
@@ -22,7 +27,11 @@ export type IndexedDbStoreOptions = {
 }
 
 /** A table of a database, and the parameters that create it. */
-export type TableOptions = { database: string; table: string; make?: IDBObjectStoreParameters }
+export type TableOptions = {
+  database: string
+  table: string
+  make?: { autoIncrement?: boolean; keyPath?: string | string[] | null }
+}
 
 /** Returns the name of an error that the platform has thrown. */
 export function nameOf(error: unknown): string {
@@ -96,7 +105,7 @@ export class Database {
    * Runs one request in one transaction. A connection that has died meanwhile is opened again, once. Rejects with a
    * storage error.
    */
-  async run<T>(mode: IDBTransactionMode, ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  async run<T>(mode: 'readonly' | 'readwrite', ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
     const db = await this.#connection()
     try {
       return await this.#transact(db, mode, ask)
@@ -175,7 +184,11 @@ export class Database {
     })
   }
 
-  #transact<T>(db: IDBDatabase, mode: IDBTransactionMode, ask: (table: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+  #transact<T>(
+    db: IDBDatabase,
+    mode: 'readonly' | 'readwrite',
+    ask: (table: IDBObjectStore) => IDBRequest<T>
+  ): Promise<T> {
     const { table } = this.#table
     return new Promise((resolve, reject) => {
       let transaction: IDBTransaction | undefined

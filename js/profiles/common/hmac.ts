@@ -4,6 +4,7 @@
 // functions are bound at load.
 
 import { CountersignError } from '../../common/errors.ts'
+import type { CryptoKey } from '../../common/platform-types.ts'
 import type { Bytes } from '../../common/types.ts'
 
 const subtle = globalThis.crypto?.subtle

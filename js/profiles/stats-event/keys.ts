@@ -4,6 +4,7 @@
 // forge the other.
 
 import type { FillRandom } from '../../common/platform.ts'
+import type { CryptoKey } from '../../common/platform-types.ts'
 import { decodeLenientText, encodeText } from '../../common/text.ts'
 import type { Bytes, BytesLike } from '../../common/types.ts'
 import { badArgument, bytesOf, optionsOf } from '../../core/args.ts'

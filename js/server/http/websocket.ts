@@ -4,7 +4,7 @@
 
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type WebSocket, WebSocketServer } from 'ws'
+import * as ws from 'ws'
 import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol.ts'
 import { optionsOf } from '../../core/args.ts'
 import { functionOf, partOf } from '../support/checks.ts'
@@ -15,7 +15,12 @@ import { endPlain, hasDuplicates } from './node-handler.ts'
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
+type WebSocket = ws.WebSocket
+
 const OPEN = 1
+/** Version 7 has its server elsewhere. It answers pings by itself, and ends a peer for which pongs pile up. */
+const IS_SEVEN = !('WebSocketServer' in ws)
+const Server = IS_SEVEN ? ws.default.Server : ws.WebSocketServer
 const FIRST_MESSAGE_MS = 5000
 /** The payload of a subscription has a few short members. */
 const MAX_MESSAGE = MAX_ENVELOPE + 1024
@@ -36,6 +41,16 @@ const MESSAGE_HEADERS: { readonly [name: string]: string | null } = {
 function headerOf(request: IncomingMessage, name: string): string | null {
   const value = request.headers[name]
   return value === undefined ? null : String(value)
+}
+
+/** Says whether the headers ask for a WebSocket. The package's own refusal would have a body, and a cache could keep it. */
+function isHandshake({ method, headers }: IncomingMessage): boolean {
+  return (
+    method === 'GET' &&
+    headers.upgrade?.toLowerCase() === 'websocket' &&
+    /^[+/0-9A-Za-z]{22}==$/.test(headers['sec-websocket-key']?.trim() ?? '') &&
+    /^(8|13)$/.test(headers['sec-websocket-version'] ?? '')
+  )
 }
 
 function closeSoon(socket: WebSocket, code: number): void {
@@ -106,7 +121,7 @@ export function webSocketHandler(
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
   functionOf(optionsOf(options, 'webSocketHandler', ['remoteAddress']).remoteAddress, 'webSocketHandler: remoteAddress')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
-  const server = new WebSocketServer({
+  const server = new Server({
     noServer: true,
     clientTracking: false,
     // A frame is mostly hash and signature. Compression gains little, and costs memory for each connection.
@@ -115,7 +130,7 @@ export function webSocketHandler(
     autoPong: false,
     handleProtocols: () => STREAM_PROTOCOL
   })
-  // What is no handshake after all. The package's own refusal would have a body, and could be kept by a cache.
+  // What is no handshake after all, where version 8 sees more of it than isHandshake.
   server.on('wsClientError', (_error, socket) => endPlain(socket, 400))
 
   const serve = (socket: WebSocket, base: Inbound, leave: () => void): void => {
@@ -137,16 +152,16 @@ export function webSocketHandler(
         carrier: 'websocket'
       }
     }
-    socket.on('message', async (data, isBinary) => {
+    socket.on('message', async (data, isBinary = true) => {
       clearTimeout(late)
       leave()
-      if (hasAsked || !isBinary) return closeSoon(socket, CLOSE.malformed)
+      if (hasAsked || !isBinary || typeof data === 'string') return closeSoon(socket, CLOSE.malformed)
       hasAsked = true
       await answer(socket, await gateway.exchange(inboundOf(data)))
     })
     // Answered only while the peer reads, so that pongs do not pile up.
     socket.on('ping', (data) => {
-      if (socket.readyState === OPEN && socket.bufferedAmount === 0) socket.pong(data)
+      if (!IS_SEVEN && socket.readyState === OPEN && socket.bufferedAmount === 0) socket.pong(data)
     })
     socket.on('error', () => {})
     socket.on('close', () => {
@@ -170,6 +185,10 @@ export function webSocketHandler(
     const base = baseOf(request)
     const { status, leave } = gateway.upgrade(base)
     if (status !== 101) return endPlain(socket, status)
+    if (!isHandshake(request)) {
+      leave()
+      return endPlain(socket, 400)
+    }
     socket.once('close', leave)
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
   }

@@ -13,12 +13,13 @@ declare module 'ws' {
     pong(data: Uint8Array): void
     close(code: number): void
     terminate(): void
-    on(event: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): this
+    /** Version 7 gives text as a string, and no second argument. */
+    on(event: 'message', listener: (data: Uint8Array | string, isBinary?: boolean) => void): this
     on(event: 'ping' | 'pong', listener: (data: Uint8Array) => void): this
     on(event: 'close' | 'error', listener: () => void): this
   }
 
-  export class WebSocketServer {
+  class WebSocketServer {
     constructor(options: {
       noServer: true
       clientTracking: boolean
@@ -30,4 +31,11 @@ declare module 'ws' {
     on(event: 'wsClientError', listener: (error: Error, socket: Duplex) => void): this
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer, done: (socket: WebSocket) => void): void
   }
+
+  type Server = new (...options: ConstructorParameters<typeof WebSocketServer>) => WebSocketServer
+
+  /** Version 7 has the default export alone, and the server as a member of it. */
+  const ws: { readonly Server: Server }
+
+  export { WebSocketServer, ws as default }
 }

@@ -10,11 +10,14 @@ import { partOf } from '../../support/checks.ts'
 /** One word of a command. */
 export type CommandWord = string | Buffer
 
-/** The part of a client of npm `redis` that the stores use. */
+/** The part of a client of npm `redis` that the stores use, from version 4.6 on. */
 export interface RedisClientLike {
   readonly options?: { socket?: object } | undefined
   connect(): Promise<unknown>
-  destroy(): void
+  /** Since version 5. */
+  destroy?(): void
+  /** The same in version 4. */
+  disconnect?(): unknown
   on(event: 'error', listener: (error: Error) => void): unknown
   sendCommand(words: CommandWord[], options?: object): Promise<unknown>
   subscribe(channels: string[], listener: (message: string, channel: string) => void): Promise<void>
@@ -28,6 +31,16 @@ const DEFAULT_PORT = 6379
 /** Creates an ERR_STORAGE_FAILED with a line for operators. */
 export function storageFailed(detail: string, cause?: unknown): CountersignError {
   return new CountersignError('ERR_STORAGE_FAILED', cause === undefined ? { detail } : { detail, cause })
+}
+
+/** Ends a client at once, whether or not it has ended already. */
+export function destroy(client: RedisClientLike): void {
+  try {
+    if (client.destroy) client.destroy()
+    else Promise.resolve(client.disconnect?.()).catch(() => {})
+  } catch {
+    // It has ended already.
+  }
 }
 
 // The address of a server, without the user and the password of its URL.

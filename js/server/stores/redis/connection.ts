@@ -6,7 +6,7 @@
 
 import { CountersignError, isCountersignError } from '../../../common/errors.ts'
 import { within } from '../../support/deadline.ts'
-import { type CommandWord, type RedisClientLike, storageFailed } from './client.ts'
+import { type CommandWord, destroy, type RedisClientLike, storageFailed } from './client.ts'
 
 const CONNECT_MS = 5000
 const BEAT_MS = 1000
@@ -54,14 +54,6 @@ const messageOf = (error: unknown): string => {
 /** Errors by which a server says that it takes no writes. */
 const isNoPrimary = (error: unknown): boolean =>
   /^(READONLY|LOADING|MASTERDOWN)/.test(String((error as Error)?.message))
-
-function destroy(client: RedisClientLike): void {
-  try {
-    client.destroy()
-  } catch {
-    // It has ended already.
-  }
-}
 
 /** Creates a connection that is not open yet. */
 export function createConnection(options: RedisConnectionOptions): RedisConnection {

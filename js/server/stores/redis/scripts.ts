@@ -18,8 +18,8 @@ export type RunScript = (
   options?: object
 ) => Promise<unknown>
 
-/** Options of a command whose reply holds bytes: `$` of Redis's protocol is then a Buffer. */
-export const REPLY_AS_BYTES = { typeMapping: { 36: Buffer } }
+/** Options of a command whose reply holds bytes: `$` of Redis's protocol is then a Buffer. Version 4 has the second name. */
+export const REPLY_AS_BYTES = { typeMapping: { 36: Buffer }, returnBuffers: true }
 
 /** Lua functions: the time of Redis's clock in Unix milliseconds, and a number as text without an exponent. */
 export const LUA_CLOCK = `

@@ -19,6 +19,9 @@ export const freePort = () =>
     })
   })
 
+// Version 4 of the package has another name for it.
+const end = (client) => (client.destroy ? client.destroy() : client.disconnect().catch(() => {}))
+
 const answers = async (url) => {
   const client = createClient({ url, socket: { reconnectStrategy: false } }).on('error', () => {})
   try {
@@ -27,7 +30,7 @@ const answers = async (url) => {
   } catch {
     return false
   } finally {
-    client.destroy()
+    end(client)
   }
 }
 
@@ -80,7 +83,7 @@ export const startRedis = async (settings = [], { password } = {}) => {
       try {
         return await client.sendCommand(command.map(String))
       } finally {
-        client.destroy()
+        end(client)
       }
     },
     async stop() {
