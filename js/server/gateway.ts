@@ -4,7 +4,7 @@
 
 import { CORS_CHECK_PATH } from '../common/protocol.ts'
 import type { Core } from '../common/types.ts'
-import { optionsOf } from '../core/args.ts'
+import { badArgument, optionsOf } from '../core/args.ts'
 import { loadCore } from '../core/index.ts'
 import { createEvents } from './events/index.ts'
 import { createAnswerWriter } from './exchange/answer.ts'
@@ -12,10 +12,10 @@ import { createBudget } from './exchange/budget.ts'
 import { createChecks } from './exchange/checks.ts'
 import { type ClockKeeper, createClockKeeper } from './exchange/clock-keeper.ts'
 import { createEntry, type Entry } from './exchange/entry.ts'
-import { rawLimit } from './exchange/parse.ts'
+import { rawLimit, signedTarget } from './exchange/parse.ts'
 import { createPipeline } from './exchange/pipeline.ts'
 import { createBuckets, createRequestLimiter } from './exchange/rates.ts'
-import { createRouteTable } from './exchange/route-table.ts'
+import { createRouteTable, type RouteTable } from './exchange/route-table.ts'
 import { createAnswerSigner, plainAnswer } from './exchange/sign-answer.ts'
 import { reportRefusal } from './exchange/trace.ts'
 import { createForgetUser } from './forget-user.ts'
@@ -104,6 +104,23 @@ function addGauges(metrics: Metrics, { replay, entry, clock, enrollment }: Measu
     "The gateway's clock minus the system's.",
     () => (clock.now() - Date.now()) / 1000
   )
+}
+
+// Which paths are the gateway's, for a mount beside other routes (R172). Headers and the method decide nothing: with them,
+// a sender could choose who answers for a path.
+function createOwner(settings: GatewaySettings, entry: Entry, routes: RouteTable): (target: string) => boolean {
+  const isRoute = (target: string): boolean => {
+    try {
+      return routes.methodsOf(signedTarget(settings, target)).length > 0
+    } catch {
+      // The mapping does not know this target, so no route has it.
+      return false
+    }
+  }
+  return (target) => {
+    if (settings.endpoint === undefined) throw badArgument('pass endpoint: without it, every path takes messages')
+    return target === CORS_CHECK_PATH || entry.isInternal({ target }) || isRoute(target)
+  }
 }
 
 /**
@@ -218,6 +235,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     exchange,
     handle: (request: Request, from: From = {}) =>
       serveRequest(request, from, exchange, phase === 'enforce' ? undefined : legacy),
+    owns: createOwner(settings, entry, routes),
     upgrade: (inbound) => entry.upgrade(inbound, events.checkUpgrade),
     ready: start,
     publish: events.publish,

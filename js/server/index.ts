@@ -10,7 +10,7 @@ export type { Mail } from './enrollment/mails.ts'
 export { type IdempotentOptions, idempotent } from './exchange/idempotent.ts'
 export { createGateway } from './gateway.ts'
 export { checkCors } from './http/cors.ts'
-export { type NodeListener, nodeHandler } from './http/node-handler.ts'
+export { type MountOptions, type NodeListener, nodeHandler } from './http/node-handler.ts'
 export { nodeServer } from './http/node-server.ts'
 export {
   type Coded,

@@ -277,10 +277,20 @@ export interface Mounted {
 /** A gateway, made by `createGateway`. */
 export interface Gateway {
   readonly phase: MigrationPhase
-  /** Answers a web-standard request. @throws ERR_INVALID_ARGUMENT when the argument is no Request. */
+  /**
+   * Answers a web-standard request.
+   * @throws ERR_INVALID_ARGUMENT when the argument is no Request.
+   * @throws ERR_BODY_CONSUMED when other code has read the body of the Request.
+   */
   handle(request: Request, from?: From): Promise<Response>
   /** Answers a request of an adapter. Never rejects. */
   exchange(inbound: Inbound): Promise<Outbound>
+  /**
+   * Tells whether a path is the gateway's: `endpoint`, a path of the enrolment, or the path of a route, with any method.
+   * `target` is the raw request target. A mount beside other routes passes on what is not the gateway's.
+   * @throws ERR_INVALID_ARGUMENT when the gateway has no `endpoint`: any path may have a message then.
+   */
+  owns(target: string): boolean
   /**
    * Checks the headers of a WebSocket upgrade, for adapters. Returns 101 or the status of the refusal. With 101 the
    * connection holds a place among the requests of its source. The adapter calls `leave` before it passes the first

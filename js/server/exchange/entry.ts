@@ -34,6 +34,8 @@ export type Entry = {
   /** Lets a WebSocket upgrade in, where `check` returns 101. */
   upgrade(inbound: Inbound, check: (inbound: Inbound) => number): { status: number; leave(): void }
   passingFor(inbound: Inbound): Passing
+  /** Tells whether a target is the endpoint, or one of the enrolment. */
+  isInternal(inbound: Pick<Inbound, 'target'>): boolean
   /** The number of sources whose rate is being counted. */
   readonly sources: number
   /** The number of requests that have not reached a handler. */
@@ -75,7 +77,7 @@ export function createEntry({ settings, observer, clock, coreOf, failures, pipel
     waiting: limits.sourceWaiting
   })
 
-  const isInternal = ({ target }: Inbound): boolean =>
+  const isInternal = ({ target }: Pick<Inbound, 'target'>): boolean =>
     enrollment?.owns(target) === true || target.split('?', 1)[0] === endpoint
   const passingFor = (inbound: Inbound): Passing => createPassing(phase, inbound, isInternal(inbound), observer.metrics)
 
@@ -120,6 +122,7 @@ export function createEntry({ settings, observer, clock, coreOf, failures, pipel
       return place ? { status, leave: place.leave } : { status: 429, leave() {} }
     },
     passingFor,
+    isInternal,
     get sources() {
       return bySource.size
     },

@@ -6,12 +6,12 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { CountersignError } from '../../common/errors.ts'
-import { optionsOf } from '../../core/args.ts'
+import { badArgument, optionsOf } from '../../core/args.ts'
 import { warningOf } from '../migration-phase.ts'
 import { functionOf, partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import { emptyBytes } from '../support/encoding.ts'
-import type { Gateway, Inbound, MigrationPhase, Outbound } from '../types.ts'
+import type { Gateway, Inbound, Outbound } from '../types.ts'
 import { PLAIN_HEADERS } from './cors.ts'
 import { continueOf, createNodeBody, hasBody, type NodeBody } from './node-body.ts'
 import { isGone, pipeToNode } from './pipes.ts'
@@ -41,6 +41,37 @@ const DRAIN_MS = 5000
 
 type Incoming = IncomingMessage & { originalUrl?: string }
 
+/** Options of a mount. */
+export type MountOptions = {
+  /** Returns the address of a request. Default: the address of its socket. */
+  remoteAddress?: (request: IncomingMessage) => string
+  /** Leaves requests for paths that are not the gateway's to others. Default: false. */
+  fallthrough?: boolean
+}
+
+/** Checks the options of a mount. Returns the function that tells whether a target is the gateway's to answer (R172). */
+export function ownerOf(
+  gateway: Partial<Pick<Gateway, 'owns' | 'phase'>>,
+  options: MountOptions,
+  name: string
+): (target: string) => boolean {
+  const { remoteAddress, fallthrough = false } = optionsOf(options, name, ['remoteAddress', 'fallthrough'])
+  functionOf(remoteAddress, `${name}: remoteAddress`)
+  if (fallthrough === false) return () => true
+  if (fallthrough !== true) throw badArgument(`${name}: fallthrough must be true or false`)
+  partOf(gateway, ['owns'], `${name}: fallthrough needs a gateway that owns paths`)
+  // The phases pass on by their own rule, and `require` would not hold beside this one.
+  if ((gateway.phase ?? 'enforce') !== 'enforce')
+    throw badArgument(`${name}: fallthrough stands with the phase enforce alone`)
+  const owns = (gateway as Pick<Gateway, 'owns'>).owns.bind(gateway)
+  // A gateway without `endpoint` says so now.
+  owns('/')
+  return owns
+}
+
+// Express and connect cut the mount path off `url`; the client signed the whole target.
+const targetOf = ({ originalUrl, url }: Incoming): string => originalUrl ?? url ?? ''
+
 /** Tells whether a header that the gateway reads came twice. */
 export function hasDuplicates({ rawHeaders }: IncomingMessage): boolean {
   const seen = new Set<string>()
@@ -66,8 +97,7 @@ function inboundOf(
   })
   const inbound: Inbound = {
     method: request.method ?? '',
-    // Express and connect cut the mount path off `url`; the client signed the whole target.
-    target: request.originalUrl ?? request.url ?? '',
+    target: targetOf(request),
     header(name) {
       const value = request.headers[name]
       return value === undefined ? null : String(value)
@@ -147,10 +177,14 @@ export function endPlain(socket: Duplex, status: number): void {
  * `checkContinue` event too. Then a client that waits for `100 Continue` sends its body only after the gateway has
  * accepted the envelope.
  *
+ * With `fallthrough: true`, requests for paths that are not the gateway's go to `next` untouched, whatever their method
+ * and headers. The gateway needs `endpoint` for it. Default: false, so that the gateway answers every request.
+ *
  * In the phases before `enforce`, `next` is the handler that was there before. It gets each request that the gateway
  * passes on, with its whole body. `request.countersign` is the gateway's verdict on it.
  *
- * @throws ERR_INVALID_ARGUMENT when an argument is not valid.
+ * @throws ERR_INVALID_ARGUMENT when an argument is not valid, or when `fallthrough` stands with a phase or without
+ * `endpoint`.
  *
  * @example
  * ```ts
@@ -159,11 +193,11 @@ export function endPlain(socket: Duplex, status: number): void {
  * ```
  */
 export function nodeHandler(
-  gateway: Pick<Gateway, 'exchange'> & { readonly phase?: MigrationPhase },
-  options: { remoteAddress?: (request: IncomingMessage) => string } = {}
+  gateway: Pick<Gateway, 'exchange'> & Partial<Pick<Gateway, 'owns' | 'phase'>>,
+  options: MountOptions = {}
 ): NodeListener {
   partOf(gateway, ['exchange'], 'nodeHandler: pass a gateway; createGateway makes one')
-  functionOf(optionsOf(options, 'nodeHandler', ['remoteAddress']).remoteAddress, 'nodeHandler: remoteAddress')
+  const isOwn = ownerOf(gateway, options, 'nodeHandler')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const mayPassOn = (gateway.phase ?? 'enforce') !== 'enforce'
   const serve = async (request: Incoming, response: ServerResponse, next?: () => void): Promise<void> => {
@@ -182,6 +216,7 @@ export function nodeHandler(
   return (given, answer, next) => {
     // Those of node:http2 have what is used of those of node:http.
     const [request, response] = [given as Incoming, answer as ServerResponse]
+    if (typeof next === 'function' && !isOwn(targetOf(request))) return next()
     // With an encoding the stream gives text, and text is not the signed bytes.
     const isText = typeof request.readableEncoding === 'string'
     const wasRead = (isText || request.readableDidRead || request.readableEnded) && hasBody(request)

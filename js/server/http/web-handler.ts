@@ -24,7 +24,6 @@ function inboundOf(
     target: rawTarget ?? targetOf(request.url),
     header: (name) => request.headers.get(name),
     async read() {
-      if (request.bodyUsed && !reader) throw new CountersignError('ERR_BODY_CONSUMED')
       reader ??= request.body?.getReader()
       if (!reader) return null
       const { done, value } = await reader.read()
@@ -39,7 +38,7 @@ function inboundOf(
     remoteAddress
   }
   const release = (): void => {
-    const rest = reader ?? (request.bodyUsed ? undefined : request.body)
+    const rest = reader ?? request.body
     rest?.cancel().catch(() => {})
   }
   return { inbound, release }
@@ -72,7 +71,7 @@ async function askLegacy(
 
 /**
  * Answers a Request by `exchange`, or by `legacy` where the phase passes it on. Throws ERR_INVALID_ARGUMENT for no
- * Request.
+ * Request, and ERR_BODY_CONSUMED for one whose body was read.
  */
 export async function serveRequest(
   request: Request,
@@ -88,7 +87,9 @@ export async function serveRequest(
     if (text !== undefined && typeof text !== 'string')
       throw badArgument('handle: remoteAddress and rawTarget must be strings')
   }
-  const spare = legacy && !request.bodyUsed ? request.clone() : undefined
+  // Bytes that other code has read are gone, and what it made of them is not what the client signed.
+  if (request.bodyUsed || request.body?.locked) throw new CountersignError('ERR_BODY_CONSUMED')
+  const spare = legacy ? request.clone() : undefined
   const { inbound, release } = inboundOf(request, { remoteAddress, rawTarget })
   if (!legacy || !spare) {
     const out = await exchange(inbound)

@@ -6,11 +6,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import * as ws from 'ws'
 import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol.ts'
-import { optionsOf } from '../../core/args.ts'
-import { functionOf, partOf } from '../support/checks.ts'
+import { partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
-import { endPlain, hasDuplicates } from './node-handler.ts'
+import { endPlain, hasDuplicates, type MountOptions, ownerOf } from './node-handler.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
 export type UpgradeListener = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
@@ -104,9 +103,11 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
 /**
  * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of
  * the gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every
- * upgrade request to such a listener; it refuses those that are no WebSocket with 400.
+ * upgrade request to such a listener; it refuses those that are no WebSocket with 400. With `fallthrough: true` it leaves
+ * those for paths that are not the gateway's to the server's other listeners. Default: false.
  *
- * @throws ERR_INVALID_ARGUMENT when the argument is no gateway.
+ * @throws ERR_INVALID_ARGUMENT when the argument is no gateway, or when `fallthrough` stands with a phase or without
+ * `endpoint`.
  *
  * @example
  * ```ts
@@ -115,11 +116,11 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
  * ```
  */
 export function webSocketHandler(
-  gateway: Pick<Gateway, 'exchange' | 'upgrade'>,
-  options: { remoteAddress?: (request: IncomingMessage) => string } = {}
+  gateway: Pick<Gateway, 'exchange' | 'upgrade'> & Partial<Pick<Gateway, 'owns' | 'phase'>>,
+  options: MountOptions = {}
 ): UpgradeListener {
   partOf(gateway, ['exchange', 'upgrade'], 'webSocketHandler: pass a gateway; createGateway makes one')
-  functionOf(optionsOf(options, 'webSocketHandler', ['remoteAddress']).remoteAddress, 'webSocketHandler: remoteAddress')
+  const isOwn = ownerOf(gateway, options, 'webSocketHandler')
   const addressOf = options.remoteAddress ?? ((request) => request.socket.remoteAddress ?? '')
   const server = new Server({
     noServer: true,
@@ -194,6 +195,7 @@ export function webSocketHandler(
   }
 
   return (request, socket, head) => {
+    if (!isOwn(request.url ?? '')) return
     socket.on('error', () => socket.destroy())
     try {
       upgrade(request, socket, head)

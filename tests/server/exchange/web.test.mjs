@@ -15,13 +15,15 @@ test('I2 handle takes the raw target from its caller, else from the URL', async 
   assert.equal(answer.resultCode, 'http.404')
 })
 
-test('I2 a Request whose body was read already ends in a plain refusal', async () => {
+test('I2 a Request whose body other code has read, or holds, is a typed error, and reaches no stage', async () => {
   const world = await createWorld()
-  const request = frameRequest(world.requestOf().frame)
-  await request.arrayBuffer()
-  const response = await world.gateway.handle(request)
-  assert.equal(response.status, 400)
-  assert.equal(world.refusals.at(-1).signed, false)
+  const read = frameRequest(world.requestOf().frame)
+  await read.arrayBuffer()
+  const held = frameRequest(world.requestOf().frame)
+  held.body.getReader()
+  for (const request of [read, held])
+    await assert.rejects(world.gateway.handle(request), { code: 'ERR_BODY_CONSUMED', category: 'usage' })
+  assert.deepEqual([world.refusals, world.stages], [[], []])
 })
 
 test('R35 a gateway that cannot load its core refuses plainly and tries again', async () => {
