@@ -267,19 +267,20 @@ test('R172 a body parser in front of the gateway is ERR_BODY_CONSUMED, in expres
   assert.deepEqual([answer.status, await answer.text()], [500, 'ERR_BODY_CONSUMED'])
 })
 
-test('R172 an upgrade for another path is left to the server’s other listeners', async (t) => {
+test('R172 an upgrade for another path is left to the server’s other listeners, and refused where there are none', async (t) => {
   const { gateway } = createHouse(t)
   const server = await listen(express().listen(0, '127.0.0.1'))
   t.after(() => server.close())
   server.on('upgrade', webSocketHandler(gateway, { fallthrough: true }))
-  server.on('upgrade', (request, socket) => {
-    if (!gateway.owns(request.url)) socket.end('HTTP/1.1 418 Other\r\nconnection: close\r\n\r\n')
-  })
   const refusalOf = async (path) => {
     const socket = new WebSocket(`ws://127.0.0.1:${server.address().port}${path}`)
     const [error] = await once(socket, 'error')
     return error.message
   }
+  assert.match(await refusalOf('/hmr'), /404/)
+  server.on('upgrade', (request, socket) => {
+    if (!gateway.owns(request.url)) socket.end('HTTP/1.1 418 Other\r\nconnection: close\r\n\r\n')
+  })
   assert.match(await refusalOf('/hmr'), /418/)
   assert.match(await refusalOf('/exchange'), /400/)
 })

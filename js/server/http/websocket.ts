@@ -2,6 +2,7 @@
 // Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is
 // the signed subscription. All other messages go to the client.
 
+import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import * as ws from 'ws'
@@ -104,7 +105,8 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
  * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of
  * the gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every
  * upgrade request to such a listener; it refuses those that are no WebSocket with 400. With `fallthrough: true` it leaves
- * those for paths that are not the gateway's to the server's other listeners. Default: false.
+ * those for paths that are not the gateway's to the server's other listeners, and refuses them with 404 where there are
+ * none. Default: false.
  *
  * @throws ERR_INVALID_ARGUMENT when the argument is no gateway, or when `fallthrough` stands with a phase or without
  * `endpoint`.
@@ -194,9 +196,13 @@ export function webSocketHandler(
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
   }
 
-  return (request, socket, head) => {
-    if (!isOwn(request.url ?? '')) return
+  // As a listener of a server, `this` is that server.
+  return function (this: unknown, request, socket, head) {
+    const isForeign = !isOwn(request.url ?? '')
+    // Node keeps the socket for its listeners, without a limit of time. Where there is no other one, nobody would end it.
+    if (isForeign && !(this instanceof EventEmitter && this.listenerCount('upgrade') === 1)) return
     socket.on('error', () => socket.destroy())
+    if (isForeign) return endPlain(socket, 404)
     try {
       upgrade(request, socket, head)
     } catch {
