@@ -23,8 +23,8 @@ export function fillRandom(bytes: Uint8Array<ArrayBuffer>): Uint8Array {
 export const platformFetch: typeof fetch | undefined = globalThis.fetch?.bind(globalThis)
 
 /**
- * Returns what to do about a page that has no origin of its own: storage and gateways refuse it. Returns undefined
- * elsewhere.
+ * Returns what to do about a page that has no origin of its own: storage refuses it, and so do gateways by default.
+ * Returns undefined elsewhere.
  */
 export function opaqueOrigin(): string | undefined {
   const { location, origin } = globalThis

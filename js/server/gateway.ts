@@ -236,7 +236,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     handle: (request: Request, from: From = {}) =>
       serveRequest(request, from, exchange, phase === 'enforce' ? undefined : legacy),
     owns: createOwner(settings, entry, routes),
-    upgrade: (inbound) => entry.upgrade(inbound, events.checkUpgrade),
+    upgrade(inbound) {
+      exchangeCount += 1
+      return entry.upgrade(inbound, exchangeCount, events.checkUpgrade)
+    },
     ready: start,
     publish: events.publish,
     forgetUser: createForgetUser(settings, clock),

@@ -157,7 +157,7 @@ export function readOptions(options: GatewayOptions) {
     rotation: options.rotation ?? 'confirm',
     schedule: options.schedule ?? runLater,
     onWarning: options.onWarning ?? emitWarning,
-    origins: readOrigins(options.origins),
+    origins: readOrigins(options),
     answerHeaders: readAnswerHeaders(options.answerHeaders),
     pastMs: integerOf(window.pastMs ?? 60_000, 1, DAY_MS, 'window.pastMs'),
     futureMs: integerOf(window.futureMs ?? 10_000, 1, DAY_MS, 'window.futureMs'),

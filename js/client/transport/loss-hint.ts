@@ -19,16 +19,18 @@ export async function withHint(settings: ClientSettings, error: unknown, signal:
   const { location, navigator } = globalThis as Partial<typeof globalThis>
   if (!isCountersignError(error) || error.code !== 'ERR_NETWORK') return error
   const opaque = opaqueOrigin()
-  if (opaque) error.message += `: ${opaque}`
-  else if (navigator?.onLine === false) error.message += ': the device seems to be offline'
-  else if (fetch === platformFetch && location && location.origin !== origin)
+  let allowed: unknown
+  if (fetch === platformFetch && location && (opaque || location.origin !== origin))
     try {
       const response = await send(settings, origin + CORS_CHECK_PATH, {}, signal)
       const limits = { cap: CHECK_BYTES, tooLarge: 'ERR_ANSWER_TOO_LARGE', signal } as const
-      const { allowed } = parseJson(await readBody(response, limits)) as { allowed?: unknown }
-      if (allowed === false) error.message += `: CORS: the gateway's origins lack ${location.origin}`
+      allowed = (parseJson(await readBody(response, limits)) as { allowed?: unknown }).allowed
     } catch {
       // The gateway is not there, or it is another server. The error says all that is known.
     }
+  // A gateway may admit pages without an origin. Then something else has lost the request.
+  if (opaque && allowed !== true) error.message += `: ${opaque}`
+  else if (navigator?.onLine === false) error.message += ': the device seems to be offline'
+  else if (allowed === false) error.message += `: CORS: the gateway's origins lack ${location?.origin}`
   return error
 }

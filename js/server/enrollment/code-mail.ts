@@ -31,7 +31,9 @@ export function createCodeMail({ mails, emailCodes, enroller, hashes }: CodeMail
     const taken = await mails.take(email, source)
     if (taken.waitMs > 0) return { retryAfterMs: taken.waitMs }
     const code = await emailCodes.create(email)
-    const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, (id) => hashes.code(id, code, bound))
+    const challenge = await enroller.challenge(email, CHALLENGE_LIFETIME_MS, {
+      codeHash: (id) => hashes.code(id, code, bound)
+    })
     if (!challenge) {
       await taken.giveBack()
       return { retryAfterMs: FULL_RETRY_MS }

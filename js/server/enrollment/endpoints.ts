@@ -17,7 +17,7 @@ import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
 import { gatewayOptionsOf } from '../support/option-names.ts'
-import { readOrigins } from '../support/origins.ts'
+import { NO_ORIGIN, readOrigins } from '../support/origins.ts'
 import type {
   CodeStore,
   CorsOptions,
@@ -146,6 +146,9 @@ export type Enrollment = Mounted & {
 const PATH = /^(?:\/(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/
 /** Eight sessions of a user hold an eighth of a replay store at most. */
 const MAX_SESSIONS = 8
+/** Answers the request of one endpoint. `isOpaque`: it comes from a page without an origin. */
+type Step = (body: Uint8Array, source: string, isOpaque: boolean) => Promise<Outbound | EnrollmentProblem>
+
 const GUESTS_MOST = 2 ** 24
 
 function checkOptions(options: EnrollmentOptions): void {
@@ -186,7 +189,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   checkOptions(options)
   const { codes = memoryCodeStore(), userIdOf = foldAddress, onEnrolled, onUpgraded, onFailure } = options
   const clock = createGatewayClock(options.now)
-  const cors = createCors({ ...options, origins: readOrigins(options.origins), answerHeaders: usualHeaders })
+  const cors = createCors({ ...options, origins: readOrigins(options), answerHeaders: usualHeaders })
   const core = async () => options.core ?? loadCore()
   const { maxSessions = MAX_SESSIONS, enrollmentPath = '/api/v1/public/auth' } = options
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined
@@ -204,14 +207,14 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   // By default a user's id is an address. An id of the application's own says nothing about one.
   const emailOf = options.emailOf ?? (options.userIdOf ? () => undefined : (userId: string) => userId)
 
-  const sendCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
+  const sendCode: Step = async (body, source) => {
     const email = parseFlatObject(body, ['email'])?.email
     if (email === undefined || !isEmail(email)) return problems.invalidRequest
     return writeChallenge(await mailCode(email, source, { purpose: 'enroll' }))
   }
 
-  const challengeGuest = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> =>
-    parseFlatObject(body, []) ? writeChallenge(await guestChallenge(source)) : problems.invalidRequest
+  const challengeGuest: Step = async (body, source, isOpaque) =>
+    parseFlatObject(body, []) ? writeChallenge(await guestChallenge(source, isOpaque)) : problems.invalidRequest
 
   const finish = async (
     offer: EnrollmentOffer,
@@ -228,7 +231,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     return out
   }
 
-  const confirmCode = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
+  const confirmCode: Step = async (body, source) => {
     const form = readConfirmation(body, ['code'], ['guest_session_id', 'guest_proof'])
     if (!form || !isText(foldCode(form.texts.code))) return problems.invalidRequest
     const proven = await enroller.checkProof(form.offer)
@@ -237,7 +240,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
     return refused ?? finish(form.offer, proven, { source: nameOfSource(hashes, source), timeZone: form.timeZone })
   }
 
-  const confirmGuest = async (body: Uint8Array, source: string): Promise<Outbound | EnrollmentProblem> => {
+  const confirmGuest: Step = async (body, source) => {
     const form = readConfirmation(body, [], [])
     if (!form) return problems.invalidRequest
     const proven = await enroller.checkProof(form.offer)
@@ -248,7 +251,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   }
 
   const base = `${enrollmentPath}/`
-  const steps = new Map([
+  const steps = new Map<string, Step>([
     [`${base}send-email-code`, sendCode],
     [`${base}confirm-email-code`, confirmCode]
   ])
@@ -272,7 +275,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
       const step = steps.get(inbound.target.split('?', 1)[0] ?? '')
       if (!step) return problems.notFound
       const body = await readForm(inbound)
-      return body instanceof Uint8Array ? step(body, source) : body
+      return body instanceof Uint8Array ? step(body, source, inbound.header('origin') === NO_ORIGIN) : body
     })
 
   return {

@@ -6,7 +6,7 @@ import { encodeJson } from '../../common/text.ts'
 import type { Algorithm, Core } from '../../common/types.ts'
 import { isAcceptableKey, verifySignature } from '../client-signature.ts'
 import { createAnswerSigner } from '../exchange/sign-answer.ts'
-import { GUEST } from '../stores/common.ts'
+import { GUEST, OPAQUE } from '../stores/common.ts'
 import { encodeBase64, isSameBytes, isText, randomId, sha256 } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Challenge, CodeStore, Outbound, ServerSigner, SessionRecord, SessionStore } from '../types.ts'
@@ -76,7 +76,7 @@ type Enroller = {
   challenge(
     email: string | undefined,
     lifetimeMs: number,
-    codeHash?: (id: string) => Uint8Array
+    more?: { codeHash?: (id: string) => Uint8Array; isOpaque?: boolean }
   ): Promise<Challenge | undefined>
   /** Checks key and proof of an offer (R85). */
   checkProof(offer: EnrollmentOffer): Promise<ProvenOffer | EnrollmentProblem>
@@ -88,6 +88,8 @@ type Enroller = {
 }
 
 const SIGN_MS = 1000
+/** Guests of pages without an origin have this part of the room of the others, beside it. */
+const OPAQUE_PART = 8
 /** The reason of the revocation of a guest who has become a user; the id of the new session follows. */
 const UPGRADED = 'upgraded to '
 
@@ -113,13 +115,19 @@ export function createEnroller(options: EnrollerOptions): Enroller {
     return verifySignature(core, found, input, proof) ? found : undefined
   }
 
+  // Anybody can put a page without an origin into a page of his own, and all of its visitors then enrol guests.
+  const roomOf = (isOpaque: boolean, most: number) =>
+    isOpaque ? { maxOpaqueGuests: Math.ceil(most / OPAQUE_PART) } : { maxGuests: most }
+
   // Creates the session. Resolves to the ids of those that it revoked, or to the problem.
   const create = async (session: SessionRecord, guest: SessionRecord | undefined) => {
     // The reason names the session, so that only the same confirm is taken for a repeated one.
     const ends = guest && { id: guest.id, reason: `${UPGRADED}${session.id}` }
     const created = await sessions.create(session, {
       maxLive: options.maxSessions,
-      ...(isGuest(session.userId) && maxGuests !== undefined ? { maxGuests } : {}),
+      ...(isGuest(session.userId) && maxGuests !== undefined
+        ? roomOf(session.source?.startsWith(OPAQUE) === true, maxGuests)
+        : {}),
       ...(ends ? { ends } : {})
     })
     if (created === 'full') return { ...problems.tooMany, retryAfterMs: FULL_RETRY_MS }
@@ -130,12 +138,15 @@ export function createEnroller(options: EnrollerOptions): Enroller {
   }
 
   return {
-    async challenge(given, lifetimeMs, codeHash) {
+    async challenge(given, lifetimeMs, { codeHash, isOpaque } = {}) {
       const id = randomId()
       const email = given ?? GUEST + id
       const createdMs = nowMs()
-      const challenge = { id, email, createdMs, expiresMs: createdMs + lifetimeMs }
-      const kept = codeHash ? { ...challenge, codeHash: codeHash(id) } : challenge
+      const kept: Challenge = {
+        ...{ id, email, createdMs, expiresMs: createdMs + lifetimeMs },
+        ...(codeHash ? { codeHash: codeHash(id) } : {}),
+        ...(isOpaque ? { isOpaque } : {})
+      }
       return (await codes.create(kept)) ? kept : undefined
     },
 
@@ -168,7 +179,7 @@ export function createEnroller(options: EnrollerOptions): Enroller {
         status: 'active',
         createdMs: seenMs,
         lastSeenMs: seenMs,
-        ...(source === undefined ? {} : { source })
+        ...(source === undefined ? {} : { source: challenge.isOpaque ? OPAQUE + source : source })
       }
       const replaced = await create(session, guest)
       if (!Array.isArray(replaced)) return replaced

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How often a person or a network may ask and guess (R86, R162), with the limits that suit a developer's machine.
+// How often a person or a network may ask and guess (R86, R162, R168), with the limits that suit a developer's machine.
 
 import { badArgument, integerOf, optionsOf } from '../../core/args.ts'
 
@@ -25,6 +25,10 @@ export type EnrollmentLimits = {
   guestsPerSource?: number
   /** New guests an hour for a network. Default: 100. */
   guestsPerNetwork?: number
+  /** New guests an hour for the pages of a source that have no origin of their own. Default: 5. */
+  opaqueGuestsPerSource?: number
+  /** New guests an hour for the pages of a network that have no origin of their own. Default: 25. */
+  opaqueGuestsPerNetwork?: number
 }
 
 const DEFAULTS = {
@@ -37,7 +41,9 @@ const DEFAULTS = {
   mailsPerSource: 100,
   mailsPerNetwork: 400,
   guestsPerSource: 20,
-  guestsPerNetwork: 100
+  guestsPerNetwork: 100,
+  opaqueGuestsPerSource: 5,
+  opaqueGuestsPerNetwork: 25
 } as const satisfies { [Name in keyof EnrollmentLimits]-?: number }
 
 /** The most that a limit may be: a counter keeps the time of each event. */

@@ -3,7 +3,7 @@
 
 import type { Core } from '../../common/types.ts'
 import type { AnswerSigner } from '../exchange/sign-answer.ts'
-import { checkUpgrade } from '../http/upgrade.ts'
+import { checkUpgrade, type UpgradeRefusal } from '../http/upgrade.ts'
 import type { GatewaySettings } from '../options.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
@@ -19,8 +19,8 @@ export type Events = {
   publish: Gateway['publish']
   /** Tells the other sessions of a user that a session has a new key. Does nothing without a store of events. */
   tellRotated(event: RotatedEvent): Promise<void>
-  /** Returns the status of a WebSocket upgrade. */
-  checkUpgrade(inbound: Inbound): number
+  /** Returns why a WebSocket upgrade is refused, or undefined where it is not. */
+  checkUpgrade(inbound: Inbound): UpgradeRefusal | undefined
   close(): void
 }
 
@@ -39,7 +39,10 @@ export function createEvents(parts: {
   const { sessions, events, limits, endpoint, origins } = settings
   const { userIdOf } = settings.enrollment ?? {}
   const publish = createPublish({ sessions, events, metrics, storeMs: limits.storeMs, isClosed, userIdOf })
-  if (!events) return { handlers: {}, publish, tellRotated: async () => {}, checkUpgrade: () => 404, close() {} }
+  if (!events) {
+    const checkUpgrade = (): UpgradeRefusal => ({ status: 404, code: 'not_found' })
+    return { handlers: {}, publish, tellRotated: async () => {}, checkUpgrade, close() {} }
+  }
   const hub = createStreamHub({ ...settings, ...parts, events })
   return {
     handlers: createEventHandlers({ hub, ...parts }),

@@ -5,7 +5,7 @@
 import { DAY_MS, PROTOCOL_VERSION } from '../../common/protocol.ts'
 import type { Core, ParsedRequest, ReserveVerdict, Stage } from '../../common/types.ts'
 import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
-import { GUEST } from '../stores/common.ts'
+import { GUEST, OPAQUE } from '../stores/common.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
@@ -185,14 +185,15 @@ function createSessionChecks(
 function createReserver({ label, replay, clock, pastMs, futureMs, storeMs, enrollment }: RequestChecksOptions) {
   const isGuest = ({ userId }: SessionRecord): boolean => enrollment?.takesGuests === true && userId.startsWith(GUEST)
 
-  // Guests cost nothing to make. So all of them hold a quarter of the store, and those of a source an eighth of that.
-  const sharesOf = (session: SessionRecord): readonly ReplayShare[] =>
-    isGuest(session)
-      ? [
-          { name: 'guests', part: GUESTS_PART },
-          { name: `guests/${session.source ?? ''}`, part: GUESTS_PART * SOURCE_PART }
-        ]
-      : NO_SHARES
+  // Guests cost nothing to make. So all of them hold a quarter of the store, and those of a source an eighth of that. Those
+  // of pages without an origin hold as much as one source, all together, and a source of theirs an eighth of that.
+  const sharesOf = (session: SessionRecord): readonly ReplayShare[] => {
+    if (!isGuest(session)) return NO_SHARES
+    const { source = '' } = session
+    const shares = [{ name: 'guests', part: GUESTS_PART }]
+    if (source.startsWith(OPAQUE)) shares.push({ name: 'guests/opaque', part: GUESTS_PART * SOURCE_PART })
+    return [...shares, { name: `guests/${source}`, part: GUESTS_PART * SOURCE_PART ** shares.length }]
+  }
 
   const ask = (work: () => Promise<ReserveVerdict>): Promise<ReserveVerdict> =>
     within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', work)

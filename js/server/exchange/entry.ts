@@ -31,8 +31,12 @@ type EntryParts = {
 export type Entry = {
   /** Answers a request. Rejects only with a fault of the core. */
   route(inbound: Inbound, exchange: number): Promise<Outbound>
-  /** Lets a WebSocket upgrade in, where `check` returns 101. */
-  upgrade(inbound: Inbound, check: (inbound: Inbound) => number): { status: number; leave(): void }
+  /** Lets a WebSocket upgrade in, where `check` returns no reason against it. */
+  upgrade(
+    inbound: Inbound,
+    exchange: number,
+    check: (inbound: Inbound) => { status: number; code: string } | undefined
+  ): { status: number; leave(): void }
   passingFor(inbound: Inbound): Passing
   /** Tells whether a target is the endpoint, or one of the enrolment. */
   isInternal(inbound: Pick<Inbound, 'target'>): boolean
@@ -114,12 +118,17 @@ export function createEntry({ settings, observer, clock, coreOf, failures, pipel
         place.leave()
       }
     },
-    upgrade(inbound, check) {
+    upgrade(inbound, exchange, check) {
       const source = sourceFor(inbound)
-      const status = bySource.take(source, clock.now()) > 0 ? 429 : check(inbound)
-      if (status !== 101) return { status, leave() {} }
+      const refuse = (status: number, code: string) => {
+        reportRefusal(observer, { exchange, code, status, signed: false, source })
+        return { status, leave() {} }
+      }
+      if (bySource.take(source, clock.now()) > 0) return refuse(429, 'source_rate')
+      const refusal = check(inbound)
+      if (refusal) return refuse(refusal.status, refusal.code)
       const place = turns.enter(source)
-      return place ? { status, leave: place.leave } : { status: 429, leave() {} }
+      return place ? { status: 101, leave: place.leave } : refuse(429, 'source_busy')
     },
     passingFor,
     isInternal,

@@ -3,7 +3,7 @@
 // real check. This one refuses pages of other origins, and mistakes.
 
 import { STREAM_PROTOCOL } from '../../common/protocol.ts'
-import type { OriginRules } from '../support/origins.ts'
+import { NO_ORIGIN, type OriginRules } from '../support/origins.ts'
 import type { Inbound } from '../types.ts'
 
 /** The settings that an upgrade is checked against. */
@@ -12,6 +12,9 @@ export type UpgradeRules = {
   origins: OriginRules
   isClosed: boolean
 }
+
+/** Why an upgrade is refused: the HTTP status, and a code for the operator. */
+export type UpgradeRefusal = { status: number; code: string }
 
 const isOffered = (offered: string | null): boolean =>
   (offered ?? '').split(',').some((name) => name.trim() === STREAM_PROTOCOL)
@@ -26,13 +29,20 @@ function isSameHost(origin: string, host: string | null): boolean {
   return URL.canParse(gateway) && new URL(gateway).host === wanted
 }
 
-/** Returns 101, or the HTTP status of the refusal. */
-export function checkUpgrade(inbound: Inbound, { endpoint, origins, isClosed }: UpgradeRules): number {
+/** Returns why a connection must not become a WebSocket, or undefined where it may. */
+export function checkUpgrade(
+  inbound: Inbound,
+  { endpoint, origins, isClosed }: UpgradeRules
+): UpgradeRefusal | undefined {
   const { method, target, isAmbiguous } = inbound
   const origin = inbound.header('origin')
-  if (method !== 'GET' || isAmbiguous) return 400
-  if (endpoint !== undefined && target.split('?', 1)[0] !== endpoint) return 404
-  if (origin !== null && !origins.allows(origin) && !isSameHost(origin, inbound.header('host'))) return 403
-  if (!isOffered(inbound.header('sec-websocket-protocol'))) return 400
-  return isClosed ? 503 : 101
+  if (method !== 'GET') return { status: 400, code: 'no_websocket' }
+  if (isAmbiguous) return { status: 400, code: 'duplicate_header' }
+  if (endpoint !== undefined && target.split('?', 1)[0] !== endpoint) return { status: 404, code: 'not_found' }
+  // A browser asks nobody before it opens a WebSocket, and reads what comes. So it is for origins with a name alone.
+  if (origin === NO_ORIGIN) return { status: 403, code: 'opaque_origin' }
+  if (origin !== null && !origins.allows(origin) && !isSameHost(origin, inbound.header('host')))
+    return { status: 403, code: 'foreign_origin' }
+  if (!isOffered(inbound.header('sec-websocket-protocol'))) return { status: 400, code: 'no_websocket' }
+  return isClosed ? { status: 503, code: 'closed' } : undefined
 }

@@ -45,8 +45,8 @@ export function createCodeStore(records: RecordTable): CodeStore {
     async get(id, nowMs) {
       const entry = unlessExpired(table.latest(challengeKey(id)), nowMs)
       if (!entry) return null
-      const { email, createdMs, expiresMs, codeHash } = entry
-      const challenge = { id, email, createdMs, expiresMs }
+      const { email, createdMs, expiresMs, codeHash, isOpaque } = entry
+      const challenge = { id, email, createdMs, expiresMs, ...(isOpaque ? { isOpaque } : {}) }
       return codeHash === undefined ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
 

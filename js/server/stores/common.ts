@@ -61,6 +61,9 @@ export function replacedBy<Session extends Pick<SessionRecord, 'id' | 'status' |
 /** The beginning of a guest's user id (R161). */
 export const GUEST = 'guest:'
 
+/** The beginning of the source of a guest whose page has no origin of its own (R168). */
+export const OPAQUE = 'opaque/'
+
 /** The reason of a revocation that ended an idle session (R144). */
 export const IDLE = 'idle'
 

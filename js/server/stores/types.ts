@@ -20,7 +20,10 @@ export type SessionRecord = {
   revokedReason?: string
   /** The name that the user gave this device. Absent until it has one. */
   name?: string
-  /** A keyed hash of the source that enrolled the device. Absent for an application with its own login. */
+  /**
+   * A keyed hash of the source that enrolled the device. Absent for an application with its own login. It begins with
+   * `opaque/` for a guest whose page has no origin of its own.
+   */
   source?: string
   /** The key before the last rotation. For a while it still verifies requests that were stamped before `replacedMs`. */
   previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
@@ -44,8 +47,13 @@ export type PruneBounds = {
 export type CreateLimits = {
   /** The most active sessions of the user, this one included. */
   maxLive?: number
-  /** The most active sessions of guests, this one included. */
+  /** The most active sessions of guests, this one included, and without those of `maxOpaqueGuests`. */
   maxGuests?: number
+  /**
+   * In place of `maxGuests`, for a guest whose page has no origin of its own: the most active sessions of such guests,
+   * this one included. They do not count for `maxGuests`.
+   */
+  maxOpaqueGuests?: number
   /** The session that the new one takes the place of: it is revoked, for this reason. */
   ends?: { id: string; reason: string }
 }
@@ -60,7 +68,10 @@ export interface SessionStore {
   get(id: string): Promise<SessionRecord | null>
   /** Reads the record itself, past any cache in front of it. Absent: `get` always does. */
   reread?(id: string): Promise<SessionRecord | null>
-  /** Whether the store knows `maxGuests`, `ends` and `guestIdleBeforeMs`. There are no guests elsewhere. Default: false. */
+  /**
+   * Whether the store knows `maxGuests`, `maxOpaqueGuests`, `ends` and `guestIdleBeforeMs`. There are no guests elsewhere.
+   * Default: false.
+   */
   readonly guests?: boolean
   /**
    * Creates a session. Resolves to false, and changes nothing, when the id is taken. With `maxLive`, the same atomic step
@@ -248,6 +259,8 @@ export type Challenge = {
   email: string
   /** The hash of the code that confirms the challenge. Absent when the application vouches for the user. */
   codeHash?: Uint8Array
+  /** Whether a page without an origin of its own asked for it. Default: false. */
+  isOpaque?: true
   createdMs: number
   expiresMs: number
 }

@@ -9,6 +9,7 @@ const OPTION_NAMES = [
   ...['label', 'signer', 'keySigner', 'sessions', 'replay', 'events', 'routes', 'identify', 'limits', 'window'],
   ...[
     'origins',
+    'allowOpaqueOrigin',
     'allowHeaders',
     'exposeHeaders',
     'rates',

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The origins whose pages may call a gateway (PROTOCOL.md, R35 and R165). An origin says which page a browser runs. It
+// The origins whose pages may call a gateway (PROTOCOL.md, R35, R165 and R168). An origin says which page a browser runs. It
 // says nothing about who sits in front of it.
 
-import { badArgument } from '../../core/args.ts'
+import { badArgument, flagOf } from '../../core/args.ts'
 
 /** The options for pages of other origins. */
 export type CorsOptions = {
@@ -12,6 +12,11 @@ export type CorsOptions = {
    * every application that is built so. A list of origins is no login. Default: none.
    */
   origins?: readonly string[]
+  /**
+   * Whether pages without an origin of their own may call, such as sandboxed frames and files. Their browsers send
+   * `Origin: null`. Anybody can make such a page, so they get no WebSocket, and their guests are few. Default: false.
+   */
+  allowOpaqueOrigin?: boolean
   /**
    * The request headers that these pages may send beside `content-type` and `countersign`, at most 32 names. Nobody
    * signs them. Default: all that a page asks for.
@@ -31,6 +36,9 @@ export type OriginRules = {
   /** Returns why pages of this origin may not call, or undefined where they may. */
   problemOf(origin: string | null): string | undefined
 }
+
+/** What browsers send for a page without an origin of its own. */
+export const NO_ORIGIN = 'null'
 
 const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
 /** No page with an origin of its own has one of these schemes. */
@@ -56,7 +64,7 @@ const patternOf = (origin: string): string | undefined => {
 function checkEntry(entry: unknown): string {
   const wrong = (what: string) => badArgument(`origins: ${JSON.stringify(entry) ?? typeof entry} ${what}`)
   if (typeof entry !== 'string') throw wrong('is no text')
-  if (entry === 'null') throw wrong('is no origin; allowOpaqueOrigin admits pages that have none')
+  if (entry === NO_ORIGIN) throw wrong('is no origin; allowOpaqueOrigin admits pages that have none')
   const sample = entry.replace('://*.', '://x.')
   if (sample.includes('*')) throw wrong('has a * that is not the whole first label, as in https://*.example.com')
   if (!isOrigin(sample))
@@ -82,25 +90,28 @@ function nearestProblem(origin: string, allowed: ReadonlySet<string>): string {
 }
 
 /**
- * Checks the option `origins` and returns the rules that it makes (R165).
+ * Checks the options `origins` and `allowOpaqueOrigin`, and returns the rules that they make (R165, R168).
  * @throws ERR_INVALID_ARGUMENT when an entry is an origin that no browser sends, or a pattern of another form.
  */
-export function readOrigins(origins: readonly string[] = []): OriginRules {
+export function readOrigins({ origins = [], allowOpaqueOrigin = false }: CorsOptions): OriginRules {
   if (!Array.isArray(origins)) throw badArgument('origins must be an array')
+  flagOf(allowOpaqueOrigin, 'allowOpaqueOrigin')
   const allowed: ReadonlySet<string> = new Set(origins.map(checkEntry))
   // Nobody's page has the pattern itself as its origin.
   const exact = (origin: string): boolean => allowed.has(origin) && !origin.includes('*')
   const allows = (origin: string | null): boolean =>
-    origin !== null && (exact(origin) || allowed.has(patternOf(origin) ?? ''))
+    origin === NO_ORIGIN
+      ? allowOpaqueOrigin
+      : origin !== null && (exact(origin) || allowed.has(patternOf(origin) ?? ''))
   return {
     allows,
     problemOf(origin) {
       if (origin === null)
         return 'no Origin header arrived: same-origin calls need none; for other calls, a front end removed it'
       if (allows(origin)) return undefined
+      if (origin === NO_ORIGIN)
+        return 'the page has an opaque origin (a sandboxed frame, a file:// page): allowOpaqueOrigin is not set'
       if (allowed.size === 0) return 'no origin is allowed: pass `origins`'
-      if (origin === 'null')
-        return 'the page has an opaque origin (a sandboxed frame, a file:// page), which cannot be allowed'
       if (!isOrigin(origin)) return 'the Origin header is not an origin: a proxy may rewrite it'
       return nearestProblem(origin, allowed)
     }

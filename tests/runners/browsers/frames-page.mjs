@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A game's page, which a portal may show in a frame: the steps of the test. In a frame the portal's page passes them on.
 
-import { connect } from 'countersign'
+import { connect, guestEnrollment } from 'countersign'
 import { base64, codeOf, register, serveSteps } from './lab-page.mjs'
 
 const optionsFor = (serverKeys) => ({ url: location.origin, label: 'demo', serverKeys })
@@ -20,9 +20,9 @@ const look = async (serverKeys) => {
 }
 
 /** A whole visit: sign in, send, listen, sign out. */
-const visit = async (serverKeys) => {
+const visit = async (serverKeys, signIn = (client) => client.enroll(register)) => {
   const { client, outcome } = await start(serverKeys)
-  await client.enroll(register)
+  await signIn(client)
   const { level } = client.key
   const request = await codeOf(client.request('demo.key'))
   const live = new Promise((resolve) => client.on('connection', ({ state, role }) => state === 'live' && resolve(role)))
@@ -33,6 +33,17 @@ const visit = async (serverKeys) => {
   const { revoked } = await client.signOut()
   await client.close()
   return { ...outcome, level, request, role, revoked }
+}
+
+/** The same as a guest, with a header of the page's own. */
+const visitAsGuest = async (serverKeys) => {
+  const more = {}
+  const outcome = await visit(serverKeys, async (client) => {
+    await guestEnrollment(client)
+    more.user = await (await client.request('demo.user')).text()
+    more.answer = await (await client.fetch('/api/answer', { headers: { 'x-of-the-page': '1' } })).text()
+  })
+  return { ...outcome, ...more }
 }
 
 let player
@@ -66,7 +77,7 @@ const useKeys = async (text) => {
   return signed
 }
 
-const steps = { look, visit, enrol, useKeys }
+const steps = { look, visit, visitAsGuest, enrol, useKeys }
 serveSteps(steps)
 
 if (parent !== globalThis) {

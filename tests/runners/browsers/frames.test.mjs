@@ -2,7 +2,7 @@
 // A page in the frame of another site, in a sandboxed frame, and where the person has blocked cookies (F-21): real browsers
 // differ in what they deny there, and in how. And two games of one origin, which share its keys (F-20).
 
-import { deepEqual, equal, ok } from 'node:assert/strict'
+import { deepEqual, equal, match, ok } from 'node:assert/strict'
 import { createServer } from 'node:http'
 import { test } from 'node:test'
 import { memoryEventStore } from 'countersign/server'
@@ -55,7 +55,7 @@ const SETTINGS = {
 
 /** A game, a portal that can frame it, and a browser. `take` opens an address and takes a step there. */
 const createScene = async (t, engine, preferences) => {
-  const world = createWorld({ events: memoryEventStore() })
+  const world = createWorld({ events: memoryEventStore(), guests: true, allowOpaqueOrigin: true })
   const game = await serve(t, world, 'frames-page.mjs', { '/another-game/': PAGE })
   const framed = await startPortal(t)
   const browser = await launch(engine, { preferences })
@@ -75,6 +75,9 @@ const IN_MEMORY = { ...DENIED, level: 'memory', request: 'ok', role: 'alone', re
 
 const inSandbox = async ({ game, framed, keys, take }) => {
   deepEqual(await take(framed(game, 'sandbox'), 'look', keys), DENIED, 'a sandboxed frame')
+  const { user, ...visit } = await take(framed(game, 'sandbox'), 'visitAsGuest', keys)
+  match(user, /^guest:/)
+  deepEqual(visit, { ...IN_MEMORY, answer: 'an answer' }, 'a guest in a sandboxed frame')
 }
 
 const inFrame = async ({ game, framed, keys, take }) => {

@@ -18,14 +18,15 @@ const createSigner = () => {
 
 /**
  * createWorld makes a gateway in memory, with a login that asks for nothing, and one that mails codes to `mailer`.
- * `options` are more options of the gateway.
+ * `options` are more options of the gateway; `guests` lets people in as guests.
  */
-export const createWorld = ({ mailer = () => {}, ...options } = {}) => {
+export const createWorld = ({ mailer = () => {}, guests, ...options } = {}) => {
   const shared = { label: 'demo', signer: createSigner(), sessions: memorySessionStore() }
-  const login = enrollment({ ...shared, mailer })
+  const login = enrollment({ ...shared, mailer, guests })
   const routes = {
     'demo.key': ({ session }) => ({ payload: Buffer.from(session.publicKey).toString('base64') }),
     'demo.echo': ({ payload }) => ({ payload }),
+    'demo.user': ({ userId }) => ({ payload: userId }),
     'GET /api/answer': () => ({ payload: 'an answer' })
   }
   // A hundred rounds are more than a user does in a week.

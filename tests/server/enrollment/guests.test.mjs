@@ -146,6 +146,53 @@ test('H26 R162 beyond the bound on all guests there are no new ones until one en
   assert.equal((await confirmGuest(desk, key, challenge)).status, 200, 'the same confirm is good then')
 })
 
+const OPAQUE = { headers: { origin: 'null' } }
+
+test('H30 R168 guests of pages without an origin are counted apart: five an hour, twenty-five for a network', async () => {
+  const desk = createGuestDesk()
+  const ask = (remoteAddress, init) => desk.post('guest-challenge', {}, { remoteAddress, ...init })
+  for (let at = 1; at <= 5; at++) {
+    for (let count = 0; count < 5; count++) assert.equal((await ask(`192.0.2.${at}`, OPAQUE)).status, 200)
+    assert.equal(await problemOf(await ask(`192.0.2.${at}`, OPAQUE)), '429 too_many_requests')
+  }
+  const late = await ask('192.0.2.9', OPAQUE)
+  assert.deepEqual([late.headers.get('retry-after'), await problemOf(late)], ['3600', '429 too_many_requests'])
+  assert.equal((await ask('192.0.3.1', OPAQUE)).status, 200)
+  // None of it counts for pages with an origin, and programs.
+  for (const init of [{}, { headers: { origin: 'https://app.example' } }])
+    for (let count = 0; count < 10; count++) assert.equal((await ask('192.0.2.1', init)).status, 200)
+  assert.equal(await problemOf(await ask('192.0.2.1')), '429 too_many_requests')
+  const wide = createGuestDesk({ enrollmentLimits: { opaqueGuestsPerSource: 1, opaqueGuestsPerNetwork: 1 } })
+  assert.equal((await wide.post('guest-challenge', {}, OPAQUE)).status, 200)
+  assert.equal((await wide.post('guest-challenge', {}, OPAQUE)).status, 429)
+})
+
+test('H30 R168 their active guests have an eighth of the room, beside that of the others, wherever they confirm', async () => {
+  const desk = createGuestDesk({ maxGuests: 16 })
+  // The challenge decides, so a page cannot have its visitors ask, and confirm elsewhere.
+  const key = createKey()
+  const challenge = await guestChallenge(desk, OPAQUE)
+  const { device_session_id: first } = await (await confirmGuest(desk, key, challenge)).json()
+  const second = await enrolGuest(desk, OPAQUE)
+  const third = await guestChallenge(desk, OPAQUE)
+  const thirdKey = createKey()
+  for (const init of [OPAQUE, {}])
+    assert.equal(await problemOf(await confirmGuest(desk, thirdKey, third, {}, init)), '429 too_many_requests')
+  for (let count = 0; count < 16; count++) await enrolGuest(desk)
+  const others = await guestChallenge(desk)
+  assert.equal(await problemOf(await confirmGuest(desk, createKey(), others)), '429 too_many_requests')
+  const sources = await Promise.all([first, second.id].map(async (id) => (await desk.sessions.get(id)).source))
+  for (const source of sources) assert.match(source, /^opaque\/./)
+  // One who becomes a user leaves room.
+  const user = createKey()
+  const mailed = await desk.challengeOf()
+  assert.equal((await confirm(desk, user, mailed, upgradeOf(second, user, mailed), OPAQUE)).status, 200)
+  assert.equal((await confirmGuest(desk, thirdKey, third)).status, 200)
+  const small = createGuestDesk({ maxGuests: 1 })
+  await enrolGuest(small, OPAQUE)
+  await enrolGuest(small)
+})
+
 test('R162 a full code store makes no guest, and takes none from the source', async () => {
   const desk = createGuestDesk({ codes: memoryCodeStore({ capacity: 4 }) })
   for (let count = 0; count < 2; count++) await guestChallenge(desk)

@@ -124,6 +124,26 @@ test('H28 R110 an own scheme with the name of the gateway is no page of the gate
   }
 })
 
+test('H30 R110 a page without an origin gets no WebSocket, and its events over the other carriers', async (t) => {
+  const world = await createServed(t, { allowOpaqueOrigin: true, origins: ['https://app.example'] })
+  const refusedAs = async (options) => [await dial(world.port, options).refused(), world.refusals.at(-1).code]
+  const host = { host: 'null' }
+  for (const options of [{ origin: 'null' }, { origin: 'null', headers: host }])
+    assert.deepEqual(await refusedAs(options), [403, 'opaque_origin'])
+  assert.deepEqual(await refusedAs({ origin: 'https://evil.example' }), [403, 'foreign_origin'])
+  assert.deepEqual(await refusedAs({ path: '/other' }), [404, 'not_found'])
+  assert.deepEqual(await refusedAs({ protocol: 'chat' }), [400, 'no_websocket'])
+  const { stage, status, signed, exchange } = world.refusals.at(-1)
+  assert.deepEqual([stage, status, signed, exchange], [undefined, 400, false, 5])
+  for (const accept of ['text/event-stream', undefined]) {
+    const request = accept ? subscriptionOf(world) : world.requestOf({ type: 'cs.poll', payload: '{"wait_ms":0}' })
+    const headers = { origin: 'null', ...(accept ? { accept } : {}) }
+    const answer = await world.sendFrame(request.frame, { headers })
+    assert.deepEqual([answer.status, answer.headers.get('access-control-allow-origin')], [200, 'null'])
+    await answer.body?.cancel()
+  }
+})
+
 test('E9 R110 a hostile first message ends the connection: garbage, text, too long, none, two', async (t) => {
   const world = await createServed(t)
   const send = async (...messages) => {

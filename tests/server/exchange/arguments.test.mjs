@@ -64,6 +64,7 @@ test('H4 every option of every function refuses junk with a typed error', () => 
       'window',
       'origins',
       'allowHeaders',
+      'allowOpaqueOrigin',
       'exposeHeaders',
       'rates',
       'handlerTimeoutMs',

@@ -172,6 +172,33 @@ test('G8 an origin that no browser would send is refused at the start, with a hi
 const allowedBy = async (answer) => (await answer).headers.get('access-control-allow-headers')
 const PATHS = ['/exchange', '/api/echo', '/api/v1/public/auth/confirm-email-code', '/anything']
 
+test('R168 pages without an origin are let in apart from the list, on every path, and nobody else with them', async () => {
+  const asked = async (options, target = '/exchange') => {
+    const world = await createWorld(options)
+    const { headers } = await preflightOf(world, 'null', target, 'x-a')
+    return ['origin', 'headers', 'credentials'].map((name) => headers.get(`access-control-allow-${name}`))
+  }
+  for (const target of PATHS) {
+    assert.deepEqual(await asked({ origins: [APP] }, target), [null, null, null])
+    assert.deepEqual(await asked({ allowOpaqueOrigin: false }, target), [null, null, null])
+    assert.deepEqual(await asked({ allowOpaqueOrigin: true }, target), ['null', `${NEEDED}, x-a`, null])
+  }
+  const world = await createWorld({ allowOpaqueOrigin: true })
+  for (const origin of [undefined, APP, 'NULL', 'null, null', 'file://'])
+    assert.equal((await preflightOf(world, origin)).headers.get('access-control-allow-origin'), null, origin)
+  const { status, headers } = await world.sendFrame(world.requestOf().frame, { headers: { origin: 'null' } })
+  assert.deepEqual([status, headers.get('access-control-allow-origin'), headers.get('vary')], [200, 'null', 'origin'])
+  const report = new Request(`http://gateway${CHECK}`, { headers: { origin: 'null' } })
+  assert.deepEqual(await (await world.gateway.handle(report)).json(), { origin: 'null', allowed: true })
+  for (const wrong of ['true', 1, null]) {
+    await assert.rejects(createWorld({ allowOpaqueOrigin: wrong }), { code: 'ERR_INVALID_ARGUMENT', message: /Opaque/ })
+    assert.throws(() => createDesk({ allowOpaqueOrigin: wrong }), { code: 'ERR_INVALID_ARGUMENT', message: /Opaque/ })
+  }
+  const desk = createDesk({ allowOpaqueOrigin: true })
+  const sent = await desk.send('a@example.com', { headers: { origin: 'null' } })
+  assert.deepEqual([sent.status, sent.headers.get('access-control-allow-origin')], [200, 'null'])
+})
+
 test('R166 a preflight of an allowed origin gets the names that it asks for, on every path', async () => {
   const world = await createWorld({ origins: [APP] })
   const many = Array.from({ length: 32 }, (_, at) => `x-${at}`)

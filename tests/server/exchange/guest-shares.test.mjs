@@ -61,6 +61,25 @@ test('H26 R163 all guests together hold a quarter, and users have the rest', asy
   assert.equal((await world.call({ device: await guestOf(world, 'source 1') })).resultCode, 'ok')
 })
 
+test('H30 R168 guests of pages without an origin hold together what one source holds, and a source of theirs an eighth', async () => {
+  const world = await start({ replay: memoryReplayStore({ capacity: 6400 }) })
+  const fill = async (source, devices, calls = 8) => {
+    for (let count = 0; count < devices; count++) {
+      const device = await guestOf(world, source)
+      for (let call = 0; call < calls; call++) await world.call({ device })
+    }
+    return world.replay.size()
+  }
+  // A thirty-second of 6400 is 200, and an eighth of that 25.
+  assert.equal(await fill('opaque/one', 12), 25)
+  for (let at = 0; at < 40; at++) await fill(`opaque/${at}`, 3)
+  assert.equal(world.replay.size(), 200)
+  assert.match(lastRefusal(world), /^replay /)
+  // Another source has its whole part beside them.
+  assert.ok((await fill('home', 12, 20)) >= 375)
+  assert.equal((await world.call()).resultCode, 'ok')
+})
+
 test('R163 where the enrolment takes no guests, a user id that begins like a guest’s has no share', async () => {
   const world = await start({ enrollment: undefined })
   const devices = await Promise.all([1, 2, 3].map(() => guestOf(world, 'office')))

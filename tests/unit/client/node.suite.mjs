@@ -176,6 +176,17 @@ export const suite = (test, assert, env) => {
     assert.ok(cause.startsWith('ERR_NETWORK ') && cause.endsWith(hint), cause)
     assert.ok(first.startsWith('ERR_NETWORK ') && first.endsWith(hint), first)
     assert.deepEqual(asked.filter((url) => url === check).length, 2)
+    const opaque = 'globalThis.origin = "null";'
+    for (const [report, isTold] of [
+      ['{"allowed":true}', false],
+      ['{"allowed":false}', true],
+      ['<html>', true]
+    ]) {
+      const told = JSON.parse(await isolated(opaque + page(report, 'null'), body)).slice(0, 3)
+      for (const message of told)
+        assert.equal(message.includes('this page has no origin: serve it over'), isTold, message)
+      for (const message of told) assert.ok(!message.includes('CORS'), message)
+    }
     for (const [report, origin] of [
       ['{"allowed":true}'],
       ['null'],

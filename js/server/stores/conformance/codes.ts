@@ -39,6 +39,12 @@ export function codeConformance(
     assert.equal(await codes.get('none', startMs), null)
     assert.equal(await codes.get('__proto__', startMs), null)
   })
+  check('R168 a challenge of a page without an origin stays one', async (codes) => {
+    const { codeHash: _, ...bare } = challenge('o', { isOpaque: true })
+    await codes.create(bare)
+    assert.deepEqual(plain(await codes.get('o', startMs)), bare)
+  })
+
   check('a challenge without a code keeps none', async (codes) => {
     const { codeHash: _, ...bare } = challenge('c')
     await codes.create(bare)

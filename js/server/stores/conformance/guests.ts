@@ -11,8 +11,50 @@ const guest = (id: string, changes?: Partial<SessionRecord>): SessionRecord =>
   sessionOf(id, { userId: `guest:${id}`, ...changes })
 const ENDS = { id: 'g', reason: 'upgraded to u' }
 
+function registerOpaqueGuestTests(check: Check, assert: ConformanceAssert): void {
+  check('R168 guests of pages without an origin are bounded apart, and each end makes room there', async (sessions) => {
+    if (!sessions.guests) return
+    const make = (id: string) => sessions.create(guest(id), { maxLive: 8, maxGuests: 2 })
+    const makeOpaque = (id: string) => sessions.create(guest(id), { maxLive: 8, maxOpaqueGuests: 2 })
+    for (const id of ['o1', 'o2']) assert.deepEqual(await makeOpaque(id), [])
+    assert.equal(await makeOpaque('o3'), 'full')
+    assert.equal(await sessions.get('o3'), null)
+    for (const id of ['a', 'b']) assert.deepEqual(await make(id), [], 'they take no room of the others')
+    assert.equal(await make('c'), 'full')
+    await sessions.revoke('a', 'x')
+    assert.equal(await makeOpaque('o3'), 'full', 'nor do the others make room for them')
+    assert.deepEqual(await make('c'), [])
+    await sessions.revoke('o1', 'x')
+    assert.deepEqual(await makeOpaque('o3'), [])
+    await sessions.revoke('o1', 'x')
+    assert.equal(await makeOpaque('o4'), 'full', 'an end counts once')
+    await sessions.create(sessionOf('u'), { maxLive: 8, ends: { id: 'o2', reason: 'upgraded to u' } })
+    assert.deepEqual(await makeOpaque('o4'), [])
+    await sessions.forgetUser?.('guest:o4')
+    if (sessions.forgetUser) assert.deepEqual(await makeOpaque('o5'), [])
+    assert.equal(await makeOpaque('o6'), 'full')
+    assert.equal(await make('d'), 'full')
+  })
+
+  check('R168 an idle guest of a page without an origin makes room there', async (sessions) => {
+    if (!sessions.guests || !sessions.prune) return
+    await sessions.create(guest('o'), { maxOpaqueGuests: 1 })
+    const bounds = {
+      idleBeforeMs: Number.NEGATIVE_INFINITY,
+      guestIdleBeforeMs: startMs + 50,
+      revokedBeforeMs: 0,
+      nowMs: startMs + 99,
+      limit: 100
+    }
+    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(bounds), [])
+    assert.equal((await sessions.get('o'))?.status, 'revoked')
+    assert.equal(await sessions.create(guest('p'), { maxOpaqueGuests: 1 }), true)
+  })
+}
+
 /** Registers the tests of guests. A store that takes none passes them. */
 export function registerGuestTests(check: Check, assert: ConformanceAssert): void {
+  registerOpaqueGuestTests(check, assert)
   check('R162 so many guests are active and no more; users do not count, and each end makes room', async (sessions) => {
     if (!sessions.guests) return
     const make = (id: string) => sessions.create(guest(id), { maxLive: 8, maxGuests: 3 })

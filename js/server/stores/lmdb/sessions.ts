@@ -56,8 +56,8 @@ function withKey(
 
 // The active sessions of guests. Each function runs inside a transaction. Their number is a record of its own, so that no
 // step counts them.
-function openGuests(root: RootDatabase) {
-  const ids = root.openDB<number, string>({ name: 'guest-sessions', encoding: 'json' })
+function openGuests(root: RootDatabase, name: string) {
+  const ids = root.openDB<number, string>({ name, encoding: 'json' })
   const count = (): number => ids.get(COUNT) ?? 0
   return {
     count,
@@ -78,18 +78,24 @@ function openTables(root: RootDatabase, changes: LmdbChanges) {
   const records = root.openDB<SessionEntry, string>({ name: 'sessions', encoding: 'json' })
   const byUser = root.openDB<string, string>({ name: 'sessions-by-user', encoding: 'string', dupSort: true })
 
-  const guests = openGuests(root)
+  const guests = openGuests(root, 'guest-sessions')
+  // Those whose pages have no origin count apart.
+  const opaqueGuests = openGuests(root, 'opaque-guest-sessions')
+  const dropGuest = (id: string): void => {
+    guests.drop(id)
+    opaqueGuests.drop(id)
+  }
 
   // Returns the function that tells the other processes.
   const revokeEntry = (entry: SessionEntry, reason: string, atMs: number): (() => void) => {
     records.put(entry.id, withRevocation(entry, reason, atMs))
-    guests.drop(entry.id)
+    dropGuest(entry.id)
     return changes.record('sessions', entry.id)
   }
   const removeEntry = (id: string, userId: string): void => {
     records.remove(id)
     byUser.remove(userId, id)
-    guests.drop(id)
+    dropGuest(id)
   }
 
   // Not getValues: inside a write transaction, lmdb 3.5 decodes a key there that it has not read.
@@ -103,12 +109,13 @@ function openTables(root: RootDatabase, changes: LmdbChanges) {
   }
   const ofUser = (userId: string): SessionEntry[] => idsOf(userId).flatMap((id) => records.get(id) ?? [])
 
-  return { records, byUser, guests, idsOf, ofUser, revokeEntry, removeEntry }
+  return { records, byUser, guests, opaqueGuests, dropGuest, idsOf, ofUser, revokeEntry, removeEntry }
 }
 
 /** Creates a SessionStore in an open environment. It records in `changes` what other processes must hear of. */
 export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): SessionStore {
-  const { records, byUser, guests, idsOf, ofUser, revokeEntry, removeEntry } = openTables(root, changes)
+  const tables = openTables(root, changes)
+  const { records, byUser, idsOf, ofUser, revokeEntry, removeEntry } = tables
 
   let cursor: string | undefined
   const nextEntries = (limit: number): SessionEntry[] => {
@@ -148,7 +155,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
       const entry = records.get(id)
       return entry ? decodeSession(entry) : null
     },
-    async create(session, { maxLive, maxGuests, ends } = {}) {
+    async create(session, { maxLive, maxGuests, maxOpaqueGuests, ends } = {}) {
       // Now, because the transaction runs later, when the caller may have changed the record.
       const entry = encodeSession(session)
       checkKeys({ id: entry.id, userId: entry.userId })
@@ -158,12 +165,13 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
         const ended = ends && records.get(ends.id)
         if (ends && ended?.status !== 'active') return 'gone'
         const isGuest = entry.status === 'active' && entry.userId.startsWith(GUEST)
-        if (isGuest && guests.count() >= (maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
+        const pool = maxOpaqueGuests === undefined ? tables.guests : tables.opaqueGuests
+        if (isGuest && pool.count() >= (maxOpaqueGuests ?? maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
         const others = ofUser(entry.userId).filter(({ id }) => id !== ended?.id)
         const replaced = replacedBy(others, maxLive)
         records.put(entry.id, entry)
         byUser.put(entry.userId, entry.id)
-        if (isGuest) guests.add(entry.id)
+        if (isGuest) pool.add(entry.id)
         for (const old of replaced) notices.push(revokeEntry(old, REPLACED, entry.createdMs))
         if (ends && ended) notices.push(revokeEntry(ended, ends.reason, entry.createdMs))
         if (maxLive === undefined && !ends) return true
@@ -175,7 +183,7 @@ export function createLmdbSessions(root: RootDatabase, changes: LmdbChanges): Se
     revoke: (id, reason, atMs = Date.now()) =>
       updateAndNotify(id, (entry) => {
         if (entry.status === 'revoked') return entry
-        guests.drop(id)
+        tables.dropGuest(id)
         return withRevocation(entry, reason, atMs)
       }),
     listByUser: async (userId) => ofUser(userId).map(decodeSession),

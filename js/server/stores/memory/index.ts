@@ -38,8 +38,9 @@ import { createShareLedger } from './shares.ts'
 export function memorySessionStore(): SessionStore {
   const sessions = new Map<string, SessionRecord>()
   const byUser = new Map<string, Set<string>>()
-  /** The ids of the guests' active sessions. */
+  /** The ids of the guests' active sessions, and apart from them of those whose pages have no origin. */
   const guests = new Set<string>()
+  const opaqueGuests = new Set<string>()
   const watchers = createWatchers()
   const ofUser = (userId: string): SessionRecord[] =>
     [...(byUser.get(userId) ?? [])].map((id) => sessions.get(id) as SessionRecord)
@@ -48,6 +49,7 @@ export function memorySessionStore(): SessionStore {
     if (session?.status === 'active') {
       sessions.set(id, { ...session, status: 'revoked', revokedReason: reason, revokedMs: atMs })
       guests.delete(id)
+      opaqueGuests.delete(id)
       watchers.notify(id)
     }
     return session !== undefined
@@ -56,6 +58,7 @@ export function memorySessionStore(): SessionStore {
     const { userId = '' } = sessions.get(id) ?? {}
     sessions.delete(id)
     guests.delete(id)
+    opaqueGuests.delete(id)
     byUser.get(userId)?.delete(id)
     if (byUser.get(userId)?.size === 0) byUser.delete(userId)
   }
@@ -67,17 +70,18 @@ export function memorySessionStore(): SessionStore {
       const session = sessions.get(id)
       return session ? copySession(session) : null
     },
-    async create(session, { maxLive, maxGuests, ends } = {}) {
+    async create(session, { maxLive, maxGuests, maxOpaqueGuests, ends } = {}) {
       if (sessions.has(session.id)) return false
       if (ends && sessions.get(ends.id)?.status !== 'active') return 'gone'
       const isGuest = session.status === 'active' && session.userId.startsWith(GUEST)
-      if (isGuest && guests.size >= (maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
+      const pool = maxOpaqueGuests === undefined ? guests : opaqueGuests
+      if (isGuest && pool.size >= (maxOpaqueGuests ?? maxGuests ?? Number.POSITIVE_INFINITY)) return 'full'
       if (ends) revoke(ends.id, ends.reason, session.createdMs)
       const replaced = replacedBy(ofUser(session.userId), maxLive).map(({ id }) => id)
       sessions.set(session.id, copySession(session))
       const ids = byUser.get(session.userId) ?? new Set()
       byUser.set(session.userId, ids.add(session.id))
-      if (isGuest) guests.add(session.id)
+      if (isGuest) pool.add(session.id)
       for (const id of replaced) revoke(id, REPLACED, session.createdMs)
       if (maxLive === undefined && !ends) return true
       return ends ? [...replaced, ends.id] : replaced

@@ -31,7 +31,9 @@ keep(ARGV[2])
 return 1
 `)
 
-const readScript = script(`return redis.call('HMGET', KEYS[1], 'email', 'createdMs', 'expiresMs', 'codeHash')`)
+const readScript = script(
+  `return redis.call('HMGET', KEYS[1], 'email', 'createdMs', 'expiresMs', 'codeHash', 'isOpaque')`
+)
 
 /** Takes one event of a counter. KEYS counter, live; ARGV capacity, life, limit, window, now, 1 for a probe. */
 const takeScript = script(`${shared}
@@ -73,17 +75,19 @@ export function createRedisCodes(runScript: RunScript, prefix: string, capacity:
   const { run, close } = closableRun(runScript)
 
   return {
-    async create({ id, email, codeHash, createdMs, expiresMs }) {
+    async create({ id, email, codeHash, isOpaque, createdMs, expiresMs }) {
       const words = ['email', email, 'createdMs', createdMs, 'expiresMs', expiresMs]
       if (codeHash) words.push('codeHash', encodeBytes(codeHash))
+      if (isOpaque) words.push('isOpaque', '1')
       const lifeMs = Math.max(1, expiresMs - createdMs) + SLACK_MS
       return (await run(createScript, [challengeKey(id), liveKey], [capacity, lifeMs, ...words])) === 1
     },
     async get(id, nowMs) {
       const reply = (await run(readScript, [challengeKey(id)], [])) as (string | null)[]
-      const [email, created, expires, codeHash] = reply
+      const [email, created, expires, codeHash, isOpaque] = reply
       if (email == null || Number(expires) <= nowMs) return null
-      const challenge = { id, email, createdMs: Number(created), expiresMs: Number(expires) }
+      const times = { createdMs: Number(created), expiresMs: Number(expires) }
+      const challenge = { id, email, ...times, ...(isOpaque == null ? {} : { isOpaque: true as const }) }
       return codeHash == null ? challenge : { ...challenge, codeHash: decodeBytes(codeHash) }
     },
     async take(key, { limit, windowMs, nowMs, isProbe = false }) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Sessions in Redis: a hash for each, a set of ids for each user, and a set of the guests' active sessions. A script makes each change and publishes it in
+// Sessions in Redis: a hash for each, a set of ids for each user, and two sets of the guests' active sessions. A script makes each change and publishes it in
 // one step.
 
 import type { Algorithm } from '../../../common/types.ts'
@@ -30,7 +30,7 @@ type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
 const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
 
 /**
- * Creates a session. KEYS session, user's set, the mark that sessions exist, the guests' set; ARGV id, the most live
+ * Creates a session. KEYS session, user's set, the mark that sessions exist, the set of guests that it counts for, the other one; ARGV id, the most live
  * sessions or nothing, the beginning of sessions' keys, reason, time, channel, the most guests or nothing where it is no
  * guest, the session to end or nothing, the reason for that, then names and values. Returns the ids of the sessions that
  * it revoked (R143), `gone` or `full`, or nothing where the id is taken.
@@ -46,6 +46,7 @@ end
 local function revoke(id, reason)
   redis.call('HSET', ARGV[3] .. id, 'status', 'revoked', 'revokedReason', reason, 'revokedMs', ARGV[5])
   redis.call('SREM', KEYS[4], id)
+  redis.call('SREM', KEYS[5], id)
   redis.call('PUBLISH', ARGV[6], id)
 end
 local live = {}
@@ -75,13 +76,14 @@ redis.call('HSET', KEYS[1], unpack(ARGV, 10))
 return replaced
 `)
 
-/** Revokes a session. KEYS session, the guests' set; ARGV reason, time, channel, id. */
+/** Revokes a session. KEYS session, the two sets of guests; ARGV reason, time, channel, id. */
 const revokeScript = script(`
 local status = redis.call('HGET', KEYS[1], 'status')
 if not status then return 0 end
 if status == 'active' then
   redis.call('HSET', KEYS[1], 'status', 'revoked', 'revokedReason', ARGV[1], 'revokedMs', ARGV[2])
   redis.call('SREM', KEYS[2], ARGV[4])
+  redis.call('SREM', KEYS[3], ARGV[4])
   redis.call('PUBLISH', ARGV[3], ARGV[4])
 end
 return 1
@@ -123,7 +125,7 @@ return 1
 `)
 
 /**
- * Looks at the next keys. KEYS the mark that sessions exist, the guests' set; ARGV cursor, pattern of sessions' keys, number of keys to
+ * Looks at the next keys. KEYS the mark that sessions exist, the two sets of guests; ARGV cursor, pattern of sessions' keys, number of keys to
  * look at, time before which a session is idle, time before which one that was revoked goes, now, reason, channel,
  * the beginning of users' sets, time before which a guest is idle, the beginning of guests' ids. Returns the next cursor and the ids of the sessions that it removed.
  */
@@ -137,6 +139,7 @@ for _, key in ipairs(found[2]) do
   if one[3] == 'active' and tonumber(one[4]) < since then
     redis.call('HSET', key, 'status', 'revoked', 'revokedReason', ARGV[7], 'revokedMs', ARGV[6])
     redis.call('SREM', KEYS[2], one[1])
+    redis.call('SREM', KEYS[3], one[1])
     redis.call('PUBLISH', ARGV[8], one[1])
   elseif one[3] == 'revoked' and tonumber(one[5] or one[4]) < tonumber(ARGV[5]) then
     redis.call('DEL', key)
@@ -146,12 +149,13 @@ for _, key in ipairs(found[2]) do
 end
 return said
 `)
-/** Removes all sessions of a user. KEYS user's set, the guests' set; ARGV beginning of sessions' keys, channel. */
+/** Removes all sessions of a user. KEYS user's set, the two sets of guests; ARGV beginning of sessions' keys, channel. */
 const forgetScript = script(`
 local ids = redis.call('SMEMBERS', KEYS[1])
 for _, id in ipairs(ids) do
   redis.call('DEL', ARGV[1] .. id)
   redis.call('SREM', KEYS[2], id)
+  redis.call('SREM', KEYS[3], id)
   redis.call('PUBLISH', ARGV[2], id)
 end
 redis.call('DEL', KEYS[1])
@@ -218,7 +222,7 @@ export function createRedisSessions(
   const keyOf = (id: string): string => `${prefix}session:${id}`
   const userKey = (userId: string): string => `${prefix}user:${userId}`
   const anyKey = `${prefix}sessions`
-  const guestsKey = `${prefix}guests`
+  const guestKeys = [`${prefix}guests`, `${prefix}opaque-guests`]
   let cursor = '0'
   const get = async (id: string): Promise<SessionRecord | null> =>
     decodeSession(await run(readScript, [keyOf(id)], [...FIELDS]))
@@ -226,10 +230,11 @@ export function createRedisSessions(
   return {
     guests: true,
     get,
-    async create(session, { maxLive, maxGuests = Number.MAX_SAFE_INTEGER, ends } = {}) {
-      const keys = [keyOf(session.id), userKey(session.userId), anyKey, guestsKey]
+    async create(session, { maxLive, maxGuests = Number.MAX_SAFE_INTEGER, maxOpaqueGuests, ends } = {}) {
+      const pools = maxOpaqueGuests === undefined ? guestKeys : [...guestKeys].reverse()
+      const keys = [keyOf(session.id), userKey(session.userId), anyKey, ...pools]
       const isGuest = session.status === 'active' && session.userId.startsWith(GUEST)
-      const limits = [isGuest ? maxGuests : '', ends?.id ?? '', ends?.reason ?? '']
+      const limits = [isGuest ? (maxOpaqueGuests ?? maxGuests) : '', ends?.id ?? '', ends?.reason ?? '']
       const values = [session.id, maxLive ?? '', keyOf(''), REPLACED, session.createdMs, channel, ...limits]
       const said = await run(createScript, keys, [...values, ...encodeSession(session)])
       if (said === 'gone' || said === 'full') return said
@@ -237,7 +242,7 @@ export function createRedisSessions(
       return maxLive === undefined && !ends ? true : (said as string[])
     },
     async revoke(id, reason, atMs = Date.now()) {
-      return (await run(revokeScript, [keyOf(id), guestsKey], [reason, atMs, channel, id])) === 1
+      return (await run(revokeScript, [keyOf(id), ...guestKeys], [reason, atMs, channel, id])) === 1
     },
     async listByUser(userId) {
       const ids = (await run(listScript, [userKey(userId)], [])) as string[]
@@ -257,12 +262,12 @@ export function createRedisSessions(
       const times = [Math.max(0, idleBeforeMs), Math.max(0, revokedBeforeMs), nowMs]
       const values = [cursor, `${keyOf('')}*`, limit * KEYS_PER_SESSION, ...times, IDLE, channel, userKey('')]
       values.push(Math.max(0, guestIdleBeforeMs), GUEST)
-      const [next = '0', ...removed] = (await run(pruneScript, [anyKey, guestsKey], values)) as string[]
+      const [next = '0', ...removed] = (await run(pruneScript, [anyKey, ...guestKeys], values)) as string[]
       cursor = next
       return removed
     },
     forgetUser: async (userId) =>
-      (await run(forgetScript, [userKey(userId), guestsKey], [keyOf(''), channel])) as string[],
+      (await run(forgetScript, [userKey(userId), ...guestKeys], [keyOf(''), channel])) as string[],
     async touch(id, ms) {
       await run(touchScript, [keyOf(id)], [ms])
     },
