@@ -2,12 +2,10 @@
 // The code that docs/guide/mounts.md shows runs as it stands there, in real express, fastify and hono (R172).
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { request as ask } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
 import {
   createGateway,
@@ -20,26 +18,14 @@ import {
 import { webSocketHandler } from 'countersign/server/websocket'
 import express from 'express'
 import { WebSocket } from 'ws'
-import { codeOf } from '../interop/shown-code.mjs'
+import { writeModules } from '../interop/shown-code.mjs'
 import { createSigner } from '../server/kit.mjs'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'countersign-mounts-'))
-mkdirSync(join(folder, 'node_modules'))
-for (const name of ['express', 'fastify', 'hono', '@hono', 'proxy-addr'])
-  symlinkSync(join(root, 'node_modules', name), join(folder, 'node_modules', name))
-symlinkSync(root, join(folder, 'node_modules/countersign'))
-after(() => rmSync(folder, { recursive: true, force: true }))
-
 const NAMES = ['addresses', 'express', 'fastify', 'hono', 'hono-node', 'next']
-const pathOf = (name) => join(folder, name === 'next' ? 'app/[...path]/route.mjs' : `${name}.mjs`)
-for (const name of NAMES) {
-  const [code, ...others] = codeOf('docs/guide/mounts.md', `js ${name}`)
-  assert.equal(others.length, 0, name)
-  mkdirSync(join(pathOf(name), '..'), { recursive: true })
-  writeFileSync(pathOf(name), code)
-}
-const shown = (name) => import(pathToFileURL(pathOf(name)))
+const PACKAGES = ['express', 'fastify', 'hono', '@hono', 'proxy-addr']
+const paths = { next: 'app/[...path]/route.mjs' }
+const { folder, load: shown, remove } = writeModules('docs/guide/mounts.md', NAMES, PACKAGES, paths)
+after(remove)
 
 /** A gateway with routes, mailed codes and events; its refusals and the contexts of its handlers. */
 const createHouse = (t, options = {}) => {

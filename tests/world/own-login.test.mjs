@@ -1,34 +1,20 @@
 // SPDX-License-Identifier: MIT
 // The code that docs/guide/own-login.md shows runs as it stands there (R83, R84).
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { fileURLToPath, pathToFileURL } from 'node:url'
 import { connect, memoryStore } from 'countersign'
+import { writeModules } from '../interop/shown-code.mjs'
 import { createSigner } from '../server/kit.mjs'
 
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const folder = mkdtempSync(join(tmpdir(), 'countersign-login-'))
-mkdirSync(join(folder, 'node_modules'))
-symlinkSync(root, join(folder, 'node_modules/countersign'))
+const { load, remove } = writeModules('docs/guide/own-login.md', ['server', 'page'])
 const closing = []
 after(async () => {
   for (const close of closing) await close()
-  rmSync(folder, { recursive: true, force: true })
+  remove()
 })
 
-/** Returns the module that the guide shows under a name. */
-const shown = async (name) => {
-  const guide = readFileSync(join(root, 'docs/guide/own-login.md'), 'utf8')
-  const [, code] = guide.match(new RegExp(`\`\`\`js ${name}\\n([\\s\\S]*?)\`\`\``))
-  const file = join(folder, `${name}.mjs`)
-  writeFileSync(file, code)
-  return import(pathToFileURL(file))
-}
-const { startServer } = await shown('server')
-const { enrollDevice } = await shown('page')
+const { startServer } = await load('server')
+const { enrollDevice } = await load('page')
 
 const PAGE = 'https://app.example'
 
@@ -77,6 +63,6 @@ test('R83 without the cookie, with another site’s origin or with a stranger’
   const stolen = await ofEve('/device/confirm', { ...init, body: sent.at(-1) })
   assert.deepEqual([stolen.status, (await stolen.json()).code], [400, 'invalid_code'])
   assert.equal((await ofEve('/device/confirm', { ...init, body: '{' })).status, 400)
-  assert.equal((await ofEve('/device/confirm', { ...init, body: `"${'x'.repeat(5000)}"` })).status, 400)
+  assert.equal((await ofEve('/device/confirm', { ...init, body: `"${'x'.repeat(20_000)}"` })).status, 400)
   await client.close()
 })

@@ -14,15 +14,22 @@ const ARGS = [
   '--disable-sync'
 ]
 
-const pageOf = (page) => ({
-  goto: async (url) => void (await page.goto(url, { waitUntil: 'load' })),
-  reload: async () => void (await page.reload({ waitUntil: 'load' })),
-  evaluate: async (run, ...args) => outcomeOf(await page.evaluate(scriptOf(run, args))),
-  tap: (selector) => page.click(selector),
-  setViewport: ({ width, height }) => page.setViewportSize({ width, height }),
-  screenshot: (options = {}) => page.screenshot(options),
-  close: () => page.close()
-})
+const pageOf = (page) => {
+  let devtools
+  return {
+    goto: async (url) => void (await page.goto(url, { waitUntil: 'load' })),
+    reload: async () => void (await page.reload({ waitUntil: 'load' })),
+    evaluate: async (run, ...args) => outcomeOf(await page.evaluate(scriptOf(run, args))),
+    tap: (selector) => page.click(selector),
+    setViewport: ({ width, height }) => page.setViewportSize({ width, height }),
+    screenshot: (options = {}) => page.screenshot(options),
+    command: async (method, params) => {
+      devtools ??= page.context().newCDPSession(page)
+      return (await devtools).send(method, params)
+    },
+    close: () => page.close()
+  }
+}
 
 /** launchChromium starts Debian's Chromium with a profile folder, through playwright's own protocol client. */
 export const launchChromium = async ({ executable, profile, args = [], preferences }) => {

@@ -54,7 +54,7 @@ export const browsersRequired = Boolean(process.env.CI || process.env.BROWSERS_R
 /**
  * launch starts an engine and resolves to `{ engine, version, newPage(), close() }`; a page is `{ goto(url), reload(),
  * evaluate(run, ...jsonArguments), tap(selector), setViewport({ width, height }), screenshot({ path?, fullPage? }), close() }`:
- * `tap` presses with the browser's own pointer, as a person would, which lets a page open a window. `profile` names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. `preferences` are what a
+ * `tap` presses with the browser's own pointer, as a person would, which lets a page open a window. Chromium's pages have `command(method, params)` of its DevTools protocol too. `profile` names a folder that outlives the browser (Chromium, Firefox); without it a fresh one is made and removed. `preferences` are what a
  * person sets in the engine's settings, by the engine's own names, for a fresh profile. It rejects where the engine is missing
  * or does not start in time.
  */
