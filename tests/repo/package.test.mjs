@@ -71,7 +71,6 @@ test('the tarball holds exactly the built files and the documents', () => {
     'docs/guide/frames.md',
     'docs/guide/mounts.md',
     'docs/guide/own-login.md',
-    'CHANGELOG.md',
     'LICENSE',
     'THIRD-PARTY-NOTICES.txt',
     'PROTOCOL.md',

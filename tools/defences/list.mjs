@@ -103,11 +103,67 @@ export const defences = [
   },
   {
     row: 'E13',
-    what: 'origins that match exactly',
+    what: 'the list of origins',
     file: 'server/http/cors.js',
-    find: '...(origin !== null && allowed.has(origin)\n            ?',
+    find: '...(origin !== null && origins.allows(origin)\n            ?',
     without: '...(origin !== null\n            ?',
     tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H28',
+    what: 'a pattern that stands for one label',
+    file: 'server/support/origins.js',
+    find: '[a-z\\d_-]+(\\..+)$/',
+    without: '.+?((?:\\.[^.]+){2})$/',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H29',
+    what: 'the bounds of what a preflight may ask for',
+    file: 'server/http/cors.js',
+    find: 'return isGood ? names : undefined;',
+    without: 'return names;',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'the refusal of pages without an origin',
+    file: 'server/support/origins.js',
+    find: '? allowOpaqueOrigin',
+    without: '? true',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'no socket for a page without an origin',
+    file: 'server/http/upgrade.js',
+    find: 'if (origin === NO_ORIGIN)',
+    without: 'if (false)',
+    tests: ['tests/server/events/websocket.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'the mark of a guest whose page has no origin',
+    file: 'server/enrollment/enroller.js',
+    find: 'challenge.isOpaque ? OPAQUE + source : source',
+    without: 'source',
+    tests: ['tests/server/enrollment/guests.test.mjs', 'tests/server/exchange/guest-shares.test.mjs']
+  },
+  {
+    row: 'H31',
+    what: 'no way out of the prefix of a wildcard',
+    file: 'server/exchange/route-table.js',
+    find: 'return isBelow(given.slice(at)) ? params : undefined;',
+    without: 'return params;',
+    tests: ['tests/server/exchange/route-table.test.mjs']
+  },
+  {
+    row: 'H32',
+    what: 'an owned path, whatever the method',
+    file: 'server/gateway.js',
+    find: 'target === CORS_CHECK_PATH || entry.isInternal({ target }) || isRoute(target)',
+    without: 'target === CORS_CHECK_PATH || entry.isInternal({ target })',
+    tests: ['tests/world/mounts.test.mjs']
   },
   {
     row: 'E13',

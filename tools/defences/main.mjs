@@ -16,7 +16,7 @@ const folder = mkdtempSync(join(tmpdir(), 'countersign-defences-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.on('SIGINT', () => process.exit(130))
 
-for (const name of ['package.json', 'dist', 'js', 'tests', 'tools', 'demo'])
+for (const name of ['package.json', 'dist', 'docs', 'js', 'tests', 'tools', 'demo'])
   cpSync(join(root, name), join(folder, name), { recursive: true })
 symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
 

@@ -252,7 +252,7 @@ test('R166 exposeHeaders names what pages may read, and what the protocol needs 
     const { headers } = await world.sendFrame(Buffer.from('junk'), { headers: { origin: APP } })
     return headers.get('access-control-expose-headers')
   }
-  const usual = 'countersign, content-disposition, etag, link, location, retry-after, x-request-id'
+  const usual = 'countersign, allow, content-disposition, etag, link, location, retry-after, x-request-id'
   assert.equal(await exposedBy({}), usual)
   assert.equal(await exposedBy({ answerHeaders: ['x-cost'] }), `${usual}, x-cost`)
   assert.equal(await exposedBy({ exposeHeaders: [] }), 'countersign, retry-after')
