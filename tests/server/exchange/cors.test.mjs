@@ -2,10 +2,10 @@
 // The CORS kit.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { checkCors, createGateway, nodeHandler } from 'countersign/server'
+import { createGateway } from 'countersign/server'
 import { createTestWorld } from 'countersign/testing'
 import { createDesk, problemOf } from '../enrollment/kit.mjs'
-import { createWorld, openAnswer, randomId, serve } from '../kit.mjs'
+import { createWorld, openAnswer, randomId } from '../kit.mjs'
 
 const APP = 'https://app.example'
 const NEEDED = 'content-type, countersign'
@@ -359,36 +359,4 @@ test('G8 the gateway tells any page how it sees its origin', async () => {
     assert.equal(report.allowed, false)
     assert.match(report.problem, problem)
   }
-})
-
-test('G8 checkCors finds nothing wrong with a gateway, and what a front end breaks', async (t) => {
-  const world = await createWorld({ origins: [APP] })
-  const listener = nodeHandler(world.gateway)
-  const good = await serve(t, listener)
-  assert.deepEqual(await checkCors({ url: `${good.url}/exchange`, origin: APP }), [])
-  const foreign = await checkCors({ url: `${good.url}/exchange`, origin: 'https://evil.example' })
-  assert.ok(foreign.some((problem) => /access-control-allow-origin is missing/.test(problem)))
-  assert.equal((await checkCors({ url: good.url, origin: 'app.example' })).length, 1)
-  const breaking = (change) =>
-    serve(t, (request, response) => {
-      const set = response.setHeader.bind(response)
-      response.setHeader = (name, value) => change(set, name, value)
-      listener(request, response)
-    })
-  const doubled = await breaking((set, name, value) =>
-    set(name, name === 'access-control-allow-origin' ? [value, '*'] : value)
-  )
-  assert.ok((await checkCors({ url: doubled.url, origin: APP })).some((problem) => /occurs twice/.test(problem)))
-  const cached = await breaking((set, name, value) =>
-    name === 'vary' || name === 'cache-control' ? undefined : set(name, value)
-  )
-  const problems = await checkCors({ url: cached.url, origin: APP })
-  assert.ok(
-    problems.some((problem) => /vary is missing/.test(problem)) &&
-      problems.some((problem) => /cache-control is missing/.test(problem))
-  )
-  const answering = await serve(t, (_request, response) => response.writeHead(200).end('hello'))
-  assert.ok(
-    (await checkCors({ url: answering.url, origin: APP })).some((problem) => /status 200 instead of 204/.test(problem))
-  )
 })
