@@ -55,6 +55,21 @@ const bundledServer = (format, file) => async (project, stage) => {
   await startServer(process.execPath, file)(project, stage)
 }
 
+const fromFile = (how, options, error) => ({
+  name: `IIFE in a page from file:, ${how}`,
+  try: async (project, stage) => {
+    const gateway = await startGateway([], options)
+    const [, html] = htmlOf(`<script>${await iifeOf(project)}</script><script>${IN_PAGE}</script>`)
+    await project.write('page.html', html)
+    try {
+      const page = pathToFileURL(join(project.folder, 'page.html'))
+      await stage.visit(page + gateway.search, { error })
+    } finally {
+      await gateway.close()
+    }
+  }
+})
+
 export const common = [
   {
     name: 'import map, one entry',
@@ -97,22 +112,8 @@ export const common = [
       await stage.checkPage({ files, policy: { 'worker-src': 'blob:' } })
     }
   },
-  {
-    name: 'IIFE in a page from file:, refused',
-    try: async (project, stage) => {
-      const gateway = await startGateway()
-      const [, html] = htmlOf(`<script>${await iifeOf(project)}</script><script>${IN_PAGE}</script>`)
-      await project.write('page.html', html)
-      try {
-        const page = pathToFileURL(join(project.folder, 'page.html'))
-        await stage.visit(page + gateway.search, {
-          error: /ERR_NETWORK .*: this page has no origin: serve it over https/
-        })
-      } finally {
-        await gateway.close()
-      }
-    }
-  },
+  fromFile('refused', {}, /ERR_NETWORK .*: this page has no origin: serve it over https/),
+  fromFile('admitted by allowOpaqueOrigin', { allowOpaqueOrigin: true }),
   {
     name: 'IIFE in a sandboxed frame, refused',
     try: async (project, stage) => {

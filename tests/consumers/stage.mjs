@@ -47,9 +47,9 @@ export const freePort = async () => {
 }
 
 /** startGateway resolves to `{ url, search, close() }`; `search` is what the flow needs to know of it. */
-export const startGateway = async (origins = []) => {
+export const startGateway = async (origins = [], options = {}) => {
   const codes = []
-  const { gateway, signer } = createWorld({ mailer: ({ code }) => void codes.push(code), origins })
+  const { gateway, signer } = createWorld({ mailer: ({ code }) => void codes.push(code), origins, ...options })
   const signed = nodeHandler(gateway)
   const server = createServer(async (request, response) => {
     if (request.url !== '/code') return signed(request, response)
