@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The consumers that are installed first, with pinned versions; `npm run test:consumers` tries them after the common ones.
 
-import { match } from 'node:assert/strict'
+import { deepEqual, match } from 'node:assert/strict'
 import { createHash } from 'node:crypto'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { codeOf } from '../interop/shown-code.mjs'
 import { launch } from '../runners/browsers/launch.mjs'
 import { hashOf, startServer } from './common.mjs'
 import { compilers } from './compilers.mjs'
@@ -72,10 +75,15 @@ const NEXT = { packages: { next: '16.4.6', react: '19.3.1', 'react-dom': '19.3.1
 // Next writes scripts into its pages.
 const NEXT_POLICY = { 'script-src': "'self' 'unsafe-inline' 'wasm-unsafe-eval'", 'style-src': "'unsafe-inline'" }
 
+/** recipe gives the code that the guide shows under a name. */
+const recipe = (name) => codeOf('docs/guide/mounts.md', `js ${name}`)[0]
+
 const next = (name, ...options) => ({
   name: `Next 16, ${name}`,
   ...NEXT,
   try: async (project, stage) => {
+    await mkdir(join(project.folder, 'app/[...path]'), { recursive: true })
+    await project.write('app/[...path]/route.js', recipe('next'))
     await project.run('next', 'build', ...options)
     const port = String(await freePort())
     await project.start(/Ready in/, 'next', 'start', '--hostname', '127.0.0.1', '--port', port)
@@ -151,6 +159,9 @@ const WORKERD = [
   ...['--loader:.wasm=copy', '--asset-names=[name]']
 ]
 
+const BUN = '1.4.5'
+const DENO = '2.9.6'
+
 const runtimes = [
   // The lowest that engines allow, and the newest of the later lines.
   ...['20.16.0', '22.23.3', '24.21.0'].map((version) => ({
@@ -158,8 +169,8 @@ const runtimes = [
     packages: { node: version },
     try: startServer('node', 'serve.js')
   })),
-  { name: 'Bun', packages: { bun: '1.4.5' }, try: startServer('bun', 'serve.js') },
-  { name: 'Deno', packages: { deno: '2.9.6' }, try: startServer('deno', 'run', '--allow-all', 'serve.js') },
+  { name: 'Bun', packages: { bun: BUN }, try: startServer('bun', 'serve.js') },
+  { name: 'Deno', packages: { deno: DENO }, try: startServer('deno', 'run', '--allow-all', 'serve.js') },
   {
     name: 'workerd',
     packages: { workerd: '1.20261117.1' },
@@ -178,6 +189,22 @@ const runtimes = [
     }
   }
 ]
+
+// The sender's address is found by itself: the runtime gives it to hono, and hono to the gateway.
+const hono = (name, packages, ...command) => ({
+  name: `hono 4 on ${name}`,
+  packages: { hono: '4.13.19', ...packages },
+  extra: ['hono'],
+  try: async (project, stage) => {
+    await project.write('hono.mjs', recipe('hono'))
+    const [, port] = await project.start(/port (\d+)/, ...command, 'serve-hono.js')
+    const url = `http://127.0.0.1:${port}`
+    await stage.checkServer(url)
+    deepEqual(await (await fetch(`${url}/addresses`)).json(), ['127.0.0.1'])
+  }
+})
+
+const frameworks = [hono('Bun', { bun: BUN }, 'bun'), hono('Deno', { deno: DENO }, 'deno', 'run', '--allow-all')]
 
 const checks = [
   {
@@ -199,6 +226,7 @@ export const installed = [
   extension,
   ...vitest,
   ...runtimes,
+  ...frameworks,
   ...peers,
   ...compilers,
   ...checks

@@ -287,6 +287,11 @@ def refuse_unknown_type():
     expect_signed(gateway.send_header(session(), "GET", "/api/none"), 404, "http.404")
 
 
+@check("R170 a route's path with another method is a signed 405")
+def refuse_method():
+    expect_signed(gateway.send_header(session(), "PATCH", "/api/time"), 405, "http.405")
+
+
 @check("R32 a cs. type that this gateway does not know is no route of the application")
 def refuse_unknown_cs_type():
     request = gateway.request(session(), "cs.no_such_thing")

@@ -19,7 +19,7 @@ const nextOf = async (list) => {
 }
 
 /** start resolves to the gateway, and to `own`, which answers the paths that only the proof asks for. */
-export const start = async () => {
+export const start = async (options = {}) => {
   const shared = { label: 'demo', signer: await makeSigner(), sessions: memorySessionStore() }
   const codes = []
   const routes = {
@@ -27,7 +27,7 @@ export const start = async () => {
     'GET /api/answer': () => ({ payload: 'an answer' })
   }
   const enrolling = enrollment({ ...shared, mailer: ({ code }) => void codes.push(code) })
-  const gateway = createGateway({ ...shared, replay: memoryReplayStore(), routes, enrollment: enrolling })
+  const gateway = createGateway({ ...shared, replay: memoryReplayStore(), routes, enrollment: enrolling, ...options })
   const answers = {
     '/key': () => btoa(String.fromCharCode(...shared.signer.publicKey)),
     '/code': () => nextOf(codes),
@@ -40,9 +40,9 @@ export const start = async () => {
 const shared = {}
 
 /** answer answers a web-standard request. The first one starts the server: workerd makes no key before it. */
-export const answer = async (request) => {
+export const answer = async (request, from = { remoteAddress: '127.0.0.1' }) => {
   shared.started ??= start()
   const { gateway, own } = await shared.started
   const text = await own(new URL(request.url))
-  return text === undefined ? gateway.handle(request, { remoteAddress: '127.0.0.1' }) : new Response(text)
+  return text === undefined ? gateway.handle(request, from) : new Response(text)
 }
