@@ -3,6 +3,10 @@
 // refused at the start.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { idempotent, memoryAnswerStore } from 'countersign/server'
+import fc from 'fast-check'
+import { createRouteTable } from '../../../dist/server/exchange/route-table.js'
+import { runSeed } from '../../unit/harness/random.mjs'
 import { createWorld, openAnswer } from '../kit.mjs'
 
 /** createHouse makes a gateway whose handlers answer with their own route, and `ask`, which calls it with any target. */
@@ -147,6 +151,19 @@ test('R170 a forged or stale request hears nothing of methods: it is refused at 
   )
 })
 
+test('R130 R171 a key of an intent belongs to one path of a wildcard, and another path is a conflict', async () => {
+  const runs = []
+  const pay = idempotent((context) => void runs.push(context.path), { answers: memoryAnswerStore() })
+  const world = await createWorld({ routes: { 'POST /pay/*': pay } })
+  const results = []
+  for (const path of ['/pay/a', '/pay/b', '/pay/a']) {
+    const { resultCode } = await world.callHeader('POST', path, { payload: '', idempotencyKey: 'one' })
+    results.push(resultCode)
+  }
+  assert.deepEqual(results, ['http.200', 'cs.idempotency_conflict', 'http.200'])
+  assert.deepEqual(runs, ['/pay/a'])
+})
+
 test('R170 the rate of a type counts a wildcard as one route', async () => {
   const { ask } = await createHouse(['GET /x/*'], { rates: { perType: { 'GET /x/*': 2 } } })
   const answers = []
@@ -172,4 +189,57 @@ test('R171 routes that serve the same requests, and paths that are none, are ref
   await refused(['GET /a/:x/:x'], /a name of its own/)
   await refused(['OPTIONS /a'], /OPTIONS/)
   await createHouse(['GET /items/:id', 'POST /:kind/new', 'GET /items/:id/*', 'PUT /items/:id', 'GET /*', '/*'])
+})
+
+const LETTERS = ['a', 'b', 'c']
+/** All paths of one to three segments. */
+const PATHS = LETTERS.flatMap((one) => [
+  `/${one}`,
+  ...LETTERS.flatMap((two) => [`/${one}/${two}`, ...LETTERS.map((three) => `/${one}/${two}/${three}`)])
+])
+
+/** Says what a route serves by a regular expression, another way than the table's. */
+const reads = (route) => {
+  const [, method = '', path] = /^(?:(\w+) )?(.*)$/.exec(route)
+  const pattern = new RegExp(`^${path.replace(/:\w+/g, '[^/]+').replace('*', '.+')}$`)
+  const isMethod = (asked) => method === '' || method === asked || (method === 'GET' && asked === 'HEAD')
+  return {
+    paths: PATHS.filter((one) => pattern.test(one)),
+    isMethod,
+    serves: (asked, at) => isMethod(asked) && pattern.test(at)
+  }
+}
+
+test('R171 any routes: the same in any order, and the one that serves has no path that another one lacks', () => {
+  const segment = fc.constantFrom('a', 'b', ':x', ':y')
+  const path = fc
+    .tuple(fc.uniqueArray(segment, { minLength: 0, maxLength: 2 }), fc.constantFrom('a', 'b', ':z', '*'))
+    .map(([begin, end]) => `/${[...begin, end].join('/')}`)
+  const route = fc.tuple(fc.constantFrom('GET ', 'POST ', 'HEAD ', ''), path).map((parts) => parts.join(''))
+  const compile = (names) => {
+    try {
+      return createRouteTable(Object.fromEntries(names.map((name) => [name, () => {}])))
+    } catch (error) {
+      assert.equal(error.code, 'ERR_INVALID_ARGUMENT')
+      return undefined
+    }
+  }
+  const counts = { compiled: 0, refused: 0 }
+  const property = fc.property(fc.uniqueArray(route, { minLength: 1, maxLength: 5 }), (names) => {
+    const [table, turned] = [compile(names), compile(names.toReversed())]
+    assert.equal(table === undefined, turned === undefined)
+    counts[table ? 'compiled' : 'refused'] += 1
+    if (!table) return
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT'])
+      for (const at of PATHS) {
+        const found = table.ofTarget(method, at)?.route
+        assert.equal(found, turned.ofTarget(method, at)?.route)
+        const serving = names.filter((name) => reads(name).serves(method, at))
+        assert.equal(found === undefined, serving.length === 0, `${method} ${at}`)
+        for (const other of serving)
+          for (const one of reads(found).paths) assert.ok(reads(other).paths.includes(one), `${found} before ${other}`)
+      }
+  })
+  fc.assert(property, { seed: runSeed, numRuns: 300 })
+  assert.ok(counts.compiled > 50 && counts.refused > 10, JSON.stringify(counts))
 })
