@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { request as ask } from 'node:http'
+import { connect as dialTcp } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { connect, emailEnrollment, memoryStore } from 'countersign'
@@ -253,22 +254,54 @@ test('R172 a body parser in front of the gateway is ERR_BODY_CONSUMED, in expres
   assert.deepEqual([answer.status, await answer.text()], [500, 'ERR_BODY_CONSUMED'])
 })
 
-test('R172 an upgrade for another path is left to the server’s other listeners, and refused where there are none', async (t) => {
+test('R172 an upgrade for another path is left to the server’s other listeners', async (t) => {
   const { gateway } = createHouse(t)
   const server = await listen(express().listen(0, '127.0.0.1'))
   t.after(() => server.close())
   server.on('upgrade', webSocketHandler(gateway, { fallthrough: true }))
+  server.on('upgrade', (request, socket) => {
+    if (!gateway.owns(request.url)) socket.end('HTTP/1.1 418 Other\r\nconnection: close\r\n\r\n')
+  })
   const refusalOf = async (path) => {
     const socket = new WebSocket(`ws://127.0.0.1:${server.address().port}${path}`)
     const [error] = await once(socket, 'error')
     return error.message
   }
-  assert.match(await refusalOf('/hmr'), /404/)
-  server.on('upgrade', (request, socket) => {
-    if (!gateway.owns(request.url)) socket.end('HTTP/1.1 418 Other\r\nconnection: close\r\n\r\n')
-  })
   assert.match(await refusalOf('/hmr'), /418/)
   assert.match(await refusalOf('/exchange'), /400/)
+})
+
+test('R172 an upgrade that nobody takes is refused, and one that breaks off ends no process', async (t) => {
+  const { gateway } = createHouse(t)
+  const server = await listen(express().listen(0, '127.0.0.1'))
+  t.after(() => server.close())
+  const head = 'GET /hmr HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n'
+  const dial = () => dialTcp(server.address().port, '127.0.0.1').setEncoding('utf8')
+  const answerTo = async (socket) => {
+    let text = ''
+    for await (const piece of socket) text += piece
+    return text
+  }
+  server.on('upgrade', webSocketHandler(gateway, { fallthrough: true }))
+  const alone = dial()
+  alone.write(head)
+  assert.match(await answerTo(alone), /^HTTP\/1\.1 404 /)
+
+  // Another listener is there, and answers nothing.
+  const taken = []
+  server.on('upgrade', (_request, socket) => taken.push(socket))
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const [left, broken] = [dial(), dial()]
+  for (const socket of [left, broken]) {
+    const before = taken.length
+    socket.write(head)
+    while (taken.length === before) await new Promise(setImmediate)
+  }
+  broken.resetAndDestroy()
+  await new Promise((resolve) => taken[1].once('close', resolve))
+  const answer = answerTo(left)
+  t.mock.timers.tick(30_000)
+  assert.match(await answer, /^HTTP\/1\.1 404 /)
 })
 
 test('R172 owns needs an endpoint, and fallthrough a gateway in the phase enforce', (t) => {

@@ -96,13 +96,18 @@ export function createNodeBody(request: IncomingMessage, beforeFirst: () => void
   }
 }
 
+/** Returns how many listeners the server of a request has for an event. */
+export function listenerCountOf({ socket }: IncomingMessage, event: string): number {
+  const { server } = socket as { server?: { listenerCount(event: string): number } }
+  return server?.listenerCount(event) ?? 0
+}
+
 /**
  * Returns a function that sends `100 Continue` where the client waits for it and the server leaves it to its listeners.
  */
 export function continueOf(request: IncomingMessage, response: ServerResponse) {
   return () => {
-    const server = (request.socket as { server?: { listenerCount(event: string): number } }).server
     const isExpected = /^100-continue$/i.test(request.headers.expect ?? '')
-    if (isExpected && (server?.listenerCount('checkContinue') ?? 0) > 0) response.writeContinue()
+    if (isExpected && listenerCountOf(request, 'checkContinue') > 0) response.writeContinue()
   }
 }

@@ -2,7 +2,6 @@
 // Event streams over WebSocket (npm package `ws`, an optional peer; PROTOCOL.md, R110). The client's only message is
 // the signed subscription. All other messages go to the client.
 
-import { EventEmitter } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import * as ws from 'ws'
@@ -10,6 +9,7 @@ import { FRAME_TYPE, MAX_ENVELOPE, STREAM_PROTOCOL } from '../../common/protocol
 import { partOf } from '../support/checks.ts'
 import { createBell } from '../support/deadline.ts'
 import type { Gateway, Inbound, Outbound, OutboundStream } from '../types.ts'
+import { listenerCountOf } from './node-body.ts'
 import { endPlain, hasDuplicates, type MountOptions, ownerOf } from './node-handler.ts'
 
 /** A listener for the `upgrade` event of a server of node:http. */
@@ -25,6 +25,8 @@ const FIRST_MESSAGE_MS = 5000
 /** The payload of a subscription has a few short members. */
 const MAX_MESSAGE = MAX_ENVELOPE + 1024
 const PING_MS = 15_000
+/** The time in which another listener may begin to answer an upgrade that is not the gateway's. */
+const OTHERS_MS = 30_000
 /** The time in which a refused client may read its refusal. */
 const LINGER_MS = 1000
 const CLOSE = { ended: 1000, goingAway: 1001, malformed: 4400, refused: 4401, tooSlow: 4408, unsigned: 4000 }
@@ -101,12 +103,22 @@ async function answer(socket: WebSocket, { status, body, stream }: Outbound): Pr
   closeSoon(socket, isSigned ? CLOSE.refused : CLOSE.unsigned + status)
 }
 
+// Node sets no limits for a connection that it has handed out. One that nobody answers would stay for ever.
+function leaveToOthers(request: IncomingMessage, socket: Duplex & { bytesWritten?: number }): void {
+  const { bytesWritten } = socket
+  const refuse = () => {
+    if (!socket.destroyed && socket.bytesWritten === bytesWritten) endPlain(socket, 404)
+  }
+  if (listenerCountOf(request, 'upgrade') < 2) refuse()
+  else setTimeout(refuse, OTHERS_MS).unref()
+}
+
 /**
  * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of
  * the gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every
  * upgrade request to such a listener; it refuses those that are no WebSocket with 400. With `fallthrough: true` it leaves
- * those for paths that are not the gateway's to the server's other listeners, and refuses them with 404 where there are
- * none. Default: false.
+ * those for paths that are not the gateway's to the server's other listeners. One that none of them answers within
+ * 30000 ms gets 404. Default: false.
  *
  * @throws ERR_INVALID_ARGUMENT when the argument is no gateway, or when `fallthrough` stands with a phase or without
  * `endpoint`.
@@ -196,13 +208,9 @@ export function webSocketHandler(
     server.handleUpgrade(request, socket, head, (upgraded) => serve(upgraded, base, leave))
   }
 
-  // As a listener of a server, `this` is that server.
-  return function (this: unknown, request, socket, head) {
-    const isForeign = !isOwn(request.url ?? '')
-    // Node keeps the socket for its listeners, without a limit of time. Where there is no other one, nobody would end it.
-    if (isForeign && !(this instanceof EventEmitter && this.listenerCount('upgrade') === 1)) return
+  return (request, socket, head) => {
     socket.on('error', () => socket.destroy())
-    if (isForeign) return endPlain(socket, 404)
+    if (!isOwn(request.url ?? '')) return leaveToOthers(request, socket)
     try {
       upgrade(request, socket, head)
     } catch {
