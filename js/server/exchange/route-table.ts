@@ -122,18 +122,21 @@ function isBelow(segments: readonly string[]): boolean {
   })
 }
 
+const isFixed = (segment: string): boolean => rankOf(segment) === 0
+
 function paramsOf({ segments }: HttpRoute, given: readonly string[]): RouteMatch['params'] | undefined {
   const isOpen = segments.at(-1) === WILDCARD
   if (isOpen ? given.length < segments.length : given.length !== segments.length) return undefined
+  // Most routes end here, before anything is decoded.
+  if (segments.some((segment, at) => isFixed(segment) && segment !== given[at])) return undefined
   const params: { [name: string]: string } = Object.create(null)
   for (const [at, wanted] of segments.entries()) {
     if (wanted === WILDCARD) return isBelow(given.slice(at)) ? params : undefined
-    const segment = given[at] as string
     if (isName(wanted)) {
-      const value = decode(segment)
+      const value = decode(given[at] as string)
       if (value === undefined || value === '' || value === '.' || value === '..') return undefined
       params[wanted.slice(1)] = value
-    } else if (wanted !== segment) return undefined
+    }
   }
   return params
 }
@@ -144,8 +147,8 @@ function createHttpRoutes(routes: HttpRoute[]) {
   const many: HttpRoute[] = []
   for (const route of routes.sort(compareRoutes)) {
     const path = `/${route.segments.join('/')}`
-    if (route.segments.some((segment) => rankOf(segment) > 0)) many.push(route)
-    else single.set(path, [...(single.get(path) ?? []), route])
+    if (route.segments.every(isFixed)) single.set(path, [...(single.get(path) ?? []), route])
+    else many.push(route)
   }
   checkPairs(many)
   return function* (path: string) {
