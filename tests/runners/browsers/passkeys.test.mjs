@@ -2,6 +2,7 @@
 // The passkey login that docs/guide/own-login.md shows, in Chromium with its virtual authenticator (R83).
 
 import assert from 'node:assert/strict'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { after, test } from 'node:test'
 import { build } from 'esbuild'
 import { freePort } from '../../consumers/stage.mjs'
@@ -145,4 +146,41 @@ test('R83 a passkey’s answer serves once, in its own visit, from its own origi
   assert.equal((await post(origin, '/passkey/sign-in', signIn, { origin: 'https://evil.example' })).status, 403)
   assert.equal((await post(origin, '/device/challenge', '{}')).status, 403)
   assert.equal((await post(origin, '/passkey/sign-in', '{')).status, 400)
+})
+
+/** forgedSignUp makes the answer of an authenticator that gives its new key the id of another passkey. */
+const forgedSignUp = (origin, challenge, id) => {
+  const { x, y } = generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' })
+  const hex = (text) => Buffer.from(text, 'hex')
+  // The key in COSE, and what is around it in CBOR: ES256 over P-256, attestation `none`.
+  const key = [hex('a5010203262001215820'), Buffer.from(x, 'base64url'), hex('225820'), Buffer.from(y, 'base64url')]
+  const name = Buffer.from(id, 'base64url')
+  const rp = createHash('sha256').update('localhost').digest()
+  const data = Buffer.concat([rp, hex(`4500000000${'00'.repeat(16)}00`), Buffer.from([name.length]), name, ...key])
+  const begin = hex(`a363${Buffer.from('fmt').toString('hex')}64${Buffer.from('none').toString('hex')}`)
+  const middle = hex(`67${Buffer.from('attStmt').toString('hex')}a068${Buffer.from('authData').toString('hex')}58`)
+  const attestationObject = Buffer.concat([begin, middle, Buffer.from([data.length]), data]).toString('base64url')
+  const clientData = JSON.stringify({ type: 'webauthn.create', challenge, origin })
+  const response = { attestationObject, clientDataJSON: Buffer.from(clientData).toString('base64url') }
+  return JSON.stringify({ id, rawId: id, type: 'public-key', clientExtensionResults: {}, response })
+}
+
+test('R83 a sign-up with the id of another passkey takes nothing from its owner', { skip }, async (t) => {
+  const { page, origin, authenticatorId } = await open(t)
+  const ada = await login(page, 'signUp', 'Ada')
+  const { credentials } = await page.command('WebAuthn.getCredentials', { authenticatorId })
+  const idOf = (text) => Buffer.from(text, 'base64').toString('base64url')
+  for (const [id, status] of [
+    [idOf(credentials[0].credentialId), 400],
+    [Buffer.alloc(32, 7).toString('base64url'), 200]
+  ]) {
+    const begun = await post(origin, '/passkey/sign-up/options', '{"name":"Eve"}')
+    const { challenge } = await begun.json()
+    const answer = await post(origin, '/passkey/sign-up', forgedSignUp(origin, challenge, id), {
+      cookie: cookieOf(begun)
+    })
+    assert.equal(answer.status, status)
+  }
+  await page.evaluate(() => globalThis.app.client.signOut())
+  assert.deepEqual(await login(page, 'signIn'), ada)
 })
