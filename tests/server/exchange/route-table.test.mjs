@@ -2,6 +2,7 @@
 // Which route serves a request (R170, R171): wildcards, routes for every method, the signed 405, and routes that are
 // refused at the start.
 import assert from 'node:assert/strict'
+import { posix, win32 } from 'node:path'
 import { test } from 'node:test'
 import { idempotent, memoryAnswerStore } from 'countersign/server'
 import fc from 'fast-check'
@@ -242,4 +243,40 @@ test('R171 any routes: the same in any order, and the one that serves has no pat
   })
   fc.assert(property, { seed: runSeed, numRuns: 300 })
   assert.ok(counts.compiled > 50 && counts.refused > 10, JSON.stringify(counts))
+})
+
+test('H31 R171 any path that a wildcard takes stays below its prefix, for URL and for a file system', () => {
+  const table = createRouteTable({ '/api/*': () => {} })
+  const part = fc.constantFrom(
+    '.',
+    '..',
+    '/',
+    '\\',
+    '%2e',
+    '%2E',
+    '%2f',
+    '%5C',
+    'a',
+    '%',
+    '%09',
+    '%00',
+    ':',
+    '@',
+    ';',
+    '~'
+  )
+  const counts = { taken: 0, refused: 0 }
+  const property = fc.property(fc.array(part, { minLength: 1, maxLength: 8 }), (parts) => {
+    const path = `/api/${parts.join('')}`
+    const isTaken = table.ofTarget('GET', path) !== undefined
+    counts[isTaken ? 'taken' : 'refused'] += 1
+    if (!isTaken) return
+    const url = new URL(path, 'http://backend/')
+    assert.deepEqual([url.host, url.pathname.startsWith('/api/')], ['backend', true], path)
+    assert.equal(posix.join('/', path), path, path)
+    assert.ok(posix.join('/', decodeURIComponent(path)).startsWith('/api/'), path)
+    assert.ok(win32.join('/', decodeURIComponent(path)).startsWith('\\api\\'), path)
+  })
+  fc.assert(property, { seed: runSeed, numRuns: 20_000 })
+  assert.ok(counts.taken > 100 && counts.refused > 100, JSON.stringify(counts))
 })
