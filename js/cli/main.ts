@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: MIT
-// The command `countersign`: inspects and verifies messages, explains why two differ, creates keys, sends knocks.
+// The command `countersign`: inspects and verifies messages, explains why two differ, creates keys, sends knocks, and starts
+// a gateway for development.
 
 import { readFile } from 'node:fs/promises'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
@@ -14,6 +15,7 @@ import { importKnockKey } from '../profiles/knock/keys.ts'
 import { sendKnock } from '../profiles/knock/node/send.ts'
 import { randomChallenge } from '../profiles/knock/relay.ts'
 import type { KnockVersion } from '../profiles/knock/types.ts'
+import { startDevGateway } from './gateway.ts'
 import { CliError, hexOf, lineOf, printable, readSource, spellings } from './input.ts'
 import { inspect, show } from './inspect.ts'
 import { keygen } from './keygen.ts'
@@ -29,6 +31,8 @@ countersign explain --secret FILE --tag HEX MESSAGE    finds the reading of the 
 countersign keygen server|stats|knock|action FILE
 countersign knock --host HOST --port PORT --user ID --action ID --key FILE --server-key FILE
     [--payload TEXT] [--protocol 1|2|3|4] [--reply-key FILE]
+countersign gateway --dev              starts a gateway on this machine, for a frontend without a server
+    [--port 8787] [--label dev] [--data .countersign] [--host 127.0.0.1]
 
 INPUT is a file, - for standard input, or the text itself; hex, base64 and lines of an event stream are decoded.
 `
@@ -155,7 +159,7 @@ const runKeygen: Command = async (args) => {
 }
 
 function numberOf(value: string | undefined, name: string): number {
-  if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`knock: --${name} must be a number`)
+  if (value === undefined || !/^\d{1,10}$/.test(value)) throw new CliError(`--${name} must be a number`)
   return Number(value)
 }
 
@@ -196,12 +200,28 @@ const runKnock: Command = async (args) => {
   return reply?.status === 2 ? 1 : 0
 }
 
+const GATEWAY_OPTIONS = { dev: { type: 'boolean' }, host: text, port: text, label: text, data: text } as const
+
+const runGateway: Command = async (args) => {
+  const { positionals, values } = parse(args, GATEWAY_OPTIONS)
+  if (positionals.length > 0 || values.dev !== true)
+    throw new CliError(
+      'gateway needs --dev, and nothing else is there: createGateway of countersign/server makes the real one'
+    )
+  const { host = '127.0.0.1', port = '8787', label = 'dev', data = '.countersign' } = values
+  const stop = await startDevGateway({ host, port: numberOf(port, 'port'), label, data }, write)
+  await new Promise((resolve) => process.once('SIGINT', resolve).once('SIGTERM', resolve))
+  await stop()
+  return 0
+}
+
 const commands: { readonly [name: string]: Command } = {
   inspect: runInspect,
   verify: runVerify,
   explain: runExplain,
   keygen: runKeygen,
-  knock: runKnock
+  knock: runKnock,
+  gateway: runGateway
 }
 
 async function main([name, ...args]: string[]): Promise<number> {

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url'
 export const main = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url))
 
 /** run resolves to `{ status, stdout, stderr }`. */
-export const run = (args, input = '') =>
+export const run = (args, input = '', env = {}) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe' })
+    const child = spawn(process.execPath, [main, ...args], { stdio: 'pipe', env: { ...process.env, ...env } })
     const out = { stdout: '', stderr: '' }
     for (const name of ['stdout', 'stderr']) child[name].on('data', (chunk) => (out[name] += chunk))
     child.stdin.end(input)
