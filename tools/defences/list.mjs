@@ -174,6 +174,54 @@ export const defences = [
     tests: ['tests/server/exchange/cors.test.mjs', ...enrolling]
   },
   {
+    row: 'H28',
+    what: 'the one label that a pattern for origins stands for',
+    file: 'server/support/origins.js',
+    find: '[a-z\\d_-]+(\\..+)$/',
+    without: '[a-z\\d._-]+(\\..+)$/',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H28',
+    what: 'the schemes of the web, for pages of the own host',
+    file: 'server/http/upgrade.js',
+    find: "if (protocol !== 'https:' && protocol !== 'http:')",
+    without: 'if (false)',
+    tests: ['tests/server/events/websocket.test.mjs']
+  },
+  {
+    row: 'H29',
+    what: 'the refusal of * among names of headers',
+    file: 'server/support/answer-headers.js',
+    find: '(?!\\*$)',
+    without: '',
+    tests: ['tests/server/exchange/cors.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'the refusal of a WebSocket for a page without an origin',
+    file: 'server/http/upgrade.js',
+    find: 'if (origin === NO_ORIGIN)',
+    without: 'if (false)',
+    tests: ['tests/server/events/websocket.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'the own room of guests whose pages have no origin',
+    file: 'server/enrollment/enroller.js',
+    find: '=> isOpaque ? {',
+    without: '=> false ? {',
+    tests: ['tests/server/enrollment/guests.test.mjs']
+  },
+  {
+    row: 'H30',
+    what: 'the own share of ids of guests whose pages have no origin',
+    file: 'server/exchange/checks.js',
+    find: 'if (source.startsWith(OPAQUE))',
+    without: 'if (false)',
+    tests: ['tests/server/exchange/guest-shares.test.mjs']
+  },
+  {
     row: 'E12',
     what: 'the byte limit of a poll',
     file: 'server/events/handlers.js',

@@ -47,6 +47,10 @@ export const dial = (port, { path = '/exchange', protocol = 'countersign.v1', ..
     queue.push(data)
     wake()
   })
+  // Whoever waits for a refusal learns at once that there is none.
+  socket.on('open', () => {
+    status = 101
+  })
   socket.on('unexpected-response', (_request, response) => {
     status = response.statusCode
     code ??= 1006
