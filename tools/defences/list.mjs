@@ -110,14 +110,6 @@ export const defences = [
     tests: ['tests/server/exchange/cors.test.mjs']
   },
   {
-    row: 'H28',
-    what: 'a pattern that stands for one label',
-    file: 'server/support/origins.js',
-    find: '[a-z\\d_-]+(\\..+)$/',
-    without: '.+?((?:\\.[^.]+){2})$/',
-    tests: ['tests/server/exchange/cors.test.mjs']
-  },
-  {
     row: 'H29',
     what: 'the bounds of what a preflight may ask for',
     file: 'server/http/cors.js',
@@ -132,14 +124,6 @@ export const defences = [
     find: '? allowOpaqueOrigin',
     without: '? true',
     tests: ['tests/server/exchange/cors.test.mjs']
-  },
-  {
-    row: 'H30',
-    what: 'no socket for a page without an origin',
-    file: 'server/http/upgrade.js',
-    find: 'if (origin === NO_ORIGIN)',
-    without: 'if (false)',
-    tests: ['tests/server/events/websocket.test.mjs']
   },
   {
     row: 'H30',
