@@ -74,7 +74,7 @@ export type GatewayStageEvent = {
  */
 export type RefusalEvent = {
   exchange: number
-  /** Absent where the request reached no stage (rates of a source, sizes, content types). */
+  /** Absent where the request reached no stage (rates of a source, sizes, content types, upgrades). */
   stage?: Stage
   code: string
   status: number

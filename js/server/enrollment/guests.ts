@@ -23,8 +23,9 @@ type GuestParts = {
 export const MAX_GUESTS = 2 ** 16
 
 /**
- * Returns the function that counts a new guest of a source, or of a source's pages without an origin, and creates the challenge. It resolves to the challenge's id, or
- * to the milliseconds until there may be another guest. It rejects when the store does.
+ * Returns the function that counts a new guest of a source, or of its pages without an origin, and creates the challenge.
+ * It resolves to the challenge's id, or to the milliseconds until there may be another guest. It rejects when the store
+ * does.
  */
 export function createGuestChallenge({ codes, clock, hashes, bounds, enroller }: GuestParts) {
   const take = (key: string, limit: number): Promise<number> =>

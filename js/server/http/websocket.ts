@@ -115,10 +115,10 @@ function leaveToOthers(request: IncomingMessage, socket: Duplex & { bytesWritten
 
 /**
  * Creates a listener for a server's `upgrade` event: event streams over WebSocket, at the gateway's endpoint. Pages of
- * the gateway's `origins`, and of its own host, may connect. `gateway.close()` ends these connections. Node sends every
- * upgrade request to such a listener; it refuses those that are no WebSocket with 400. With `fallthrough: true` it leaves
- * those for paths that are not the gateway's to the server's other listeners. One that none of them answers within
- * 30000 ms gets 404. Default: false.
+ * the gateway's `origins`, and of its own host, may connect; pages without an origin never may. `gateway.close()` ends
+ * these connections. Node sends every upgrade request to such a listener; it refuses those that are no WebSocket with
+ * 400. With `fallthrough: true` it leaves those for paths that are not the gateway's to the server's other listeners. One
+ * that none of them answers within 30000 ms gets 404. Default: false.
  *
  * @throws ERR_INVALID_ARGUMENT when the argument is no gateway, or when `fallthrough` stands with a phase or without
  * `endpoint`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Sessions in Redis: a hash for each, a set of ids for each user, and two sets of the guests' active sessions. A script makes each change and publishes it in
-// one step.
+// Sessions in Redis: a hash for each, a set of ids for each user, and two sets of the guests' active sessions. A
+// script makes each change and publishes it in one step.
 
 import type { Algorithm } from '../../../common/types.ts'
 import type { SessionRecord, SessionStore } from '../../types.ts'
@@ -30,10 +30,10 @@ type SessionFields = Partial<Record<(typeof FIELDS)[number], string>>
 const readScript = script(`return redis.call('HMGET', KEYS[1], unpack(ARGV))`)
 
 /**
- * Creates a session. KEYS session, user's set, the mark that sessions exist, the set of guests that it counts for, the other one; ARGV id, the most live
- * sessions or nothing, the beginning of sessions' keys, reason, time, channel, the most guests or nothing where it is no
- * guest, the session to end or nothing, the reason for that, then names and values. Returns the ids of the sessions that
- * it revoked (R143), `gone` or `full`, or nothing where the id is taken.
+ * Creates a session. KEYS session, user's set, the mark that sessions exist, the set of guests that it counts for, the
+ * other one; ARGV id, the most live sessions or nothing, the beginning of sessions' keys, reason, time, channel, the
+ * most guests or nothing where it is no guest, the session to end or nothing, the reason for that, then names and
+ * values. Returns the ids of the sessions that it revoked (R143), `gone` or `full`, or nothing where the id is taken.
  */
 const createScript = script(`
 if redis.call('EXISTS', KEYS[1]) == 1 then return nil end
@@ -125,9 +125,10 @@ return 1
 `)
 
 /**
- * Looks at the next keys. KEYS the mark that sessions exist, the two sets of guests; ARGV cursor, pattern of sessions' keys, number of keys to
- * look at, time before which a session is idle, time before which one that was revoked goes, now, reason, channel,
- * the beginning of users' sets, time before which a guest is idle, the beginning of guests' ids. Returns the next cursor and the ids of the sessions that it removed.
+ * Looks at the next keys. KEYS the mark that sessions exist, the two sets of guests; ARGV cursor, pattern of sessions'
+ * keys, number of keys to look at, time before which a session is idle, time before which one that was revoked goes,
+ * now, reason, channel, the beginning of users' sets, time before which a guest is idle, the beginning of guests' ids.
+ * Returns the next cursor and the ids of the sessions that it removed.
  */
 const pruneScript = script(`
 local found = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])
