@@ -60,6 +60,18 @@ export function registerShareTests(check: Check, assert: ConformanceAssert, { li
     assert.equal(await reserve(replay, { owner: 'new', shares: [OTHER] }), 'reserved')
   })
 
+  check('R168 an id may count for three shares, and leaves all of them', async (replay) => {
+    if (!replay.shares) return
+    await fill(replay, 18, [LARGE, OTHER, SHARE])
+    for (const share of [OTHER, SHARE])
+      assert.equal(await reserve(replay, { owner: 'new', shares: [LARGE, share] }), 'full')
+    assert.equal(await reserve(replay, { owner: 'new', shares: [LARGE] }), 'reserved')
+    await elapse(lifeMs)
+    const time = startMs + lifeMs + 2000
+    for (const share of [OTHER, SHARE])
+      assert.equal(await reserve(replay, { owner: 'late', shares: [LARGE, share], time }), 'reserved')
+  })
+
   check(
     'R163 R142 session floors have the rest of a share, and a session with a floor needs no more room',
     async (replay) => {
