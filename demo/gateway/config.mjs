@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The gateway's settings: read from the environment once, checked before anything starts.
 import { isIP } from 'node:net'
-import { addressList } from './source.mjs'
+import { addressList, isLoopbackAddress } from './source.mjs'
 
 const DAY_MS = 86_400_000
 
@@ -71,11 +71,20 @@ const readTrustedProxies = (text) => {
   return list
 }
 
+const PAGELESS = /^(about|blob|data|file|ftp|javascript|wss?):$/
+
+// An origin of any scheme that has pages. The documents beside the exchange compare it as it stands, so it is no pattern.
+const isExactOrigin = (text) => {
+  if (!URL.canParse(text)) return false
+  const { protocol, host, hostname } = new URL(text)
+  const name = hostname.replace(/^\[(.*)\]$/, '$1')
+  const isSecure = protocol !== 'http:' || isLoopbackAddress(name) || name.endsWith('.localhost')
+  return text === `${protocol}//${host}` && /^[\w.~:[\]-]+$/.test(host) && !PAGELESS.test(protocol) && isSecure
+}
+
 const readOrigins = (text) =>
   words(text).map((origin) => {
-    if (!/^https?:\/\//.test(origin) || !URL.canParse(origin) || new URL(origin).origin !== origin) {
-      refuse('ORIGINS', 'a list of exact origins such as https://app.example', origin)
-    }
+    if (!isExactOrigin(origin)) refuse('ORIGINS', 'a list of exact origins such as https://app.example', origin)
     return origin
   })
 

@@ -159,13 +159,20 @@ test('/healthz and /metrics', async (t) => {
 })
 
 test('ORIGINS: an exact origin may call, another may not, and none by default', async (t) => {
-  const gateway = await startGateway(t, { ORIGINS: 'https://app.example, https://b.example:8443' })
+  const gateway = await startGateway(t, {
+    ORIGINS: 'https://app.example, https://b.example:8443, capacitor://localhost, http://[::1]:3000'
+  })
   const preflight = (port, origin) =>
     send({ port }, '/exchange', {
       method: 'OPTIONS',
       headers: { origin, 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type' }
     })
-  for (const origin of ['https://app.example', 'https://b.example:8443']) {
+  for (const origin of [
+    'https://app.example',
+    'https://b.example:8443',
+    'capacitor://localhost',
+    'http://[::1]:3000'
+  ]) {
     const { status, headers } = await preflight(gateway.port, origin)
     assert.equal(status, 204)
     assert.equal(headers['access-control-allow-origin'], origin)
