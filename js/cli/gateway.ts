@@ -12,10 +12,10 @@ import { createGateway } from '../server/gateway.ts'
 import { nodeHandler } from '../server/http/node-handler.ts'
 import { nodeServer } from '../server/http/node-server.ts'
 import { serverKeyFile } from '../server/server-key.ts'
-import { memoryEventStore } from '../server/stores/memory/events.ts'
-import { memoryReplayStore, memorySessionStore } from '../server/stores/memory/index.ts'
-import type { Gateway, Handler, Inbound, ServerSigner } from '../server/types.ts'
+import { memoryStores } from '../server/stores/memory/stores.ts'
+import type { Gateway, Handler, Inbound } from '../server/types.ts'
 import { CliError, printable } from './input.ts'
+import { keyLine } from './keygen.ts'
 
 export type DevOptions = {
   host: string
@@ -70,8 +70,11 @@ async function openStores(data: string) {
     const stores = lmdb.lmdbStores({ path: join(data, 'sessions.lmdb') })
     return { stores, kept: `in ${join(data, 'sessions.lmdb')}`, close: () => stores.close() }
   }
-  const stores = { sessions: memorySessionStore(), replay: memoryReplayStore(), events: memoryEventStore() }
-  return { stores, kept: 'in memory until it ends (npm install lmdb keeps them)', close: async () => {} }
+  return {
+    stores: memoryStores(),
+    kept: 'in memory until it ends (npm install lmdb keeps them)',
+    close: async () => {}
+  }
 }
 
 function echoRoutes(publish: Gateway['publish']): { [type: string]: Handler } {
@@ -94,10 +97,6 @@ function listen(server: Server, { host, port }: DevOptions): Promise<number> {
     )
     server.listen(port, host, () => resolve((server.address() as { port: number }).port))
   })
-}
-
-function keyLine({ keyId, publicKey }: ServerSigner): string {
-  return `serverKeys: [{ id: '${keyId}', publicKey: '${Buffer.from(publicKey).toString('base64')}' }]`
 }
 
 function checkOptions({ host, port, label, data }: DevOptions): void {

@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { serverKeyFile } from '../server/server-key.ts'
+import type { ServerSigner } from '../server/types.ts'
 import { CliError } from './input.ts'
 
 export const KEY_KINDS = ['server', 'stats', 'knock', 'action'] as const
@@ -15,6 +16,11 @@ const contents: { readonly [Kind in Exclude<KeyKind, 'server'>]: () => string | 
   stats: () => `${randomBytes(32).toString('hex')}\n`,
   knock: () => `${randomBytes(32).toString('hex')}\n`,
   action: () => randomBytes(32)
+}
+
+/** Returns the line of a client's options that trusts this key, ready to paste. */
+export function keyLine({ keyId, publicKey }: Pick<ServerSigner, 'keyId' | 'publicKey'>): string {
+  return `serverKeys: [{ id: '${keyId}', publicKey: '${Buffer.from(publicKey).toString('base64')}' }]`
 }
 
 async function writeNew(path: string, content: string | Buffer): Promise<void> {
@@ -42,8 +48,7 @@ async function writeNew(path: string, content: string | Buffer): Promise<void> {
 export async function keygen(kind: string, path: string): Promise<string> {
   if (kind === 'server') {
     if (existsSync(path)) throw new CliError(`${path} exists; keygen never overwrites a key`)
-    const { keyId, publicKey } = await serverKeyFile(path)
-    return `id         ${keyId}\npublic key ${Buffer.from(publicKey).toString('base64')}\n`
+    return `${keyLine(await serverKeyFile(path))}\n`
   }
   if (!Object.hasOwn(contents, kind)) throw new CliError(`keygen can make ${KEY_KINDS.join(', ')}, not ${kind}`)
   await writeNew(path, contents[kind as 'stats']())

@@ -16,6 +16,7 @@ import { sendKnock } from '../profiles/knock/node/send.ts'
 import { randomChallenge } from '../profiles/knock/relay.ts'
 import type { KnockVersion } from '../profiles/knock/types.ts'
 import { startDevGateway } from './gateway.ts'
+import { init } from './init.ts'
 import { CliError, hexOf, lineOf, printable, readSource, spellings } from './input.ts'
 import { inspect, show } from './inspect.ts'
 import { keygen } from './keygen.ts'
@@ -31,6 +32,7 @@ countersign explain --secret FILE --tag HEX MESSAGE    finds the reading of the 
 countersign keygen server|stats|knock|action FILE
 countersign knock --host HOST --port PORT --user ID --action ID --key FILE --server-key FILE
     [--payload TEXT] [--protocol 1|2|3|4] [--reply-key FILE]
+countersign init DIR                   writes a small project: a page with Vite, and its gateway
 countersign gateway --dev              starts a gateway on this machine, for a frontend without a server
     [--port 8787] [--label dev] [--data .countersign] [--host 127.0.0.1]
 
@@ -200,6 +202,13 @@ const runKnock: Command = async (args) => {
   return reply?.status === 2 ? 1 : 0
 }
 
+const runInit: Command = async (args) => {
+  const [folder, ...others] = parse(args, {}).positionals
+  if (folder === undefined || others.length > 0) throw new CliError('init needs one DIR; see countersign --help')
+  write(await init(folder))
+  return 0
+}
+
 const GATEWAY_OPTIONS = { dev: { type: 'boolean' }, host: text, port: text, label: text, data: text } as const
 
 const runGateway: Command = async (args) => {
@@ -221,6 +230,7 @@ const commands: { readonly [name: string]: Command } = {
   explain: runExplain,
   keygen: runKeygen,
   knock: runKnock,
+  init: runInit,
   gateway: runGateway
 }
 

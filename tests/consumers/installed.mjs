@@ -11,6 +11,7 @@ import { hashOf, startServer } from './common.mjs'
 import { compilers } from './compilers.mjs'
 import { peers } from './peers.mjs'
 import { freePort, htmlOf, startGateway, startRedirect } from './stage.mjs'
+import { starters } from './starter.mjs'
 
 const module = '<script type="module" src="/main.js"></script>'
 
@@ -220,6 +221,7 @@ const checks = [
 ]
 
 export const installed = [
+  ...starters,
   ...bundlers,
   next('Turbopack', '--turbopack'),
   next('webpack', '--webpack'),

@@ -19,7 +19,10 @@ import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
+import { codeOf } from '../interop/shown-code.mjs'
+import { startProcess } from '../runners/browsers/process.mjs'
 import { HUNG_MS } from '../unit/harness/wait.mjs'
+import { freePort } from './stage.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const here = fileURLToPath(new URL('.//', import.meta.url))
@@ -62,6 +65,24 @@ test('its entries work in Node', async () => {
   writeFileSync(join(project, 'entries.mjs'), script)
   const { stdout } = await run(process.execPath, 'entries.mjs')
   assert.equal(stdout.trim(), 'ba7816bf function function function 16')
+})
+
+test('the ten lines at the top of README work', async () => {
+  const [code] = codeOf('README.md', 'js hello.mjs')
+  const port = await freePort()
+  // The port of README may be taken. Nothing else is changed.
+  writeFileSync(join(project, 'hello.mjs'), code.replaceAll('8080', String(port)))
+  const ready = /^Hello Ada, you are guest:[A-Za-z0-9_-]{22}$/m
+  const child = await startProcess(process.execPath, ['hello.mjs'], { cwd: project, ready })
+  await child.stop()
+})
+
+test('without lmdb and ws the gateway for development says what is missing, and works', async () => {
+  const words = ['node_modules/countersign/dist/cli/main.js', 'gateway', '--dev', '--port', '0']
+  const child = await startProcess(process.execPath, words, { cwd: project, ready: /serverKeys: .*\n/ })
+  assert.match(child.output(), /in memory until it ends \(npm install lmdb keeps them\)/)
+  assert.match(child.output(), /\(npm install ws adds WebSocket\)/)
+  await child.stop()
 })
 
 test('an application tests itself with countersign/testing, from the tarball', async () => {

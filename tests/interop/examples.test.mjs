@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The code of the documents runs: README's client and server against each other, and every example of an error page that
+// The code of the documents runs: the tour's client and server against each other, and every example of an error page that
 // is marked `run` fails with just that page's code.
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -70,9 +70,9 @@ describe('the examples of the error pages', () => {
   }
 })
 
-describe('the code of README.md', () => {
+describe('the code of docs/guide/tour.md', () => {
   test('its client enrols at its server, sends, and reads a signed answer', async () => {
-    const [clientCode, ...others] = codeOf('README.md', 'js')
+    const [clientCode, ...others] = codeOf('docs/guide/tour.md', 'js')
     const serverCode = others.find((code) => code.includes('createGateway'))
     const folder = await mkdtemp(join(tmpdir(), 'countersign-readme-'))
     const mails = []
@@ -134,6 +134,7 @@ describe('the code of README.md', () => {
   })
 
   test('the blocks have about ten lines each', () => {
-    for (const code of codeOf('README.md', 'js')) assert.ok(code.trim().split('\n').filter(Boolean).length <= 12)
+    for (const code of codeOf('docs/guide/tour.md', 'js'))
+      assert.ok(code.trim().split('\n').filter(Boolean).length <= 12)
   })
 })

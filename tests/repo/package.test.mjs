@@ -11,6 +11,7 @@ import { formatMessage } from 'publint/utils'
 import { treeFiles } from '../../tools/lint/tree.mjs'
 import { fieldsOf, REPOSITORY, withFields } from '../../tools/repository.mjs'
 import { excess, measure } from '../../tools/size.mjs'
+import { codeOf } from '../interop/shown-code.mjs'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const pkg = JSON.parse(readFileSync(`${root}/package.json`, 'utf8'))
@@ -71,6 +72,10 @@ test('the tarball holds exactly the built files and the documents', () => {
     'docs/guide/frames.md',
     'docs/guide/mounts.md',
     'docs/guide/own-login.md',
+    'docs/guide/tour.md',
+    'starter/gateway.js',
+    'starter/index.html',
+    'starter/main.ts',
     'LICENSE',
     'THIRD-PARTY-NOTICES.txt',
     'PROTOCOL.md',
@@ -110,6 +115,20 @@ test('every link of README and of the error pages leads to a file of the tarball
       [],
       path
     )
+})
+
+test('README shows the files that countersign init writes, says how many lines they have, and begins with ten', () => {
+  const linesOf = (text) => text.split('\n').filter((line) => line.trim() !== '').length
+  const files = { 'gateway.js': 'js gateway.js', 'main.ts': 'ts main.ts', 'index.html': 'html index.html' }
+  const texts = Object.entries(files).map(([name, fence]) => {
+    const text = readFileSync(`${root}/starter/${name}`, 'utf8')
+    assert.deepEqual(codeOf('README.md', fence), [text], name)
+    return text
+  })
+  const [, said] = /write its (\d+) lines by hand/.exec(readFileSync(`${root}/README.md`, 'utf8'))
+  assert.equal(linesOf(texts.join('')), Number(said))
+  const [hello] = codeOf('README.md', 'js hello.mjs')
+  assert.equal(linesOf(hello), 10)
 })
 
 test('package.json names the repository of tools/repository.mjs, and none while that is empty', () => {

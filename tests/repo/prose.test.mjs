@@ -22,6 +22,7 @@ const pages = [
   'docs/guide/flows.md',
   'docs/guide/frames.md',
   'docs/guide/states.md',
+  'docs/guide/tour.md',
   'docs/other-languages.md',
   'docs/testing.md'
 ]

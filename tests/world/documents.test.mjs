@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The code that README.md and docs/testing.md show for an application's own tests runs as it stands there.
+// The code that docs/guide/tour.md and docs/testing.md show for an application's own tests runs as it stands there.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { codeOf, runCode } from '../interop/shown-code.mjs'
 
-test('README.md: a client in a world of its own', async () => {
-  const code = codeOf('README.md', 'js').find((block) => block.includes('countersign/testing'))
+test('docs/guide/tour.md: a client in a world of its own', async () => {
+  const code = codeOf('docs/guide/tour.md', 'js').find((block) => block.includes('countersign/testing'))
   const routes = { 'cart.add': ({ payload }) => ({ payload }) }
   const { reply, world } = await runCode(code, { routes }, { results: ['reply', 'world'] })
   assert.equal(new TextDecoder().decode(reply.payload), '{"sku":4711}')
