@@ -13,6 +13,7 @@ import { codeOf } from '../interop/shown-code.mjs'
 import { launch } from '../runners/browsers/launch.mjs'
 import { startProcess } from '../runners/browsers/process.mjs'
 import { HUNG_MS, until } from '../unit/harness/wait.mjs'
+import { Unavailable } from './project.mjs'
 import { freePort } from './stage.mjs'
 
 const exec = promisify(execFile)
@@ -27,6 +28,9 @@ const open = async () => {
     try {
       return await exec(program, args, { cwd: folder, env, timeout: HUNG_MS })
     } catch (error) {
+      const [, reason] =
+        /npm error code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ENETUNREACH|ENOTCACHED)/.exec(error.stderr) ?? []
+      if (reason) throw new Unavailable(`${program} ${args.join(' ')}: ${reason}`)
       throw new Error(`${program} ${args.join(' ')}: ${error.message}\n${error.stdout}${error.stderr}`)
     }
   }
