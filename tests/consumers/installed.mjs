@@ -183,7 +183,7 @@ const runtimes = [
       const away = await startRedirect()
       try {
         const answer = await fetch(`http://127.0.0.1:${port}/client${away.search}`)
-        match(await answer.text(), /ERR_NETWORK.*the server redirected/)
+        match(await answer.text(), /ERR_NETWORK.*the server redirected POST /)
       } finally {
         await away.close()
       }
