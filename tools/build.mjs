@@ -226,28 +226,37 @@ const transpiler = () => {
   }
 }
 
-/** reachable gives the .d.ts files that the exports of package.json lead to, and all that these import. */
-const reachable = () => {
+/** declarations gives the .d.ts files that the exports of package.json lead to: `all` of them, and those they `name`. */
+const declarations = () => {
   const { exports, types } = JSON.parse(readFileSync('package.json', 'utf8'))
   const leaves = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves))
-  const found = new Set(
-    leaves([exports, types])
-      .filter((path) => path.endsWith('.d.ts'))
-      .map((path) => join(path))
-  )
-  for (const path of found) {
-    if (!existsSync(path)) continue
-    for (const { fileName } of ts.preProcessFile(readFileSync(path, 'utf8')).importedFiles)
-      if (fileName.startsWith('.')) found.add(join(dirname(path), fileName).replace(/\.[jt]s$/, '.d.ts'))
-  }
-  return found
+  const entries = leaves([exports, types]).filter((path) => path.endsWith('.d.ts'))
+  const named = new Set(entries.map((path) => join(path)))
+  const read = (path) => (existsSync(path) ? readFileSync(path, 'utf8') : '')
+  const add = (set, from, name) => set.add(join(dirname(from), name).replace(/\.[jt]s$/, '.d.ts'))
+  for (const path of named)
+    for (const [, name] of read(path).matchAll(/^export [^;]*? from ['"](\.[^'"]+)['"]/gm)) add(named, path, name)
+  const all = new Set(named)
+  for (const path of all)
+    for (const { fileName } of ts.preProcessFile(read(path)).importedFiles)
+      if (fileName.startsWith('.')) add(all, path, fileName)
+  return { all: [...all], named }
+}
+
+/** undocument takes the docstrings out of a .d.ts whose names no user can import: no editor ever shows them. */
+const undocument = (path) => {
+  const source = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.ES2022)
+  const text = ts.createPrinter({ removeComments: true }).printFile(source)
+  writeFileSync(path, `// SPDX-License-Identifier: MIT\n${text}`)
 }
 
 /** buildTypeScript also removes what a deleted source had left behind, so that dist/ is always what js/ says. */
 const buildTypeScript = () => {
   run(process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.json', '--emitDeclarationOnly'])
   copyFileSync('js/core/platform/wasm-module.d.ts', 'dist/core/platform/wasm-module.d.ts')
-  const kept = new Set(['dist/core/platform/glue.js', ...built, iife, bundle, iifeTypes, ...reachable()])
+  const { all, named } = declarations()
+  for (const path of all) if (existsSync(path) && !named.has(path)) undocument(path)
+  const kept = new Set(['dist/core/platform/glue.js', ...built, iife, bundle, iifeTypes, ...all])
   const transpile = transpiler()
   for (const source of files(['js']).filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '.js')

@@ -86,6 +86,13 @@ test('the tarball holds exactly the built files and the documents', () => {
   assert.deepEqual(files.filter((path) => !isDeclaration(path)).sort(), expected.sort())
 })
 
+test('a declaration has docstrings where users can import its names, and only there', () => {
+  const docsOf = (path) => (readFileSync(`${root}/dist/${path}`, 'utf8').match(/\/\*\*/g) ?? []).length
+  for (const path of ['client/client.d.ts', 'server/types.d.ts', 'server/route.d.ts', 'client/options.d.ts'])
+    assert.ok(docsOf(path) > 4, path)
+  for (const path of ['core/wasm.d.ts', 'client/keys/key-vault.d.ts']) assert.equal(docsOf(path), 0, path)
+})
+
 test('no published file names a source map', () => {
   for (const { path } of pack().files)
     if (/\.[jt]s$/.test(path)) assert.doesNotMatch(readFileSync(`${root}/${path}`, 'utf8'), /sourceMappingURL/, path)
