@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The suite of what a SessionStore does for guests: their number, their end, and the step that makes a user of one (R162,
-// R164).
+// R164, R168).
 
 import type { SessionRecord, SessionStore } from '../../types.ts'
 import { type ConformanceAssert, plain, sessionOf, startMs, until } from './kit.ts'
@@ -10,6 +10,14 @@ type Check = (rule: string, run: (sessions: SessionStore) => Promise<void>) => u
 const guest = (id: string, changes?: Partial<SessionRecord>): SessionRecord =>
   sessionOf(id, { userId: `guest:${id}`, ...changes })
 const ENDS = { id: 'g', reason: 'upgraded to u' }
+/** Ends the guests who were seen before the first 50 ms, and nobody else. */
+const IDLE_GUESTS = {
+  idleBeforeMs: Number.NEGATIVE_INFINITY,
+  guestIdleBeforeMs: startMs + 50,
+  revokedBeforeMs: 0,
+  nowMs: startMs + 99,
+  limit: 100
+}
 
 function registerOpaqueGuestTests(check: Check, assert: ConformanceAssert): void {
   check('R168 guests of pages without an origin are bounded apart, and each end makes room there', async (sessions) => {
@@ -39,14 +47,7 @@ function registerOpaqueGuestTests(check: Check, assert: ConformanceAssert): void
   check('R168 an idle guest of a page without an origin makes room there', async (sessions) => {
     if (!sessions.guests || !sessions.prune) return
     await sessions.create(guest('o'), { maxOpaqueGuests: 1 })
-    const bounds = {
-      idleBeforeMs: Number.NEGATIVE_INFINITY,
-      guestIdleBeforeMs: startMs + 50,
-      revokedBeforeMs: 0,
-      nowMs: startMs + 99,
-      limit: 100
-    }
-    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(bounds), [])
+    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(IDLE_GUESTS), [])
     assert.equal((await sessions.get('o'))?.status, 'revoked')
     assert.equal(await sessions.create(guest('p'), { maxOpaqueGuests: 1 }), true)
   })
@@ -89,14 +90,7 @@ export function registerGuestTests(check: Check, assert: ConformanceAssert): voi
     for (const id of ['a', 'b']) await sessions.create(guest(id), { maxGuests: 2 })
     await sessions.create(sessionOf('u'))
     await sessions.touch('b', startMs + 50)
-    const bounds = {
-      idleBeforeMs: Number.NEGATIVE_INFINITY,
-      guestIdleBeforeMs: startMs + 50,
-      revokedBeforeMs: 0,
-      nowMs: startMs + 99,
-      limit: 100
-    }
-    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(bounds), [])
+    for (let count = 0; count < 8; count++) assert.deepEqual(await sessions.prune(IDLE_GUESTS), [])
     const states = await Promise.all(['a', 'b', 'u'].map(async (id) => (await sessions.get(id))?.status))
     assert.deepEqual(states, ['revoked', 'active', 'active'])
     assert.equal((await sessions.get('a'))?.revokedReason, 'idle')
