@@ -13,6 +13,7 @@ import { nodeHandler } from '../server/http/node-handler.ts'
 import { nodeServer } from '../server/http/node-server.ts'
 import { serverKeyFile } from '../server/server-key.ts'
 import { memoryStores } from '../server/stores/memory/stores.ts'
+import { isOrigin, LOOPBACK } from '../server/support/origins.ts'
 import type { Gateway, Handler, Inbound } from '../server/types.ts'
 import { CliError, printable } from './input.ts'
 import { keyLine } from './keygen.ts'
@@ -26,9 +27,14 @@ export type DevOptions = {
 }
 
 const LOOPBACK_HOSTS = ['127.0.0.1', '::1', 'localhost']
-const LOOPBACK_ORIGIN = /^http:\/\/(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/
 /** The one origin that the gateway is told of. Pages of all loopback origins stand for it. */
 const ORIGIN = 'http://localhost'
+
+const isLoopbackPage = (origin: string): boolean => {
+  if (!isOrigin(origin)) return false
+  const { protocol, hostname } = new URL(origin)
+  return protocol === 'http:' && LOOPBACK.test(hostname)
+}
 
 const isMissing = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
 
@@ -45,7 +51,7 @@ function forLoopbackPages(gateway: Gateway): Pick<Gateway, 'exchange' | 'upgrade
     ...inbound,
     header: (name) => {
       const value = inbound.header(name)
-      return name === 'origin' && value !== null && LOOPBACK_ORIGIN.test(value) ? ORIGIN : value
+      return name === 'origin' && value !== null && isLoopbackPage(value) ? ORIGIN : value
     }
   })
   return {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: MIT
-// Codes as people type and paste them.
+// What both sides of an enrolment share: its path, and codes as people type and paste them.
+
+/** Where the paths of the enrolment begin, unless an operator moves them (R167). */
+export const ENROLLMENT_PATH = '/api/v1/public/auth'
 
 // A mail in a script that is written from right to left brings invisible marks along with its code, so they go too.
 const BETWEEN_DIGITS = /[\s\p{Cf}\p{Pd}\u2212]/gu

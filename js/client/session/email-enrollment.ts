@@ -2,7 +2,7 @@
 // Enrols through the gateway's own endpoints: asks for a challenge, waits for the code that is mailed, and confirms.
 
 import { encodeBase64 } from '../../common/base64.ts'
-import { foldCode } from '../../common/codes.ts'
+import { ENROLLMENT_PATH, foldCode } from '../../common/codes.ts'
 import { CountersignError } from '../../common/errors.ts'
 import { badArgument, functionOf, optionsOf, textOf } from '../../core/args.ts'
 import { signalOf } from '../call-options.ts'
@@ -49,7 +49,7 @@ export type EmailEnrollmentOptions = {
  * Returns where the paths of the enrolment begin (R167).
  * @throws ERR_INVALID_ARGUMENT or ERR_INVALID_TEXT when `enrollmentPath` is no text.
  */
-export function pathOf({ enrollmentPath = '/api/v1/public/auth' }: { enrollmentPath?: string }): string {
+export function enrollmentPathOf({ enrollmentPath = ENROLLMENT_PATH }: { enrollmentPath?: string }): string {
   return textOf(enrollmentPath, 'enrollmentPath')
 }
 
@@ -120,7 +120,7 @@ export function confirm({ post }: Registration, path: string, body: object, sign
 export async function enrollByEmail(client: Enrollable, options: EmailEnrollmentOptions): Promise<void> {
   const known = ['email', 'code', 'challengeId', 'signal', 'enrollmentPath', 'sendPath', 'confirmPath']
   const { email: given, code, challengeId } = optionsOf(options, 'options', known)
-  const at = pathOf(options)
+  const at = enrollmentPathOf(options)
   const { sendPath = `${at}/send-email-code`, confirmPath = `${at}/confirm-email-code` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   const signal = signalOf(options.signal)

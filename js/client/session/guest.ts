@@ -4,7 +4,7 @@
 import { CountersignError } from '../../common/errors.ts'
 import { functionOf, optionsOf } from '../../core/args.ts'
 import { signalOf } from '../call-options.ts'
-import { askForChallenge, confirm, type Enrollable, pathOf, proofOf } from './email-enrollment.ts'
+import { askForChallenge, confirm, type Enrollable, enrollmentPathOf, proofOf } from './email-enrollment.ts'
 import { guestId } from './enroll.ts'
 
 /** The options of `guestEnrollment`. */
@@ -22,7 +22,7 @@ export type GuestEnrollmentOptions = {
 /** Enrols a client as a guest, as guestEnrollment describes. */
 export async function enrollAsGuest(client: Enrollable, options: GuestEnrollmentOptions): Promise<void> {
   const known = ['signal', 'enrollmentPath', 'challengePath', 'confirmPath']
-  const at = pathOf(optionsOf(options, 'options', known))
+  const at = enrollmentPathOf(optionsOf(options, 'options', known))
   const { challengePath = `${at}/guest-challenge`, confirmPath = `${at}/confirm-guest` } = options
   functionOf(optionsOf(client, 'client').enroll, 'client.enroll')
   const signal = signalOf(options.signal)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Enrolment by an e-mail code (R82 to R86), and enrolment for an application with its own login.
 
-import { foldCode } from '../../common/codes.ts'
+import { ENROLLMENT_PATH, foldCode } from '../../common/codes.ts'
 import type { BytesLike, Core } from '../../common/types.ts'
 import { badArgument, copyOf, flagOf, integerOf, labelOf, optionsOf, textOf } from '../../core/args.ts'
 import { loadCore } from '../../core/index.ts'
@@ -12,7 +12,7 @@ import { GUEST } from '../stores/common.ts'
 import { memoryCodeStore } from '../stores/memory/index.ts'
 import { usualHeaders } from '../support/answer-headers.ts'
 import { callHook, checkSigner, functionOf, partOf } from '../support/checks.ts'
-import { isText } from '../support/encoding.ts'
+import { isText, pathOf } from '../support/encoding.ts'
 import { createFaultLog } from '../support/fault-log.ts'
 import { parseFlatObject } from '../support/flat-json.ts'
 import { createGatewayClock } from '../support/gateway-clock.ts'
@@ -191,7 +191,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
   const clock = createGatewayClock(options.now)
   const cors = createCors({ ...options, origins: readOrigins(options), answerHeaders: usualHeaders })
   const core = async () => options.core ?? loadCore()
-  const { maxSessions = MAX_SESSIONS, enrollmentPath = '/api/v1/public/auth' } = options
+  const { maxSessions = MAX_SESSIONS, enrollmentPath = ENROLLMENT_PATH } = options
   const maxGuests = options.guests ? (options.maxGuests ?? MAX_GUESTS) : undefined
   const enroller = createEnroller({ ...options, codes, clock, userIdOf, core, maxSessions, maxGuests })
   const hashes = createKeyedHashes({ ...options, codes })
@@ -272,7 +272,7 @@ export function enrollment(options: EnrollmentOptions): Enrollment {
 
   const exchange = (inbound: Inbound, source: string): Promise<Outbound> =>
     settle(async () => {
-      const step = steps.get(inbound.target.split('?', 1)[0] ?? '')
+      const step = steps.get(pathOf(inbound.target))
       if (!step) return problems.notFound
       const body = await readForm(inbound)
       return body instanceof Uint8Array ? step(body, source, inbound.header('origin') === NO_ORIGIN) : body

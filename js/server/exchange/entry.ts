@@ -5,6 +5,7 @@
 import type { Core } from '../../common/types.ts'
 import { createPassing, type Passing } from '../migration-phase.ts'
 import type { GatewaySettings } from '../options.ts'
+import { pathOf } from '../support/encoding.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Inbound, Mounted, Outbound } from '../types.ts'
 import { bindingOf } from './parse.ts'
@@ -82,7 +83,7 @@ export function createEntry({ settings, observer, clock, coreOf, failures, pipel
   })
 
   const isInternal = ({ target }: Pick<Inbound, 'target'>): boolean =>
-    enrollment?.owns(target) === true || target.split('?', 1)[0] === endpoint
+    enrollment?.owns(target) === true || pathOf(target) === endpoint
   const passingFor = (inbound: Inbound): Passing => createPassing(phase, inbound, isInternal(inbound), observer.metrics)
 
   return {

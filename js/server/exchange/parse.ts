@@ -7,7 +7,7 @@ import { FRAME_TYPE, JSON_TYPE, MAX_ENVELOPE } from '../../common/protocol.ts'
 import type { Core, ParsedRequest } from '../../common/types.ts'
 import type { GatewaySettings } from '../options.ts'
 import { DeadlineError, within } from '../support/deadline.ts'
-import { emptyBytes } from '../support/encoding.ts'
+import { emptyBytes, pathOf } from '../support/encoding.ts'
 import type { Binding, Inbound } from '../types.ts'
 import { readEnvelope } from './bindings/frame.ts'
 import { headerType, isTarget, parseHeader } from './bindings/header.ts'
@@ -44,7 +44,7 @@ export function rawLimit(binding: Binding, { payloadBytes, jsonPayloadBytes }: G
 }
 
 function bodyBinding(inbound: Inbound, endpoint: string | undefined): Binding | PlainRefusal {
-  const isEndpoint = endpoint === undefined || inbound.target.split('?', 1)[0] === endpoint
+  const isEndpoint = endpoint === undefined || pathOf(inbound.target) === endpoint
   if (inbound.method !== 'POST' || !isEndpoint) return { status: 400, code: 'ERR_BAD_MAGIC' }
   const [essence = '', ...parameters] = (inbound.header('content-type') ?? '').toLowerCase().split(';')
   if (essence.trim() === FRAME_TYPE) return 'frame'

@@ -7,7 +7,7 @@ import { createBuiltins } from '../builtin/sessions-and-time.ts'
 import type { Unrouted } from '../migration-phase.ts'
 import type { GatewaySettings } from '../options.ts'
 import type { Listen } from '../support/deadline.ts'
-import { escapeText } from '../support/encoding.ts'
+import { escapeText, pathOf } from '../support/encoding.ts'
 import type { FaultLog } from '../support/fault-log.ts'
 import type { GatewayClock } from '../support/gateway-clock.ts'
 import type { Metrics } from '../support/metrics.ts'
@@ -30,7 +30,7 @@ import { type ParsedInbound, parseInbound } from './parse.ts'
 import { readPayload } from './payload.ts'
 import { createPruner } from './prune-sessions.ts'
 import type { Buckets, RequestLimiter } from './rates.ts'
-import { createRouteTable, pathOf, type RouteTable } from './route-table.ts'
+import { createRouteTable, type RouteTable } from './route-table.ts'
 import {
   answerNames,
   type CheckedResult,

@@ -3,7 +3,7 @@
 // request depends on the routes alone, never on the order in which they were given.
 
 import { badArgument } from '../../core/args.ts'
-import { isText } from '../support/encoding.ts'
+import { isText, pathOf } from '../support/encoding.ts'
 import type { Handler } from '../types.ts'
 import { isHeaderType, isReservedName, type RouteMatch } from './routes.ts'
 
@@ -27,12 +27,6 @@ const NO_PARAMS = Object.freeze(Object.create(null)) as { readonly [name: string
 const WILDCARD = '*'
 
 const isName = (segment: string | undefined): boolean => segment?.startsWith(':') === true
-
-/** Returns the path of a target, as it was sent. */
-export function pathOf(target: string): string {
-  const query = target.indexOf('?')
-  return query < 0 ? target : target.slice(0, query)
-}
 
 function checkSegments(route: string, segments: readonly string[]): void {
   const names = segments.filter(isName)

@@ -3,6 +3,7 @@
 // real check. This one refuses pages of other origins, and mistakes.
 
 import { STREAM_PROTOCOL } from '../../common/protocol.ts'
+import { pathOf } from '../support/encoding.ts'
 import { NO_ORIGIN, type OriginRules } from '../support/origins.ts'
 import type { Inbound } from '../types.ts'
 
@@ -38,7 +39,7 @@ export function checkUpgrade(
   const origin = inbound.header('origin')
   if (method !== 'GET') return { status: 400, code: 'no_websocket' }
   if (isAmbiguous) return { status: 400, code: 'duplicate_header' }
-  if (endpoint !== undefined && target.split('?', 1)[0] !== endpoint) return { status: 404, code: 'not_found' }
+  if (endpoint !== undefined && pathOf(target) !== endpoint) return { status: 404, code: 'not_found' }
   // A browser asks nobody before it opens a WebSocket, and reads what comes. So it is for origins with a name alone.
   if (origin === NO_ORIGIN) return { status: 403, code: 'opaque_origin' }
   if (origin !== null && !origins.allows(origin) && !isSameHost(origin, inbound.header('host')))

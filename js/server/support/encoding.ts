@@ -66,3 +66,9 @@ const EMPTY = new Uint8Array(0)
 export function emptyBytes(): Uint8Array {
   return EMPTY
 }
+
+/** Returns the path of a target, as it was sent. */
+export function pathOf(target: string): string {
+  const query = target.indexOf('?')
+  return query < 0 ? target : target.slice(0, query)
+}

@@ -40,7 +40,8 @@ export type OriginRules = {
 /** What browsers send for a page without an origin of its own. */
 export const NO_ORIGIN = 'null'
 
-const LOOPBACK = /^(localhost|.+\.localhost|127(\.\d{1,3}){3}|\[::1\])$/
+/** The names of loopback hosts, as URLs have them (R33). */
+export const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/
 /** No page with an origin of its own has one of these schemes. */
 const PAGELESS = /^(?:about|blob|data|file|ftp|javascript|wss?):$/
 /** Other characters could end the value of a header, or begin another entry of a list. */

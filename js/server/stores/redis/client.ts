@@ -10,7 +10,7 @@ import { partOf } from '../../support/checks.ts'
 /** One word of a command. */
 export type CommandWord = string | Buffer
 
-/** The part of a client of npm `redis` that the stores use, from version 4.6 on. */
+/** The part of a client of npm `redis` that the stores use, from version 4.7 on. */
 export interface RedisClientLike {
   readonly options?: { socket?: object } | undefined
   connect(): Promise<unknown>
