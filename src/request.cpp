@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "countersign/ed25519.hpp"
 #include "countersign/marker.hpp"
 
 namespace countersign {
@@ -115,14 +114,20 @@ Result<BegunRequest> begin_request(const RequestFields& fields, Buffer buffer) {
                       .signing_input = *signing_input};
 }
 
-Status check_freshness(std::uint64_t timestamp_ms, const Window& window) {
+Result<WindowSide> window_side(std::uint64_t timestamp_ms, const Window& window) {
   // Every term is at most 2^53-1, so no sum below overflows.
   if (std::max({timestamp_ms, window.now_ms, window.past_ms, window.future_ms}) > max_time_ms) {
     return ErrorCode::invalid_time;
   }
-  const bool too_old = timestamp_ms + window.past_ms < window.now_ms;
-  const bool too_new = timestamp_ms > window.now_ms + window.future_ms;
-  if (too_old || too_new) return ErrorCode::stale;
+  if (timestamp_ms + window.past_ms < window.now_ms) return WindowSide::past;
+  if (timestamp_ms > window.now_ms + window.future_ms) return WindowSide::future;
+  return WindowSide::inside;
+}
+
+Status check_freshness(std::uint64_t timestamp_ms, const Window& window) {
+  const Result<WindowSide> side = window_side(timestamp_ms, window);
+  if (!side) return side.error();
+  if (*side != WindowSide::inside) return ErrorCode::stale;
   return {};
 }
 
@@ -144,33 +149,6 @@ Result<OpenedRequest> open_request(ByteView bytes, const RequestRules& rules) {
 Status check_version(const RequestFields& fields) {
   if (fields.protocol_version != protocol_version) return ErrorCode::unsupported_version;
   return {};
-}
-
-Status check_signature(const Frame& frame, const ClientKey& key, const Es256Verifier& es256) {
-  bool good = false;
-  if (key.public_key.size() == public_key_size(key.algorithm)) {
-    switch (key.algorithm) {
-      case Algorithm::ed25519:
-        good = verify_ed25519(key.public_key.first<ed25519_key_size>(), frame.signing_input,
-                              frame.signature);
-        break;
-      case Algorithm::es256:
-        good = es256.verify != nullptr &&
-               es256.verify(es256.context, key.public_key, frame.signing_input, frame.signature);
-        break;
-    }
-  }
-  if (!good) return ErrorCode::bad_signature;
-  return {};
-}
-
-Status check_request(const OpenedRequest& request, const ClientKey& key, const Window& window,
-                     const Es256Verifier& es256) {
-  const Status version = check_version(request.fields);
-  if (!version) return version;
-  const Status signature = check_signature(request.frame, key, es256);
-  if (!signature) return signature;
-  return check_freshness(request.fields.timestamp_ms, window);
 }
 
 Status check_payload_hash(HashView signed_hash, HashView payload_hash) {

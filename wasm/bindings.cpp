@@ -5,6 +5,7 @@
 // It is built twice: whole, and with COUNTERSIGN_CLIENT for pages, which download no server.
 #include <emscripten/bind.h>
 
+#include "judgements.hpp"
 #include "messages.hpp"
 #include "objects.hpp"
 
@@ -66,6 +67,11 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("parse_signing_input", &parse_signing_input);
   function("open_request", &take_request);
   function("replay_key", &replay_key_of);
+
+  function("judge_request", &judge);
+  function("judge_reservation", &judge_store);
+  function("judge_again", &judge_session);
+  function("request_expiry", &expiry);
 
   function("guard_new", &guard_new);
   function("guard_reserve", &guard_reserve);

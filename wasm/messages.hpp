@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Signing inputs, frames, requests and answers as calls of numbers. Arguments lie in io: hash, key
-// or frame first, then the texts, in the order of js/core/client-core.ts and js/core/frames.ts, which
-// have checked every one of them.
+// or frame first, then the texts, in the order of js/core/client-core.ts and js/core/frames.ts,
+// which have checked every one of them.
 #pragma once
 
 #include "countersign/enrollment.hpp"
@@ -189,7 +189,8 @@ inline int take_request(unsigned frame_size, unsigned label, bool compatible) {
       .slice(f.device_session_id)
       .slice(f.message_type)
       .slice(f.request_id)
-      .slice(request->idempotency_key);
+      .slice(request->idempotency_key)
+      .number(check_version(f).ok());
   return static_cast<int>(envelope_size(request->frame));
 }
 

@@ -40,8 +40,15 @@ inline constexpr std::size_t max_envelope_size = 1024;
 // Section 7: freshness and replay.
 inline constexpr std::uint64_t default_past_ms = 60'000;
 inline constexpr std::uint64_t default_future_ms = 10'000;
+inline constexpr std::uint64_t max_reserve_ms = 1'000;     // R59
+inline constexpr std::uint64_t expiry_slack_ms = 2'000;    // R60
+inline constexpr std::uint64_t max_ahead_ms = 86'400'000;  // R63
 inline constexpr std::size_t session_quota_divisor = 64;
 inline constexpr std::size_t max_replay_capacity = std::size_t{1} << 24;
+
+// Section 11: how long a replaced key still verifies (R122), and `cs.freeze` (R151).
+inline constexpr std::uint64_t previous_key_ms = 60'000;
+inline constexpr std::uint64_t previous_key_freeze_ms = 86'400'000;
 
 // Section 9: the server's clock.
 inline constexpr double max_drift = 200e-6;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Requests: their signing input, the id that is bound to it, and the gateway's checks from parse to
-// freshness.
+// Requests: their signing input, the id that is bound to it, and the gateway's checks of one
+// message by itself. What is judged by its session and its stores is in judge.hpp.
 #pragma once
 
 #include "countersign/frame.hpp"
@@ -62,8 +62,15 @@ struct Window {
   std::uint64_t future_ms = default_future_ms;
 };
 
-/// check_freshness passes now - past <= timestamp <= now + future, inclusive; fails with stale, or
-/// with invalid_time for a window that is not of times.
+/// WindowSide says on which side of a window a time lies.
+enum class WindowSide : std::uint8_t { inside, past, future };
+
+/// window_side finds the side; both edges, now - past and now + future, are inside (R57). Fails
+/// with invalid_time for a time or a window that is not of times.
+Result<WindowSide> window_side(std::uint64_t timestamp_ms, const Window& window);
+
+/// check_freshness passes what lies inside the window; fails with stale, or with invalid_time as
+/// window_side does.
 Status check_freshness(std::uint64_t timestamp_ms, const Window& window);
 
 /// OpenedRequest is a request after `parse`; nothing of it has been verified.
@@ -88,28 +95,6 @@ Result<OpenedRequest> open_request(ByteView frame, const RequestRules& rules);
 
 /// check_version is the stage `version`; fails with unsupported_version.
 Status check_version(const RequestFields& fields);
-
-/// Es256Verifier is the host's ECDSA P-256 with SHA-256 over a 64-byte r‖s; without one every such
-/// signature is bad.
-struct Es256Verifier {
-  bool (*verify)(void* context, ByteView public_key, ByteView message,
-                 SignatureView signature) = nullptr;
-  void* context = nullptr;
-};
-
-/// ClientKey is a session's registered key; its record decides the algorithm.
-struct ClientKey {
-  Algorithm algorithm;
-  ByteView public_key;
-};
-
-/// check_signature is the stage `signature`; fails with bad_signature.
-Status check_signature(const Frame& frame, const ClientKey& key, const Es256Verifier& es256 = {});
-
-/// check_request is version, signature and freshness, in that order; fails with the first that
-/// does. What remains to the host, in this order: reserving the id, and the payload hash.
-Status check_request(const OpenedRequest& request, const ClientKey& key, const Window& window,
-                     const Es256Verifier& es256 = {});
 
 /// check_payload_hash compares the signed hash with that of the payload received; fails with
 /// payload_mismatch.

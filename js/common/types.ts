@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The shapes that several folders share. This file has types only.
 
+import type { RequestJudge } from './judgement.ts'
 import type { CryptoKey } from './platform-types.ts'
 
 /** Bytes that this package returns: always a fresh copy in an ordinary ArrayBuffer. */
@@ -165,6 +166,8 @@ export type OpenedEvent = {
 /** A request as the gateway has it after the `parse` check. Nothing of it is verified yet. */
 export type ParsedRequest = {
   protocolVersion: string
+  /** Whether a gateway of this release speaks that version (stage `version`). */
+  isSupportedVersion: boolean
   deviceSessionId: string
   messageType: string
   timestampMs: number
@@ -263,7 +266,7 @@ export interface Sha256Stream {
 }
 
 /** The C++ core. Every method copies its arguments and its result, and throws a CountersignError. */
-export interface Core {
+export interface Core extends RequestJudge {
   readonly version: string
   sha256(bytes: BytesLike): Bytes
   createSha256(): Sha256Stream

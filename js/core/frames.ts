@@ -85,6 +85,7 @@ export function openRequest(
   const idempotencyKey = wasm.textAt(15)
   return {
     protocolVersion: wasm.textAt(7),
+    isSupportedVersion: wasm.number(17) === 1,
     deviceSessionId: wasm.textAt(9),
     messageType: wasm.textAt(11),
     timestampMs: wasm.number(0),

@@ -17,6 +17,7 @@ import {
 import { eventId, openEvent } from './events.ts'
 import { openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
 import { Guard, Trusted } from './handles.ts'
+import { judgeAgain, judgeRequest, judgeReservation, requestExpiry } from './judge.ts'
 import { loadWasm, type WasmSource } from './load.ts'
 import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
@@ -30,6 +31,7 @@ export {
   isCountersignError,
   type RetryRule
 } from '../common/errors.ts'
+export type * from '../common/judgement.ts'
 export type * from '../common/types.ts'
 export type { WasmSource } from './load.ts'
 
@@ -109,6 +111,22 @@ class WholeCore extends ClientCore implements T.Core {
       wasm.text(requestId, 'requestId')
     )
     return wasm.out(wasm.check(size))
+  }
+
+  judgeRequest(...given: Parameters<T.Core['judgeRequest']>): ReturnType<T.Core['judgeRequest']> {
+    return judgeRequest(this.wasm, ...given)
+  }
+
+  judgeReservation(...given: Parameters<T.Core['judgeReservation']>): ReturnType<T.Core['judgeReservation']> {
+    return judgeReservation(this.wasm, ...given)
+  }
+
+  judgeAgain(session: Parameters<T.Core['judgeAgain']>[0]): ReturnType<T.Core['judgeAgain']> {
+    return judgeAgain(this.wasm, session)
+  }
+
+  requestExpiry(timestampMs: number, time: Parameters<T.Core['requestExpiry']>[1]): number {
+    return requestExpiry(this.wasm, timestampMs, time)
   }
 
   createReplayGuard(options: { capacity: number; sessionQuota?: number; floorMs?: number }): T.ReplayGuard {

@@ -46,6 +46,8 @@ type CallName =
   | 'trust_key'
   | 'event_id'
   | 'replay_key'
+  | `judge_${'request' | 'reservation' | 'again'}`
+  | 'request_expiry'
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'limit' | 'state' | 'free'}`
 type WasmCalls = { readonly [Name in CallName]: WasmCall }

@@ -3,9 +3,8 @@
 // the checks that it leaves out. The algorithm of the registered key decides; a message cannot choose one.
 
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
-import { DAY_MS } from '../common/protocol.ts'
-import type { Algorithm, Core } from '../common/types.ts'
-import type { Metrics } from './support/metrics.ts'
+import type { Es256Verdicts, Judgement, JudgeTime } from '../common/judgement.ts'
+import type { Algorithm, Core, ParsedRequest } from '../common/types.ts'
 import type { SessionRecord } from './types.ts'
 
 /** A registered or offered key. */
@@ -16,11 +15,6 @@ const SIGNATURE_SIZE = 64
 const UNCOMPRESSED = 4
 const SPKI_P256 = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex')
 const CACHED_KEYS = 4096
-
-/** How long a replaced key still verifies requests that were stamped before its replacement (R122). */
-const PREVIOUS_KEY_MS = 60_000
-/** The type that a replaced key may sign for a day more, whenever it was stamped. It ends the session (R151). */
-const FREEZE = 'cs.freeze'
 
 // The import of a point costs as much as a verification. The cache's keys are public keys, never parts of a signature.
 const importedPoints = createPointCache(CACHED_KEYS)
@@ -84,34 +78,20 @@ export function verifySignature(
   return core.verifyEd25519(publicKey, message, signature)
 }
 
-/**
- * The base point of Ed25519, whose private key no client has. A request of an unknown session is verified against it,
- * so that its answer takes as long as that of a known one (R49).
- */
-export const dummyKey: ClientKey = {
-  algorithm: 'ed25519',
-  publicKey: Buffer.from('5866666666666666666666666666666666666666666666666666666666666666', 'hex')
-}
-
-/**
- * Returns the session with the key that signed the request: its present key or, for 60 s after a rotation, the one
- * before. The previous key counts only for requests stamped before the rotation (R122), and for a day for `cs.freeze`
- * (R151). Returns undefined where neither key signed.
- */
-export function signerOf(
+/** Judges a request. The core asks for the verdict of each ES256 key that counts, and for no other (R21). */
+export function judgeRequest(
   core: Core,
-  session: SessionRecord,
-  request: { signingInput: Uint8Array; signature: Uint8Array; timestampMs: number; messageType: string },
-  nowMs: number,
-  metrics: Pick<Metrics, 'count'>
-): SessionRecord | undefined {
-  const { signingInput, signature, timestampMs, messageType } = request
-  if (verifySignature(core, session, signingInput, signature)) return session
-  const { previous } = session
-  const isFreeze = messageType === FREEZE
-  if (!previous || nowMs > previous.replacedMs + (isFreeze ? DAY_MS : PREVIOUS_KEY_MS)) return undefined
-  if (!verifySignature(core, previous, signingInput, signature)) return undefined
-  const mayCount = isFreeze || timestampMs <= previous.replacedMs
-  metrics.count('countersign_previous_key_total', { verdict: mayCount ? 'pass' : 'fail' })
-  return mayCount ? { ...session, algorithm: previous.algorithm, publicKey: previous.publicKey } : undefined
+  request: ParsedRequest,
+  session: SessionRecord | null,
+  time: JudgeTime
+): Judgement {
+  const { signingInput, signature } = request
+  const es256: Es256Verdicts = {}
+  for (;;) {
+    const judgement = core.judgeRequest(request, session, es256, time)
+    if (judgement.next === 'verify-key') es256.key = verifyEs256(session!.publicKey, signingInput, signature)
+    else if (judgement.next === 'verify-previous')
+      es256.previous = verifyEs256(session!.previous!.publicKey, signingInput, signature)
+    else return judgement
+  }
 }

@@ -2,6 +2,7 @@
 // What is begun and signed opens to the same fields; with any one bit of it changed it does not.
 // The input is a kind, a bit, and the fields one after another.
 #include "countersign/event.hpp"
+#include "countersign/judge.hpp"
 #include "support.hpp"
 
 namespace cs = countersign;
@@ -59,7 +60,9 @@ bool passes_request(cs::ByteView frame, const Parts& parts) {
   const auto opened = cs::open_request(frame, {.label = label});
   if (!opened) return false;
   const cs::ClientKey key{cs::Algorithm::ed25519, fuzz::signer().public_key()};
-  return cs::check_request(*opened, key, {parts.time_ms}).ok() &&
+  const auto judged = cs::judge_request(*opened, cs::Session{cs::SessionStatus::active, key}, {},
+                                        {{parts.time_ms}});
+  return judged->next == cs::NextStep::reserve_or_limit && !judged->refusal &&
          cs::check_payload_hash(opened->fields.payload_hash, cs::sha256(opened->frame.payload))
              .ok();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A request passes each stage exactly where a second reading of its fields says so. Its messages
 // are bound and signed again after each mutation.
-#include "countersign/request.hpp"
+#include "countersign/judge.hpp"
 #include "remake.hpp"
 
 namespace cs = countersign;
@@ -9,42 +9,51 @@ using fuzz::check;
 
 namespace {
 
-/// A stand-in for the host's ECDSA: a signature is the hash of the message, twice.
-bool verify_stand_in(void*, cs::ByteView, cs::ByteView message, cs::SignatureView signature) {
-  const cs::Hash hash = cs::sha256(message);
-  return cs::is_equal(signature.first<cs::hash_size>(), hash) &&
-         cs::is_equal(signature.last<cs::hash_size>(), hash);
-}
-
-/// The first refusal of version, signature and freshness, read without the library's own order.
-cs::Status expected(const cs::OpenedRequest& request, bool is_signed, const cs::Window& window) {
-  if (request.fields.protocol_version != "v1") return cs::ErrorCode::unsupported_version;
-  if (!is_signed) return cs::ErrorCode::bad_signature;
+/// expected reads the first refusal of version, signature and freshness without the library's own
+/// order.
+cs::Stage expected(const cs::OpenedRequest& request, bool is_signed, const cs::Window& window) {
+  if (request.fields.protocol_version != "v1") return cs::Stage::version;
+  if (!is_signed) return cs::Stage::signature;
   const std::uint64_t oldest = window.now_ms - std::min(window.past_ms, window.now_ms);
   const std::uint64_t time_ms = request.fields.timestamp_ms;
-  if (time_ms < oldest || time_ms > window.now_ms + window.future_ms) return cs::ErrorCode::stale;
-  return {};
+  const bool is_fresh = time_ms >= oldest && time_ms <= window.now_ms + window.future_ms;
+  return is_fresh ? cs::Stage::none : cs::Stage::freshness;
 }
 
-void check_same(const cs::Status& found, const cs::Status& wanted) {
-  check(found.ok() == wanted.ok() && (found.ok() || found.error() == wanted.error()));
+void check_judgement(const cs::OpenedRequest& request, const cs::Session& session,
+                     const cs::Es256Verdicts& es256, bool is_signed) {
+  const cs::JudgeTime time{{fuzz::now_ms}};
+  const auto judged = cs::judge_request(request, session, es256, time);
+  check(judged.ok());
+  const cs::Stage stage = expected(request, is_signed, time.window);
+  check((judged->refusal ? judged->refusal->stage : cs::Stage::none) == stage);
+  check(judged->next == cs::NextStep::refuse || is_signed);
+  const auto reserved =
+      cs::judge_reservation(*judged, time, {cs::ReplayVerdict::reserved, 0, 0, fuzz::now_ms});
+  check(reserved.has_value() == (stage != cs::Stage::none));
+  if (stage == cs::Stage::none || stage == cs::Stage::freshness) {
+    check(judged->expires_ms > fuzz::now_ms);
+  }
 }
 
 void check_stages(const cs::OpenedRequest& request) {
   const cs::Frame& frame = request.frame;
-  const cs::Window window{fuzz::now_ms};
   const cs::ClientKey key{cs::Algorithm::ed25519, fuzz::signer().public_key()};
   const bool is_signed =
       cs::verify_ed25519(fuzz::signer().public_key(), frame.signing_input, frame.signature);
-  check_same(cs::check_request(request, key, window), expected(request, is_signed, window));
+  check_judgement(request, {cs::SessionStatus::active, key}, {}, is_signed);
+  check_judgement(request, {cs::SessionStatus::active, key}, {.key = !is_signed}, is_signed);
 
   const std::uint8_t point[cs::es256_key_size] = {4};
-  const cs::ClientKey other{cs::Algorithm::es256, point};
-  const bool stands_in = verify_stand_in(nullptr, point, frame.signing_input, frame.signature);
-  check_same(cs::check_request(request, other, window, {verify_stand_in}),
-             expected(request, stands_in, window));
-  check(!cs::check_signature(frame, other).ok());
-  check(!cs::check_signature(frame, {cs::Algorithm::ed25519, point}).ok());
+  const cs::Session other{cs::SessionStatus::active, {cs::Algorithm::es256, point}};
+  for (const bool verdict : {false, true}) {
+    check_judgement(request, other, {.key = verdict}, verdict);
+  }
+  const cs::ClientKey wrong{cs::Algorithm::ed25519, point};
+  check_judgement(request, {cs::SessionStatus::active, wrong}, {.key = true}, false);
+  check(!cs::judge_reservation(*cs::judge_request(request, std::nullopt, {}, {{fuzz::now_ms}}),
+                               {{fuzz::now_ms}}, {cs::ReplayVerdict::reserved, 0, 0, 0})
+             ->result_code.empty());
 
   // A window that is not of times refuses by itself.
   check(!cs::check_freshness(request.fields.timestamp_ms, {cs::max_time_ms + 1}).ok());

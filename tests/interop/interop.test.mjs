@@ -23,6 +23,8 @@ describe('a client written from PROTOCOL.md alone, in Python', { skip: !process.
 
   test('reproduces the vectors', async (t) => report(t, await runPython('vectors.py')))
 
+  test('judges requests as the vectors do', async (t) => report(t, await runPython('judgements.py')))
+
   test('verifies requests as docs/other-languages.md says', async (t) =>
     report(t, await runPython('verify_request_checks.py')))
 

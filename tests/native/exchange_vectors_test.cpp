@@ -9,6 +9,7 @@
 
 #include "countersign/enrollment.hpp"
 #include "countersign/event.hpp"
+#include "countersign/judge.hpp"
 #include "countersign/marker.hpp"
 #include "countersign/response.hpp"
 #include "support.hpp"
@@ -101,9 +102,8 @@ cs::Result<cs::ByteView> rewrite(cs::ByteView input, cs::Buffer out) {
 }
 
 #ifdef COUNTERSIGN_TEST_OPENSSL
-/// A host's ES256, as a C++ server would pass it: r and s become the DER that OpenSSL wants.
-bool openssl_es256(void*, cs::ByteView public_key, cs::ByteView message,
-                   cs::SignatureView signature) {
+/// A host's ES256, as a C++ server would verify it: r and s become the DER that OpenSSL wants.
+bool openssl_es256(cs::ByteView public_key, cs::ByteView message, cs::SignatureView signature) {
   Bytes der{0x30, 0};
   for (const auto half : {cs::ByteView(signature).first(32), cs::ByteView(signature).last(32)}) {
     Bytes number = test::copy(half);
@@ -215,7 +215,8 @@ TEST_CASE("the 12 request ids are bound as the vectors say", "[vectors]") {
   CHECK(seen == 12);
 }
 
-TEST_CASE("the 16 ES256 signatures get their verdicts through the callback", "[vectors]") {
+TEST_CASE("B1 the 16 ES256 signatures count as the host's verdict says, and not without one",
+          "[vectors]") {
   int seen = 0;
   for (const json& row : exchange().at("es256")) {
     CAPTURE(row.at("name").get<std::string>());
@@ -223,12 +224,21 @@ TEST_CASE("the 16 ES256 signatures get their verdicts through the callback", "[v
     const Bytes input = unhex(row.at("signing_input").get<std::string>());
     const auto signature = test::fixed<64>(unhex(row.at("signature").get<std::string>()));
     CHECK(key.size() == cs::es256_key_size);
-    CHECK(cs::parse_request(input).ok());
-    const cs::Frame frame{input, {}, signature};
-    const cs::ClientKey client{cs::Algorithm::es256, key};
-    CHECK(cs::check_signature(frame, client).error() == cs::ErrorCode::bad_signature);
+    const auto fields = cs::parse_request(input);
+    REQUIRE(fields.ok());
+    const cs::OpenedRequest request{{input, {}, signature}, *fields, {}};
+    const cs::Session session{cs::SessionStatus::active, {cs::Algorithm::es256, key}};
+    const cs::JudgeTime time{{fields->timestamp_ms}};
+    const auto judge = [&](const cs::Es256Verdicts& es256) {
+      const auto judged = cs::judge_request(request, session, es256, time);
+      return judged->next == cs::NextStep::refuse ? judged->refusal->stage : cs::Stage::none;
+    };
+    CHECK(cs::judge_request(request, session, {}, time)->next == cs::NextStep::verify_key);
+    CHECK(judge({.key = false}) == cs::Stage::signature);
 #ifdef COUNTERSIGN_TEST_OPENSSL
-    CHECK(cs::check_signature(frame, client, {openssl_es256}).ok() == row.at("valid").get<bool>());
+    const bool good = row.at("valid").get<bool>();
+    CHECK(openssl_es256(key, input, signature) == good);
+    CHECK(judge({.key = good}) == (good ? cs::Stage::none : cs::Stage::signature));
 #endif
     ++seen;
   }

@@ -36,10 +36,6 @@ Bytes honest_frame(const test::Signer& signer, cs::RequestFields f = fields(nonc
   return signer.frame(begun.result->signing_input);
 }
 
-bool always(void*, cs::ByteView, cs::ByteView, cs::SignatureView) {
-  return true;
-}
-
 }  // namespace
 
 TEST_CASE("a begun request is bound, and opens", "[request]") {
@@ -167,8 +163,6 @@ TEST_CASE("A18 another version opens, then is refused at its own stage", "[reque
   const auto opened = cs::open_request(frame, {"demo"});
   REQUIRE(opened.ok());
   CHECK(cs::check_version(opened->fields).error() == ErrorCode::unsupported_version);
-  CHECK(cs::check_request(*opened, {cs::Algorithm::ed25519, test::Signer(1).public_key}, {now_ms})
-            .error() == ErrorCode::unsupported_version);
 }
 
 TEST_CASE("C1 the window's edges are inclusive, to the millisecond", "[request]") {
@@ -197,65 +191,6 @@ TEST_CASE("C2 no time makes the window's arithmetic overflow", "[request]") {
   }
   // Seconds in place of milliseconds are a stale time, not an accepted one.
   CHECK(cs::check_freshness(now_ms / 1000, {now_ms}).error() == ErrorCode::stale);
-}
-
-TEST_CASE("check_request: version, signature, freshness, in that order", "[request]") {
-  const test::Signer signer(1);
-  const test::Signer stranger(2);
-  for (int broken = 0; broken < 8; ++broken) {
-    auto f = fields(nonce);
-    if (broken & 1) f.protocol_version = "v0";
-    if (broken & 4) f.timestamp_ms -= 60'001;
-    const Bytes frame = honest_frame(broken & 2 ? stranger : signer, f);
-    const auto opened = cs::open_request(frame, {"demo"});
-    REQUIRE(opened.ok());
-    const auto verdict =
-        cs::check_request(*opened, {cs::Algorithm::ed25519, signer.public_key}, {now_ms});
-    CAPTURE(broken);
-    CHECK(verdict.ok() == (broken == 0));
-    if (broken == 0) continue;
-    CHECK(verdict.error() == (broken & 1   ? ErrorCode::unsupported_version
-                              : broken & 2 ? ErrorCode::bad_signature
-                                           : ErrorCode::stale));
-  }
-}
-
-TEST_CASE("B1 B2 the registered key's algorithm decides, never the size of a signature",
-          "[request]") {
-  const test::Signer signer(1);
-  const Bytes frame = honest_frame(signer);
-  const auto opened = cs::open_request(frame, {"demo"});
-  const Bytes point(65, 4);
-  CHECK(cs::check_signature(opened->frame, {cs::Algorithm::ed25519, signer.public_key}).ok());
-  // An ES256 session never falls back to Ed25519, nor the other way, whatever the callback says.
-  CHECK_FALSE(cs::check_signature(opened->frame, {cs::Algorithm::es256, point}).ok());
-  CHECK(cs::check_signature(opened->frame, {cs::Algorithm::es256, point}, {always}).ok());
-  CHECK_FALSE(
-      cs::check_signature(opened->frame, {cs::Algorithm::es256, signer.public_key}, {always}).ok());
-  CHECK_FALSE(cs::check_signature(opened->frame, {cs::Algorithm::ed25519, point}, {always}).ok());
-  CHECK_FALSE(cs::check_signature(opened->frame, {cs::Algorithm::ed25519, {}}, {always}).ok());
-  CHECK_FALSE(cs::check_signature(opened->frame,
-                                  {cs::Algorithm::ed25519, test::Signer(2).public_key}, {always})
-                  .ok());
-}
-
-TEST_CASE("the ES256 callback gets the very bytes that were parsed", "[request]") {
-  const Bytes frame = honest_frame(test::Signer(1));
-  const auto opened = cs::open_request(frame, {"demo"});
-  const Bytes point(65, 4);
-  struct Seen {
-    cs::ByteView message;
-    cs::ByteView key;
-  } seen{};
-  const cs::Es256Verifier spy{
-      [](void* context, cs::ByteView key, cs::ByteView message, cs::SignatureView) {
-        *static_cast<Seen*>(context) = {message, key};
-        return false;
-      },
-      &seen};
-  CHECK_FALSE(cs::check_signature(opened->frame, {cs::Algorithm::es256, point}, spy).ok());
-  CHECK(seen.message.data() == opened->frame.signing_input.data());
-  CHECK(seen.key.data() == point.data());
 }
 
 TEST_CASE("B11 every flipped bit of a payload is a mismatch", "[request]") {

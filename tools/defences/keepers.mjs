@@ -27,17 +27,17 @@ export const keepers = [
   {
     row: 'D9',
     what: 'the end of the key before a rotation, for what was stamped after it',
-    file: 'server/client-signature.js',
-    find: 'const mayCount = isFreeze || timestampMs <= previous.replacedMs;',
-    without: 'const mayCount = true;',
+    file: 'src/judge.cpp',
+    find: 'is_freeze || request.fields.timestamp_ms <= session.previous->replaced_ms',
+    without: 'true',
     tests: rotation
   },
   {
     row: 'D9',
     what: 'the minute after which the key before a rotation is over',
-    file: 'server/client-signature.js',
-    find: '(isFreeze ? DAY_MS : PREVIOUS_KEY_MS)',
-    without: 'DAY_MS',
+    file: 'src/judge.cpp',
+    find: 'is_freeze ? previous_key_freeze_ms : previous_key_ms',
+    without: 'is_freeze ? previous_key_freeze_ms : previous_key_freeze_ms',
     tests: rotation
   },
   {
@@ -61,7 +61,7 @@ export const keepers = [
     row: 'H8',
     what: 'giving back what a refused mail had counted',
     file: 'server/enrollment/mails.js',
-    find: 'await giveBack();\n                return',
+    find: 'await giveBack();\n\t\t\t\treturn',
     without: 'return',
     tests: mails
   },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The defences of SECURITY.md that tools/defences removes: the text in dist/ that is one, the text without it, and the
+// The defences of SECURITY.md that tools/defences removes: the text in dist/ or src/ that is one, the text without it, and the
 // tests that must see it gone.
 import { keepers } from './keepers.mjs'
 
@@ -15,50 +15,50 @@ export const defences = [
   {
     row: 'D9',
     what: 'the last look at the session before the handler',
-    file: 'server/exchange/checks.js',
-    find: "if (session?.status === 'active')\n                    return undefined;",
-    without: 'if (session)\n                    return undefined;',
+    file: 'src/judge.cpp',
+    find: 'if (*status != SessionStatus::active) return session_revoked;',
+    without: '',
     tests: stores,
     grep: 'D9'
   },
   {
     row: 'D1',
     what: 'the refusal of an id that was used',
-    file: 'server/exchange/checks.js',
-    find: "return { stage: 'replay', code: 'cs.replayed' };",
-    without: 'return undefined;',
+    file: 'src/judge.cpp',
+    find: 'return Refusal{stage, "cs.replayed"};',
+    without: 'return std::nullopt;',
     tests: stages
   },
   {
     row: 'C1',
     what: 'the edge of the window in the past, to the millisecond',
-    file: 'server/exchange/checks.js',
-    find: 'if (timestampMs < nowMs - pastMs)',
-    without: 'if (timestampMs < nowMs - pastMs - 1)',
+    file: 'src/request.cpp',
+    find: 'if (timestamp_ms + window.past_ms < window.now_ms)',
+    without: 'if (timestamp_ms + window.past_ms + 1 < window.now_ms)',
     tests: time
   },
   {
     row: 'C1',
     what: 'the edge of the window in the future, to the millisecond',
-    file: 'server/exchange/checks.js',
-    find: 'if (timestampMs > nowMs + futureMs)',
-    without: 'if (timestampMs > nowMs + futureMs + 1)',
+    file: 'src/request.cpp',
+    find: 'if (timestamp_ms > window.now_ms + window.future_ms)',
+    without: 'if (timestamp_ms > window.now_ms + window.future_ms + 1)',
     tests: time
   },
   {
     row: 'C8',
     what: 'using up the id of a request from the future',
-    file: 'server/exchange/checks.js',
-    find: 'if (timestampMs > nowMs + futureMs)\n                    return await refuseFuture(core, request, session, trace, nowMs);',
-    without: 'if (timestampMs > nowMs + futureMs)\n                    return stale;',
+    file: 'src/judge.cpp',
+    find: 'NextStep::end_session : NextStep::reserve;',
+    without: 'NextStep::end_session : NextStep::refuse;',
     tests: time
   },
   {
     row: 'D5',
     what: 'keeping an id as long as a gateway with a slower clock could accept it',
-    file: 'server/exchange/checks.js',
-    find: 'timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000',
-    without: 'timestampMs + pastMs',
+    file: 'src/judge.cpp',
+    find: 'timestamp_ms + window.past_ms + behind_ms;',
+    without: 'timestamp_ms + window.past_ms + 0 * behind_ms;',
     tests: time
   },
   {
@@ -105,8 +105,8 @@ export const defences = [
     row: 'E13',
     what: 'the list of origins',
     file: 'server/http/cors.js',
-    find: '...(origin !== null && origins.allows(origin)\n            ?',
-    without: '...(origin !== null\n            ?',
+    find: '...(origin !== null && origins.allows(origin)\n\t\t\t?',
+    without: '...(origin !== null\n\t\t\t?',
     tests: ['tests/server/exchange/cors.test.mjs']
   },
   {
@@ -251,7 +251,7 @@ export const defences = [
     row: 'H9',
     what: "a session's own floor",
     file: 'server/exchange/checks.js',
-    find: 'const verdict = await limit(core, request, session, clock.now(), true);',
+    find: 'const verdict = await limit(core, identified, { ...identified.time, nowMs: clock.now() }, true);',
     without: "const verdict = 'used';",
     tests: ['tests/server/exchange/session-floor.test.mjs']
   },

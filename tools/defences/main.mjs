@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Removes one defence at a time from a copy of the built package, and shows which test turns red. A defence whose removal
-// no test sees, or that is no longer where the list says, ends the run with status 1.
+// Removes one defence at a time from a copy of the built package, and shows which test turns red. A defence of the C++ core
+// is removed from its source, and the WebAssembly is built anew. A defence whose removal no test sees, or that is no longer
+// where the list says, ends the run with status 1.
 //
 //   npm run defences                 all of them, as a table in Markdown
 //   npm run defences -- D9 replay    those whose row or words match
@@ -16,7 +17,9 @@ const folder = mkdtempSync(join(tmpdir(), 'countersign-defences-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.on('SIGINT', () => process.exit(130))
 
-for (const name of ['package.json', 'dist', 'docs', 'js', 'tests', 'tools', 'demo'])
+const copied = ['package.json', 'package-lock.json', 'tsconfig.json', 'dist', 'docs', 'js', 'tests', 'tools', 'demo']
+const sources = ['CMakeLists.txt', 'CMakePresets.json', 'cmake', 'include', 'src', 'wasm']
+for (const name of [...copied, ...sources, 'build/stamps'])
   cpSync(join(root, name), join(folder, name), { recursive: true })
 symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
 
@@ -39,6 +42,12 @@ const runTests = ({ tests, suite, grep }) => {
   return { isGreen: status === 0 && ran > 0, failed, text: stdout + stderr }
 }
 
+/** rebuild builds the WebAssembly of the copy from its sources. */
+const rebuild = () => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['tools/build.mjs'], { cwd: folder, encoding: 'utf8' })
+  if (status !== 0) throw new Error(`the copy does not build:\n${stdout}${stderr}`)
+}
+
 const words = process.argv.slice(2)
 const chosen = defences.filter(
   ({ row, what }) => words.length === 0 || words.some((word) => row === word || what.includes(word))
@@ -50,10 +59,11 @@ console.log('| row | the defence that was removed | the test that turned red |')
 console.log('|---|---|---|')
 for (const defence of chosen) {
   const { row, what, file, find, without } = defence
-  const path = join(folder, 'dist', file)
+  const isSource = file.startsWith('src/')
+  const path = isSource ? join(folder, file) : join(folder, 'dist', file)
   const whole = readFileSync(path, 'utf8')
   if (whole.split(find).length !== 2) {
-    problems.push(`${row}, ${what}: dist/${file} has this not exactly once: ${find}`)
+    problems.push(`${row}, ${what}: ${path} has this not exactly once: ${find}`)
     continue
   }
   const command = JSON.stringify([defence.tests, defence.suite, defence.grep])
@@ -66,8 +76,10 @@ for (const defence of chosen) {
     path,
     whole.replace(find, () => without)
   )
+  if (isSource) rebuild()
   const { isGreen, failed } = runTests(defence)
   writeFileSync(path, whole)
+  if (isSource) rebuild()
   if (isGreen) problems.push(`${row}, ${what}: no test saw it`)
   else console.log(`| ${row} | ${what} | ${failed[0] ?? 'the tests did not end'} |`)
 }

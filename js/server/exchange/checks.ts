@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Stages 2 to 6 (PROTOCOL.md, section 6) and the second look at the session in stage 8. They check who sent a request,
-// whether the session's key signed it, whether it is fresh, and whether its id was used before.
+// Stages 2 to 6 (PROTOCOL.md, section 6) and the second look at the session in stage 8. The core judges; this file reads
+// the session, the clock and the stores, and does what the core's judgement asks for.
 
-import { DAY_MS, PROTOCOL_VERSION } from '../../common/protocol.ts'
+import type { JudgedRefusal, JudgedReservation, Judgement, JudgeTime } from '../../common/judgement.ts'
 import type { Core, ParsedRequest, ReserveVerdict, Stage } from '../../common/types.ts'
-import { dummyKey, signerOf, verifySignature } from '../client-signature.ts'
+import { judgeRequest } from '../client-signature.ts'
 import { GUEST, OPAQUE } from '../stores/common.ts'
 import { within } from '../support/deadline.ts'
 import { isSameBytes } from '../support/encoding.ts'
@@ -24,44 +24,21 @@ export type Refusal = {
   issues?: readonly unknown[] | undefined
 }
 
-/**
- * The session that signed a request, or the refusal of stage 3 or 4. `nowMs` is the reading of the clock that stages 4
- * to 6 share (R47).
- */
-export type Identification = { session: SessionRecord | Refusal; nowMs: number }
+/** A request whose signature counts. `session` has the key that signed; `time` is what stages 4 to 6 share (R47). */
+export type Identified = { request: ParsedRequest; session: SessionRecord; judgement: Judgement; time: JudgeTime }
 
 /** Checks parsed requests. Each function returns undefined where its stage passes. */
 export type RequestChecks = {
-  /** Stage 2. */
-  version(request: ParsedRequest): Refusal | undefined
   /** Stages 3 and 4: finds the session and verifies the signature. The refusal names the stage that failed. */
-  identify(core: Core, request: ParsedRequest, trace: Trace): Promise<Identification>
+  identify(core: Core, request: ParsedRequest, trace: Trace): Promise<Identified | Refusal>
   /** Stage 5. */
-  freshness(
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    trace: Trace,
-    nowMs: number
-  ): Promise<Refusal | undefined>
+  freshness(core: Core, identified: Identified, trace: Trace): Promise<Refusal | undefined>
   /** Stage 6: reserves the request's id. */
-  replay(
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    trace: Trace,
-    nowMs: number
-  ): Promise<Refusal | undefined>
+  replay(core: Core, identified: Identified, trace: Trace): Promise<Refusal | undefined>
   /** The refusal of a request whose id is reserved and which a rate refuses for `waitMs` milliseconds (stage 8). */
-  rateLimited(
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    trace: Trace,
-    waitMs: number
-  ): Promise<Refusal>
+  rateLimited(core: Core, identified: Identified, trace: Trace, waitMs: number): Promise<Refusal>
   /** The end of stage 8: reads the session's status once more, at the last moment before the handler runs. */
-  sessionAgain(session: SessionRecord, trace: Trace): Promise<Refusal | undefined>
+  sessionAgain(core: Core, session: SessionRecord, trace: Trace): Promise<Refusal | undefined>
 }
 
 /** The parts that the checks of one gateway need. */
@@ -79,22 +56,19 @@ export type RequestChecksOptions = {
   start(): Promise<void>
 }
 
-type Verdict = ReserveVerdict | 'late'
-const isLimited = (verdict: Verdict): verdict is Extract<Verdict, object> => typeof verdict === 'object'
-
-/** A reservation counts only when it is made this soon after the reading of the clock (R59). */
+/** A store that does not answer this soon cannot have reserved in time, whatever it says (R59). */
 const RESERVE_WITHIN_MS = 1000
 
 const GUESTS_PART = 4
 const SOURCE_PART = 8
 const NO_SHARES: readonly ReplayShare[] = []
 
-/**
- * Returns the time until which a request's id is kept, in Unix milliseconds. It lies after the last moment at which a
- * gateway of this label, whose clock may be future/2 behind, could accept the request (R60). It is never in the past.
- */
-export function expiryOf(timestampMs: number, nowMs: number, pastMs: number, futureMs: number): number {
-  return Math.max(timestampMs + pastMs + Math.ceil(futureMs / 2) + 2000, nowMs + 2000)
+// The core's codes are words of the list in sign-answer.ts.
+const signed = (refusal: JudgedRefusal | undefined): Refusal | undefined => refusal as Refusal | undefined
+
+const withPreviousKey = (session: SessionRecord): SessionRecord => {
+  const { algorithm, publicKey } = session.previous ?? session
+  return { ...session, algorithm, publicKey }
 }
 
 /** Returns the checks of one gateway. */
@@ -106,18 +80,13 @@ export function createChecks(options: RequestChecksOptions): RequestChecks {
     metrics.count('countersign_fail_closed_total', { reason })
     return { stage, code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS }
   }
-  return {
-    version: ({ protocolVersion }) =>
-      protocolVersion === PROTOCOL_VERSION ? undefined : { stage: 'version', code: 'cs.unsupported_version' },
-    ...createSessionChecks(options, failClosed),
-    ...createReplayChecks(options, failClosed)
-  }
+  return { ...createSessionChecks(options, failClosed), ...createReplayChecks(options, failClosed) }
 }
 
 type FailClosed = (stage: Stage, reason: string, trace: Trace, error: unknown) => Refusal
 
 function createSessionChecks(
-  { sessions, clock, metrics, storeMs, start }: RequestChecksOptions,
+  { sessions, replay, clock, metrics, pastMs, futureMs, storeMs, start }: RequestChecksOptions,
   failClosed: FailClosed
 ): Pick<RequestChecks, 'identify' | 'sessionAgain'> {
   const findSession = async (id: string): Promise<SessionRecord | null> =>
@@ -129,32 +98,26 @@ function createSessionChecks(
     return session && !isSameBytes(session.publicKey, publicKey) ? session : undefined
   }
 
-  // Returns the session with the key that signed, or the refusal. An unknown session costs the same time as a wrong
-  // signature, and gets the same answer (R49).
-  const checkSignature = (
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord | null,
-    nowMs: number
-  ): SessionRecord | Refusal => {
-    if (session === null) {
-      verifySignature(core, dummyKey, request.signingInput, request.signature)
-      return { stage: 'session', code: 'cs.unauthenticated' }
-    }
-    const signer = signerOf(core, session, request, nowMs, metrics)
-    if (session.status === 'active') return signer ?? { stage: 'signature', code: 'cs.unauthenticated' }
-    return { stage: 'session', code: signer ? 'cs.session_revoked' : 'cs.unauthenticated' }
+  const judge = (core: Core, request: ParsedRequest, session: SessionRecord | null): Identified | Refusal => {
+    const isBurnt = replay.clock?.isBurnt(request.timestampMs) === true
+    const time = { nowMs: clock.now(), pastMs, futureMs, isBurnt }
+    const judgement = judgeRequest(core, request, session, time)
+    const { signer, refusal } = judgement
+    const isForeign = refusal?.code === 'cs.unauthenticated'
+    if (signer === 'previous') metrics.count('countersign_previous_key_total', { verdict: isForeign ? 'fail' : 'pass' })
+    if (refusal && refusal.stage !== 'freshness') return refusal as Refusal
+    // Only a known session passes.
+    const known = session as SessionRecord
+    return { request, session: signer === 'previous' ? withPreviousKey(known) : known, judgement, time }
   }
 
-  const findSigner = async (core: Core, request: ParsedRequest): Promise<Identification> => {
+  const findSigner = async (core: Core, request: ParsedRequest): Promise<Identified | Refusal> => {
     const found = await findSession(request.deviceSessionId)
-    const nowMs = clock.now()
-    const session = checkSignature(core, request, found, nowMs)
-    const isForeign = 'stage' in session && session.stage === 'signature'
-    if (!found || !isForeign || !sessions.reread) return { session, nowMs }
+    const identified = judge(core, request, found)
+    const isForeign = 'stage' in identified && identified.stage === 'signature'
+    if (!found || !isForeign || !sessions.reread) return identified
     const changed = await findChanged(found)
-    const laterMs = clock.now()
-    return { session: changed ? checkSignature(core, request, changed, laterMs) : session, nowMs: laterMs }
+    return changed ? judge(core, request, changed) : identified
   }
 
   return {
@@ -165,15 +128,13 @@ function createSessionChecks(
         reason = 'sessions'
         return await findSigner(core, request)
       } catch (error) {
-        return { session: failClosed('session', reason, trace, error), nowMs: clock.now() }
+        return failClosed('session', reason, trace, error)
       }
     },
 
-    async sessionAgain({ id }, trace) {
+    async sessionAgain(core, { id }, trace) {
       try {
-        const session = await findSession(id)
-        if (session?.status === 'active') return undefined
-        return { stage: 'session', code: session ? 'cs.session_revoked' : 'cs.unauthenticated' }
+        return signed(core.judgeAgain(await findSession(id)))
       } catch (error) {
         return failClosed('session', 'sessions', trace, error)
       }
@@ -182,7 +143,7 @@ function createSessionChecks(
 }
 
 // The steps that reserve the id of a request, or refuse it for good.
-function createReserver({ label, replay, clock, pastMs, futureMs, storeMs, enrollment }: RequestChecksOptions) {
+function createReserver({ label, replay, clock, storeMs, enrollment }: RequestChecksOptions) {
   const isGuest = ({ userId }: SessionRecord): boolean => enrollment?.takesGuests === true && userId.startsWith(GUEST)
 
   // Guests cost nothing to make. So all of them hold a quarter of the store, and those of a source an eighth of that. Those
@@ -198,149 +159,109 @@ function createReserver({ label, replay, clock, pastMs, futureMs, storeMs, enrol
   const ask = (work: () => Promise<ReserveVerdict>): Promise<ReserveVerdict> =>
     within(Math.min(storeMs, RESERVE_WITHIN_MS), 'the replay store', work)
 
-  const reserve = async (
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    nowMs: number
-  ): Promise<Verdict> => {
-    const { deviceSessionId, requestId, timestampMs } = request
-    const key = core.replayKey(label, deviceSessionId, requestId)
-    const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
-    const shares = sharesOf(session)
-    const verdict = await ask(() => replay.reserve(key, timestampMs, expiresMs, nowMs, deviceSessionId, shares))
-    return clock.now() - nowMs > RESERVE_WITHIN_MS ? 'late' : verdict
+  const idOf = (core: Core, { request, session: record }: Identified) => {
+    const { deviceSessionId: session, requestId, timestampMs } = request
+    return { key32: core.replayKey(label, session, requestId), timestampMs, session, shares: sharesOf(record) }
   }
 
   // Refuses a request for good without keeping its id: the session's own floor covers it (R142). Without that step, a
   // full quota stays a full store.
-  const limit = async (
-    core: Core,
-    request: ParsedRequest,
-    record: SessionRecord,
-    nowMs: number,
-    isReserved: boolean
-  ): Promise<ReserveVerdict> => {
-    const { deviceSessionId: session, requestId, timestampMs } = request
-    const key32 = core.replayKey(label, session, requestId)
-    const expiresMs = expiryOf(timestampMs, nowMs, pastMs, futureMs)
-    const given = { key32, timestampMs, expiresMs, nowMs, session, isReserved, shares: sharesOf(record) }
-    return ask(async () => replay.limit?.(given) ?? 'full')
+  const limit = (core: Core, identified: Identified, time: JudgeTime, isReserved: boolean): Promise<ReserveVerdict> => {
+    const id = idOf(core, identified)
+    const expiresMs = core.requestExpiry(id.timestampMs, time)
+    return ask(async () => replay.limit?.({ ...id, expiresMs, nowMs: time.nowMs, isReserved }) ?? 'full')
   }
 
-  const reserveOrLimit = async (
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    nowMs: number
-  ): Promise<Verdict> => {
-    const verdict = await reserve(core, request, session, nowMs)
-    return verdict === 'full' ? limit(core, request, session, nowMs, false) : verdict
+  /** Reserves the id as the judgement says. Returns how that ended, and the refusal that follows, if any. */
+  const settle = async (core: Core, identified: Identified) => {
+    const { judgement, time } = identified
+    const { key32, timestampMs, session, shares } = idOf(core, identified)
+    const { nowMs } = time
+    let verdict = await ask(() => replay.reserve(key32, timestampMs, judgement.expiresMs, nowMs, session, shares))
+    if (verdict === 'full' && judgement.next === 'reserve-or-limit')
+      verdict = await limit(core, identified, time, false)
+    const ended: Pick<JudgedReservation, 'verdict' | 'waitMs'> =
+      typeof verdict === 'object' ? { verdict: verdict.verdict, waitMs: verdict.retryAfterMs } : { verdict }
+    const floorMs = replay.floorMs?.() ?? nowMs
+    const refusal = core.judgeReservation(judgement, time, { ...ended, floorMs, doneMs: clock.now() })
+    return { verdict: ended.verdict, refusal: signed(refusal) }
   }
 
-  return { reserve, limit, reserveOrLimit, isGuest }
+  return { settle, limit, isGuest }
 }
 
 function createReplayChecks(
   options: RequestChecksOptions,
   failClosed: FailClosed
 ): Pick<RequestChecks, 'freshness' | 'replay' | 'rateLimited'> {
-  const { sessions, replay, clock, metrics, pastMs, futureMs, storeMs } = options
+  const { sessions, replay, clock, metrics, storeMs } = options
   const ledger = createFutureLedger()
-  const stale: Refusal = { stage: 'freshness', code: 'cs.stale' }
+  const { settle, limit, isGuest } = createReserver(options)
 
-  const { reserve, limit, reserveOrLimit, isGuest } = createReserver(options)
+  // The core gives no time to wait where a store did not do its part.
+  const orFailClosed = (refusal: Refusal | undefined, verdict: string, trace: Trace): Refusal | undefined =>
+    refusal?.code === 'cs.unavailable' && refusal.retryAfterMs === undefined
+      ? failClosed(refusal.stage, 'replay', trace, new Error(`the replay store returned ${verdict}`))
+      : refusal
 
-  const endSession = async (session: SessionRecord, trace: Trace, nowMs: number): Promise<Refusal> => {
+  const endSession = async ({ session, judgement, time }: Identified, trace: Trace): Promise<Refusal | undefined> => {
     try {
-      await within(storeMs, 'the session store', () => sessions.revoke(session.id, 'future-dated', nowMs))
+      await within(storeMs, 'the session store', () => sessions.revoke(session.id, 'future-dated', time.nowMs))
       ledger.forget(session.id)
     } catch (error) {
       return failClosed('freshness', 'sessions', trace, error)
     }
-    return stale
+    return signed(judgement.refusal)
   }
 
-  // An attacker could hold this request back until it is fresh. So its id is used up now, or else the session ends
-  // (R63). A burnt time never becomes fresh: a client that has not heard of the return yet loses nothing (R148).
-  const refuseFuture = async (
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    trace: Trace,
-    nowMs: number
-  ): Promise<Refusal> => {
-    if (replay.clock?.isBurnt(request.timestampMs)) return stale
-    if (request.timestampMs - nowMs > DAY_MS) return endSession(session, trace, nowMs)
-    const isNoted = await within(
-      storeMs,
-      "the store's clock",
-      async () => replay.clock?.noteAhead(session.id, request.timestampMs) ?? true
-    )
-    if (!isNoted) return endSession(session, trace, nowMs)
-    const verdict = await reserve(core, request, session, nowMs)
-    if (verdict === 'used' || verdict === 'too-old' || isLimited(verdict)) return stale
-    if (verdict !== 'reserved') return failClosed('freshness', 'replay', trace, undefined)
-    const expiresMs = expiryOf(request.timestampMs, nowMs, pastMs, futureMs)
-    const counted = ledger.count(session.id, expiresMs, nowMs)
-    return counted === 'over' ? endSession(session, trace, nowMs) : stale
-  }
+  const noteAhead = (session: SessionRecord, timestampMs: number): Promise<boolean> =>
+    within(storeMs, "the store's clock", async () => replay.clock?.noteAhead(session.id, timestampMs) ?? true)
 
-  // A gateway whose clock is behind could still accept this request. So its id is used up as well.
-  const refusePast = async (
-    core: Core,
-    request: ParsedRequest,
-    session: SessionRecord,
-    trace: Trace,
-    nowMs: number
-  ): Promise<Refusal> => {
-    if (request.timestampMs >= nowMs - pastMs - futureMs) {
-      const verdict = await reserveOrLimit(core, request, session, nowMs)
-      if (verdict === 'full' || verdict === 'late') return failClosed('freshness', 'replay', trace, undefined)
+  // Uses up the id of a request that another gateway, or a later moment, could still accept (R63).
+  const spendId = async (core: Core, identified: Identified, trace: Trace): Promise<Refusal | undefined> => {
+    const { session, judgement, time } = identified
+    const isAhead = judgement.side === 'future'
+    if (isAhead && !(await noteAhead(session, identified.request.timestampMs))) return endSession(identified, trace)
+    const { verdict, refusal } = await settle(core, identified)
+    if (isAhead && verdict === 'reserved' && refusal?.code === 'cs.stale') {
+      const counted = ledger.count(session.id, judgement.expiresMs, time.nowMs)
+      if (counted === 'over') return endSession(identified, trace)
     }
-    return stale
+    return orFailClosed(refusal, verdict, trace)
   }
 
   return {
-    async freshness(core, request, session, trace, nowMs) {
-      const { timestampMs } = request
-      metrics.skew(timestampMs - nowMs)
+    async freshness(core, identified, trace) {
+      const { request, judgement, time } = identified
+      metrics.skew(request.timestampMs - time.nowMs)
+      if (!judgement.refusal) return undefined
       try {
-        if (timestampMs > nowMs + futureMs) return await refuseFuture(core, request, session, trace, nowMs)
-        if (timestampMs < nowMs - pastMs) return await refusePast(core, request, session, trace, nowMs)
-        return undefined
+        if (judgement.next === 'refuse') return signed(judgement.refusal)
+        return await (judgement.next === 'end-session'
+          ? endSession(identified, trace)
+          : spendId(core, identified, trace))
       } catch (error) {
         return failClosed('freshness', 'replay', trace, error)
       }
     },
 
-    async replay(core, request, session, trace, nowMs) {
+    async replay(core, identified, trace) {
       try {
-        const verdict = await reserveOrLimit(core, request, session, nowMs)
-        if (verdict === 'reserved') return undefined
-        if (isLimited(verdict)) {
-          // A store does not know when others leave room in a share.
-          const retryAfterMs = Math.max(verdict.retryAfterMs, isGuest(session) ? RETRY_AFTER_MS : 0)
-          return { stage: 'replay', code: 'cs.rate_limited', retryAfterMs }
-        }
-        if (verdict === 'used') return { stage: 'replay', code: 'cs.replayed' }
-        if (verdict !== 'too-old')
-          return failClosed('replay', 'replay', trace, new Error(`the replay store returned ${verdict}`))
-        // The fence of a restart passes; a request under an ordinary floor stays too old (R62).
-        if (replay.clock?.isBurnt(request.timestampMs)) return { stage: 'replay', code: 'cs.stale' }
-        const floorMs = replay.floorMs?.() ?? nowMs
-        if (nowMs > floorMs) return { stage: 'replay', code: 'cs.stale' }
-        return { stage: 'replay', code: 'cs.unavailable', retryAfterMs: floorMs - nowMs + 1 }
+        const { verdict, refusal } = await settle(core, identified)
+        // A store does not know when others leave room in a share.
+        if (refusal?.code === 'cs.rate_limited' && isGuest(identified.session))
+          return { ...refusal, retryAfterMs: Math.max(refusal.retryAfterMs ?? 0, RETRY_AFTER_MS) }
+        return orFailClosed(refusal, verdict, trace)
       } catch (error) {
         return failClosed('replay', 'replay', trace, error)
       }
     },
 
-    async rateLimited(core, request, session, trace, waitMs) {
+    async rateLimited(core, identified, trace, waitMs) {
       let retryAfterMs = waitMs
       try {
-        const verdict = await limit(core, request, session, clock.now(), true)
-        if (isLimited(verdict)) retryAfterMs = Math.max(waitMs, verdict.retryAfterMs)
+        const verdict = await limit(core, identified, { ...identified.time, nowMs: clock.now() }, true)
+        if (typeof verdict === 'object') retryAfterMs = Math.max(waitMs, verdict.retryAfterMs)
       } catch (error) {
         // The id is used up, or forgotten under its session's floor. Either way the request has no effect.
         failClosed('rate', 'replay', trace, error)

@@ -117,30 +117,31 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     if (isClosed()) return refuse({ stage: 'handler', code: 'cs.unavailable', retryAfterMs: RETRY_AFTER_MS })
 
     // 2. version: `v1`.
-    const unsupported = checks.version(request)
-    if (unsupported) return refuse(unsupported)
+    if (!request.isSupportedVersion) return refuse({ stage: 'version', code: 'cs.unsupported_version' })
     trace.pass('version')
 
     // The checks wait for the request's turn (R145). Waiting for a sender, before and after them, takes no turn.
     await place.turn()
 
     // 3. session: known and not revoked. It is checked together with stage 4, so that time tells nothing of it (R49).
-    const { session, nowMs } = await checks.identify(core, request, trace)
-    if ('stage' in session && session.code === 'cs.unauthenticated') failures.spend(place.source, nowMs)
-    if ('stage' in session && session.stage === 'session') return refuse(session)
+    const identified = await checks.identify(core, request, trace)
+    const stranger = 'stage' in identified ? identified : undefined
+    if (stranger?.code === 'cs.unauthenticated') failures.spend(place.source, clock.now())
+    if (stranger?.stage === 'session') return refuse(stranger)
     trace.pass('session')
 
     // 4. signature: the session's key signed the request.
-    if ('stage' in session) return refuse(session)
+    if ('stage' in identified) return refuse(identified)
+    const { session } = identified
     trace.pass('signature')
 
     // 5. freshness: the timestamp is inside the window.
-    const untimely = await checks.freshness(core, request, session, trace, nowMs)
+    const untimely = await checks.freshness(core, identified, trace)
     if (untimely) return refuse(untimely)
     trace.pass('freshness')
 
     // 6. replay: the id is new, and used up from here on.
-    const replayed = await checks.replay(core, request, session, trace, nowMs)
+    const replayed = await checks.replay(core, identified, trace)
     if (replayed) return refuse(replayed)
     trace.pass('replay')
 
@@ -154,8 +155,8 @@ export function createPipeline(parts: PipelineParts): Pipeline {
     // 8. rate: of the session, the user and the type. Then the session's status is read once more.
     const route = findRoute(parsed, inbound, trace)
     const waitMs = limiter.take(session, route?.route ?? '', clock.now())
-    if (waitMs > 0) return refuse(await checks.rateLimited(core, request, session, trace, waitMs))
-    const ended = await checks.sessionAgain(session, trace)
+    if (waitMs > 0) return refuse(await checks.rateLimited(core, identified, trace, waitMs))
+    const ended = await checks.sessionAgain(core, session, trace)
     if (ended) return refuse(ended)
     trace.pass('rate')
     onAccepted()

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryReplayStore, memorySessionStore } from 'countersign/server'
-import { expiryOf } from '../../../dist/server/exchange/checks.js'
+
 import { createGatewayClock } from '../../../dist/server/support/gateway-clock.js'
 import { core, createFakeClock, createWorld, enrol, openAnswer, startMs } from '../kit.mjs'
 
@@ -65,7 +65,7 @@ test('D5 an id outlives every moment at which a gateway of its label could take 
         skew += Math.max(1, Math.floor((pastMs + 2 * futureMs) / 97))
       ) {
         const now = startMs
-        const expires = expiryOf(now + skew, now, pastMs, futureMs)
+        const expires = core.requestExpiry(now + skew, { nowMs: now, pastMs, futureMs })
         assert.ok(expires > now, 'never in the past')
         // The slowest clock is future/2 behind ours, the fastest as much ahead of it.
         assert.ok(expires >= now + skew + pastMs + futureMs / 2 + 2000)
