@@ -16,6 +16,11 @@ list(APPEND bearssl_sources int/i31_modpow.c int/i32_div32.c)
 list(TRANSFORM bearssl_sources PREPEND "${COUNTERSIGN_BEARSSL_DIR}/src/")
 
 add_library(countersign_bearssl OBJECT ${bearssl_sources})
+countersign_rename(countersign_bearssl
+  br_ccopy br_divrem br_i31_add br_i31_bit_length br_i31_decode br_i31_decode_mod br_i31_decode_reduce br_i31_encode
+  br_i31_from_monty br_i31_iszero br_i31_modpow br_i31_modpow_opt br_i31_montymul br_i31_mulacc br_i31_muladd_small
+  br_i31_ninv31 br_i31_reduce br_i31_rshift br_i31_sub br_i31_to_monty br_rsa_i31_private br_rsa_i31_public)
+
 target_include_directories(countersign_bearssl SYSTEM PUBLIC "${COUNTERSIGN_BEARSSL_DIR}/inc" PRIVATE "${COUNTERSIGN_BEARSSL_DIR}/src")
 # Portable C everywhere: no intrinsics, no system's random numbers or clock.
 target_compile_definitions(countersign_bearssl PRIVATE
@@ -23,4 +28,4 @@ target_compile_definitions(countersign_bearssl PRIVATE
 # Not our code: its warnings are not ours to read.
 target_compile_options(countersign_bearssl PRIVATE -w -fno-sanitize=undefined)
 countersign_optimise(SOURCES ${bearssl_sources} HOT "${COUNTERSIGN_BEARSSL_DIR}/src/int/i31_montmul.c")
-set_target_properties(countersign_bearssl PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic} C_STANDARD 99)
+set_target_properties(countersign_bearssl PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic} C_STANDARD 99 C_VISIBILITY_PRESET hidden)

@@ -11,8 +11,5 @@ add_library(countersign-json STATIC
   src/json/text.cpp)
 add_library(countersign::countersign-json ALIAS countersign-json)
 target_link_libraries(countersign-json PUBLIC countersign)
-target_include_directories(countersign-json SYSTEM
-  PRIVATE $<TARGET_PROPERTY:countersign_sodium,INTERFACE_INCLUDE_DIRECTORIES>)
-target_compile_definitions(countersign-json PRIVATE $<TARGET_PROPERTY:countersign_sodium,INTERFACE_COMPILE_DEFINITIONS>)
 target_compile_options(countersign-json PRIVATE ${countersign_warnings})
 set_target_properties(countersign-json PROPERTIES POSITION_INDEPENDENT_CODE ${countersign_pic})

@@ -39,6 +39,12 @@ bool is_equal(ByteView left, ByteView right) {
   return std::equal(left.begin(), left.end(), right.begin(), right.end());
 }
 
+void wipe(Buffer secret) {
+  std::fill(secret.begin(), secret.end(), std::uint8_t{0});
+  // As far as the optimiser knows, this reads the zeros.
+  __asm__ volatile("" : : "r"(secret.data()) : "memory");
+}
+
 ByteView Reader::bytes(std::size_t size) {
   if (size > rest().size()) fail(ErrorCode::truncated);
   if (error_) return {};

@@ -2,7 +2,6 @@
 #include "countersign/rsa.hpp"
 
 #include <bearssl.h>
-#include <sodium/utils.h>
 
 #include <algorithm>
 #include <bit>
@@ -194,7 +193,7 @@ bool rsa_decrypt(const RsaPrivateKey& key, ByteView ciphertext, Buffer message) 
   good &= 1 ^ not_zero(block[mark]);
   const ByteView tail = block.last(message.size());
   std::copy(tail.begin(), tail.end(), message.begin());
-  sodium_memzero(block.data(), block.size());
+  wipe(block);
   return good == 1;
 }
 

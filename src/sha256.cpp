@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "sodium/crypto_verify_32.h"
-#include "sodium/utils.h"
 
 namespace countersign {
 
@@ -148,7 +147,7 @@ Hash hmac_sha256(ByteView key, ByteView message) {
   const Hash inner = hasher.update(padded).update(message).finish();
   for (std::uint8_t& byte : padded) byte ^= 0x36 ^ 0x5c;
   const Hash tag = hasher.update(padded).update(inner).finish();
-  sodium_memzero(padded.data(), padded.size());  // it is the key
+  wipe(padded);  // it is the key
   return tag;
 }
 
@@ -156,7 +155,7 @@ bool verify_hmac_sha256(ByteView key, ByteView message, ByteView tag) {
   if (tag.size() != hash_size) return false;
   Hash expected = hmac_sha256(key, message);
   const bool same = crypto_verify_32(expected.data(), tag.data()) == 0;
-  sodium_memzero(expected.data(), expected.size());
+  wipe(expected);
   return same;
 }
 

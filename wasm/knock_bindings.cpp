@@ -3,7 +3,6 @@
 // only who knocks downloads it. The border to JavaScript is that of bindings.cpp: numbers only, no
 // logic.
 #include <emscripten/bind.h>
-#include <sodium/utils.h>
 
 #include "countersign/knock.hpp"
 #include "countersign/rsa.hpp"
@@ -115,7 +114,7 @@ int rsa_open(unsigned der, unsigned ciphertext, unsigned message) {
   return static_cast<int>(rsa_decrypt(*key, block, Buffer(out).first(message)));
 }
 int wipe_out() {
-  sodium_memzero(out, sizeof out);
+  wipe(out);
   return 0;
 }
 

@@ -25,6 +25,9 @@ std::string_view text_of(ByteView bytes);
 /// is_equal compares byte for byte, in time that depends on the bytes: for public data only.
 bool is_equal(ByteView left, ByteView right);
 
+/// wipe makes a secret that is no longer needed zeros; no optimiser may leave it out.
+void wipe(Buffer secret);
+
 /// Reader takes the fields of a message from the front of its bytes; all it returns are views into
 /// them.
 class Reader {

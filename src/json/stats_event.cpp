@@ -6,7 +6,6 @@
 
 #include "countersign/json/canonical.hpp"
 #include "countersign/json/text.hpp"
-#include "sodium/utils.h"
 
 namespace countersign {
 
@@ -34,7 +33,7 @@ Hash derive(std::string_view secret) {
   const Hash salt{};
   Hash extracted = hmac_sha256(salt, bytes_of(secret));
   const Hash derived = hmac_sha256(extracted, bytes_of(std::string(strict_label) + '\x01'));
-  sodium_memzero(extracted.data(), extracted.size());
+  wipe(extracted);
   return derived;
 }
 
@@ -112,8 +111,8 @@ StatsKey::StatsKey(std::string text)
       device_id_(hex_of(hmac_sha256(bytes_of(text_), bytes_of("device-id"))).substr(0, 16)) {}
 
 StatsKey::~StatsKey() {
-  sodium_memzero(text_.data(), text_.size());
-  sodium_memzero(strict_.data(), strict_.size());
+  wipe({reinterpret_cast<std::uint8_t*>(text_.data()), text_.size()});
+  wipe(strict_);
 }
 
 Result<StatsKey> StatsKey::import(ByteView file) {

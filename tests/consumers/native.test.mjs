@@ -2,8 +2,8 @@
 // The C++ library as its users meet it: installed, found by find_package, linked into the examples.
 import assert from 'node:assert/strict'
 import { execFile, spawnSync } from 'node:child_process'
-import { generateKeyPairSync, sign } from 'node:crypto'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { constants, generateKeyPairSync, publicEncrypt, sign } from 'node:crypto'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -17,12 +17,21 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'countersign-native-'))
 const program = join(folder, 'consumer', 'verify_frame')
 
-const cmake = (...args) => promisify(execFile)('cmake', args, { cwd: root, timeout: HUNG_MS, maxBuffer: 1 << 26 })
+const run = (command, ...args) =>
+  promisify(execFile)(command, args, { cwd: root, timeout: HUNG_MS, maxBuffer: 1 << 26 })
+
+const cmake = (...args) => run('cmake', ...args)
+
+const ours = ['countersign-knock', 'countersign-json', 'countersign']
+let archives
 
 before(async () => {
   await cmake('-S', '.', '-B', `${folder}/library`, '-G', 'Ninja', '-DCOUNTERSIGN_BUILD_TESTS=OFF')
   await cmake('--build', `${folder}/library`)
   await cmake('--install', `${folder}/library`, '--prefix', `${folder}/prefix`)
+  // Debian's folder of libraries has the machine's name in it.
+  const libraries = readdirSync(`${folder}/prefix/lib`, { recursive: true })
+  archives = ours.map((name) => `${folder}/prefix/lib/${libraries.find((path) => path.endsWith(`lib${name}.a`))}`)
   const examples = `-DEXAMPLES=${root}/examples`
   const prefix = `-DCMAKE_PREFIX_PATH=${folder}/prefix`
   await cmake('-S', 'tests/consumers/native', '-B', `${folder}/consumer`, '-G', 'Ninja', prefix, examples)
@@ -79,4 +88,75 @@ test('the example of countersign-json verifies the events that the package signs
     const twice = judge(mode, event.replace('{"type":"session"', '{"type":"session","type":"session"'))
     assert.deepEqual([twice.status, twice.stdout], [1, 'malformed\n'])
   }
+})
+
+/** foreignNames gives the names that a program which links a file finds in it, and that are neither ours nor C++'s own. */
+const foreignNames = async (file, ...options) => {
+  const { stdout } = await run('readelf', '--wide', '--demangle', ...options, file)
+  return stdout.split('\n').flatMap((line) => {
+    const [, bind, visibility, place, name] = /^ +\d+: \S+ +\S+ \S+ +(\w+) +(\w+) +(\w+) (.+)$/.exec(line) ?? []
+    if (!bind || bind === 'LOCAL' || place === 'UND' || name.startsWith('countersign::')) return []
+    // Templates and inline functions of the standard library: each program has one copy of those, whoever brings it.
+    if (bind !== 'GLOBAL' && /\bstd::|^DW\.ref\.__gxx_personality_v0$/.test(name)) return []
+    return visibility === 'HIDDEN' && name.startsWith('countersign_') ? [] : [name]
+  })
+}
+
+test('H35 the libraries define names of ours alone, and a shared library made of them exports no other', async () => {
+  const [sodium] = (
+    await foreignNames((await run('c++', '-print-file-name=libsodium.a')).stdout.trim(), '--syms')
+  ).filter((name) => name === 'crypto_verify_32')
+  assert.equal(sodium, 'crypto_verify_32', 'a foreign name is seen where there is one')
+  for (const archive of archives) assert.deepEqual(await foreignNames(archive, '--syms'), [], archive)
+  const shared = `${folder}/libshared.so`
+  await run('c++', '-shared', '-o', shared, '-Wl,--whole-archive', ...archives, '-Wl,--no-whole-archive')
+  assert.deepEqual(await foreignNames(shared, '--dyn-syms'), [])
+})
+
+const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
+const block = Buffer.alloc(256, 0x55).fill(0, 0, 1).fill(2, 1, 2).fill(0, 223, 224)
+const encrypted = publicEncrypt({ key: rsa, padding: constants.RSA_NO_PADDING }, block).toString('hex')
+
+/** beside links a program of libsodium's and BearSSL's users, and gives what it prints by the first word of each line. */
+const beside = async (name, ...libraries) => {
+  const program = join(folder, name)
+  const source = 'tests/consumers/native/beside.cpp'
+  await run('c++', '-std=c++20', '-O1', '-I', `${folder}/prefix/include`, '-o', program, source, ...libraries)
+  const { status, stdout, stderr } = spawnSync(program, {
+    input: rsa.export({ format: 'der', type: 'spki' }),
+    encoding: 'utf8'
+  })
+  assert.equal(status, 0, `${name}: ${stderr}`)
+  return Object.fromEntries(
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => line.split(/ (.*)/s))
+  )
+}
+
+test("H35 a program uses the system's libsodium and BearSSL beside the library, in any order", async () => {
+  const theirs = ['-lsodium', '-lbearssl']
+  const fixed = ['-l:libsodium.a', '-l:libbearssl.a']
+  const orders = {
+    'ours first': [...archives, ...theirs],
+    'theirs first': [...theirs, ...archives],
+    'ours first, static': [...archives, ...fixed],
+    'theirs first, static': [...fixed, ...archives],
+    // Every function of each is in the program: a name that two of them have ends the link.
+    'all of both': ['-Wl,--whole-archive', ...archives, ...fixed, '-Wl,--no-whole-archive']
+  }
+  for (const [name, libraries] of Object.entries(orders)) {
+    const expected = { good: '1 1', changed: '0 0', ours: encrypted, theirs: encrypted }
+    assert.deepEqual(await beside(name, ...libraries), expected, name)
+  }
+})
+
+test('H35 no other library of the same names decides what we say', async () => {
+  const liar = join(folder, 'libliar.a')
+  await run('cc', '-w', '-c', '-o', `${folder}/liar.o`, 'tests/consumers/native/liar.c')
+  await run('ar', 'rcs', liar, `${folder}/liar.o`)
+  const expected = { good: '1 0', changed: '1 0', ours: encrypted, theirs: block.toString('hex') }
+  assert.deepEqual(await beside('liar first', liar, ...archives), expected)
+  assert.deepEqual(await beside('liar last', ...archives, liar), expected)
 })

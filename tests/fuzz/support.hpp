@@ -10,11 +10,7 @@
 #include "countersign/ed25519.hpp"
 #include "countersign/protocol.hpp"
 #include "countersign/sha256.hpp"
-
-// libsodium's, which the library holds; its own header is not among ours.
-extern "C" int crypto_sign_ed25519_seed_keypair(std::uint8_t*, std::uint8_t*, const std::uint8_t*);
-extern "C" int crypto_sign_ed25519_detached(std::uint8_t*, unsigned long long*, const std::uint8_t*,
-                                            unsigned long long, const std::uint8_t*);
+#include "key_pair.hpp"
 
 namespace fuzz {
 
@@ -30,22 +26,15 @@ inline void check(bool holds) {
 /// Signer is a key pair that everybody may know: it signs what the fuzzers made.
 class Signer {
  public:
-  explicit Signer(std::uint8_t number) {
-    const std::uint8_t seed[32] = {number};
-    crypto_sign_ed25519_seed_keypair(public_key_, secret_key_, seed);
-  }
+  explicit Signer(std::uint8_t number) : pair_(Seed{number}) {}
 
-  cs::Ed25519KeyView public_key() const { return public_key_; }
-  SignatureBytes sign(cs::ByteView message) const {
-    SignatureBytes signature;
-    crypto_sign_ed25519_detached(signature.data(), nullptr, message.data(), message.size(),
-                                 secret_key_);
-    return signature;
-  }
+  cs::Ed25519KeyView public_key() const { return pair_.public_key; }
+  SignatureBytes sign(cs::ByteView message) const { return pair_.sign(message); }
 
  private:
-  std::uint8_t public_key_[cs::ed25519_key_size];
-  std::uint8_t secret_key_[64];
+  using Seed = std::array<std::uint8_t, cs::ed25519_key_size>;
+
+  test::KeyPair pair_;
 };
 
 /// signer is the key pair that the targets trust.

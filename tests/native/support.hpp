@@ -10,7 +10,7 @@
 
 #include "countersign/frame.hpp"
 #include "countersign/sha256.hpp"
-#include "sodium/crypto_sign_ed25519.h"
+#include "key_pair.hpp"
 
 namespace test {
 
@@ -95,22 +95,16 @@ class Random {
   std::uint64_t state_;
 };
 
-/// Signer is an Ed25519 key pair, the same for one seed.
-struct Signer {
-  std::array<std::uint8_t, 32> public_key{};
-  std::array<std::uint8_t, 64> secret_key{};
+inline std::array<std::uint8_t, 32> seed_of(std::uint8_t byte) {
+  std::array<std::uint8_t, 32> seed{};
+  seed.fill(byte);
+  return seed;
+}
 
-  explicit Signer(std::uint8_t seed) {
-    std::array<std::uint8_t, 32> bytes{};
-    bytes.fill(seed);
-    crypto_sign_ed25519_seed_keypair(public_key.data(), secret_key.data(), bytes.data());
-  }
-  std::array<std::uint8_t, 64> sign(countersign::ByteView message) const {
-    std::array<std::uint8_t, 64> signature{};
-    crypto_sign_ed25519_detached(signature.data(), nullptr, message.data(), message.size(),
-                                 secret_key.data());
-    return signature;
-  }
+/// Signer is an Ed25519 key pair, the same for one seed.
+struct Signer : KeyPair {
+  explicit Signer(std::uint8_t seed) : KeyPair(seed_of(seed)) {}
+
   Bytes frame(countersign::ByteView signing_input, std::string_view key_id = {},
               countersign::ByteView payload = {}) const {
     Bytes buffer(countersign::max_envelope_size + payload.size());
