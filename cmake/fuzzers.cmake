@@ -13,6 +13,13 @@ foreach(source ${fuzzers})
   target_link_options("fuzz_${name}" PRIVATE -fsanitize=fuzzer)
 endforeach()
 
+# Where it is there, OpenSSL says what an encryption has to give.
+find_package(OpenSSL)
+if(OpenSSL_FOUND)
+  target_compile_definitions(fuzz_rsa_keys PRIVATE COUNTERSIGN_TEST_OPENSSL)
+  target_link_libraries(fuzz_rsa_keys PRIVATE OpenSSL::Crypto)
+endif()
+
 # The arithmetic of signatures is not ours: its branches guide no mutation, and every input waits for it. It is optimised
 # therefore. AddressSanitizer still watches what it is handed.
 foreach(library countersign_sodium countersign_bearssl)

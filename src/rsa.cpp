@@ -19,6 +19,8 @@ constexpr std::uint8_t tag_sequence = 0x30;
 constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
                                            0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
 constexpr std::uint8_t zero[] = {0x00};
+/// The bytes of a block that are neither padding nor message.
+constexpr std::size_t marks_size = 3;
 
 /// Der takes one value after another from DER, in the one encoding that DER allows.
 class Der {
@@ -78,6 +80,36 @@ bool is_rsa_size(std::size_t bits) {
   return bits >= min_rsa_bits && bits <= max_rsa_bits;
 }
 
+/// is_number says whether bytes are a number above zero without leading zeros.
+bool is_number(ByteView bytes) {
+  return !bytes.empty() && bytes.front() != 0;
+}
+
+bool is_less(ByteView left, ByteView right) {
+  if (left.size() != right.size()) return left.size() < right.size();
+  return std::lexicographical_compare(left.begin(), left.end(), right.begin(), right.end());
+}
+
+/// is_sound says whether a key is one that encrypts: BearSSL leaves a block as it is where the
+/// modulus has another size than the block, and computes nonsense where it is even.
+bool is_sound(const RsaPublicKey& key) {
+  constexpr std::uint8_t one[] = {1};
+  return is_number(key.modulus) && is_odd(key.modulus) && is_rsa_size(bits_of(key.modulus)) &&
+         is_number(key.exponent) && is_odd(key.exponent) && is_less(one, key.exponent) &&
+         is_less(key.exponent, key.modulus);
+}
+
+/// is_sound says whether a key's numbers fit BearSSL's buffers and one another in size. A product
+/// has as many bits as its factors together, or one less.
+bool is_sound(const RsaPrivateKey& key) {
+  const std::size_t together = bits_of(key.p) + bits_of(key.q);
+  return is_rsa_size(key.bits) && key.bits % 8 == 0 && is_number(key.p) && is_odd(key.p) &&
+         is_number(key.q) && is_odd(key.q) && key.p.size() <= max_rsa_size / 2 &&
+         key.q.size() <= max_rsa_size / 2 && (together == key.bits || together == key.bits + 1) &&
+         is_number(key.dp) && key.dp.size() <= key.p.size() && is_number(key.dq) &&
+         key.dq.size() <= key.q.size() && is_number(key.iq) && key.iq.size() <= key.p.size();
+}
+
 /// not_zero is 1 for every byte but 0, without a branch.
 std::uint32_t not_zero(std::uint8_t byte) {
   return (static_cast<std::uint32_t>(byte) + 0xff) >> 8;
@@ -103,42 +135,43 @@ Result<RsaPublicKey> read_rsa_public_key(ByteView der) {
   Der numbers = key_bits.inner(tag_sequence);
   const RsaPublicKey key{.modulus = numbers.integer(), .exponent = numbers.integer()};
   if (!key_bits.is_done() || !numbers.is_done()) return ErrorCode::bad_rsa_key;
-  const bool is_one = key.exponent.size() == 1 && key.exponent.front() == 1;
-  const bool is_sound = is_rsa_size(bits_of(key.modulus)) && is_odd(key.modulus) &&
-                        is_odd(key.exponent) && !is_one && key.exponent.size() <= key.size();
-  if (!is_sound) return ErrorCode::bad_rsa_key;
+  if (!is_sound(key)) return ErrorCode::bad_rsa_key;
   return key;
 }
 
 std::size_t rsa_padding_size(const RsaPublicKey& key, std::size_t message_size) {
-  constexpr std::size_t marks = 3;
-  const std::size_t least = message_size + marks + min_rsa_padding;
-  return key.size() < least ? 0 : key.size() - message_size - marks;
+  const std::size_t size = key.size();
+  if (size < marks_size + min_rsa_padding) return 0;
+  if (message_size > size - marks_size - min_rsa_padding) return 0;
+  return size - marks_size - message_size;
 }
 
 Result<ByteView> rsa_encrypt(const RsaPublicKey& key, ByteView message, ByteView padding,
                              Buffer buffer) {
+  if (!is_sound(key)) return ErrorCode::bad_rsa_key;
   const std::size_t padding_size = rsa_padding_size(key, message.size());
   if (padding_size == 0) return ErrorCode::payload_too_large;
   std::uint32_t nonzero = 1;
   for (const std::uint8_t byte : padding) nonzero &= not_zero(byte);
   if (padding.size() != padding_size || nonzero != 1) return ErrorCode::invalid_argument;
+  // Before the first byte of the message is written.
+  if (buffer.size() < key.size()) return ErrorCode::buffer_too_small;
   constexpr std::uint8_t start[] = {0x00, 0x02};
   Writer writer(buffer);
   writer.bytes(start);
   writer.bytes(padding);
   writer.bytes(zero);
   writer.bytes(message);
-  const Result<ByteView> block = writer.finish();
-  if (!block) return block.error();
+  const Buffer block = buffer.first(writer.position());
   const br_rsa_public_key numbers{.n = mutable_bytes(key.modulus),
                                   .nlen = key.modulus.size(),
                                   .e = mutable_bytes(key.exponent),
                                   .elen = key.exponent.size()};
-  // It fails for a block that is not below an odd modulus. The first byte of this one is zero, so
-  // there is nothing to ask, and no branch on what came of the message.
-  br_rsa_i31_public(buffer.data(), block->size(), &numbers);
-  return *block;
+  const std::uint32_t done = br_rsa_i31_public(block.data(), block.size(), &numbers);
+  // A sound key and a block that begins with zero make it 1. Were it 0, the message would still
+  // stand there: zeros go out then, without a branch on what came of the message.
+  for (std::uint8_t& byte : block) byte &= static_cast<std::uint8_t>(0 - done);
+  return ByteView(block);
 }
 
 Result<RsaPrivateKey> read_rsa_private_key(ByteView der) {
@@ -159,18 +192,15 @@ Result<RsaPrivateKey> read_rsa_private_key(ByteView der) {
                           .dq = numbers.integer(),
                           .iq = numbers.integer()};
   const bool is_whole = outer.is_done() && info.is_done() && octets.is_done() && numbers.is_done();
-  const bool is_sound = is_rsa_size(key.bits) && key.bits % 8 == 0 && is_odd(modulus) &&
-                        is_odd(key.p) && is_odd(key.q) && key.p.size() <= max_rsa_size / 2 &&
-                        key.q.size() <= max_rsa_size / 2 && key.dp.size() <= key.p.size() &&
-                        key.dq.size() <= key.q.size() && key.iq.size() <= key.p.size();
-  if (!is_whole || !is_sound) return ErrorCode::bad_rsa_key;
+  if (!is_whole || !is_odd(modulus) || !is_sound(key)) return ErrorCode::bad_rsa_key;
   return key;
 }
 
 bool rsa_decrypt(const RsaPrivateKey& key, ByteView ciphertext, Buffer message) {
   const std::size_t size = key.size();
   // Sizes are no secret.
-  if (ciphertext.size() != size || message.size() + 3 + min_rsa_padding > size) return false;
+  if (!is_sound(key) || ciphertext.size() != size) return false;
+  if (message.size() > size - marks_size - min_rsa_padding) return false;
   std::array<std::uint8_t, max_rsa_size> memory;
   const Buffer block = Buffer(memory).first(size);
   std::copy(ciphertext.begin(), ciphertext.end(), block.begin());

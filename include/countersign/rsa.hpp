@@ -29,7 +29,7 @@ struct RsaPublicKey {
 
 /// read_rsa_public_key reads a SubjectPublicKeyInfo (RFC 5280, DER); fails with bad_rsa_key for
 /// anything else, for an even modulus or one outside 2048..4096 bits, and for an exponent that is
-/// even or 1.
+/// even, 1, or not below the modulus.
 Result<RsaPublicKey> read_rsa_public_key(ByteView der);
 
 /// rsa_padding_size is how many random bytes, none of them zero, encrypting message_size bytes
@@ -37,8 +37,9 @@ Result<RsaPublicKey> read_rsa_public_key(ByteView der);
 std::size_t rsa_padding_size(const RsaPublicKey& key, std::size_t message_size);
 
 /// rsa_encrypt writes the block of message under padding, key.size() bytes, into buffer; its time
-/// does not depend on message or padding. Fails with payload_too_large, with invalid_argument for
-/// padding of another size or with a zero in it, or with buffer_too_small.
+/// does not depend on message or padding. Fails, with buffer as it was: with bad_rsa_key for
+/// numbers that read_rsa_public_key would not give, with payload_too_large, with invalid_argument
+/// for padding of another size or with a zero in it, or with buffer_too_small.
 Result<ByteView> rsa_encrypt(const RsaPublicKey& key, ByteView message, ByteView padding,
                              Buffer buffer);
 
@@ -56,13 +57,15 @@ struct RsaPrivateKey {
 };
 
 /// read_rsa_private_key reads a PrivateKeyInfo (RFC 5958, DER) of two primes; fails with
-/// bad_rsa_key for anything else, and for a modulus outside 2048..4096 bits.
+/// bad_rsa_key for anything else, for a modulus outside 2048..4096 bits or not of whole bytes, and
+/// for numbers whose sizes do not fit.
 Result<RsaPrivateKey> read_rsa_private_key(ByteView der);
 
 /// rsa_decrypt puts the last message.size() bytes of a decrypted block into message, whatever they
 /// are, and says whether the block was that of a message of this size. Its time depends on the
 /// sizes alone: whoever uses message before that is known has to do so in the same way for both
-/// answers.
+/// answers. Numbers that read_rsa_private_key would not give, and sizes that do not fit, are false
+/// at once.
 [[nodiscard]] bool rsa_decrypt(const RsaPrivateKey& key, ByteView ciphertext, Buffer message);
 
 }  // namespace countersign

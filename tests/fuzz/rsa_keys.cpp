@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: MIT
 // RSA keys of any bytes are read or refused, and what was read is used without a fault. Keys that
-// are written here from numbers of the input are read exactly where the numbers are sound.
+// are written here from numbers of the input are read exactly where the numbers are sound. What is
+// encrypted is what OpenSSL computes, or nothing was written.
 #include "countersign/rsa.hpp"
 #include "support.hpp"
+
+#ifdef COUNTERSIGN_TEST_OPENSSL
+#include <openssl/bn.h>
+
+#include <memory>
+#endif
 
 namespace cs = countersign;
 using fuzz::check;
@@ -43,7 +50,71 @@ std::string number(fuzz::Choices& choices, std::size_t size) {
   return bytes;
 }
 
+#ifdef COUNTERSIGN_TEST_OPENSSL
+using Number = std::unique_ptr<BIGNUM, decltype(&BN_free)>;
+
+Number number_of(cs::ByteView bytes) {
+  return {BN_bin2bn(bytes.data(), static_cast<int>(bytes.size()), nullptr), &BN_free};
+}
+
+/// is_sound asks OpenSSL whether a modulus and an exponent can encrypt.
+bool is_sound(const cs::RsaPublicKey& key) {
+  const Number n = number_of(key.modulus);
+  const Number e = number_of(key.exponent);
+  const auto is_short = [](const Number& number, cs::ByteView bytes) {
+    return static_cast<std::size_t>(BN_num_bytes(number.get())) == bytes.size();
+  };
+  return is_short(n, key.modulus) && is_short(e, key.exponent) && BN_is_odd(n.get()) == 1 &&
+         BN_is_odd(e.get()) == 1 && BN_is_one(e.get()) == 0 && BN_cmp(e.get(), n.get()) < 0 &&
+         BN_num_bits(n.get()) >= 2048 && BN_num_bits(n.get()) <= 4096;
+}
+
+/// check_sealed compares a ciphertext with OpenSSL's power of the block.
+void check_sealed(const cs::RsaPublicKey& key, cs::ByteView block, cs::ByteView sealed) {
+  const std::unique_ptr<BN_CTX, decltype(&BN_CTX_free)> context(BN_CTX_new(), &BN_CTX_free);
+  const Number power = number_of({});
+  check(BN_mod_exp(power.get(), number_of(block).get(), number_of(key.exponent).get(),
+                   number_of(key.modulus).get(), context.get()) == 1);
+  std::array<std::uint8_t, cs::max_rsa_size> bytes{};
+  const int size = static_cast<int>(sealed.size());
+  check(BN_bn2binpad(power.get(), bytes.data(), size) == size);
+  check(cs::is_equal(sealed, cs::ByteView(bytes).first(sealed.size())));
+}
+#else
+bool is_sound(const cs::RsaPublicKey& key) {
+  return !key.modulus.empty() && key.modulus.front() != 0;
+}
+void check_sealed(const cs::RsaPublicKey&, cs::ByteView, cs::ByteView) {}
+#endif
+
+/// try_numbers encrypts under a modulus and an exponent that nobody has read.
+void try_numbers(fuzz::Choices& choices) {
+  const std::size_t exponent_size = choices.number(1);
+  const std::size_t modulus_size = choices.number(2) % 640;
+  const cs::ByteView exponent = choices.bytes(exponent_size);
+  std::string modulus(cs::text_of(choices.bytes(modulus_size)));
+  // A short input is most of a modulus too.
+  modulus.resize(modulus_size, '\x5b');
+  const cs::RsaPublicKey key{.modulus = cs::bytes_of(modulus), .exponent = exponent};
+  const std::uint8_t message[32] = {7, 9};
+  const std::size_t padding_size = cs::rsa_padding_size(key, sizeof message);
+  const std::string padding(padding_size, '\x11');
+  std::string block = std::string("\0\x02", 2) + padding + '\0';
+  block += cs::text_of(message);
+  std::string buffer(std::max(block.size(), modulus_size), '\x35');
+  const std::string untouched = buffer;
+  const cs::Buffer out(reinterpret_cast<std::uint8_t*>(buffer.data()), buffer.size());
+  const auto sealed = cs::rsa_encrypt(key, message, cs::bytes_of(padding), out);
+  if (!sealed) check(buffer == untouched);
+  if (sealed) check(is_sound(key) && sealed->size() == key.size() && cs::text_of(*sealed) != block);
+  if (sealed) check_sealed(key, cs::bytes_of(block), *sealed);
+#ifdef COUNTERSIGN_TEST_OPENSSL
+  check(sealed.ok() == is_sound(key));
+#endif
+}
+
 void use(const cs::RsaPublicKey& key) {
+  check(is_sound(key));
   check(key.size() >= 256 && key.size() <= cs::max_rsa_size);
   check((key.modulus.back() & 1) != 0 && (key.exponent.back() & 1) != 0);
   const std::uint8_t message[32] = {7};
@@ -89,8 +160,12 @@ void try_public(fuzz::Choices& choices) {
 void try_private(fuzz::Choices& choices) {
   const std::size_t larger = choices.number(1) % 4;
   const std::size_t size = 128;
-  const std::string p = number(choices, size);
-  const std::string q = number(choices, size);
+  std::string p = number(choices, size);
+  std::string q = number(choices, size);
+  // Factors of a modulus of this size are not short.
+  const bool is_short = choices.number(1) % 8 == 1;
+  if (!is_short) p.front() = static_cast<char>(p.front() | 0x80);
+  q.front() = static_cast<char>(q.front() | 0x80);
   const std::string dp = number(choices, size + (larger == 1 ? 1 : 0));
   const std::string dq = number(choices, size + (larger == 2 ? 1 : 0));
   const std::string iq = number(choices, size + (larger == 3 ? 1 : 0));
@@ -103,7 +178,8 @@ void try_private(fuzz::Choices& choices) {
   const std::string text = der('\x30', der('\x02', std::string(1, '\0')) + std::string(algorithm) +
                                            der('\x04', der('\x30', numbers)));
   const auto key = cs::read_rsa_private_key(cs::bytes_of(text));
-  check(key.ok() == (larger == 0 && is_odd(modulus) && is_odd(p) && is_odd(q)));
+  const bool is_long = (p.front() & 0x80) != 0;
+  check(key.ok() == (larger == 0 && is_long && is_odd(modulus) && is_odd(p) && is_odd(q)));
   if (key) use(*key);
   check(!cs::read_rsa_private_key(cs::bytes_of(text + '\0')).ok());
 }
@@ -119,5 +195,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // DER begins with a sequence; anything else chooses numbers.
   if (kind == 0) try_public(choices);
   if (kind == 1) try_private(choices);
+  if (kind == 2) try_numbers(choices);
   return 0;
 }

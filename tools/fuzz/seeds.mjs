@@ -171,9 +171,18 @@ const knockSeeds = () => {
   )
   // Numbers for the keys that the target writes itself: all of them odd, and a factor that is even.
   const numbers = (kind, fill) => Buffer.concat([Buffer.from([kind, 0]), Buffer.alloc(900, fill)])
+  // An exponent of 3 bytes and a modulus of 256, which nobody read: it is odd and large, and then begins with a zero.
+  const unread = [0xc1, 0].map((first) => Buffer.from([2, 3, 1, 0, 1, 0, 1, first]))
   return {
     read_knock: [...v1.vectors, ...v1.replies, ...v2_v4.vectors].flatMap(hexIn),
-    rsa_keys: [...keys, numbers(0, 0xc1), numbers(1, 0xc1), numbers(1, 0xc2), Buffer.from([0, 3, 1, 0, 1, 31])]
+    rsa_keys: [
+      ...keys,
+      numbers(0, 0xc1),
+      numbers(1, 0xc1),
+      numbers(1, 0xc2),
+      Buffer.from([0, 3, 1, 0, 1, 31]),
+      ...unread
+    ]
   }
 }
 
