@@ -68,8 +68,10 @@ add_test(NAME countersign_tests COMMAND countersign_tests)
 # Emscripten 3.1 would read its own files through Node's fetch, which takes no paths.
 set_tests_properties(countersign_tests PROPERTIES ENVIRONMENT "NODE_OPTIONS=--no-experimental-fetch")
 
-# What runs under valgrind, alone: an optimised build of all tests would be made for these two files only.
-countersign_test_program(countersign_constant_time tests/native/rsa_test.cpp tests/native/sha256_test.cpp)
+# What is true of optimised code alone, under valgrind and without: an optimised build of all tests would be made for these
+# files only.
+countersign_test_program(countersign_constant_time
+  tests/native/rsa_test.cpp tests/native/sha256_test.cpp tests/native/wipe_test.cpp)
 target_link_libraries(countersign_constant_time PRIVATE countersign countersign-knock)
 set_target_properties(countersign_constant_time PROPERTIES EXCLUDE_FROM_ALL ON)
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "stack.hpp"
+
 namespace countersign {
 
 namespace {
@@ -21,6 +23,8 @@ constexpr std::uint8_t rsa_encryption[] = {0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0
 constexpr std::uint8_t zero[] = {0x00};
 /// The bytes of a block that are neither padding nor message.
 constexpr std::size_t marks_size = 3;
+/// What BearSSL's operations on the largest keys need of the stack, and as much again.
+constexpr std::size_t arithmetic_size = 8192;
 
 /// Der takes one value after another from DER, in the one encoding that DER allows.
 class Der {
@@ -168,6 +172,7 @@ Result<ByteView> rsa_encrypt(const RsaPublicKey& key, ByteView message, ByteView
                                   .e = mutable_bytes(key.exponent),
                                   .elen = key.exponent.size()};
   const std::uint32_t done = br_rsa_i31_public(block.data(), block.size(), &numbers);
+  wipe_stack<arithmetic_size>();
   // A sound key and a block that begins with zero make it 1. Were it 0, the message would still
   // stand there: zeros go out then, without a branch on what came of the message.
   for (std::uint8_t& byte : block) byte &= static_cast<std::uint8_t>(0 - done);
@@ -216,6 +221,7 @@ bool rsa_decrypt(const RsaPrivateKey& key, ByteView ciphertext, Buffer message) 
                                    .iq = mutable_bytes(key.iq),
                                    .iqlen = key.iq.size()};
   std::uint32_t good = br_rsa_i31_private(block.data(), &numbers);
+  wipe_stack<arithmetic_size>();
   const std::size_t mark = size - message.size() - 1;
   good &= 1 ^ not_zero(block[0]);
   good &= 1 ^ not_zero(block[1] ^ 0x02);

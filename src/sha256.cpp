@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "sodium/crypto_verify_32.h"
+#include "stack.hpp"
 
 namespace countersign {
 
@@ -134,7 +135,10 @@ Hash Sha256::finish() {
   return hash;
 }
 
-Hash hmac_sha256(ByteView key, ByteView message) {
+namespace {
+
+/// hmac_of leaves the key on the stack, in its pads and in the states that begin with them.
+[[gnu::noinline]] Hash hmac_of(ByteView key, ByteView message) {
   std::array<std::uint8_t, block_size> padded{};
   if (key.size() > block_size) {
     const Hash short_key = sha256(key);
@@ -146,8 +150,14 @@ Hash hmac_sha256(ByteView key, ByteView message) {
   for (std::uint8_t& byte : padded) byte ^= 0x36;
   const Hash inner = hasher.update(padded).update(message).finish();
   for (std::uint8_t& byte : padded) byte ^= 0x36 ^ 0x5c;
-  const Hash tag = hasher.update(padded).update(inner).finish();
-  wipe(padded);  // it is the key
+  return hasher.update(padded).update(inner).finish();
+}
+
+}  // namespace
+
+Hash hmac_sha256(ByteView key, ByteView message) {
+  const Hash tag = hmac_of(key, message);
+  wipe_stack<1024>();
   return tag;
 }
 

@@ -28,6 +28,13 @@ std::string hex_of(ByteView bytes) {
   return text;
 }
 
+/// wipe_text makes a text zeros, with the room behind its end, where a longer one may have been.
+void wipe_text(std::string& text) {
+  text.resize(text.capacity());
+  wipe({reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
+  text.clear();
+}
+
 // HKDF-SHA256 (RFC 5869) with an empty salt, one block of output.
 Hash derive(std::string_view secret) {
   const Hash salt{};
@@ -105,20 +112,31 @@ std::string_view verdict_name(StatsVerdict verdict) {
   return names[static_cast<std::size_t>(verdict)];
 }
 
-StatsKey::StatsKey(std::string text)
-    : text_(std::move(text)),
+StatsKey::StatsKey(std::string_view text)
+    : text_(text),
       strict_(derive(text_)),
       device_id_(hex_of(hmac_sha256(bytes_of(text_), bytes_of("device-id"))).substr(0, 16)) {}
 
+StatsKey& StatsKey::operator=(const StatsKey& other) {
+  if (this == &other) return *this;
+  wipe_text(text_);
+  text_ = other.text_;
+  strict_ = other.strict_;
+  device_id_ = other.device_id_;
+  return *this;
+}
+
 StatsKey::~StatsKey() {
-  wipe({reinterpret_cast<std::uint8_t*>(text_.data()), text_.size()});
+  wipe_text(text_);
   wipe(strict_);
 }
 
 Result<StatsKey> StatsKey::import(ByteView file) {
   std::string text = json::decode_and_trim(file);
   if (text.empty()) return ErrorCode::invalid_argument;
-  return StatsKey(std::move(text));
+  const StatsKey key(text);
+  wipe_text(text);
+  return key;
 }
 
 bool StatsKey::is_tag(StatsMode mode, std::string_view message, ByteView tag) const {

@@ -180,12 +180,17 @@ void append_unescaped(std::string& out, std::string_view quoted) {
 
 std::string decode_and_trim(ByteView bytes) {
   std::string text;
+  // The text may be a key: growing would leave pieces of it behind.
+  text.reserve(bytes.size() * replacement.size());
   for (std::string_view rest = text_of(bytes); !rest.empty();) {
     const Utf8Step step = utf8_step(rest);
     text += step.is_character ? rest.substr(0, step.size) : replacement;
     rest.remove_prefix(step.size);
   }
-  return std::string(trim(text));
+  const std::string_view trimmed = trim(text);
+  text.erase(0, static_cast<std::size_t>(trimmed.data() - text.data()));
+  text.resize(trimmed.size());
+  return text;
 }
 
 }  // namespace countersign::json

@@ -9,6 +9,7 @@ const layers = [
   ['include/countersign/error.hpp'],
   ['include/countersign/result.hpp'],
   ['*/bytes'],
+  ['*/stack'],
   ['*/sha256', '*/ed25519', '*/clock', '*/marker', '*/frame'],
   ['*/table'],
   ['*/replay', '*/request', '*/enrollment', '*/rsa', '*/knock'],

@@ -24,7 +24,8 @@ enum class StatsVerdict : std::uint8_t {
 std::string_view verdict_name(StatsVerdict verdict);
 
 /// StatsKey is a device key: the text of a key file, which is the HMAC key as it stands, and the
-/// key derived from it for the strict signature. Both are wiped at the end.
+/// key derived from it for the strict signature. Both are wiped at the end, and before another key
+/// takes their place.
 class StatsKey {
  public:
   /// import reads the bytes of a key file, trimmed as JavaScript trims; fails with invalid_argument
@@ -32,7 +33,7 @@ class StatsKey {
   static Result<StatsKey> import(ByteView file);
 
   StatsKey(const StatsKey&) = default;
-  StatsKey& operator=(const StatsKey&) = default;
+  StatsKey& operator=(const StatsKey& other);
   ~StatsKey();
 
   /// device_id is 16 lower-case hexadecimal digits; it is public.
@@ -44,7 +45,7 @@ class StatsKey {
   bool is_tag(StatsMode mode, std::string_view message, ByteView tag) const;
 
  private:
-  explicit StatsKey(std::string text);
+  explicit StatsKey(std::string_view text);
 
   std::string text_;
   Hash strict_{};
