@@ -109,12 +109,17 @@ const buildWasm = () => {
   run('cmake', ['--build', '--preset', 'wasm'], env)
 }
 
-const wasms = ['countersign', 'countersign-client', 'countersign-knock']
+const wasms = ['countersign', 'countersign-client', 'countersign-knock', 'countersign-json']
 /** What is compiled in, each with its licence beside it. */
 const licences = { libsodium: join(sodium, 'LICENSE'), bearssl: join(cache, 'bearssl-0.6', 'LICENSE.txt') }
 
 /** The modules with the files as text, by the file's name. */
-const textModules = { countersign: 'core', 'countersign-client': 'client', 'countersign-knock': 'knock' }
+const textModules = {
+  countersign: 'core',
+  'countersign-client': 'client',
+  'countersign-knock': 'knock',
+  'countersign-json': 'json'
+}
 
 const built = [
   ...wasms.map((name) => `dist/core/platform/${name}.wasm`),

@@ -3,12 +3,11 @@
 
 import { readFile } from 'node:fs/promises'
 import { decodeBase64 } from '../common/base64.ts'
-import { tryDecodeText } from '../common/text.ts'
 import type { FrameParts, SigningFields } from '../common/types.ts'
 import { loadCore } from '../core/index.ts'
 import { importSecret } from '../profiles/action-proof/create.ts'
 import { verifyProof } from '../profiles/action-proof/verify.ts'
-import { scanJson } from '../profiles/common/json-scanner.ts'
+import { loadJsonCore } from '../profiles/common/json-core.ts'
 import { importKnockKey } from '../profiles/knock/keys.ts'
 import { verifyKnock } from '../profiles/knock/packet.ts'
 import { importDeviceKey } from '../profiles/stats-event/keys.ts'
@@ -61,22 +60,13 @@ async function verifyFrame({ value }: Inspection, keys: CliKeys): Promise<CliVer
   return { ok: true }
 }
 
-function isOneReading(bytes: Uint8Array): boolean {
-  try {
-    scanJson(tryDecodeText(bytes) ?? '', 0)
-    return true
-  } catch {
-    return false
-  }
-}
-
 const verifiers: { readonly [Kind in Inspection['kind']]?: (found: Inspection, keys: CliKeys) => Promise<CliVerdict> } =
   {
     frame: verifyFrame,
     async 'stats event'({ bytes, value }, keys) {
       const key = await importDeviceKey(await fileOf(needed(keys, 'device-key', 'a stats event')))
       // Two parsers may read a text with a duplicate name differently.
-      if (!isOneReading(bytes)) return { ok: false, reason: 'malformed' }
+      if (!(await loadJsonCore()).isJson(bytes)) return { ok: false, reason: 'malformed' }
       const mode = (keys.mode ?? 'strict') as 'strict'
       return verifyEvent(value as never, key, { mode })
     },

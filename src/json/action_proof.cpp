@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "countersign/json/text.hpp"
+
 namespace countersign {
 
 using json::Document;
@@ -16,6 +18,8 @@ constexpr std::string_view members[] = {"action_type", "timestamp", "action_data
                                         "expected_points", "nonce"};
 constexpr std::string_view signature_name = "client_signature";
 constexpr std::string_view outer_name = "action_proof";
+constexpr std::string_view batch_name = "action_proofs";
+constexpr std::size_t max_batch = 50;
 constexpr std::size_t max_type_units = 128;
 
 bool is_digit(char c) {
@@ -67,27 +71,15 @@ bool is_nonce(std::string_view text) {
   return visible && text.size() >= 8 && text.size() <= 128;
 }
 
-/// Exactly 64 lower-case digits, or nothing.
-std::optional<Hash> tag_of(std::string_view text) {
-  Hash tag{};
-  if (text.size() != 2 * tag.size()) return std::nullopt;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    if (!is_digit(c) && (c < 'a' || c > 'f')) return std::nullopt;
-    const auto digit = static_cast<std::uint8_t>(is_digit(c) ? c - '0' : c - 'a' + 10);
-    tag[at / 2] = static_cast<std::uint8_t>(tag[at / 2] << 4 | digit);
-  }
-  return tag;
-}
-
-/// has_members says whether an object holds the five members and the signature, and nothing else.
-bool has_members(const Document& body, std::size_t proof) {
+/// has_members says whether an object holds the five members, the signature where there has to be
+/// one, and nothing else.
+bool has_members(const Document& body, std::size_t proof, bool is_bare) {
   std::size_t count = 0;
   for (std::size_t name = proof + 1; name < body.next(proof); name = body.next(name + 1)) ++count;
   const auto is_there = [&](std::string_view name) {
     return body.find(proof, name) != Document::none;
   };
-  return count == std::size(members) + 1 && is_there(signature_name) &&
+  return count == std::size(members) + (is_bare ? 0 : 1) && (is_bare || is_there(signature_name)) &&
          std::all_of(std::begin(members), std::end(members), is_there);
 }
 
@@ -144,6 +136,25 @@ bool is_fresh(std::uint64_t timestamp_ms, const ProofRules& rules) {
   return rules.now_ms - timestamp_ms < rules.max_age_ms;
 }
 
+/// read_proof reads the proof that an object is.
+ReadProof read_proof(std::string_view whole, const Document& body, std::size_t object,
+                     const ProofRules& rules) {
+  const bool is_bare = rules.mode == ProofMode::bare;
+  ReadProof read;
+  if (body.kind(object) != JsonKind::object || !has_members(body, object, is_bare)) return read;
+  if (!is_bare) {
+    const std::size_t signature = body.find(object, signature_name);
+    // A text that is no tag is a wrong signature. Only a value that is no text is malformed.
+    if (body.kind(signature) != JsonKind::string) return read;
+    read.tag = json::read_tag(body.text(signature));
+  }
+  if (!read_action(body, object, read.proof)) return read;
+  read.verdict = is_fresh(read.proof.timestamp_ms, rules) ? ProofVerdict::ok : ProofVerdict::stale;
+  read.message =
+      rules.mode == ProofMode::excise ? excised(whole, body, object) : slices_of(body, object);
+  return read;
+}
+
 }  // namespace
 
 std::string_view verdict_name(ProofVerdict verdict) {
@@ -174,25 +185,36 @@ std::optional<std::uint64_t> time_of_timestamp(std::string_view text) {
   return ((hours * 60 + *minute) * 60 + *second) * 1000 + *ms;
 }
 
+Result<ProofBody> read_action_proofs(std::string_view body, const ProofRules& rules) {
+  const Result<Document> document = Document::read(body);
+  if (!document) return document.error();
+  const std::size_t one = document->find(Document::root, outer_name);
+  const std::size_t many = document->find(Document::root, batch_name);
+  if ((one == Document::none) == (many == Document::none)) return ErrorCode::bad_json;
+  ProofBody read{.is_batch = one == Document::none, .proofs = {}};
+  if (!read.is_batch) {
+    read.proofs.push_back(read_proof(body, *document, one, rules));
+    return read;
+  }
+  if (document->kind(many) != JsonKind::array) return ErrorCode::bad_json;
+  for (std::size_t at = many + 1; at < document->next(many); at = document->next(at)) {
+    if (read.proofs.size() == max_batch) return ErrorCode::bad_json;
+    read.proofs.push_back(read_proof(body, *document, at, rules));
+  }
+  if (read.proofs.empty()) return ErrorCode::bad_json;
+  return read;
+}
+
 ProofVerdict verify_action_proof(std::string_view body, ByteView secret, const ProofRules& rules,
                                  ActionProof& proof) {
-  const Result<Document> document = Document::read(body);
-  if (!document) return ProofVerdict::malformed;
-  const std::size_t object = document->find(Document::root, outer_name);
-  const bool is_proof = object != Document::none && document->kind(object) == JsonKind::object &&
-                        has_members(*document, object);
-  if (!is_proof) return ProofVerdict::malformed;
-  const std::size_t signature = document->find(object, signature_name);
-  ActionProof read;
-  if (document->kind(signature) != JsonKind::string || !read_action(*document, object, read)) {
-    return ProofVerdict::malformed;
+  Result<ProofBody> read = read_action_proofs(body, rules);
+  if (!read || read->is_batch || rules.mode == ProofMode::bare) return ProofVerdict::malformed;
+  ReadProof& one = read->proofs.front();
+  if (one.verdict != ProofVerdict::ok) return one.verdict;
+  if (!one.tag || !verify_hmac_sha256(secret, bytes_of(one.message), *one.tag)) {
+    return ProofVerdict::signature;
   }
-  if (!is_fresh(read.timestamp_ms, rules)) return ProofVerdict::stale;
-  const std::string message = rules.mode == ProofMode::slices ? slices_of(*document, object)
-                                                              : excised(body, *document, object);
-  const std::optional<Hash> tag = tag_of(document->text(signature));
-  if (!tag || !verify_hmac_sha256(secret, bytes_of(message), *tag)) return ProofVerdict::signature;
-  proof = std::move(read);
+  proof = std::move(one.proof);
   return ProofVerdict::ok;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "countersign/json/canonical.hpp"
 
-#include <algorithm>
-
 #include "countersign/json/number.hpp"
 #include "countersign/json/text.hpp"
 
@@ -76,16 +74,8 @@ class CanonicalWriter {
   }
 
   std::vector<Member> members(std::size_t object) const {
-    std::vector<Member> found;
-    for (std::size_t at = object + 1; at < document_.next(object);) {
-      const std::size_t value = document_.next(at);
-      Member member{document_.text(at), value};
-      if (!keep_ || keep_(object, member)) found.push_back(std::move(member));
-      at = document_.next(value);
-    }
-    std::sort(found.begin(), found.end(), [](const Member& left, const Member& right) {
-      return is_less_utf16(left.name, right.name);
-    });
+    std::vector<Member> found = document_.members(object);
+    if (keep_) std::erase_if(found, [&](const Member& member) { return !keep_(object, member); });
     return found;
   }
 

@@ -19,6 +19,24 @@ constexpr bool is_hex(char c) {
   return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+std::vector<Member> sorted_members(std::string_view text, const std::vector<Node>& nodes,
+                                   std::size_t object) {
+  std::vector<Member> found;
+  for (std::size_t at = object + 1; at < nodes[object].next; at = nodes[nodes[at].next].next) {
+    const Node& name = nodes[at];
+    Member& member = found.emplace_back();
+    append_unescaped(member.name, text.substr(name.begin, name.end - name.begin));
+    member.value = name.next;
+  }
+  const auto is_less = [](const Member& left, const Member& right) {
+    return is_less_utf16(left.name, right.name);
+  };
+  // As quick as std::sort where it counts, and a fraction of its code.
+  std::make_heap(found.begin(), found.end(), is_less);
+  std::sort_heap(found.begin(), found.end(), is_less);
+  return found;
+}
+
 // One pass over the text. What is to come next is a state, and what is open is a list: no
 // recursion.
 class Scanner {
@@ -156,7 +174,7 @@ bool Scanner::number() {
     if (peek() == '+' || peek() == '-') ++at_;
     if (!digits()) return false;
   }
-  if (!read_number(text_.substr(from, at_ - from))) return fail("a number is beyond a double");
+  if (!is_finite(text_.substr(from, at_ - from))) return fail("a number is beyond a double");
   finish(node);
   return true;
 }
@@ -244,13 +262,11 @@ bool Scanner::after() {
 }
 
 bool Scanner::has_duplicates(std::size_t object) const {
-  std::vector<std::string> names;
-  for (std::size_t at = object + 1; at < nodes_[object].next; at = nodes_[nodes_[at].next].next) {
-    const Node& name = nodes_[at];
-    append_unescaped(names.emplace_back(), text_.substr(name.begin, name.end - name.begin));
-  }
-  std::sort(names.begin(), names.end());
-  return std::adjacent_find(names.begin(), names.end()) != names.end();
+  const std::vector<Member> members = sorted_members(text_, nodes_, object);
+  return std::adjacent_find(members.begin(), members.end(),
+                            [](const Member& one, const Member& other) {
+                              return one.name == other.name;
+                            }) != members.end();
 }
 
 }  // namespace
@@ -274,6 +290,10 @@ std::string Document::text(std::size_t node) const {
 
 double Document::number(std::size_t node) const {
   return read_number(raw(node)).value_or(0);
+}
+
+std::vector<Member> Document::members(std::size_t object) const {
+  return sorted_members(text_, nodes_, object);
 }
 
 std::size_t Document::find(std::size_t object, std::string_view name) const {

@@ -1,50 +1,200 @@
 // SPDX-License-Identifier: MIT
 #include "countersign/json/number.hpp"
 
-#include <algorithm>
 #include <charconv>
+#include <cstring>
+
+#include "natural.hpp"
 
 namespace countersign::json {
 
 namespace {
 
-// Digits and point of a number 0.DIGITS * 10^point.
+constexpr int fraction_bits = 52;
+constexpr int bias = 1023;
+constexpr int least_exponent = -1022;
+constexpr std::uint64_t infinite = std::uint64_t{0x7ff} << fraction_bits;
+constexpr std::uint64_t implicit_bit = std::uint64_t{1} << fraction_bits;
+/// No double, and no place halfway between two, has more digits.
+constexpr std::size_t most_digits = 768;
+/// The place of the first digit of the largest double, and one below that of the half of the
+/// smallest.
+constexpr std::int64_t largest_place = 309;
+constexpr std::int64_t tiny_place = -324;
+
+/// The bits of a double, and back: Emscripten 3.1.6 has no std::bit_cast.
+template <class To, class From>
+To same_bits(From from) {
+  static_assert(sizeof(To) == sizeof from);
+  To to;
+  std::memcpy(&to, &from, sizeof to);
+  return to;
+}
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+/// Decimal is a number 0.DIGITS * 10^place, without zeros at either end of its digits. Of more than
+/// most_digits only the first are kept, and a 1 behind them that says so.
 struct Decimal {
-  std::string_view digits;
-  int point;
+  std::string digits;
+  std::int64_t place = 0;
 };
 
-// What to_chars writes in scientific form: D[.DDD]e±XX.
-Decimal read_scientific(char* begin, char* end) {
-  char* const exponent = std::find(begin, end, 'e');
-  int value = 0;
-  const char* const from = exponent + (exponent[1] == '+' ? 2 : 1);
-  std::from_chars(from, end, value);
-  if (exponent - begin > 1) begin = std::copy_backward(begin, begin + 1, begin + 2);
-  return {{begin, static_cast<std::size_t>(exponent - begin)}, value + 1};
+/// The exponent of a number; where it is far beyond a double's, any number as far away.
+std::int64_t exponent_of(std::string_view text) {
+  const std::size_t mark = text.find_first_of("eE");
+  if (mark == std::string_view::npos) return 0;
+  constexpr std::int64_t far = 1'000'000'000'000;
+  std::int64_t value = 0;
+  for (const char c : text.substr(mark)) {
+    if (is_digit(c) && value < far) value = value * 10 + (c - '0');
+  }
+  return text[mark + 1] == '-' ? -value : value;
 }
 
-// Whether a number too large or too small for a double is too small: by the place of its first
-// digit.
-bool is_tiny(std::string_view text) {
-  const std::size_t mark = std::min(text.find_first_of("eE"), text.size());
-  const std::string_view mantissa = text.substr(0, mark);
-  const std::size_t point = std::min(mantissa.find('.'), mantissa.size());
-  const std::size_t first = mantissa.find_first_of("123456789");
-  if (first == std::string_view::npos) return true;
-  const bool is_negative = mark + 1 < text.size() && text[mark + 1] == '-';
-  // The exponent itself may not fit any integer: its sign decides then.
-  long long exponent = 0;
-  if (mark < text.size()) {
-    const std::size_t from = mark + (text[mark + 1] == '+' ? 2 : 1);
-    const auto [end, error] =
-        std::from_chars(text.data() + from, text.data() + text.size(), exponent);
-    if (error != std::errc()) return is_negative;
+Decimal decimal_of(std::string_view text) {
+  Decimal number;
+  std::int64_t place = 0;
+  bool has_point = false;
+  bool has_more = false;
+  for (const char c : text) {
+    if (c == 'e' || c == 'E') break;
+    if (c == '.') has_point = true;
+    if (!is_digit(c)) continue;
+    const bool is_leading = c == '0' && number.digits.empty();
+    // A digit before the point makes the number ten times larger, a zero after it smaller.
+    if (!has_point && !is_leading) ++place;
+    if (has_point && is_leading) --place;
+    if (is_leading) continue;
+    if (number.digits.size() < most_digits) {
+      number.digits += c;
+    } else {
+      has_more = has_more || c != '0';
+    }
   }
-  const auto place = static_cast<long long>(point) - static_cast<long long>(first);
-  if (exponent > 1'000'000'000'000 || exponent < -1'000'000'000'000) return is_negative;
-  return place + exponent < 0;
+  if (has_more) number.digits += '1';
+  while (!number.digits.empty() && number.digits.back() == '0') number.digits.pop_back();
+  number.place = place + exponent_of(text);
+  return number;
 }
+
+/// rounded gives the double next to `lead * 2^(exponent - 56)`, as its bits. The lead has 57 bits,
+/// the first of them set; is_more says that the number is a little larger.
+std::uint64_t rounded(std::uint64_t lead, int exponent, bool is_more) {
+  if (exponent > bias) return infinite;
+  if (exponent < least_exponent - fraction_bits - 1) return 0;
+  const bool is_normal = exponent >= least_exponent;
+  const int dropped = 4 + (is_normal ? 0 : least_exponent - exponent);
+  const std::uint64_t half = std::uint64_t{1} << (dropped - 1);
+  const std::uint64_t rest = lead & (2 * half - 1);
+  std::uint64_t bits = lead >> dropped;
+  const bool is_up = rest > half || (rest == half && (is_more || bits % 2 == 1));
+  if (is_up) ++bits;
+  // What rounding carries over makes the exponent one larger, up to infinity, as it has to.
+  return is_normal ? bits + (static_cast<std::uint64_t>(exponent + bias - 1) << fraction_bits)
+                   : bits;
+}
+
+/// nearest gives the double next to a decimal that is neither zero nor far from all doubles.
+std::uint64_t nearest(const Decimal& number) {
+  Natural top;
+  for (const char c : number.digits) top.multiply_add(10, static_cast<std::uint32_t>(c - '0'));
+  Natural bottom(1);
+  const auto power = static_cast<int>(number.place) - static_cast<int>(number.digits.size());
+  (power < 0 ? bottom : top).multiply_power(power < 0 ? -power : power);
+  // Then the number is top / bottom * 2^exponent, and the fraction is from 1 to 2.
+  int exponent = top.bits() - bottom.bits();
+  (exponent < 0 ? top : bottom).shift_left(exponent < 0 ? -exponent : exponent);
+  if (top < bottom) {
+    top.shift_left(1);
+    --exponent;
+  }
+  const int room = bottom.room();
+  top.shift_left(room);
+  bottom.shift_left(room);
+  std::uint64_t lead = top.take_quotient(bottom);
+  for (int digit = 0; digit < 14; ++digit) {
+    top.shift_left(4);
+    lead = lead << 4 | top.take_quotient(bottom);
+  }
+  return rounded(lead, exponent, !top.is_zero());
+}
+
+/// Shortest makes the digits of a positive double (Steele and White; Dybvig): the number is
+/// top / bottom, and every number less than half a gap away reads back as it.
+class Shortest {
+ public:
+  explicit Shortest(std::uint64_t bits) {
+    const auto biased = static_cast<int>(bits >> fraction_bits);
+    const std::uint64_t fraction = bits & (implicit_bit - 1);
+    const std::uint64_t whole = biased == 0 ? fraction : fraction | implicit_bit;
+    const int exponent = std::max(biased, 1) - bias - fraction_bits;
+    is_even_ = whole % 2 == 0;
+    // The gap below a power of two is half the one above.
+    is_uneven_ = fraction == 0 && biased > 1;
+    top_ = Natural(whole);
+    const int doubled = is_uneven_ ? 2 : 1;
+    top_.shift_left(doubled + std::max(exponent, 0));
+    bottom_.shift_left(doubled - std::min(exponent, 0));
+    half_gap_.shift_left(std::max(exponent, 0));
+    // The floor of the logarithm: 315653 / 2^20 is log10(2), closely enough for any double.
+    const int log2 = exponent + static_cast<int>(std::bit_width(whole)) - 1;
+    place_ = (log2 * 315'653 >> 20) + 1;
+    if (place_ >= 0) bottom_.multiply_power(place_);
+    if (place_ < 0) {
+      top_.multiply_power(-place_);
+      half_gap_.multiply_power(-place_);
+    }
+    const int room = bottom_.room();
+    for (Natural* number : {&top_, &bottom_, &half_gap_}) number->shift_left(room);
+  }
+
+  Decimal digits() {
+    Decimal number;
+    number.place = place_ + 1;
+    if (!is_high()) {
+      --number.place;
+      grow();
+    }
+    for (;;) {
+      const std::uint32_t digit = top_.take_quotient(bottom_);
+      const bool low = is_low();
+      const bool high = is_high();
+      const bool is_up = high && (!low || is_nearer_up(digit));
+      number.digits += static_cast<char>('0' + digit + (is_up ? 1 : 0));
+      if (low || high) return number;
+      grow();
+    }
+  }
+
+ private:
+  void grow() {
+    top_.multiply_add(10);
+    half_gap_.multiply_add(10);
+  }
+  // Whether the digits so far, and whether the next larger ones, read back as the number.
+  bool is_low() const { return is_even_ ? top_ <= half_gap_ : top_ < half_gap_; }
+  bool is_high() const {
+    Natural sum = top_;
+    sum.add(half_gap_);
+    if (is_uneven_) sum.add(half_gap_);
+    return is_even_ ? sum >= bottom_ : sum > bottom_;
+  }
+  bool is_nearer_up(std::uint32_t digit) const {
+    Natural twice = top_;
+    twice.add(top_);
+    return twice > bottom_ || (twice == bottom_ && digit % 2 == 1);
+  }
+
+  Natural top_;
+  Natural bottom_{1};
+  Natural half_gap_{1};
+  int place_ = 0;
+  bool is_even_ = false;
+  bool is_uneven_ = false;
+};
 
 }  // namespace
 
@@ -53,11 +203,10 @@ void append_number(std::string& out, double number) {
     out += '0';
     return;
   }
-  char buffer[32];
   if (number < 0) out += '-';
-  const auto [end, error] = std::to_chars(
-      buffer, buffer + sizeof buffer, number < 0 ? -number : number, std::chars_format::scientific);
-  const auto [digits, point] = read_scientific(buffer, end);
+  const auto bits = same_bits<std::uint64_t>(number < 0 ? -number : number);
+  const auto [digits, place] = Shortest(bits).digits();
+  const auto point = static_cast<int>(place);
   const auto count = static_cast<int>(digits.size());
   const auto zeros = [&](int wanted) { out.append(static_cast<std::size_t>(wanted), '0'); };
   // ECMA-262, Number::toString, steps 6 to 10: n is point, k is count.
@@ -66,9 +215,9 @@ void append_number(std::string& out, double number) {
     return zeros(point - count);
   }
   if (0 < point && point <= 21) {
-    out += digits.substr(0, static_cast<std::size_t>(point));
+    out.append(digits, 0, static_cast<std::size_t>(point));
     out += '.';
-    out += digits.substr(static_cast<std::size_t>(point));
+    out.append(digits, static_cast<std::size_t>(point));
     return;
   }
   if (-6 < point && point <= 0) {
@@ -77,21 +226,31 @@ void append_number(std::string& out, double number) {
     out += digits;
     return;
   }
-  out += digits.substr(0, 1);
+  out += digits.front();
   if (count > 1) {
     out += '.';
-    out += digits.substr(1);
+    out.append(digits, 1);
   }
   out += point > 0 ? "e+" : "e-";
-  out += std::to_string(point > 0 ? point - 1 : 1 - point);
+  char exponent[4];
+  const int size = point > 0 ? point - 1 : 1 - point;
+  out.append(exponent, std::to_chars(exponent, exponent + sizeof exponent, size).ptr);
 }
 
 std::optional<double> read_number(std::string_view text) {
-  double number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error == std::errc()) return number;
-  if (error == std::errc::result_out_of_range && is_tiny(text)) return 0;
-  return std::nullopt;
+  const Decimal number = decimal_of(text);
+  if (!number.digits.empty() && number.place > largest_place) return std::nullopt;
+  const bool is_zero = number.digits.empty() || number.place < tiny_place;
+  const std::uint64_t bits = is_zero ? 0 : nearest(number);
+  if (bits == infinite) return std::nullopt;
+  const auto read = same_bits<double>(bits);
+  return text.front() == '-' ? -read : read;
+}
+
+bool is_finite(std::string_view text) {
+  const Decimal number = decimal_of(text);
+  if (number.digits.empty() || number.place < largest_place) return true;
+  return number.place == largest_place && read_number(text);
 }
 
 }  // namespace countersign::json

@@ -2,7 +2,6 @@
 #include "countersign/json/stats_event.hpp"
 
 #include <algorithm>
-#include <set>
 
 #include "countersign/json/canonical.hpp"
 #include "countersign/json/text.hpp"
@@ -44,22 +43,6 @@ Hash derive(std::string_view secret) {
   return derived;
 }
 
-// Exactly 64 lower-case digits, or nothing.
-std::optional<Hash> read_tag(const Document& event, std::size_t node) {
-  if (node == Document::none || event.kind(node) != JsonKind::string) return std::nullopt;
-  const std::string text = event.text(node);
-  Hash tag{};
-  if (text.size() != 2 * tag.size()) return std::nullopt;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const char c = text[at];
-    const bool is_digit = c >= '0' && c <= '9';
-    if (!is_digit && (c < 'a' || c > 'f')) return std::nullopt;
-    const auto digit = static_cast<std::uint8_t>(is_digit ? c - '0' : c - 'a' + 10);
-    tag[at / 2] = static_cast<std::uint8_t>(tag[at / 2] << 4 | digit);
-  }
-  return tag;
-}
-
 std::size_t inner_of(const Document& event) {
   const std::size_t data = event.find(Document::root, "data");
   return data == Document::none ? Document::none : event.find(data, inner_name);
@@ -73,35 +56,32 @@ bool has_proto(const Document& event) {
   return false;
 }
 
-bool is_compatible(const Document& event, const StatsKey& key) {
-  const auto tag = read_tag(event, event.find(Document::root, "signature"));
-  return tag && key.is_tag(StatsMode::compatible, compatible_message(event), *tag);
-}
-
-bool is_strict(const Document& event, const StatsKey& key, std::size_t signature) {
-  const auto tag = read_tag(event, signature);
-  return tag && key.is_tag(StatsMode::strict, strict_message(event), *tag);
-}
-
-bool is_signed(const Document& event, const StatsKey& key, StatsMode mode) {
-  const std::size_t inner = inner_of(event);
-  switch (mode) {
-    case StatsMode::compatible:
-      break;
-    case StatsMode::covered:
-      return is_compatible(event, key) && is_strict(event, key, inner);
-    case StatsMode::strict:
-      // The strict message leaves the inner signature out: with one, a part would have no owner.
-      return inner == Document::none &&
-             is_strict(event, key, event.find(Document::root, "signature"));
-  }
-  return is_compatible(event, key);
-}
-
-bool is_of_device(const Document& event, const StatsKey& key) {
+bool is_of_device(const Document& event, std::string_view device_id) {
   const std::size_t device = event.find(Document::root, "deviceId");
   return device != Document::none && event.kind(device) == JsonKind::string &&
-         event.text(device) == key.device_id();
+         event.text(device) == device_id;
+}
+
+// Adds the claim that a member of the event makes; false where the member is no tag.
+bool add_claim(const Document& event, std::size_t signature, StatsMode key,
+               std::vector<StatsClaim>& claims) {
+  if (signature == Document::none || event.kind(signature) != JsonKind::string) return false;
+  const auto tag = json::read_tag(event.text(signature));
+  if (!tag) return false;
+  const bool is_strict = key == StatsMode::strict;
+  claims.push_back({key, is_strict ? strict_message(event) : compatible_message(event), *tag});
+  return true;
+}
+
+bool read_claims(const Document& event, StatsMode mode, std::vector<StatsClaim>& claims) {
+  const std::size_t outer = event.find(Document::root, "signature");
+  const std::size_t inner = inner_of(event);
+  if (mode == StatsMode::strict) {
+    // The strict message leaves the inner signature out: with one, a part would have no owner.
+    return inner == Document::none && add_claim(event, outer, StatsMode::strict, claims);
+  }
+  return add_claim(event, outer, StatsMode::compatible, claims) &&
+         (mode == StatsMode::compatible || add_claim(event, inner, StatsMode::strict, claims));
 }
 
 }  // namespace
@@ -147,13 +127,14 @@ bool StatsKey::is_tag(StatsMode mode, std::string_view message, ByteView tag) co
 std::string compatible_message(const Document& event) {
   // The names of the event are meant to sort its members, and do more: JSON.stringify keeps only
   // members of these names, at every depth.
-  std::set<std::string> names;
-  for (std::size_t at = 1; at < event.next(Document::root); at = event.next(event.next(at))) {
-    names.insert(event.text(at));
-  }
-  names.erase("signature");
+  const std::vector<Member> own = event.members(Document::root);
   return json::write_canonical(event, Document::root, [&](std::size_t, const Member& member) {
-    return names.contains(member.name);
+    if (member.name == "signature") return false;
+    const auto found = std::lower_bound(own.begin(), own.end(), member.name,
+                                        [](const Member& left, const std::string& right) {
+                                          return json::is_less_utf16(left.name, right);
+                                        });
+    return found != own.end() && found->name == member.name;
   });
 }
 
@@ -169,16 +150,28 @@ std::string strict_message(const Document& event) {
   return message;
 }
 
-StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode) {
+StatsVerdict read_stats_event(std::string_view event, const StatsDevice& device, StatsMode mode,
+                              std::vector<StatsClaim>& claims) {
   const auto document = Document::read(event);
   if (!document || document->kind(Document::root) != JsonKind::object || has_proto(*document)) {
     return StatsVerdict::malformed;
   }
   if (mode != StatsMode::compatible) {
-    if (!key.is_strong()) return StatsVerdict::weak_key;
-    if (!is_of_device(*document, key)) return StatsVerdict::device_mismatch;
+    if (!device.is_strong) return StatsVerdict::weak_key;
+    if (!is_of_device(*document, device.id)) return StatsVerdict::device_mismatch;
   }
-  return is_signed(*document, key, mode) ? StatsVerdict::ok : StatsVerdict::signature_mismatch;
+  return read_claims(*document, mode, claims) ? StatsVerdict::ok : StatsVerdict::signature_mismatch;
+}
+
+StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode) {
+  std::vector<StatsClaim> claims;
+  const StatsDevice device{.id = key.device_id(), .is_strong = key.is_strong()};
+  const StatsVerdict verdict = read_stats_event(event, device, mode, claims);
+  if (verdict != StatsVerdict::ok) return verdict;
+  const bool is_signed = std::all_of(claims.begin(), claims.end(), [&](const StatsClaim& claim) {
+    return key.is_tag(claim.key, claim.message, claim.tag);
+  });
+  return is_signed ? StatsVerdict::ok : StatsVerdict::signature_mismatch;
 }
 
 }  // namespace countersign

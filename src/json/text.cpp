@@ -178,6 +178,17 @@ void append_unescaped(std::string& out, std::string_view quoted) {
   }
 }
 
+std::optional<Hash> read_tag(std::string_view text) {
+  Hash tag{};
+  if (text.size() != 2 * tag.size()) return std::nullopt;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const std::size_t digit = hex_digits.find(text[at]);
+    if (digit == std::string_view::npos) return std::nullopt;
+    tag[at / 2] = static_cast<std::uint8_t>(static_cast<std::size_t>(tag[at / 2]) << 4 | digit);
+  }
+  return tag;
+}
+
 std::string decode_and_trim(ByteView bytes) {
   std::string text;
   // The text may be a key: growing would leave pieces of it behind.

@@ -16,7 +16,7 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 ORDER_8 = ("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
            "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")  # fmt: skip
 SMALL_Y = {0, 1, P - 1} | {int.from_bytes(bytes.fromhex(y), "little") for y in ORDER_8}
-BOUND_ID = re.compile(r"([A-Za-z0-9_-]{21}[AQgw])(?:~([A-Za-z0-9_-]{1,64}))?\.([A-Za-z0-9_-]{22})")
+BOUND_ID = re.compile(r"([A-Za-z0-9_-]{22})(?:~([A-Za-z0-9_-]{1,64}))?\.([A-Za-z0-9_-]{22})")
 
 
 class Refusal(Exception):

@@ -8,7 +8,7 @@ const owners = [
     what: 'Emscripten',
     pattern: /emscripten/i,
     within: /^(src|include|wasm)\/.*\.[ch]pp$/,
-    only: /^wasm\/(knock_)?bindings\.cpp$/
+    only: /^wasm\/((knock|json)_)?bindings\.cpp$/
   },
   {
     what: "WebAssembly's memory",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Canonical JSON (RFC 8785), and parts of a document written the same way.
+// Canonical JSON (R175), and parts of a document written the same way.
 #pragma once
 
 #include <functional>
@@ -7,12 +7,6 @@
 #include "countersign/json/document.hpp"
 
 namespace countersign::json {
-
-/// Member is a name and the node of its value.
-struct Member {
-  std::string name;
-  std::size_t value;
-};
 
 /// Keep says whether a member of an object is written.
 using Keep = std::function<bool(std::size_t object, const Member& member)>;

@@ -3,9 +3,9 @@
 // text. What is signed can be verified over the bytes that arrived, and each value is read from
 // exactly one place: a name that stands twice in one object refuses the whole text.
 //
-// RFC 8259 and I-JSON (RFC 7493): well-formed UTF-8 without a byte order mark, no lone surrogate in
-// an escape, no number beyond a double, nothing after the value. Nothing here recurses, so depth
-// costs memory and no stack.
+// Strict JSON (R173), which is RFC 8259 and more: well-formed UTF-8 without a byte order mark, no
+// lone surrogate in an escape, no number beyond a double, nothing after the value. Nothing here
+// recurses, so depth costs memory and no stack.
 #pragma once
 
 #include <string>
@@ -26,6 +26,12 @@ struct Node {
   std::uint32_t begin;
   std::uint32_t end;
   std::uint32_t next;
+};
+
+/// Member is a name and the node of its value.
+struct Member {
+  std::string name;
+  std::size_t value;
 };
 
 /// Limits bound what is read at all.
@@ -60,6 +66,8 @@ class Document {
   std::string text(std::size_t node) const;
   /// number is a number's value.
   double number(std::size_t node) const;
+  /// members are those of an object, sorted by UTF-16 unit, as JavaScript sorts strings.
+  std::vector<Member> members(std::size_t object) const;
   /// find gives the value of a member; none where there is no such member or no object.
   std::size_t find(std::size_t object, std::string_view name) const;
 

@@ -57,6 +57,25 @@ class StatsKey {
 std::string compatible_message(const json::Document& event);
 std::string strict_message(const json::Document& event);
 
+/// StatsClaim is a tag that has to be the message's, under the device's key of this mode.
+struct StatsClaim {
+  StatsMode key;
+  std::string message;
+  Hash tag;
+};
+
+/// StatsDevice is what has to be known of a device before its key is used: whether that has the 32
+/// bytes that the strict and the covered mode ask for, and its id.
+struct StatsDevice {
+  std::string_view id;
+  bool is_strong;
+};
+
+/// read_stats_event checks all of an event but its signatures, and gives these as claims. Where the
+/// verdict is ok, the event is signed if every claim holds.
+StatsVerdict read_stats_event(std::string_view event, const StatsDevice& device, StatsMode mode,
+                              std::vector<StatsClaim>& claims);
+
 /// verify_stats_event checks the text of one event. A name that stands twice, `__proto__`, a number
 /// beyond a double, a lone surrogate and more than 64 levels make it malformed.
 StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode);

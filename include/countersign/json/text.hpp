@@ -3,9 +3,10 @@
 // escapes.
 #pragma once
 
+#include <optional>
 #include <string>
 
-#include "countersign/bytes.hpp"
+#include "countersign/sha256.hpp"
 
 namespace countersign::json {
 
@@ -30,6 +31,9 @@ void append_quoted(std::string& out, std::string_view text);
 
 /// append_unescaped puts what a checked JSON string (its quotes included) stands for.
 void append_unescaped(std::string& out, std::string_view quoted);
+
+/// read_tag reads a tag of exactly 64 lower-case hexadecimal digits; nothing for any other text.
+std::optional<Hash> read_tag(std::string_view text);
 
 /// decode_and_trim reads bytes as a text file is read in JavaScript: what is not UTF-8 becomes
 /// U+FFFD, and white space at both ends (a byte order mark too) is cut as `trim()` cuts it.

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Bytes as hexadecimal digits, and random bytes. The profiles write lower case, and accept only lower case in a tag.
+// Bytes as hexadecimal digits, of bodies, and random ones. The profiles write lower case.
 
 import { CountersignError } from '../../common/errors.ts'
 import { type FillRandom, fillRandom, hasRandom } from '../../common/platform.ts'
-import type { Bytes } from '../../common/types.ts'
-import { sizedBytesOf } from '../../core/args.ts'
+import { encodeText } from '../../common/text.ts'
+import type { Bytes, BytesLike } from '../../common/types.ts'
+import { copyOf, sizedBytesOf } from '../../core/args.ts'
 
 /** Writes bytes as lower-case digits, two for each byte. */
 export function encodeHex(bytes: Uint8Array): string {
@@ -19,9 +20,13 @@ export function decodeHex(digits: string): Bytes | undefined {
   )
 }
 
-/** Parses a tag of 32 bytes. Returns undefined for anything but 64 lower-case digits. */
-export function decodeTag(text: unknown): Bytes | undefined {
-  return typeof text === 'string' && /^[0-9a-f]{64}$/.test(text) ? decodeHex(text) : undefined
+/**
+ * Returns a text's UTF-8, or a copy of bytes. Returns undefined for a lone surrogate, which has none.
+ * @throws ERR_INVALID_ARGUMENT when the body is neither.
+ */
+export function bytesOfBody(body: BytesLike | string, name: string): Bytes | undefined {
+  if (typeof body !== 'string') return copyOf(body, name)
+  return /\p{Cs}/u.test(body) ? undefined : encodeText(body)
 }
 
 /**

@@ -63,11 +63,11 @@ function createReplacer(name: string) {
 }
 
 /**
- * Returns a fresh copy of a value in its JSON form.
+ * Returns the JSON text of a value.
  * @throws ERR_INVALID_ARGUMENT, with the path, for `__proto__`, BigInt, NaN, infinities, lone surrogates, cycles,
  * nesting deeper than 64 levels, and values that cannot be read.
  */
-export function cleanJson(value: unknown, name: string): Json {
+export function cleanText(value: unknown, name: string): string {
   let text: string | undefined
   try {
     text = JSON.stringify(value, createReplacer(name))
@@ -75,7 +75,15 @@ export function cleanJson(value: unknown, name: string): Json {
     throw isCountersignError(cause) ? cause : badArgument(`${name} cannot be read as JSON`)
   }
   if (text === undefined) throw badArgument(`${name} has no JSON form`)
-  return JSON.parse(text)
+  return text
+}
+
+/**
+ * Returns a fresh copy of a value in its JSON form.
+ * @throws ERR_INVALID_ARGUMENT, with the path, as cleanText does.
+ */
+export function cleanJson(value: unknown, name: string): Json {
+  return JSON.parse(cleanText(value, name))
 }
 
 /**

@@ -1,57 +1,38 @@
 // SPDX-License-Identifier: MIT
-// Verifies events. Each mode is one definite check and never falls back to another.
+// Verifies events. Each mode is one definite check and never falls back to another. The reader in C++ judges an event
+// and makes what is signed of it; the holder of the key compares the signatures.
 
 import { isCountersignError } from '../../common/errors.ts'
 import { encodeText } from '../../common/text.ts'
 import { optionsOf } from '../../core/args.ts'
-import { decodeTag } from '../common/bytes.ts'
-import { isJsonObject, type JsonObject } from '../common/canonical-json.ts'
+import { cleanText } from '../common/canonical-json.ts'
 import { deviceKeyOf, type StatsDeviceKey } from './keys.ts'
-import { cleanEvent, writeCompatible, writeStrict } from './messages.ts'
 import { modeOf } from './sign.ts'
-import type { EventLike, EventMode, StatsVerdict, VerifyReason } from './types.ts'
+import type { EventLike, EventMode, StatsVerdict } from './types.ts'
 
-function refuse(reason: VerifyReason): StatsVerdict {
-  return { ok: false, reason }
-}
-
-async function isCompatible(event: JsonObject, key: StatsDeviceKey): Promise<boolean> {
-  const tag = decodeTag(event.signature)
-  return tag !== undefined && key.isTag('compatible', encodeText(writeCompatible(event)), tag)
-}
-
-async function isStrict(event: JsonObject, key: StatsDeviceKey, signature: unknown): Promise<boolean> {
-  const tag = decodeTag(signature)
-  return tag !== undefined && key.isTag('strict', writeStrict(event), tag)
-}
-
-function innerOf({ data }: JsonObject): unknown {
-  return isJsonObject(data) ? data.strict_signature : undefined
-}
-
-const checks: { readonly [Mode in EventMode]: (event: JsonObject, key: StatsDeviceKey) => Promise<boolean> } = {
-  compatible: isCompatible,
-  // The strict message leaves `data.strict_signature` out. A strict event with that member has an unsigned part.
-  strict: async (event, key) => innerOf(event) === undefined && isStrict(event, key, event.signature),
-  covered: async (event, key) => {
-    const verdicts = await Promise.all([isCompatible(event, key), isStrict(event, key, innerOf(event))])
-    return verdicts.every(Boolean)
+/** Returns the JSON text of an event, or undefined when JSON would change or drop a part of it. */
+export function textOfEvent(event: unknown): string | undefined {
+  try {
+    return cleanText(event, 'event')
+  } catch (error) {
+    if (isCountersignError(error)) return undefined
+    throw error
   }
 }
 
-/** Does verifyEvent's work for a clean event and checked arguments. */
-export async function verifyClean(event: JsonObject, key: StatsDeviceKey, mode: EventMode): Promise<StatsVerdict> {
-  if (mode !== 'compatible') {
-    if (!key.isStrong) return refuse('weak_key')
-    if (event.deviceId !== key.deviceId) return refuse('device_mismatch')
-  }
-  return (await checks[mode](event, key)) ? { ok: true } : refuse('signature_mismatch')
+/** Does verifyEvent's work for the text of an event and checked arguments. */
+export async function verifyText(text: string, key: StatsDeviceKey, mode: EventMode): Promise<StatsVerdict> {
+  const { loadJsonCore } = await import('../common/json-core.ts')
+  const { verdict, claims } = (await loadJsonCore()).event(encodeText(text), mode, key)
+  if (verdict !== 'ok') return { ok: false, reason: verdict }
+  const held = await Promise.all(claims.map(({ key: purpose, message, tag }) => key.isTag(purpose, message, tag)))
+  return held.every(Boolean) ? { ok: true } : { ok: false, reason: 'signature_mismatch' }
 }
 
 /**
  * Verifies a device's signature of an event in one mode, in constant time. Default of `mode`: `strict`. `compatible`
  * does not cover the members of `data`. A refused event resolves to a verdict with a reason.
- * Rejects with ERR_INVALID_ARGUMENT only for an invalid key or mode.
+ * Rejects with ERR_INVALID_ARGUMENT for an invalid key or mode, and with ERR_LOAD_FAILED when the reader is not there.
  *
  * @example
  * ```ts
@@ -65,12 +46,6 @@ export async function verifyEvent(
 ): Promise<StatsVerdict> {
   const device = deviceKeyOf(key)
   const mode = modeOf(optionsOf(options, 'options').mode)
-  let clean: JsonObject
-  try {
-    clean = cleanEvent(event)
-  } catch (error) {
-    if (isCountersignError(error)) return refuse('malformed')
-    throw error
-  }
-  return verifyClean(clean, device, mode)
+  const text = textOfEvent(event)
+  return text === undefined ? { ok: false, reason: 'malformed' } : verifyText(text, device, mode)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Parses the only shape of JSON that the gateway itself accepts: an object of strings and whole numbers, and of objects
-// like that where a caller allows one. JSON.parse keeps the last of two equal names, while a front end or an application
+// Parses the only shape of JSON that the gateway itself accepts: flat objects (R176), of strings and whole numbers, and
+// of objects like that where a caller allows one. JSON.parse keeps the last of two equal names, while a front end or an application
 // may keep the first. So one body could mean two things.
 
 import { decodeText } from '../../common/text.ts'
@@ -46,6 +46,8 @@ function parseMembers(text: string): Members | undefined {
     if (end < 0) return undefined
     // JSON.parse checks escapes and control characters: the slice is exactly one string.
     const value: string = JSON.parse(text.slice(offset, end))
+    // Only an escape can stand for a lone surrogate (R173): the text was UTF-8.
+    if (/\p{Cs}/u.test(value)) return undefined
     offset = end
     return value
   }

@@ -7,22 +7,11 @@ import { badArgument, integerOf, optionsOf } from '../../../core/args.ts'
 import type { CodeStore, ReplayStore } from '../../../server/stores/types.ts'
 import { callHook, functionOf, partOf } from '../../../server/support/checks.ts'
 import { sha256 } from '../../../server/support/encoding.ts'
-import type { RawValue } from '../../common/json-scanner.ts'
-import { BATCH, MAX_BATCH } from '../batch.ts'
+import type { ReadProof } from '../../common/json-core.ts'
 import type { SecretKey } from '../create.ts'
-import { OUTER } from '../message.ts'
 import { type ActionRules, actionRules, rulesOf, windowsOf } from '../rules.ts'
 import type { VerifiedAction } from '../types.ts'
-import {
-  isFresh,
-  isSigned,
-  MAX_AGE_MS,
-  parseProof,
-  parseUnsignedProof,
-  SKEW_MS,
-  scanBody,
-  type VerifyMode
-} from '../verify.ts'
+import { actionOf, isSigned, MAX_AGE_MS, readProofs, SKEW_MS, type VerifyMode } from '../verify.ts'
 import type {
   AcceptedAction,
   ActionKind,
@@ -213,25 +202,22 @@ async function checkAction(
   return { stage: 'accepted', points }
 }
 
-/** Parses and checks one proof of a body. */
+/** Checks one proof of a body that was read at `nowMs`. */
 async function checkProof(
   settings: ProofSettings,
-  text: string,
-  raw: RawValue,
+  read: ReadProof,
   request: ProofRequest,
-  keys: readonly SecretKey[]
+  keys: readonly SecretKey[],
+  nowMs: number
 ): Promise<{ decision: ProofDecision; action?: VerifiedAction }> {
-  const { mode, maxAgeMs, skewMs, now } = settings
   const { userId = '', sessionId = '', isSigned: isExchange = false } = request
-  const nowMs = now()
-  const parsed = isExchange ? parseUnsignedProof(text, raw) : parseProof(text, raw, mode)
-  if (!parsed) return { decision: refuse('parse', 'malformed') }
-  const { action } = parsed
+  if (read.verdict === 'malformed') return { decision: refuse('parse', 'malformed') }
+  const action = actionOf(read)
   const check = async (): Promise<ProofDecision> => {
-    if (!isFresh(action.timestampMs, nowMs, maxAgeMs, skewMs)) return refuse('freshness', 'stale')
+    if (read.verdict === 'stale') return refuse('freshness', 'stale')
     let isGood = isExchange
     // Try every key, whatever the first result: the time must not reveal which key made the signature.
-    for (const key of keys) isGood = (await isSigned(parsed, key)) || isGood
+    for (const key of keys) isGood = (await isSigned(read, key)) || isGood
     return isGood ? checkAction(settings, action, { userId, sessionId }, nowMs) : refuse('signature', 'bad_signature')
   }
   return { decision: await check().catch(() => refuse('nonce', 'unavailable', 1000)), action }
@@ -299,21 +285,19 @@ export function actionProofs(options: ActionProofsOptions): ActionProofs {
 
   const handle = async (request: ProofRequest): Promise<ProofOutcome> => {
     if (request.userId === undefined) return outcomeOf(end(request, refuse('session', 'no_session')))
-    const body = scanBody(request.body, 3)
-    const one = body?.members.get(OUTER)
-    const many = body?.members.get(BATCH)?.items
-    const isOneOf = (one === undefined) !== (many === undefined)
-    if (!body || !isOneOf || (many && (many.length === 0 || many.length > MAX_BATCH))) {
-      return outcomeOf(end(request, refuse('parse', 'malformed')))
-    }
+    const nowMs = now()
+    const mode = request.isSigned ? 'bare' : settings.mode
+    const { maxAgeMs, skewMs } = settings
+    const body = await readProofs(request.body, { mode, nowMs, maxAgeMs, skewMs })
+    if (!body) return outcomeOf(end(request, refuse('parse', 'malformed')))
     const keys = await keysOf(request)
     const decisions: ProofDecision[] = []
     // One after the other: the second of two proofs counts after the first.
-    for (const raw of many ?? [one as RawValue]) {
-      const { decision, action } = await checkProof(settings, body.text, raw, request, keys)
+    for (const read of body.proofs) {
+      const { decision, action } = await checkProof(settings, read, request, keys, nowMs)
       decisions.push(end(request, decision, action))
     }
-    if (!many) return outcomeOf(decisions[0] as ProofDecision)
+    if (!body.isBatch) return outcomeOf(decisions[0] as ProofDecision)
     const results = decisions.map((decision) => ({ ...bodyOf(decision), code: outcomeOf(decision).status }))
     return { status: 200, body: { results } }
   }

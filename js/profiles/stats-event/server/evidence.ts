@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Checks which events of a sync are signed, and how much of them the signatures cover.
 
-import { isCountersignError } from '../../../common/errors.ts'
 import { isJsonObject, type JsonObject } from '../../common/canonical-json.ts'
 import { importDeviceKey, type StatsDeviceKey } from '../keys.ts'
-import { cleanEvent } from '../messages.ts'
 import type { EventMode, StatsVerdict } from '../types.ts'
-import { verifyClean } from '../verify.ts'
+import { textOfEvent, verifyText } from '../verify.ts'
 import type { DeviceRecord, StatsReason } from './types.ts'
 
 /** An accepted event, and whether its `data` was signed. */
@@ -32,36 +30,28 @@ function hasInner({ data }: JsonObject): boolean {
  */
 async function verifyAtLeast(
   event: JsonObject,
+  text: string,
   key: StatsDeviceKey,
   lowest: EventMode
 ): Promise<StatsVerdict & { mode?: EventMode }> {
   const modes: EventMode[] = hasInner(event) ? ['covered'] : ['strict', 'compatible']
   let verdict: StatsVerdict = { ok: false, reason: 'signature_mismatch' }
   for (const mode of modes.filter((name) => rank[name] >= rank[lowest])) {
-    verdict = await verifyClean(event, key, mode)
+    verdict = await verifyText(text, key, mode)
     if (verdict.ok) return { ok: true, mode }
   }
   return verdict
 }
 
-function tryCleanEvent(event: JsonObject): JsonObject | undefined {
-  try {
-    return cleanEvent(event)
-  } catch (error) {
-    if (isCountersignError(error)) return undefined
-    throw error
-  }
-}
-
-type EventCheck = (event: JsonObject) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
+type EventCheck = (event: JsonObject, text: string) => Promise<{ reason?: StatsReason; isDataSigned: boolean }>
 
 /** A session's signature covers the whole body. A device key verifies each event by itself. */
 async function eventCheckOf(device: DeviceRecord, sessionId: string | undefined): Promise<EventCheck | undefined> {
   if (sessionId !== undefined && device.sessionId === sessionId) return async () => ({ isDataSigned: true })
   if (device.keyText === undefined) return undefined
   const key = await importDeviceKey(device.keyText)
-  return async (event) => {
-    const { ok, mode } = await verifyAtLeast(event, key, device.lowestMode)
+  return async (event, text) => {
+    const { ok, mode } = await verifyAtLeast(event, text, key, device.lowestMode)
     return ok ? { isDataSigned: mode !== 'compatible' } : { reason: 'signature_mismatch', isDataSigned: false }
   }
 }
@@ -81,12 +71,12 @@ export async function checkEvents(
   if (!checkEvent) return { accepted: [], reasons: ['no_enrolled_key'], isSigned: false }
   const reasons = new Set<StatsReason>()
   const accepted: AcceptedEvent[] = []
-  for (const given of events) {
-    const event = tryCleanEvent(given)
-    if (!event) reasons.add('malformed')
+  for (const event of events) {
+    const text = textOfEvent(event)
+    if (text === undefined) reasons.add('malformed')
     else if (event.deviceId !== deviceId) reasons.add('device_mismatch')
     else {
-      const { reason, isDataSigned } = await checkEvent(event)
+      const { reason, isDataSigned } = await checkEvent(event, text)
       if (reason) reasons.add(reason)
       else accepted.push({ event, isDataSigned })
     }

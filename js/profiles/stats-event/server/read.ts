@@ -2,12 +2,13 @@
 // Parses a sync: its JSON, its members, and the sessions and interactions of its events.
 
 import { decodeText } from '../../../common/text.ts'
+import { bytesOfBody } from '../../common/bytes.ts'
 import { isJsonObject, type Json, type JsonObject } from '../../common/canonical-json.ts'
-import { scanJson } from '../../common/json-scanner.ts'
+import { loadJsonCore } from '../../common/json-core.ts'
 import { roundHours, type Totals } from '../sync.ts'
 import type { SeenInteraction, SeenSession } from './types.ts'
 
-const MAX_BODY_CHARACTERS = 1024 * 1024
+const MAX_BODY_BYTES = 1024 * 1024
 const MAX_EVENTS = 1000
 /** The tolerated difference between two clock readings of one program. */
 export const ROUNDING_MS = 1000
@@ -15,27 +16,22 @@ export const ROUNDING_MS = 1000
 /** A sync whose members have the right types. Nothing in it is verified, and the outer signature is not read. */
 export type ParsedSync = { totals: Totals; deviceId: string; events: JsonObject[] }
 
-/** Parses a JSON object with unique names. Returns undefined for anything else. */
-export function parseObject(body: Uint8Array | string): JsonObject | undefined {
-  if (body.length > MAX_BODY_CHARACTERS) return undefined
-  try {
-    const text = typeof body === 'string' ? body : decodeText(body)
-    // JSON.parse keeps the last of two equal names. Another parser in front of this one may have used the first.
-    scanJson(text, 0)
-    const value: unknown = JSON.parse(text)
-    return isJsonObject(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+/** Parses a JSON object with unique names. Resolves to undefined for anything else. */
+export async function parseObject(body: Uint8Array | string): Promise<JsonObject | undefined> {
+  const bytes = bytesOfBody(body, 'body')
+  // JSON.parse keeps the last of two equal names. Another parser in front of this one may have used the first.
+  if (!bytes || bytes.length > MAX_BODY_BYTES || !(await loadJsonCore()).isJson(bytes)) return undefined
+  const value: unknown = JSON.parse(decodeText(bytes))
+  return isJsonObject(value) ? value : undefined
 }
 
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-/** Parses the body of a sync. Returns undefined for anything else. Unknown members are left to StatsCode. */
-export function parseSync(body: Uint8Array | string): ParsedSync | undefined {
-  const given = parseObject(body)
+/** Parses the body of a sync. Resolves to undefined for anything else. Unknown members are left to StatsCode. */
+export async function parseSync(body: Uint8Array | string): Promise<ParsedSync | undefined> {
+  const given = await parseObject(body)
   if (!given) return undefined
   const { totalHours, totalSessions, totalInteractions, deviceId, signedEvents } = given
   if (!Number.isFinite(totalHours) || (totalHours as number) < 0) return undefined

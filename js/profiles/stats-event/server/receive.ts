@@ -2,7 +2,6 @@
 // Handles one sync: parse, verify, merge and check in one step of the store, call the hook, store the verdict.
 
 import { CountersignError } from '../../../common/errors.ts'
-import { copyOf } from '../../../core/args.ts'
 import type { StatsLimits } from '../limits.ts'
 import { phaseRules, type StatsPhase } from '../phases.ts'
 import { askDistribution } from './distribution.ts'
@@ -106,7 +105,7 @@ export async function receiveSync(
 ): Promise<SyncOutcome> {
   const { store, phase, distribution } = receiver
   const { userId, sessionId, nowMs } = sender
-  const sync = parseSync(typeof body === 'string' ? body : copyOf(body, 'body'))
+  const sync = await parseSync(body)
   if (!sync) return refuse(400, ['malformed'])
   const { deviceId, events, totals } = sync
   for (let tries = 0; tries < TRIES; tries++) {

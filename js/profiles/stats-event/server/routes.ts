@@ -47,7 +47,7 @@ export function statsRoutes(stats: Pick<Stats, 'sync' | 'enrol' | 'enrolSession'
       return json(status, answer)
     },
     'POST /api/stats/device': async ({ userId, session, payload }) => {
-      const { deviceKey, lowestMode, deviceId } = parseObject(payload) ?? {}
+      const { deviceKey, lowestMode, deviceId } = (await parseObject(payload)) ?? {}
       const verifiedMs = session.createdMs
       try {
         const outcome =
