@@ -88,6 +88,14 @@ def bound_ids():
         refused(parse_request, exchange.envelope(request.signing_input(), bytes(64)), "parse", None, label=f["label"])
 
 
+@check("R16 verify_request.py takes any of the 64 characters at the end of R")
+def last_of_r():
+    for last in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_":
+        request = Request("myapp", "known", "move", NOW, b"").with_id(head="R" * 21 + last)
+        frame = exchange.envelope(request.signing_input(), bytes(64))
+        assert parse_request(frame, "myapp")["idempotency_key"] is None, last
+
+
 @check("verify_request.py refuses at each stage, for Ed25519 and for ES256, and its answer opens")
 def stages():
     for key in (Ed25519Key(), Es256Key()):

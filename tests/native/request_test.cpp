@@ -119,6 +119,21 @@ TEST_CASE("D8 an id has one form", "[request]") {
   }
 }
 
+TEST_CASE("R16 D8 any character may end R, and each makes an id of its own", "[request]") {
+  constexpr std::string_view alphabet =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  for (const char last : alphabet) {
+    const std::string head = nonce.substr(0, 21) + last;
+    const Begun begun(fields(head));
+    REQUIRE(begun.result.ok());
+    std::string id(begun.result->request_id);
+    CHECK(cs::check_request_id(fields(id)).ok());
+    CHECK(cs::split_request_id(id)->head == head);
+    id[21] = last == 'A' ? 'B' : 'A';
+    CHECK(cs::check_request_id(fields(id)).error() == ErrorCode::bad_request_id);
+  }
+}
+
 TEST_CASE("a compatible label takes any text as id", "[request]") {
   std::uint8_t buffer[cs::max_signing_input_size];
   const Bytes frame = test::Signer(1).frame(*cs::write_request(fields("any text"), buffer));

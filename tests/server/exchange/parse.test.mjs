@@ -160,6 +160,15 @@ test('D8 a request id has one form: another case, padding or length of it is ano
   }
 })
 
+test('R16 D8 any of the 64 characters may end R, and each makes an id of its own', async () => {
+  const world = await createWorld()
+  for (const last of 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_') {
+    const head = `${'R'.repeat(21)}${last}`
+    assert.equal((await world.sendFrame(world.requestOf({ head }).frame)).status, 200, head)
+  }
+  assert.equal(world.handled.length, 64)
+})
+
 test('A6 forged lengths are refused before anything of their size exists', async () => {
   const world = await createWorld()
   const { envelope } = world.requestOf({ payload: '' })
