@@ -44,15 +44,9 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("open_envelope", &take_answer);
   function("open_event", &take_event);
 
-  function("clock_new", &clock_new);
-  function("clock_add_round_trip", &clock_add_round_trip);
-  function("clock_add_event", &clock_add_event);
-  function("clock_start_stored", &clock_start_stored);
-  function("clock_note_wall", &clock_note_wall);
-  function("clock_estimate", &clock_estimate);
-  function("clock_stamp", &clock_stamp);
-  function("clock_reset", &clock_reset);
-  function("clock_free", &release<ServerClock>);
+  function("client_clock_new", &client_clock_new);
+  function("client_clock_run", &client_clock_run);
+  function("client_clock_free", &release<ClientClock>);
 
 #ifndef COUNTERSIGN_CLIENT
   function("hmac_sha256", &hmac);
@@ -72,6 +66,16 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("judge_reservation", &judge_store);
   function("judge_again", &judge_session);
   function("request_expiry", &expiry);
+
+  function("clock_new", &clock_new);
+  function("clock_add_round_trip", &clock_add_round_trip);
+  function("clock_add_event", &clock_add_event);
+  function("clock_start_stored", &clock_start_stored);
+  function("clock_note_wall", &clock_note_wall);
+  function("clock_estimate", &clock_estimate);
+  function("clock_stamp", &clock_stamp);
+  function("clock_reset", &clock_reset);
+  function("clock_free", &release<ServerClock>);
 
   function("guard_new", &guard_new);
   function("guard_reserve", &guard_reserve);

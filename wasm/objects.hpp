@@ -3,7 +3,7 @@
 // io in the order in which their sizes are taken.
 #pragma once
 
-#include "countersign/clock.hpp"
+#include "countersign/client_clock.hpp"
 #include "countersign/replay.hpp"
 #include "io.hpp"
 
@@ -100,6 +100,84 @@ inline int clock_stamp(int handle, double monotonic_ms) {
 inline int clock_reset(int handle) {
   object_of<ServerClock>(handle).reset();
   return 0;
+}
+
+// One operation of the client's clock at one reading of the local clocks. What a number means is
+// told by the operation. Gives the ClockBits; table holds the clock after it.
+enum class ClockOperation : unsigned {
+  look,
+  answer,
+  stale,
+  event,
+  stamp,
+  probe,
+  ask,
+  note,
+  recall_floor,
+  recall
+};
+enum ClockBits : int { is_done = 1, has_changed = 2, lacks_answer = 4, has_note = 8 };
+
+inline int client_clock_new(double build_ms, bool trust_local) {
+  return handle_of(ClientClock(time_of(build_ms), trust_local));
+}
+inline int client_clock_run(int handle, unsigned operation, double monotonic_ms, double wall_ms,
+                            double one, double two, double three) {
+  ClientClock& clock = object_of<ClientClock>(handle);
+  const LocalTime at{monotonic_ms, wall_ms};
+  const auto asked = static_cast<ClockOperation>(operation);
+  bool done_it = false;
+  // Stands for the answer that the client has to ask the server first.
+  Result<std::uint64_t> stamp = ErrorCode::clock_unknown;
+  switch (asked) {
+    case ClockOperation::look:
+      clock.look(at);
+      break;
+    case ClockOperation::answer:
+    case ClockOperation::stale:
+      done_it = clock.add_round_trip(at, {one, two, three}, asked == ClockOperation::stale);
+      break;
+    case ClockOperation::event:
+      done_it = clock.add_event(at, one, two);
+      break;
+    case ClockOperation::stamp:
+      stamp = clock.stamp(at, one != 0);
+      break;
+    case ClockOperation::probe:
+      stamp = clock.probe_stamp(at);
+      break;
+    case ClockOperation::ask:
+      done_it = clock.should_ask(at);
+      break;
+    case ClockOperation::note:
+      done_it = clock.is_note_due(at);
+      break;
+    case ClockOperation::recall_floor:
+      clock.recall_floor(at, one);
+      break;
+    case ClockOperation::recall:
+      clock.recall(at, {one, two, three});
+      break;
+  }
+  if (stamp)
+    done_it = true;
+  else if (stamp.error() != ErrorCode::clock_unknown)
+    return done(stamp.error());
+  const ClockEstimate& known = clock.estimate();
+  const ClockCorrection& correction = clock.correction();
+  Table()
+      .number(known.offset_ms)
+      .number(clock.wall_offset_ms())
+      .number(known.error_ms)
+      .number(known.age_ms)
+      .number(known.source)
+      .number(clock.floor_ms())
+      .number(stamp.ok() ? *stamp : 0)
+      .number(correction.by_ms)
+      .number(correction.at_ms)
+      .number(correction.source);
+  return done_it * is_done + clock.take_change() * has_changed +
+         clock.lacks_answer() * lacks_answer + clock.has_note() * has_note;
 }
 
 inline int guard_new(unsigned capacity, unsigned session_quota, double floor_ms, double seed) {

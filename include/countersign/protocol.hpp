@@ -55,6 +55,16 @@ inline constexpr double max_drift = 200e-6;
 inline constexpr double max_round_trip_ms = 5'000;
 inline constexpr double max_wall_divergence_ms = 250;
 inline constexpr double clock_resolution_ms = 2;
+inline constexpr double day_ms = 86'400'000;
+inline constexpr double floor_slack_ms = 300'000;  // R27, and R76 for claims
+inline constexpr double floor_after_ms = 600'000;
+inline constexpr double clock_correction_ms = 250;
+inline constexpr double clock_ask_every_ms = 60'000;
+// Both sides count whole milliseconds, and within a round trip of 5 s they drift apart by one more.
+inline constexpr double clock_stated_ms = 3;
+// A note is a write to the disk: rare, and where the device's clock was set.
+inline constexpr double clock_note_every_ms = 600'000;
+inline constexpr double clock_note_step_ms = 1'000;
 
 using HashView = std::span<const std::uint8_t, hash_size>;
 using SignatureView = std::span<const std::uint8_t, signature_size>;

@@ -4,16 +4,7 @@
 import { CountersignError } from '../common/errors.ts'
 import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type * as T from '../common/types.ts'
-import type {
-  Algorithm,
-  Bytes,
-  BytesLike,
-  ClockEstimate,
-  ClockSource,
-  CoreClock,
-  RoundTrip,
-  Sha256Stream
-} from '../common/types.ts'
+import type { Algorithm, Bytes, BytesLike, ClockSource, Sha256Stream } from '../common/types.ts'
 import {
   badArgument,
   bytesOf,
@@ -58,7 +49,6 @@ export class ClientCore
       | 'openEnvelope'
       | 'verifyEd25519'
       | 'isAcceptableEd25519Key'
-      | 'createClock'
     >
 {
   readonly version = '0.1.0'
@@ -155,10 +145,6 @@ export class ClientCore
     if (lengthOf(key) !== 32) return false
     this.wasm.begin().put(key)
     return this.wasm.call.is_acceptable_ed25519_key() === 1
-  }
-
-  createClock(): T.CoreClock {
-    return new Clock(this.wasm)
   }
 }
 
@@ -265,65 +251,54 @@ export class Handle {
   }
 }
 
-const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
+/** The sources of a clock, in the order of the C++ enum. */
+export const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
 
-/** Tracks the server's time. */
-class Clock extends Handle implements CoreClock {
-  constructor(wasm: Wasm) {
-    super(wasm, wasm.call.clock_new(), wasm.call.clock_free)
+/** A client's clock after an operation. */
+export type ClockState = {
+  /** Whether the sample was taken, the note is due or the question is to be asked. */
+  readonly isDone: boolean
+  readonly hasChanged: boolean
+  readonly lacksAnswer: boolean
+  readonly hasNote: boolean
+  /** Server time minus the monotonic clock, and minus the wall clock. */
+  readonly shiftMs: number
+  readonly offsetMs: number
+  readonly errorMs: number
+  readonly ageMs: number
+  readonly source: ClockSource
+  readonly floorMs: number
+  readonly stampMs: number
+  readonly correction: { readonly byMs: number; readonly atMs: number; readonly source: ClockSource }
+}
+
+/** The clock of one client, whole (R27, R74 to R81). */
+export class ClientClock extends Handle {
+  constructor({ wasm }: ClientCore, buildMs: number, trustsLocal: boolean) {
+    super(wasm, wasm.check(wasm.call.client_clock_new(buildMs, trustsLocal ? 1 : 0)), wasm.call.client_clock_free)
   }
 
-  addRoundTrip(sample: RoundTrip & { replace?: boolean }): boolean {
-    const { sentMs, receivedMs, serverMs, replace = false } = optionsOf(sample, 'sample')
-    const sent = finiteOf(sentMs, 'sentMs')
-    const received = finiteOf(receivedMs, 'receivedMs')
-    const server = timeOf(serverMs, 'serverMs')
+  /** Makes an operation of wasm/objects.hpp at one reading of the local clocks. @throws ERR_INVALID_TIME. */
+  run(operation: number, monotonicMs: number, wallMs: number, ...more: [number?, number?, number?]): ClockState {
     const { wasm, handle } = this
-    return wasm.check(wasm.call.clock_add_round_trip(handle, sent, received, server, replace === true ? 1 : 0)) === 1
-  }
-
-  addEvent(sample: { receivedMs: number; serverMs: number }): boolean {
-    const { receivedMs, serverMs } = optionsOf(sample, 'sample')
-    const received = finiteOf(receivedMs, 'receivedMs')
-    const server = timeOf(serverMs, 'serverMs')
-    return this.wasm.check(this.wasm.call.clock_add_event(this.handle, received, server)) === 1
-  }
-
-  addStored(sample: { monotonicMs: number; serverMs: number; errorMs: number }): void {
-    const { monotonicMs, serverMs, errorMs } = optionsOf(sample, 'sample')
-    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
-    const server = finiteOf(serverMs, 'serverMs')
-    const error = finiteOf(errorMs, 'errorMs')
-    this.wasm.check(this.wasm.call.clock_start_stored(this.handle, monotonic, server, error))
-  }
-
-  noteWall(sample: { monotonicMs: number; wallMs: number }): boolean {
-    const { monotonicMs, wallMs } = optionsOf(sample, 'sample')
-    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
-    const wall = finiteOf(wallMs, 'wallMs')
-    return this.wasm.check(this.wasm.call.clock_note_wall(this.handle, monotonic, wall)) === 1
-  }
-
-  estimate(monotonicMs: number): ClockEstimate {
-    const { wasm } = this
-    const source = wasm.check(wasm.call.clock_estimate(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
-    wasm.begin()
+    const local = [finiteOf(monotonicMs, 'monotonicMs'), finiteOf(wallMs, 'wallMs')] as const
+    const bits = wasm.check(wasm.call.client_clock_run(handle, operation, ...local, ...more))
+    const number = (index: number) => wasm.number(index)
+    const sourceAt = (index: number) => SOURCES[number(index)] as ClockSource
     return {
-      offsetMs: wasm.number(0),
-      errorMs: wasm.number(1),
-      ageMs: wasm.number(2),
-      source: SOURCES[source] as ClockSource
+      isDone: (bits & 1) > 0,
+      hasChanged: (bits & 2) > 0,
+      lacksAnswer: (bits & 4) > 0,
+      hasNote: (bits & 8) > 0,
+      shiftMs: number(0),
+      offsetMs: number(1),
+      errorMs: number(2),
+      ageMs: number(3),
+      source: sourceAt(4),
+      floorMs: number(5),
+      stampMs: number(6),
+      correction: { byMs: number(7), atMs: number(8), source: sourceAt(9) }
     }
-  }
-
-  stamp(monotonicMs: number): number {
-    const { wasm } = this
-    wasm.check(wasm.call.clock_stamp(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
-    return wasm.begin().number(0)
-  }
-
-  reset(): void {
-    this.wasm.check(this.wasm.call.clock_reset(this.handle))
   }
 }
 

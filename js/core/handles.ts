@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: MIT
-// The objects that only the whole core keeps between calls: trusted keys and the replay guard.
+// The objects that only the whole core keeps between calls: trusted keys, clocks and the replay guard.
 
 import { CountersignError } from '../common/errors.ts'
 import { fillRandom, hasRandom } from '../common/platform.ts'
-import type { BytesLike, ReplayGuard, ReserveVerdict, TrustedKey } from '../common/types.ts'
-import { bytesOf, integerOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './args.ts'
-import { Handle } from './client-core.ts'
+import type {
+  BytesLike,
+  ClockEstimate,
+  ClockSource,
+  CoreClock,
+  ReplayGuard,
+  ReserveVerdict,
+  RoundTrip,
+  TrustedKey
+} from '../common/types.ts'
+import { bytesOf, finiteOf, integerOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './args.ts'
+import { Handle, SOURCES } from './client-core.ts'
 import type { Wasm } from './wasm.ts'
 
 /** A public key that is ready to verify many messages. */
@@ -24,6 +33,66 @@ export class Trusted extends Handle implements TrustedKey {
       wasm.put(signed)
       return wasm.check(wasm.call.trusted_key_verify(handle, wasm.put(bytes))) === 1
     })
+  }
+}
+
+/** The server's time by itself: the interval of R75 and R76, without what a client believes of it. */
+export class Clock extends Handle implements CoreClock {
+  constructor(wasm: Wasm) {
+    super(wasm, wasm.call.clock_new(), wasm.call.clock_free)
+  }
+
+  addRoundTrip(sample: RoundTrip & { replace?: boolean }): boolean {
+    const { sentMs, receivedMs, serverMs, replace = false } = optionsOf(sample, 'sample')
+    const sent = finiteOf(sentMs, 'sentMs')
+    const received = finiteOf(receivedMs, 'receivedMs')
+    const server = timeOf(serverMs, 'serverMs')
+    const { wasm, handle } = this
+    return wasm.check(wasm.call.clock_add_round_trip(handle, sent, received, server, replace === true ? 1 : 0)) === 1
+  }
+
+  addEvent(sample: { receivedMs: number; serverMs: number }): boolean {
+    const { receivedMs, serverMs } = optionsOf(sample, 'sample')
+    const received = finiteOf(receivedMs, 'receivedMs')
+    const server = timeOf(serverMs, 'serverMs')
+    return this.wasm.check(this.wasm.call.clock_add_event(this.handle, received, server)) === 1
+  }
+
+  addStored(sample: { monotonicMs: number; serverMs: number; errorMs: number }): void {
+    const { monotonicMs, serverMs, errorMs } = optionsOf(sample, 'sample')
+    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
+    const server = finiteOf(serverMs, 'serverMs')
+    const error = finiteOf(errorMs, 'errorMs')
+    this.wasm.check(this.wasm.call.clock_start_stored(this.handle, monotonic, server, error))
+  }
+
+  noteWall(sample: { monotonicMs: number; wallMs: number }): boolean {
+    const { monotonicMs, wallMs } = optionsOf(sample, 'sample')
+    const monotonic = finiteOf(monotonicMs, 'monotonicMs')
+    const wall = finiteOf(wallMs, 'wallMs')
+    return this.wasm.check(this.wasm.call.clock_note_wall(this.handle, monotonic, wall)) === 1
+  }
+
+  estimate(monotonicMs: number): ClockEstimate {
+    const { wasm } = this
+    const source = wasm.check(wasm.call.clock_estimate(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
+    wasm.begin()
+    return {
+      offsetMs: wasm.number(0),
+      errorMs: wasm.number(1),
+      ageMs: wasm.number(2),
+      source: SOURCES[source] as ClockSource
+    }
+  }
+
+  stamp(monotonicMs: number): number {
+    const { wasm } = this
+    wasm.check(wasm.call.clock_stamp(this.handle, finiteOf(monotonicMs, 'monotonicMs')))
+    return wasm.begin().number(0)
+  }
+
+  reset(): void {
+    this.wasm.check(this.wasm.call.clock_reset(this.handle))
   }
 }
 

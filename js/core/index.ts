@@ -16,7 +16,7 @@ import {
 } from './client-core.ts'
 import { eventId, openEvent } from './events.ts'
 import { openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
-import { Guard, Trusted } from './handles.ts'
+import { Clock, Guard, Trusted } from './handles.ts'
 import { judgeAgain, judgeRequest, judgeReservation, requestExpiry } from './judge.ts'
 import { loadWasm, type WasmSource } from './load.ts'
 import { coreWasm } from './platform/core-wasm.js'
@@ -127,6 +127,10 @@ class WholeCore extends ClientCore implements T.Core {
 
   requestExpiry(timestampMs: number, time: Parameters<T.Core['requestExpiry']>[1]): number {
     return requestExpiry(this.wasm, timestampMs, time)
+  }
+
+  createClock(): T.CoreClock {
+    return new Clock(this.wasm)
   }
 
   createReplayGuard(options: { capacity: number; sessionQuota?: number; floorMs?: number }): T.ReplayGuard {

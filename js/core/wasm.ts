@@ -11,7 +11,7 @@ import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
 /** The version of the interface to wasm/bindings.cpp, which has the same number. */
-export const ABI = 3
+export const ABI = 4
 /** The size of the static buffer in wasm/bindings.cpp, in bytes. */
 const IO_SIZE = 65536 + 4096
 /** The core hashes larger payloads in pieces of this size, in bytes. */
@@ -48,6 +48,7 @@ type CallName =
   | 'replay_key'
   | `judge_${'request' | 'reservation' | 'again'}`
   | 'request_expiry'
+  | `client_clock_${'new' | 'run' | 'free'}`
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'limit' | 'state' | 'free'}`
 type WasmCalls = { readonly [Name in CallName]: WasmCall }

@@ -10,14 +10,9 @@ namespace cs = countersign;
 using cs::ClockSource;
 using cs::ErrorCode;
 using cs::ServerClock;
-
-namespace {
-
-constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
-constexpr double server_ms = 1'775'121'600'000;
-
-}  // namespace
+using test::infinity;
+using test::not_a_number;
+using test::server_ms;
 
 TEST_CASE("an empty clock knows nothing and stamps nothing", "[clock]") {
   ServerClock clock;

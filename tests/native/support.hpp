@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// What the tests share: hexadecimal, a seeded generator, and a key that signs.
+// What the tests share: hexadecimal, a seeded generator, numbers, and a key that signs.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,11 @@
 #include "key_pair.hpp"
 
 namespace test {
+
+inline constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double infinity = std::numeric_limits<double>::infinity();
+/// A time that a server has, as the clocks take it.
+inline constexpr double server_ms = 1'775'121'600'000;
 
 using Bytes = std::vector<std::uint8_t>;
 

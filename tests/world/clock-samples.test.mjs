@@ -182,3 +182,12 @@ test('R78 the note of an earlier visit is corrected by the first answer, and say
   assert.ok(Math.abs(byMs + 400) < 1)
   assert.deepEqual([atMs, source], [it.wallMs - 10, 'round-trip'])
 })
+
+test('R27 R78 a store that holds no times recalls nothing, and a fraction of a floor is a floor', () => {
+  for (const clock of [7, 'note', {}, { offsetMs: '400', errorMs: 20, wallMs: server }, { wallMs: 1n }])
+    assert.equal(createClock({ clock }).clock.view().source, 'none')
+  const { floorMs } = createClock().clock
+  for (const timeFloorMs of [String(server), 1n, Number.NaN, Number.POSITIVE_INFINITY, {}])
+    assert.equal(createClock({ timeFloorMs }).clock.floorMs, floorMs)
+  assert.equal(createClock({ timeFloorMs: server + 0.5 }).clock.floorMs, server)
+})

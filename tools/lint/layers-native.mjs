@@ -12,7 +12,7 @@ const layers = [
   ['*/stack'],
   ['*/sha256', '*/ed25519', '*/clock', '*/marker', '*/frame'],
   ['*/table'],
-  ['*/replay', '*/request', '*/enrollment', '*/rsa', '*/knock'],
+  ['*/client_clock', '*/replay', '*/request', '*/enrollment', '*/rsa', '*/knock'],
   ['*/response', '*/judge'],
   // Above responses: the server signs both, and one check of its signature serves both.
   ['*/event'],
