@@ -40,7 +40,10 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("write_rotate", &put_rotate);
 
   function("write_envelope", &put_envelope);
-  function("trust_key", &trust_key);
+  function("key_ring_new", &key_ring_new);
+  function("key_ring_add", &key_ring_add);
+  function("key_ring_free", &key_ring_free);
+  function("trust", &trust);
   function("open_envelope", &take_answer);
   function("open_event", &take_event);
 

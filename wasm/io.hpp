@@ -4,7 +4,7 @@
 // every page.
 #pragma once
 
-#include <memory>
+#include <cstdlib>
 #include <new>
 #include <utility>
 
@@ -24,7 +24,7 @@ inline double table[32];
 
 /// abi is raised whenever anything of the contract with js/core/wasm.ts changes.
 inline int abi() {
-  return 4;
+  return 5;
 }
 
 inline unsigned address(const void* pointer) {
@@ -53,15 +53,16 @@ inline int done(const Hash& hash) {
 }
 
 /// reserve makes io at least size bytes, for the rare message larger than the static buffer; less
-/// returns to that one.
+/// returns to that one. It allocates as all of this folder does: `new (std::nothrow)` would abort
+/// in WebAssembly without exceptions, and the core with it.
 inline int reserve(unsigned size) {
-  if (io != static_io) delete[] io;
+  if (io != static_io) std::free(io);
   io = static_io;
   io_size = static_io_size;
   if (size <= static_io_size) return 0;
-  auto* const large = new (std::nothrow) std::uint8_t[size];
+  void* const large = std::malloc(size);
   if (large == nullptr) return done(ErrorCode::no_memory);
-  io = large;
+  io = static_cast<std::uint8_t*>(large);
   io_size = size;
   return 0;
 }

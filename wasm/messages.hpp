@@ -194,25 +194,48 @@ inline int take_request(unsigned frame_size, unsigned label, bool compatible) {
   return static_cast<int>(envelope_size(request->frame));
 }
 
-// The keys that the next open_envelope or open_event may trust; js/core/frames.ts has the same
-// limit.
-inline constexpr unsigned max_keys = 64;
-alignas(ServerKey) inline std::uint8_t key_space[max_keys * sizeof(ServerKey)];
-inline unsigned key_count = 0;
+/// KeyRing is keys that answers and events may be signed with, until it is freed. The keys lie
+/// behind it, and their ids behind them.
+struct alignas(ServerKey) KeyRing {
+  unsigned most;
+  unsigned count;
 
-inline int trust_key(unsigned offset, unsigned id, double not_before_ms, double not_after_ms,
-                     bool has_end) {
-  if (key_count == max_keys) __builtin_trap();
-  Arguments in(offset);
+  ServerKey* keys() { return reinterpret_cast<ServerKey*>(this + 1); }
+  char* id(unsigned at) { return reinterpret_cast<char*>(keys() + most) + at * max_text_size; }
+};
+inline KeyRing* trusted = nullptr;
+
+inline int key_ring_new(unsigned most) {
+  void* const memory = std::malloc(sizeof(KeyRing) + most * (sizeof(ServerKey) + max_text_size));
+  if (memory == nullptr) return done(ErrorCode::no_memory);
+  return reinterpret_cast<int>(new (memory) KeyRing{most, 0});
+}
+inline int key_ring_add(int handle, unsigned id_size, double not_before_ms, double not_after_ms,
+                        bool has_end) {
+  KeyRing& ring = *reinterpret_cast<KeyRing*>(handle);
+  Arguments in;
   const auto key = in.fixed<ed25519_key_size>();
-  auto* const added = new (key_space + key_count++ * sizeof(ServerKey))
-      ServerKey{.id = in.text(id), .key = TrustedKey(key), .not_before_ms = time_of(not_before_ms)};
+  const std::string_view id = in.text(id_size);
+  if (ring.count == ring.most || id_size > max_text_size) __builtin_trap();
+  char* const kept_id = ring.id(ring.count);
+  __builtin_memcpy(kept_id, id.data(), id_size);
+  auto* const added = new (ring.keys() + ring.count++) ServerKey{
+      .id = {kept_id, id_size}, .key = TrustedKey(key), .not_before_ms = time_of(not_before_ms)};
   if (has_end) added->not_after_ms = time_of(not_after_ms);
   return 0;
 }
-
+inline int key_ring_free(int handle) {
+  std::free(reinterpret_cast<KeyRing*>(handle));
+  return 0;
+}
+/// trust names the keys of the next open_envelope or open_event.
+inline int trust(int handle) {
+  trusted = reinterpret_cast<KeyRing*>(handle);
+  return 0;
+}
 inline std::span<const ServerKey> take_keys() {
-  return {reinterpret_cast<const ServerKey*>(key_space), std::exchange(key_count, 0)};
+  KeyRing* const ring = std::exchange(trusted, nullptr);
+  return {ring->keys(), ring->count};
 }
 
 inline int take_answer(unsigned envelope_bytes, unsigned label, unsigned id, bool any_key,

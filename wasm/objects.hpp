@@ -13,8 +13,9 @@ namespace countersign::wasm {
 /// after it was freed.
 template <class T>
 int handle_of(T value) {
-  T* const object = new (std::nothrow) T(std::move(value));
-  return object == nullptr ? done(ErrorCode::no_memory) : reinterpret_cast<int>(object);
+  void* const memory = std::malloc(sizeof(T));
+  if (memory == nullptr) return done(ErrorCode::no_memory);
+  return reinterpret_cast<int>(new (memory) T(std::move(value)));
 }
 template <class T>
 T& object_of(int handle) {
@@ -22,7 +23,8 @@ T& object_of(int handle) {
 }
 template <class T>
 int release(int handle) {
-  delete &object_of<T>(handle);
+  object_of<T>(handle).~T();
+  std::free(&object_of<T>(handle));
   return 0;
 }
 

@@ -2,13 +2,15 @@
 // How a gateway asks the core what becomes of a request. The rules are in include/countersign/judge.hpp; the gateway
 // reads the session, the clock and its stores.
 
+import type { Algorithm, Stage } from './primitives.ts'
+
 /** A session as far as a request is judged by it. */
 export type JudgedSession = {
   status: 'active' | 'revoked'
-  algorithm: 'ed25519' | 'es256'
+  algorithm: Algorithm
   publicKey: Uint8Array
   /** The key before the last rotation. `replacedMs` is in Unix milliseconds. */
-  previous?: { algorithm: 'ed25519' | 'es256'; publicKey: Uint8Array; replacedMs: number }
+  previous?: { algorithm: Algorithm; publicKey: Uint8Array; replacedMs: number }
 }
 
 /**
@@ -28,7 +30,7 @@ export type JudgeTime = {
 
 /** A refusal that a gateway signs. */
 export type JudgedRefusal = {
-  stage: 'version' | 'session' | 'signature' | 'freshness' | 'replay'
+  stage: Extract<Stage, 'version' | 'session' | 'signature' | 'freshness' | 'replay'>
   code: string
   retryAfterMs?: number
 }

@@ -2,30 +2,10 @@
 // The shapes that several folders share. This file has types only.
 
 import type { RequestJudge } from './judgement.ts'
-import type { CryptoKey } from './platform-types.ts'
+import type { Algorithm, Bytes, BytesLike } from './primitives.ts'
 
-/** Bytes that this package returns: always a fresh copy in an ordinary ArrayBuffer. */
-export type Bytes = Uint8Array<ArrayBuffer>
-
-/** Bytes that this package accepts. A call copies them once, before it does anything else (PROTOCOL.md, "Buffers"). */
-export type BytesLike = ArrayBuffer | ArrayBufferView
-
-/** The algorithms of client keys. The registered key decides; a message never names an algorithm. */
-export type Algorithm = 'ed25519' | 'es256'
-
-/** The checks of a message. Errors, logs, metrics, the demo's lights and the tests all use these names. */
-export type Stage =
-  | 'parse'
-  | 'version'
-  | 'session'
-  | 'signature'
-  | 'freshness'
-  | 'replay'
-  | 'payload_hash'
-  | 'rate'
-  | 'handler'
-  | 'request_id'
-  | 'sequence'
+export type * from './primitives.ts'
+export type * from './stored.ts'
 
 /** The fields of a request's signing input. */
 export type RequestFields = {
@@ -115,11 +95,16 @@ export type TrustedServerKey = {
   notAfter?: number
 }
 
+/** Server keys that the core keeps for many messages, until `free`. */
+export interface KeyRing {
+  free(): void
+}
+
 /** The rules by which an answer is checked. */
 export type OpenOptions = {
   label: string
-  /** The server keys that may have signed the message. */
-  keys: readonly TrustedServerKey[]
+  /** The server keys that may have signed the message. A list is read anew for each message; a ring is kept. */
+  keys: readonly TrustedServerKey[] | KeyRing
   /** The request id that the answer must carry. */
   requestId: string
   /** The present time, in Unix milliseconds. Without it the core does not check freshness. */
@@ -289,6 +274,8 @@ export interface Core extends RequestJudge {
   /** Returns whether an Ed25519 key is canonical and not of small order. Registration requires both. */
   isAcceptableEd25519Key(publicKey: BytesLike): boolean
   trustedKey(publicKey: BytesLike): TrustedKey
+  /** Reads up to 64 server keys once, for the checks of many messages. */
+  keyRing(keys: readonly TrustedServerKey[]): KeyRing
   openResponse(frame: BytesLike, options: OpenOptions): OpenedResponse
   /** Opens an answer whose payload travels apart from its envelope and is hashed already. */
   openEnvelope(
@@ -311,65 +298,4 @@ export interface Core extends RequestJudge {
   replayKey(label: string, deviceSessionId: string, requestId: string): Bytes
   createClock(): CoreClock
   createReplayGuard(options: { capacity: number; sessionQuota?: number; floorMs?: number }): ReplayGuard
-}
-
-/** Signs without showing its key. It serves Node and native shells, which cannot write a CryptoKey to disk. */
-export interface Signer {
-  /** Returns the 64-byte signature of the bytes. */
-  sign(bytes: Bytes): Promise<Uint8Array>
-}
-
-/**
- * A set of server keys that the server has delivered: the signed frame of an answer, and the request that it answers.
- */
-export type KeySet = { frame: Uint8Array; requestId: string; timestampMs: number }
-
-/** The record that a key store keeps under one name. */
-export type Stored = {
-  key: CryptoKey | Signer
-  publicKey: Uint8Array
-  algorithm: Algorithm
-  /** The id of the enrolled session; absent before the enrolment. */
-  sessionId?: string
-  /** True for the session of a guest, whom nobody has identified. */
-  guest?: true
-  /** True when the server has said, in a signed answer, that this session is over. */
-  revoked?: boolean
-  /**
-   * The time of the last request for the server's keys, and the set that the server delivered (R126). `askedMs` is in
-   * Unix milliseconds of the server.
-   */
-  serverKeys?: { askedMs: number; set?: KeySet }
-  /** The latest verified time of the server, in Unix milliseconds (PROTOCOL.md, "time floor"). */
-  timeFloorMs?: number
-  /** The last verified offset: server time minus wall clock, in milliseconds. */
-  clock?: { offsetMs: number; errorMs: number; wallMs: number }
-  /** The public key's JWK thumbprint (RFC 7638). The record holds it beside the session of the key. */
-  thumbprint?: string
-  /** The better key levels that failed when this key was made, each with its error's code. */
-  skipped?: { readonly [level: string]: string }
-  /** A key that is about to replace this one. The server has one of the two. */
-  next?: Pick<Stored, 'key' | 'publicKey' | 'algorithm' | 'thumbprint' | 'skipped'> & {
-    /** The server's time when it still had the old key for the first time, in Unix milliseconds. */
-    heldMs?: number
-  }
-}
-
-/** Stores the device key. `lock` runs the work on one name one after another, across tabs where the platform can. */
-export interface KeyStore {
-  /** Resolves to the record, or to null when there is none. */
-  get(name: string): Promise<Stored | null>
-  /** Adds a record. Resolves to false, and changes nothing, when the name is taken. */
-  add(name: string, stored: Stored): Promise<boolean>
-  /** Writes a record over the one that is there. */
-  put(name: string, stored: Stored): Promise<void>
-  /** Deletes the record, when there is one. */
-  delete(name: string): Promise<void>
-  /** Runs work on a name while no other work holds its lock. Resolves as the work does. */
-  lock<T>(name: string, work: () => Promise<T>): Promise<T>
-  /**
-   * Tells records of one name apart. Clients over stores of one scope notify each other of changes. Default: the whole
-   * origin.
-   */
-  readonly scope?: string
 }

@@ -125,7 +125,8 @@ export class ClientCore
     payloadHash: BytesLike,
     options: T.OpenOptions
   ): { resultCode: string; timestampMs: number } {
-    return openEnvelope(this.wasm, bytesOf(envelope, 'envelope'), payloadHash, options)
+    // A client's keys are always held.
+    return openEnvelope(this.wasm, bytesOf(envelope, 'envelope'), payloadHash, options, options.keys as HeldKeys)
   }
 
   verifyEd25519(publicKey: BytesLike, message: BytesLike, signature: BytesLike): boolean {
@@ -231,7 +232,7 @@ export class Handle {
 
   constructor(wasm: Wasm, handle: number, release: (handle: number) => number) {
     this.wasm = wasm
-    this.#handle = handle
+    this.#handle = wasm.check(handle)
     this.#release = release
     wasm.watch(this, () => release(handle))
   }
@@ -248,6 +249,34 @@ export class Handle {
     this.#handle = -1
     this.wasm.unwatch(this)
     if (!this.wasm.hasTrapped) this.#release(handle)
+  }
+}
+
+/** A server key whose members are checked. */
+export type CheckedKey = {
+  readonly id: string
+  readonly publicKey: Uint8Array
+  readonly notBefore?: number | undefined
+  readonly notAfter?: number | undefined
+}
+
+/** Server keys that answers and events are checked with. */
+export class HeldKeys extends Handle implements T.KeyRing {
+  /** @throws ERR_NO_MEMORY. */
+  constructor(wasm: Wasm, keys: readonly CheckedKey[]) {
+    super(wasm, wasm.call.key_ring_new(keys.length), wasm.call.key_ring_free)
+    for (const { id, publicKey, notBefore = 0, notAfter } of keys) {
+      wasm.begin().put(publicKey)
+      const size = wasm.text(id, 'id', 0)
+      wasm.call.key_ring_add(this.handle, size, notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+    }
+  }
+
+  /** Makes these keys those of the next check. */
+  trust(wasm: Wasm): void {
+    if (wasm !== this.wasm)
+      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'the ring is of another core' })
+    wasm.call.trust(this.handle)
   }
 }
 

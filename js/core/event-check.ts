@@ -2,7 +2,8 @@
 // Checks an event. This file checks no arguments and imports no code, so a page that listens downloads little.
 
 import type { OpenedEvent } from '../common/types.ts'
-import type { TrustedKeyBytes, Wasm } from './wasm.ts'
+import type { Keys } from './frames.ts'
+import type { Wasm } from './wasm.ts'
 
 /** The rules of one check. The caller has checked them. */
 export type EventRules = {
@@ -10,7 +11,7 @@ export type EventRules = {
   /** The id of the device session that the event must name. */
   readonly session: string
   readonly stream: string
-  readonly keys: readonly TrustedKeyBytes[]
+  readonly ring: Keys
   readonly timeFloorMs: number
   /** The number of the last accepted event. Without it the core does not check the order. */
   readonly last: number | undefined
@@ -37,7 +38,7 @@ export function checkEvent(
   const label = wasm.text(rules.label, 'label')
   const session = wasm.text(rules.session, 'deviceSessionId')
   const stream = wasm.text(rules.stream, 'stream')
-  wasm.trust(rules.keys)
+  rules.ring.trust(wasm)
   const { timeFloorMs, last = NONE, sinceMs, window = [NONE, 0, 0] as const } = rules
   wasm.check(wasm.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
   return { eventType: wasm.textAt(2), sequence: wasm.number(1), timestampMs: wasm.number(0), eventId: wasm.textAt(4) }

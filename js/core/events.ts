@@ -3,9 +3,11 @@
 
 import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
+import type { HeldKeys } from './client-core.ts'
 import { hashOf } from './client-core.ts'
 import { checkEvent } from './event-check.ts'
 import { parseHead, readTrust } from './frames.ts'
+import { withKeys } from './key-list.ts'
 import type { Wasm } from './wasm.ts'
 
 const sequenceOf = (value: unknown, name: string): number => integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
@@ -21,11 +23,11 @@ export function eventId(wasm: Wasm, stream: string, sequence: number, eventType:
   return wasm.outAscii(0, wasm.check(size))
 }
 
-const readEventRules = (options: EventOptions) => {
+const readEventRules = (ring: HeldKeys, options: EventOptions) => {
   const given = optionsOf(options, 'options')
   const { deviceSessionId, stream, lastSequence, sinceMs = 0 } = given
   return {
-    ...readTrust(given),
+    ...readTrust(ring, given),
     session: textOf(deviceSessionId, 'deviceSessionId'),
     stream: textOf(stream, 'stream'),
     last: lastSequence === undefined ? undefined : sequenceOf(lastSequence, 'lastSequence'),
@@ -39,8 +41,10 @@ const readEventRules = (options: EventOptions) => {
  */
 export function openEvent(wasm: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
   const frame = bytesOf(bytes, 'frame')
-  const rules = readEventRules(options)
-  const size = parseHead(wasm, frame)
-  const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-  return { ...checkEvent(wasm, partOf(frame, 0, size), hashOf(wasm, payload), rules), payload }
+  return withKeys(wasm, optionsOf(options, 'options').keys, (ring) => {
+    const rules = readEventRules(ring, options)
+    const size = parseHead(wasm, frame)
+    const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
+    return { ...checkEvent(wasm, partOf(frame, 0, size), hashOf(wasm, payload), rules), payload }
+  })
 }

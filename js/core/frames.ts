@@ -2,32 +2,18 @@
 // Frames, and the checks of requests and answers. Only envelopes enter the core. Payloads stay in JavaScript, or only
 // their hash enters.
 
-import { decodeBase64 } from '../common/base64.ts'
 import { CountersignError } from '../common/errors.ts'
 import { MAX_ENVELOPE } from '../common/protocol.ts'
-import type {
-  BytesLike,
-  FrameParts,
-  OpenedResponse,
-  OpenOptions,
-  ParsedRequest,
-  TrustedServerKey
-} from '../common/types.ts'
-import {
-  badArgument,
-  copyOf,
-  flagOf,
-  labelOf,
-  lengthOf,
-  optionsOf,
-  partOf,
-  sizedBytesOf,
-  textOf,
-  timeOf
-} from './args.ts'
-import type { TrustedKeyBytes, Wasm } from './wasm.ts'
+import type { BytesLike, FrameParts, OpenedResponse, OpenOptions, ParsedRequest } from '../common/types.ts'
+import { copyOf, flagOf, labelOf, lengthOf, optionsOf, partOf, sizedBytesOf, textOf, timeOf } from './args.ts'
+import type { Wasm } from './wasm.ts'
 
-const MAX_KEYS = 64
+/** Keys that the core holds. */
+export type Keys = {
+  /** Makes them those of the next check. */
+  trust(wasm: Wasm): void
+}
+
 const DEFAULT_PAST_MS = 60_000
 const DEFAULT_FUTURE_MS = 10_000
 const TRUNCATED = -200
@@ -98,35 +84,14 @@ export function openRequest(
   }
 }
 
-const readKey = (given: TrustedServerKey): TrustedKeyBytes => {
-  const { id, publicKey, notBefore = 0, notAfter } = optionsOf(given, 'a key')
-  const bytes = typeof publicKey === 'string' ? decodeBase64(publicKey) : publicKey
-  return {
-    id: textOf(id, 'the id of a key', 0),
-    publicKey: sizedBytesOf(bytes, 32, 'the publicKey of a key'),
-    notBefore: timeOf(notBefore, 'notBefore'),
-    notAfter: notAfter === undefined ? undefined : timeOf(notAfter, 'notAfter')
-  }
-}
-
-const readKeys = (keys: unknown): TrustedKeyBytes[] => {
-  if (!Array.isArray(keys)) throw badArgument('keys must be an array')
-  const { length } = keys
-  if (length > MAX_KEYS) throw badArgument(`keys must have at most ${MAX_KEYS} entries`)
-  const read = Array.from({ length }, (_, index) => readKey(keys[index]))
-  // An id names one key for ever, so a message that names an id must have one meaning.
-  if (new Set(read.map(({ id }) => id)).size < length) throw badArgument('keys must have different ids')
-  return read
-}
-
 /** Checks the rules that answers and events share, and returns them for the core. */
-export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
-  const { label, keys, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
+export function readTrust(ring: Keys, given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
+  const { label, nowMs, timeFloorMs = 0, pastMs = DEFAULT_PAST_MS, futureMs = DEFAULT_FUTURE_MS } = given
   const past = timeOf(pastMs, 'pastMs')
   const future = timeOf(futureMs, 'futureMs')
   return {
     label: labelOf(label),
-    keys: readKeys(keys),
+    ring,
     timeFloorMs: timeOf(timeFloorMs, 'timeFloorMs'),
     window: nowMs === undefined ? undefined : ([timeOf(nowMs, 'nowMs'), past, future] as const)
   }
@@ -136,10 +101,10 @@ export function readTrust(given: Omit<OpenOptions, 'requestId' | 'anyKey'>) {
  * Checks the rules of an answer and returns them for the core.
  * @throws usage errors.
  */
-export function readRules(options: OpenOptions) {
+export function readRules(ring: Keys, options: OpenOptions) {
   const given = optionsOf(options, 'options')
   const { requestId, anyKey = false } = given
-  const trust = readTrust(given)
+  const trust = readTrust(ring, given)
   return { ...trust, requestId: textOf(requestId, 'requestId'), anyKey: flagOf(anyKey, 'anyKey') }
 }
 
@@ -159,7 +124,7 @@ export function openRead(
   const size = putHead(wasm, envelope)
   const label = wasm.text(rules.label, 'label')
   const requestId = wasm.text(rules.requestId, 'requestId')
-  wasm.trust(rules.keys)
+  rules.ring.trust(wasm)
   const { anyKey, timeFloorMs, window } = rules
   const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
   checkSize(wasm, wasm.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)
@@ -174,8 +139,9 @@ export function openEnvelope(
   wasm: Wasm,
   envelope: Uint8Array,
   payloadHash: BytesLike,
-  options: OpenOptions
+  options: OpenOptions,
+  ring: Keys
 ): Omit<OpenedResponse, 'payload'> {
-  const rules = readRules(options)
+  const rules = readRules(ring, options)
   return openRead(wasm, envelope, sizedBytesOf(payloadHash, 32, 'payloadHash'), rules)
 }

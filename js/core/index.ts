@@ -3,10 +3,11 @@
 
 import type * as T from '../common/types.ts'
 import type { Bytes, BytesLike, SigningFields } from '../common/types.ts'
-import { badArgument, bytesOf, copyOf, labelOf, lengthOf, partOf } from './args.ts'
+import { badArgument, bytesOf, copyOf, labelOf, lengthOf, optionsOf, partOf } from './args.ts'
 import {
   ALGORITHMS,
   ClientCore,
+  HeldKeys,
   hashOf,
   KINDS,
   MESSAGES,
@@ -15,9 +16,10 @@ import {
   writeMessage
 } from './client-core.ts'
 import { eventId, openEvent } from './events.ts'
-import { openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
+import { openEnvelope, openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
 import { Clock, Guard, Trusted } from './handles.ts'
 import { judgeAgain, judgeRequest, judgeReservation, requestExpiry } from './judge.ts'
+import { readKeys, withKeys } from './key-list.ts'
 import { loadWasm, type WasmSource } from './load.ts'
 import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
@@ -90,13 +92,31 @@ class WholeCore extends ClientCore implements T.Core {
     return new Trusted(this.wasm, publicKey)
   }
 
+  keyRing(keys: readonly T.TrustedServerKey[]): T.KeyRing {
+    return new HeldKeys(this.wasm, readKeys(keys))
+  }
+
   openResponse(frame: BytesLike, options: T.OpenOptions): T.OpenedResponse {
+    const { wasm } = this
     const bytes = bytesOf(frame, 'frame')
-    // The options are checked before the frame is parsed, so that a usage error is not taken for a bad message.
-    const rules = readRules(options)
-    const size = parseHead(this.wasm, bytes)
-    const payload = copyOf(partOf(bytes, size, lengthOf(bytes)), 'frame')
-    return { ...openRead(this.wasm, partOf(bytes, 0, size), hashOf(this.wasm, payload), rules), payload }
+    return withKeys(wasm, optionsOf(options, 'options').keys, (ring) => {
+      // The options are checked before the frame is parsed, so that a usage error is not taken for a bad message.
+      const rules = readRules(ring, options)
+      const size = parseHead(wasm, bytes)
+      const payload = copyOf(partOf(bytes, size, lengthOf(bytes)), 'frame')
+      return { ...openRead(wasm, partOf(bytes, 0, size), hashOf(wasm, payload), rules), payload }
+    })
+  }
+
+  override openEnvelope(
+    envelope: BytesLike,
+    payloadHash: BytesLike,
+    options: T.OpenOptions
+  ): { resultCode: string; timestampMs: number } {
+    const bytes = bytesOf(envelope, 'envelope')
+    return withKeys(this.wasm, optionsOf(options, 'options').keys, (ring) =>
+      openEnvelope(this.wasm, bytes, payloadHash, options, ring)
+    )
   }
 
   openRequest(envelope: BytesLike, options: { label: string; compatible?: boolean }): T.ParsedRequest {

@@ -11,7 +11,7 @@ import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
 /** The version of the interface to wasm/bindings.cpp, which has the same number. */
-export const ABI = 4
+export const ABI = 5
 /** The size of the static buffer in wasm/bindings.cpp, in bytes. */
 const IO_SIZE = 65536 + 4096
 /** The core hashes larger payloads in pieces of this size, in bytes. */
@@ -43,7 +43,8 @@ type CallName =
   | `parse_${'signing_input' | 'frame'}`
   | 'begin_request'
   | `open_${'request' | 'envelope' | 'event'}`
-  | 'trust_key'
+  | 'trust'
+  | `key_ring_${'new' | 'add' | 'free'}`
   | 'event_id'
   | 'replay_key'
   | `judge_${'request' | 'reservation' | 'again'}`
@@ -52,14 +53,6 @@ type CallName =
   | `clock_${'new' | 'add_round_trip' | 'add_event' | 'start_stored' | 'note_wall' | 'estimate' | 'stamp' | 'reset' | 'free'}`
   | `guard_${'new' | 'reserve' | 'limit' | 'state' | 'free'}`
 type WasmCalls = { readonly [Name in CallName]: WasmCall }
-
-/** A server key whose members are checked. */
-export type TrustedKeyBytes = {
-  readonly id: string
-  readonly publicKey: Uint8Array
-  readonly notBefore?: number | undefined
-  readonly notAfter?: number | undefined
-}
 
 /** One instance of the core: its buffer, its calls and its state. */
 export class Wasm {
@@ -160,15 +153,6 @@ export class Wasm {
     const length = writeText(value, this.#io, this.#offset, name, least)
     this.#offset += length
     return length
-  }
-
-  /** Adds checked keys to the arguments. The next check of the core may trust them. */
-  trust(keys: readonly TrustedKeyBytes[]): void {
-    for (const { id, publicKey, notBefore = 0, notAfter } of keys) {
-      const keyOffset = this.#offset
-      this.put(publicKey)
-      this.call.trust_key(keyOffset, this.text(id, 'id', 0), notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
-    }
   }
 
   /**

@@ -110,7 +110,7 @@ export class StreamPosition {
     const rules = { label, session: session.id, stream, timeFloorMs: clock.floorMs, sinceMs }
     const last = isOurs ? (this.#sequence ?? 0) : undefined
     const hash = await core.digest(payload)
-    const opened = await trust.check((keys) => checkEvent(core.wasm, envelope, hash, { ...rules, keys, last }), false)
+    const opened = await trust.check((ring) => checkEvent(core.wasm, envelope, hash, { ...rules, ring, last }), false)
     return { ...opened, payload }
   }
 

@@ -3,10 +3,10 @@
 
 import type { CountersignError, ErrorCode } from '../../common/errors.ts'
 import type { Bytes } from '../../common/types.ts'
-import type { ClientCore } from '../../core/client-core.ts'
+import type { ClientCore, HeldKeys } from '../../core/client-core.ts'
 import type { Progress } from '../call-options.ts'
 import type { Session } from '../keys/key-vault.ts'
-import type { ClientSettings, ServerKey } from '../options.ts'
+import type { ClientSettings } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
 import type { HttpBinding, SignedRequest } from './bindings/binding.ts'
 
@@ -53,7 +53,7 @@ export type Call = {
 }
 
 /** Runs a check with the trusted server keys, and once more when the server has delivered a missing key meanwhile. */
-export type Trust = { check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> }
+export type Trust = { check<T>(check: (keys: HeldKeys) => T, anyKey: boolean): Promise<T> }
 
 /** The parts of a client that a call uses. */
 export type CallContext = {

@@ -7,6 +7,7 @@ import { DAY_MS } from '../../common/protocol.ts'
 import { parseJson } from '../../common/text.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
+import { HeldKeys } from '../../core/client-core.ts'
 import type { Session } from '../keys/key-vault.ts'
 import { type ClientSettings, type ServerKey, serverKeysOf } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
@@ -80,7 +81,8 @@ export function readSet(
   const { label, serverKeys: configured, compatible } = settings
   const { envelope, payload } = splitFrame(frame)
   if (payload.length > MAX_BYTES) refuse('the set is too large')
-  const rules = { label, keys: configured, requestId, timeFloorMs: clock.floorMs, anyKey: true }
+  const keys = new HeldKeys(core.wasm, configured)
+  const rules = { label, keys, requestId, timeFloorMs: clock.floorMs, anyKey: true }
   const { timestampMs } = core.openEnvelope(envelope, core.sha256(payload), rules)
   const question = {
     ...{ label, deviceSessionId: session?.id ?? '', messageType: KEYS_TYPE, timestampMs: askedMs },
@@ -90,9 +92,9 @@ export function readSet(
   // (R126).
   if (!compatible && core.beginRequest(question).requestId !== requestId)
     refuse('the answer does not belong to cs.keys')
-  const { serial, keys } = parseJson(payload) as { serial: number; keys: DeliveredKey[] }
+  const { serial, keys: listed } = parseJson(payload) as { serial: number; keys: DeliveredKey[] }
   if (!(Number.isSafeInteger(serial) && serial >= 0)) refuse('serial is not a whole number')
-  const delivered = keys.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
+  const delivered = listed.flatMap(({ id, public_key: publicKey, not_before: notBefore, not_after: notAfter }) => {
     if (!(notAfter >= (notBefore ?? 0) && notAfter <= timestampMs + LONGEST_MS))
       refuse('not_after is too late or before not_before')
     const known = configured.find((key) => key.id === id)

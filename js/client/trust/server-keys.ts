@@ -6,6 +6,8 @@
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import { DAY_MS } from '../../common/protocol.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
+import type { ClientCore } from '../../core/client-core.ts'
+import { HeldKeys } from '../../core/client-core.ts'
 import type { ServerKey } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
 import type { Trust } from '../transport/types.ts'
@@ -36,6 +38,7 @@ export class ServerKeys implements Trust {
   /** The keys that verify answers and events. */
   keys: readonly ServerKey[]
   readonly #host: KeyHost
+  #held: { core: ClientCore; keys: readonly ServerKey[]; ring: HeldKeys } | undefined
   #serial = -1
   /** The time of the last request for the server's keys, in Unix milliseconds of the server. NaN when it is unknown. */
   askedMs = Number.NaN
@@ -63,15 +66,24 @@ export class ServerKeys implements Trust {
    * Runs a check with the trusted keys, and once more when a key was missing and the server has delivered it. Rejects
    * with the error of the last check.
    */
-  async check<T>(check: (keys: readonly ServerKey[]) => T, anyKey: boolean): Promise<T> {
+  async check<T>(check: (keys: HeldKeys) => T, anyKey: boolean): Promise<T> {
     try {
-      return check(this.keys)
+      return check(this.#ring())
     } catch (error) {
       const { code, cause = this.#failure } = error as CountersignError
       if (!lacksKey(code, anyKey)) throw error
-      if (await this.renew()) return check(this.keys)
+      if (await this.renew()) return check(this.#ring())
       throw new CountersignError(code, { cause: cause ?? this.#failure })
     }
+  }
+
+  // The core keeps the keys from one answer to the next. A core that replaces one that trapped gets them anew.
+  #ring(): HeldKeys {
+    const { keys } = this
+    const { core } = this.#host
+    if (this.#held?.core !== core || this.#held.keys !== keys)
+      this.#held = { core, keys, ring: new HeldKeys(core.wasm, keys) }
+    return this.#held.ring
   }
 
   /** Asks for the next keys in the background. The client calls it once a day (R127). */
@@ -110,7 +122,7 @@ export class ServerKeys implements Trust {
       const { fetchSet } = await loadSets()
       const call = probeCall(host.binding, settings.timeoutMs)
       // The answer is checked with the present keys, so it never asks again.
-      const set = await fetchSet(host, call, { check: async (check) => check(this.keys) })
+      const set = await fetchSet(host, call, { check: async (check) => check(this.#ring()) })
       const isNew = set !== undefined && (await this.#take(set))
       this.askedMs = clock.view().now()
       host.note({ askedMs: this.askedMs, ...(this.#set ? { set: this.#set } : {}) })

@@ -3,7 +3,7 @@
 // clock and guard are proved natively; here, that they arrive whole.
 
 import { loadCore } from 'countersign/core'
-import { seeded, utf8 } from '../harness/bytes.mjs'
+import { fromHex, seeded, toHex, utf8 } from '../harness/bytes.mjs'
 import { watchedCore } from './instance.mjs'
 import { makeServerKey } from './reference.mjs'
 
@@ -161,6 +161,77 @@ export const suite = (test, assert, env) => {
     assert.equal(guard.limit(key, 1000, 5000, 900, utf8('session'), true).verdict, 'limited')
     guard.free()
     assert.equal(core.createReplayGuard({ capacity: 16 }).reserve(key, 1000, 5000, 900), 'reserved')
+  })
+
+  test('F-14 a message, a handle or a ring that finds no memory is an error, and the core lives on', async () => {
+    const { core, starve } = await watchedCore(env)
+    const message = utf8('message')
+    const expected = toHex(core.sha256(message))
+    const kept = core.createSha256().update(message)
+    starve()
+    const noMemory = { code: 'ERR_NO_MEMORY' }
+    // More than is left anywhere. The pages of the array are never touched.
+    assert.throws(() => core.hmacSha256(message, new Uint8Array(2 ** 20)), noMemory)
+    const publicKey = new Uint8Array(32).fill(0x66)
+    publicKey[0] = 0x58
+    const makers = {
+      hash: () => core.createSha256(),
+      clock: () => core.createClock(),
+      key: () => core.trustedKey(publicKey),
+      ring: () => core.keyRing(Array.from({ length: 64 }, (_, id) => ({ id: String(id), publicKey })))
+    }
+    for (const [name, make] of Object.entries(makers)) {
+      const made = []
+      assert.throws(
+        () => {
+          while (made.length < 2 ** 20) made.push(make())
+        },
+        noMemory,
+        name
+      )
+      for (const handle of made) (handle.free ?? handle.digest).call(handle)
+      assert.ok(make(), name)
+    }
+    assert.equal(toHex(kept.digest()), expected)
+    assert.equal(toHex(core.sha256(message)), expected)
+  })
+
+  // A browser may refuse the array itself.
+  if (env.runtime === 'node') {
+    test('F-14 a message above the most memory of the core is an error, and the core lives on', async () => {
+      const core = await loadCore()
+      const signature = new Uint8Array(64)
+      const publicKey = new Uint8Array(32)
+      assert.throws(() => core.verifyEd25519(publicKey, new Uint8Array(1.1 * 2 ** 30), signature), {
+        code: 'ERR_NO_MEMORY'
+      })
+      assert.equal(core.verifyEd25519(publicKey, utf8('message'), signature), false)
+    })
+  }
+
+  test('a ring of keys verifies as the list does, until it is freed; a ring of another core is refused', async () => {
+    const core = await loadCore()
+    const { keys, open_response: vector } = await env.vectors('exchange.json')
+    const list = [{ id: keys.server_key_id, publicKey: fromHex(keys.server_public) }]
+    const ring = core.keyRing(list)
+    const rules = { label: vector.label, requestId: vector.expected_request_id }
+    for (const { frame } of vector.accept) {
+      const bytes = fromHex(frame)
+      assert.deepEqual(
+        core.openResponse(bytes, { ...rules, keys: ring }),
+        core.openResponse(bytes, { ...rules, keys: list })
+      )
+    }
+    const [{ frame }] = vector.accept
+    const { core: other } = await watchedCore(env)
+    assert.throws(() => other.openResponse(fromHex(frame), { ...rules, keys: ring }), { code: 'ERR_INVALID_ARGUMENT' })
+    const none = core.keyRing([])
+    assert.throws(() => core.openResponse(fromHex(frame), { ...rules, keys: none }), { code: 'ERR_UNKNOWN_KEY' })
+    ring.free()
+    ring.free()
+    assert.throws(() => core.openResponse(fromHex(frame), { ...rules, keys: ring }), { code: 'ERR_FREED' })
+    assert.throws(() => core.keyRing([...list, ...list]), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => core.keyRing('keys'), { code: 'ERR_INVALID_ARGUMENT' })
   })
 
   test('R142 guard: a limited id lies under the floor of its session, and the wait is told', async () => {
