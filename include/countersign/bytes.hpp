@@ -6,7 +6,9 @@
 // straight list of its fields and asked once, at the end, whether all went well.
 #pragma once
 
+#include <concepts>
 #include <optional>
+#include <string>
 
 #include "countersign/protocol.hpp"
 #include "countersign/result.hpp"
@@ -15,15 +17,20 @@ namespace countersign {
 
 /// is_text says whether text is 1 to 128 bytes of well-formed UTF-8 without U+0000..U+001F and
 /// U+007F (section 1).
-bool is_text(std::string_view text);
+[[nodiscard]] bool is_text(std::string_view text);
 
 /// bytes_of looks at text as bytes.
-ByteView bytes_of(std::string_view text);
+ByteView bytes_of(std::string_view text COUNTERSIGN_LIFETIMEBOUND);
+/// The same of a string that owns its text: clang sees through this one alone that it is gone.
+template <std::same_as<std::string> Text>
+ByteView bytes_of(const Text& text COUNTERSIGN_LIFETIMEBOUND) {
+  return bytes_of(std::string_view(text));
+}
 /// text_of looks at bytes as text; whether they are text is is_text's to say.
-std::string_view text_of(ByteView bytes);
+std::string_view text_of(ByteView bytes COUNTERSIGN_LIFETIMEBOUND);
 
 /// is_equal compares byte for byte, in time that depends on the bytes: for public data only.
-bool is_equal(ByteView left, ByteView right);
+[[nodiscard]] bool is_equal(ByteView left, ByteView right);
 
 /// wipe makes a secret that is no longer needed zeros; no optimiser may leave it out.
 void wipe(Buffer secret);
@@ -32,7 +39,7 @@ void wipe(Buffer secret);
 /// them.
 class Reader {
  public:
-  explicit Reader(ByteView bytes) : all_(bytes) {}
+  explicit Reader(ByteView bytes COUNTERSIGN_LIFETIMEBOUND) : all_(bytes) {}
 
   /// bytes takes size bytes; fails with truncated.
   ByteView bytes(std::size_t size);
@@ -60,7 +67,7 @@ class Reader {
   /// fail makes this reader fail with error, unless it has failed before.
   void fail(ErrorCode error);
 
-  bool ok() const { return !error_.has_value(); }
+  [[nodiscard]] bool ok() const { return !error_.has_value(); }
   std::size_t position() const { return position_; }
   /// rest is what has not been taken yet.
   ByteView rest() const { return all_.subspan(position_); }
@@ -85,7 +92,7 @@ class Reader {
 /// Writer puts the fields of a message one after another into a buffer of the caller's.
 class Writer {
  public:
-  explicit Writer(Buffer buffer) : all_(buffer) {}
+  explicit Writer(Buffer buffer COUNTERSIGN_LIFETIMEBOUND) : all_(buffer) {}
 
   /// bytes puts bytes as they are; fails with buffer_too_small.
   void bytes(ByteView bytes);

@@ -11,17 +11,18 @@
 namespace countersign {
 
 /// verify_ed25519 says whether signature is public_key's over message; a bad key makes it false.
-bool verify_ed25519(Ed25519KeyView public_key, ByteView message, SignatureView signature);
+[[nodiscard]] bool verify_ed25519(Ed25519KeyView public_key, ByteView message,
+                                  SignatureView signature);
 
 /// is_acceptable_ed25519_key says whether a key may be registered: canonical, on the curve, not of
 /// small order (section 3).
-bool is_acceptable_ed25519_key(Ed25519KeyView public_key);
+[[nodiscard]] bool is_acceptable_ed25519_key(Ed25519KeyView public_key);
 
 /// TrustedKey is a public key that verifies many messages; its verdicts are verify_ed25519's.
 class TrustedKey {
  public:
   explicit TrustedKey(Ed25519KeyView public_key);
-  bool verify(ByteView message, SignatureView signature) const;
+  [[nodiscard]] bool verify(ByteView message, SignatureView signature) const;
 
  private:
   std::array<std::uint8_t, ed25519_key_size> public_key_;

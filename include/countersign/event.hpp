@@ -24,11 +24,11 @@ struct EventFields {
 
 /// write_event puts the signing input into buffer; fails with invalid_label, invalid_text,
 /// invalid_time or buffer_too_small. max_signing_input_size is always enough.
-Result<ByteView> write_event(const EventFields& fields, Buffer buffer);
+Result<ByteView> write_event(const EventFields& fields, Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// parse_event reads a signing input to its last byte; any protocol version is read. Fails with
 /// wrong_domain, truncated, trailing_bytes, bad_length, bad_text, bad_timestamp or bad_field_size.
-Result<EventFields> parse_event(ByteView signing_input);
+Result<EventFields> parse_event(ByteView signing_input COUNTERSIGN_LIFETIMEBOUND);
 
 /// event_id is the first 22 base64url characters of SHA-256(field(stream) · u64(sequence) ·
 /// field(event_type)), so that an event belongs to one place of one stream (section 2); fails with
@@ -38,7 +38,7 @@ Result<DigestText> event_id(std::string_view stream, std::uint64_t sequence,
 
 /// is_numbered says whether events of a type have a number of their own; `cs.time`, `cs.gap` and
 /// `cs.revoked` repeat the last one sent (section 10).
-constexpr bool is_numbered(std::string_view event_type) {
+[[nodiscard]] constexpr bool is_numbered(std::string_view event_type) {
   return event_type != "cs.time" && event_type != "cs.gap" && event_type != "cs.revoked";
 }
 
@@ -75,11 +75,11 @@ struct OpenedEvent {
 /// open_event makes all checks of a frame in their order; fails with the error of the first that
 /// refuses: those of parse_frame, parse_event and check_server_signature, then wrong_session,
 /// wrong_stream, payload_mismatch, stale, bad_sequence.
-Result<OpenedEvent> open_event(ByteView frame, const EventRules& rules);
+Result<OpenedEvent> open_event(ByteView frame COUNTERSIGN_LIFETIMEBOUND, const EventRules& rules);
 
 /// open_event_envelope is open_event for an envelope whose payload was hashed apart; its own
 /// payload is empty. Fails as open_event does, and with trailing_bytes.
-Result<OpenedEvent> open_event_envelope(ByteView envelope, HashView payload_hash,
-                                        const EventRules& rules);
+Result<OpenedEvent> open_event_envelope(ByteView envelope COUNTERSIGN_LIFETIMEBOUND,
+                                        HashView payload_hash, const EventRules& rules);
 
 }  // namespace countersign

@@ -18,11 +18,11 @@ struct Frame {
 
 /// write_frame puts a frame into buffer; fails with invalid_text for the key id, envelope_too_large
 /// above 1 KiB without the payload, or buffer_too_small.
-Result<ByteView> write_frame(const Frame& frame, Buffer buffer);
+Result<ByteView> write_frame(const Frame& frame, Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// parse_frame takes a frame apart without judging its signing input; fails with truncated,
 /// bad_length, bad_magic, bad_text, bad_field_size or envelope_too_large.
-Result<Frame> parse_frame(ByteView bytes);
+Result<Frame> parse_frame(ByteView bytes COUNTERSIGN_LIFETIMEBOUND);
 
 /// envelope_size is how many bytes of a parsed frame come before its payload.
 std::size_t envelope_size(const Frame& frame);

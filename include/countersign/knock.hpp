@@ -14,7 +14,7 @@ namespace countersign::knock {
 /// Version is that of a packet, and the number in front of it.
 enum class Version : std::uint8_t { v1 = 1, v2 = 2, v3 = 3, v4 = 4 };
 
-constexpr bool is_hybrid(Version version) {
+[[nodiscard]] constexpr bool is_hybrid(Version version) {
   return version >= Version::v3;
 }
 
@@ -46,7 +46,8 @@ Result<Hash> digest(const Fields& fields);
 
 /// write_packet writes what is encrypted: 245 bytes, or the body of a hybrid version; fails with
 /// payload_too_large or buffer_too_small.
-Result<ByteView> write_packet(const Fields& fields, HashView tag, Buffer buffer);
+Result<ByteView> write_packet(const Fields& fields, HashView tag,
+                              Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// Packet is a decrypted packet after parsing; nothing of it has been verified.
 struct Packet {
@@ -57,7 +58,7 @@ struct Packet {
 /// read_packet takes a decrypted packet of a version apart, to its last byte; fails with truncated,
 /// trailing_bytes, bad_magic, bad_version or bad_length. Zeros after the payload are the sender's
 /// business: the tag does not cover them.
-Result<Packet> read_packet(Version version, ByteView packet);
+Result<Packet> read_packet(Version version, ByteView packet COUNTERSIGN_LIFETIMEBOUND);
 
 /// version_of tells which version a decrypted packet can only be by its first bytes (but for bodies
 /// of 1970 and 2014); whether it is one is read_packet's to say.
@@ -72,7 +73,7 @@ struct Header {
 
 /// write_header writes the 27 bytes; fails with invalid_argument for a version without one, or
 /// with buffer_too_small.
-Result<ByteView> write_header(const Header& header, Buffer buffer);
+Result<ByteView> write_header(const Header& header, Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// Datagram is a hybrid datagram taken apart; views into it.
 struct Datagram {
@@ -85,7 +86,7 @@ struct Datagram {
 
 /// read_datagram takes a hybrid datagram apart, to its last byte; fails with truncated,
 /// trailing_bytes, bad_magic, bad_version or bad_length.
-Result<Datagram> read_datagram(ByteView datagram);
+Result<Datagram> read_datagram(ByteView datagram COUNTERSIGN_LIFETIMEBOUND);
 
 /// Reply is what a daemon's payload says. A refusal has no reply: it is silence.
 struct Reply {
@@ -96,7 +97,7 @@ struct Reply {
 };
 
 /// read_reply takes a reply's payload apart; fails with truncated.
-Result<Reply> read_reply(ByteView payload);
+Result<Reply> read_reply(ByteView payload COUNTERSIGN_LIFETIMEBOUND);
 
 /// Rules is what verify asks of a packet; the window is inclusive.
 struct Rules {
@@ -110,6 +111,7 @@ Status check_time(std::uint32_t timestamp_s, const Rules& rules);
 /// verify checks tag (constant time) and time of a decrypted packet, in this order, and gives its
 /// fields; fails as read_packet does, with bad_signature, or with stale. That a nonce is new is for
 /// whoever keeps them.
-Result<Fields> verify(Version version, ByteView packet, ByteView key, const Rules& rules);
+Result<Fields> verify(Version version, ByteView packet COUNTERSIGN_LIFETIMEBOUND, ByteView key,
+                      const Rules& rules);
 
 }  // namespace countersign::knock

@@ -15,7 +15,7 @@ struct Marker {
 
 /// parse_marker reads the first field and nothing after it; fails with wrong_domain, truncated,
 /// bad_length or bad_text.
-Result<Marker> parse_marker(ByteView signing_input);
+Result<Marker> parse_marker(ByteView signing_input COUNTERSIGN_LIFETIMEBOUND);
 
 /// read_marker takes the first field, which has to be of kind, and gives its label; else reader
 /// fails as parse_marker.

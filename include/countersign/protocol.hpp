@@ -7,6 +7,14 @@
 #include <span>
 #include <string_view>
 
+/// COUNTERSIGN_LIFETIMEBOUND marks what a result is a view into: clang warns where that is gone
+/// first.
+#if defined(__clang__) && __has_cpp_attribute(clang::lifetimebound)
+#define COUNTERSIGN_LIFETIMEBOUND [[clang::lifetimebound]]
+#else
+#define COUNTERSIGN_LIFETIMEBOUND
+#endif
+
 namespace countersign {
 
 /// ByteView is a borrowed run of bytes; its holder keeps the bytes alive.
@@ -93,7 +101,7 @@ constexpr std::size_t public_key_size(Algorithm algorithm) {
 }
 
 /// is_label says whether text matches `[a-z][a-z0-9.-]{0,31}` (section 2).
-constexpr bool is_label(std::string_view text) {
+[[nodiscard]] constexpr bool is_label(std::string_view text) {
   if (text.empty() || text.size() > max_label_size) return false;
   if (text.front() < 'a' || text.front() > 'z') return false;
   for (const char c : text) {

@@ -54,8 +54,9 @@ class ReplayGuard {
   /// raising the floor to its time. An expiry before now_ms or the id's own time counts as the
   /// later of them, and time never runs back: now_ms counts as the greatest seen. Times above
   /// 2^53-1 answer `full`. Ids with an empty session have no quota.
-  ReplayVerdict reserve(HashView key, std::uint64_t timestamp_ms, std::uint64_t expires_ms,
-                        std::uint64_t now_ms, ByteView session = {});
+  [[nodiscard]] ReplayVerdict reserve(HashView key, std::uint64_t timestamp_ms,
+                                      std::uint64_t expires_ms, std::uint64_t now_ms,
+                                      ByteView session = {});
 
   /// limit refuses an id of a session for good, without keeping it; it cannot fail.
   ///
@@ -65,8 +66,9 @@ class ReplayGuard {
   /// present and not the caller's is `used`; where there is no room for a floor, the answer is
   /// `full`; both change nothing. A floor takes the room of one id, and none of the session's
   /// quota.
-  ReplayVerdict limit(HashView key, std::uint64_t timestamp_ms, std::uint64_t expires_ms,
-                      std::uint64_t now_ms, ByteView session, bool is_reserved);
+  [[nodiscard]] ReplayVerdict limit(HashView key, std::uint64_t timestamp_ms,
+                                    std::uint64_t expires_ms, std::uint64_t now_ms,
+                                    ByteView session, bool is_reserved);
   /// wait_ms is the time after which a session's floor and quota take a request that is dated then,
   /// as of the last step.
   std::uint64_t wait_ms(ByteView session) const;

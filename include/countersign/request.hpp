@@ -22,11 +22,12 @@ struct RequestFields {
 
 /// write_request puts the signing input into buffer; fails with invalid_label, invalid_text,
 /// invalid_time or buffer_too_small. max_signing_input_size is always enough.
-Result<ByteView> write_request(const RequestFields& fields, Buffer buffer);
+Result<ByteView> write_request(const RequestFields& fields,
+                               Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// parse_request reads a signing input to its last byte; any protocol version is read. Fails with
 /// wrong_domain, truncated, trailing_bytes, bad_length, bad_text, bad_timestamp or bad_field_size.
-Result<RequestFields> parse_request(ByteView signing_input);
+Result<RequestFields> parse_request(ByteView signing_input COUNTERSIGN_LIFETIMEBOUND);
 
 /// RequestId is the parts of `R ["~" idempotency_key] "." T` (section 2).
 struct RequestId {
@@ -38,7 +39,7 @@ struct RequestId {
 };
 
 /// split_request_id takes an id apart by its form alone; fails with bad_request_id.
-Result<RequestId> split_request_id(std::string_view request_id);
+Result<RequestId> split_request_id(std::string_view request_id COUNTERSIGN_LIFETIMEBOUND);
 
 /// check_request_id recomputes T, so that an id belongs to one session and one request; fails with
 /// bad_request_id.
@@ -53,7 +54,8 @@ struct BegunRequest {
 /// begin_request makes T from fields whose request_id is the head, and writes the signing input
 /// with the whole id; fails as write_request does, and with invalid_argument for a head that is not
 /// `R ["~" idempotency_key]`.
-Result<BegunRequest> begin_request(const RequestFields& fields, Buffer buffer);
+Result<BegunRequest> begin_request(const RequestFields& fields,
+                                   Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// Window is one reading of the clock and how far a message may lie from it (section 7).
 struct Window {
@@ -91,7 +93,8 @@ struct RequestRules {
 /// open_request is the stage `parse`: the frame, the fields, the label, and that the id is bound;
 /// fails with a malformed error of that stage. The version is checked after it, by check_version,
 /// since its refusal is signed.
-Result<OpenedRequest> open_request(ByteView frame, const RequestRules& rules);
+Result<OpenedRequest> open_request(ByteView frame COUNTERSIGN_LIFETIMEBOUND,
+                                   const RequestRules& rules);
 
 /// check_version is the stage `version`; fails with unsupported_version.
 Status check_version(const RequestFields& fields);

@@ -21,11 +21,12 @@ struct ResponseFields {
 
 /// write_response puts the signing input into buffer; fails with invalid_label, invalid_text,
 /// invalid_time or buffer_too_small. max_signing_input_size is always enough.
-Result<ByteView> write_response(const ResponseFields& fields, Buffer buffer);
+Result<ByteView> write_response(const ResponseFields& fields,
+                                Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// parse_response reads a signing input to its last byte; any protocol version is read. Fails with
 /// wrong_domain, truncated, trailing_bytes, bad_length, bad_text, bad_timestamp or bad_field_size.
-Result<ResponseFields> parse_response(ByteView signing_input);
+Result<ResponseFields> parse_response(ByteView signing_input COUNTERSIGN_LIFETIMEBOUND);
 
 /// ServerKey is a key the application trusts, and when; both ends are inclusive (section 3).
 struct ServerKey {
@@ -69,11 +70,12 @@ struct OpenedResponse {
 
 /// open_response makes all checks of a frame in their order; fails with the error of the first that
 /// refuses.
-Result<OpenedResponse> open_response(ByteView frame, const ResponseRules& rules);
+Result<OpenedResponse> open_response(ByteView frame COUNTERSIGN_LIFETIMEBOUND,
+                                     const ResponseRules& rules);
 
 /// open_envelope is open_response for an envelope whose payload travelled, and was hashed, apart;
 /// its own payload is empty. Fails as open_response does, and with trailing_bytes.
-Result<OpenedResponse> open_envelope(ByteView envelope, HashView payload_hash,
-                                     const ResponseRules& rules);
+Result<OpenedResponse> open_envelope(ByteView envelope COUNTERSIGN_LIFETIMEBOUND,
+                                     HashView payload_hash, const ResponseRules& rules);
 
 }  // namespace countersign

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "countersign/error.hpp"
+#include "countersign/protocol.hpp"
 
 namespace countersign {
 
@@ -18,7 +19,7 @@ class [[nodiscard]] Result {
   Result(T value) : value_(std::move(value)) {}
   Result(ErrorCode error) : error_(error) {}
 
-  bool ok() const { return value_.has_value(); }
+  [[nodiscard]] bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
 
   ErrorCode error() const {
@@ -26,11 +27,15 @@ class [[nodiscard]] Result {
     return error_;
   }
 
-  T& operator*() & { return present(); }
-  T&& operator*() && { return std::move(present()); }
-  const T& operator*() const& { return const_cast<Result*>(this)->present(); }
-  T* operator->() { return &present(); }
-  const T* operator->() const { return &const_cast<Result*>(this)->present(); }
+  T& operator*() & COUNTERSIGN_LIFETIMEBOUND { return present(); }
+  T&& operator*() && COUNTERSIGN_LIFETIMEBOUND { return std::move(present()); }
+  const T& operator*() const& COUNTERSIGN_LIFETIMEBOUND {
+    return const_cast<Result*>(this)->present();
+  }
+  T* operator->() COUNTERSIGN_LIFETIMEBOUND { return &present(); }
+  const T* operator->() const COUNTERSIGN_LIFETIMEBOUND {
+    return &const_cast<Result*>(this)->present();
+  }
 
  private:
   T& present() {
@@ -48,7 +53,7 @@ class [[nodiscard]] Status {
   Status() = default;
   Status(ErrorCode error) : error_(error) {}
 
-  bool ok() const { return !error_.has_value(); }
+  [[nodiscard]] bool ok() const { return !error_.has_value(); }
   explicit operator bool() const { return ok(); }
 
   ErrorCode error() const {

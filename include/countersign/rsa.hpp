@@ -30,7 +30,7 @@ struct RsaPublicKey {
 /// read_rsa_public_key reads a SubjectPublicKeyInfo (RFC 5280, DER); fails with bad_rsa_key for
 /// anything else, for an even modulus or one outside 2048..4096 bits, and for an exponent that is
 /// even, 1, or not below the modulus.
-Result<RsaPublicKey> read_rsa_public_key(ByteView der);
+Result<RsaPublicKey> read_rsa_public_key(ByteView der COUNTERSIGN_LIFETIMEBOUND);
 
 /// rsa_padding_size is how many random bytes, none of them zero, encrypting message_size bytes
 /// takes; 0 where the message is too long for the key.
@@ -41,7 +41,7 @@ std::size_t rsa_padding_size(const RsaPublicKey& key, std::size_t message_size);
 /// numbers that read_rsa_public_key would not give, with payload_too_large, with invalid_argument
 /// for padding of another size or with a zero in it, or with buffer_too_small.
 Result<ByteView> rsa_encrypt(const RsaPublicKey& key, ByteView message, ByteView padding,
-                             Buffer buffer);
+                             Buffer buffer COUNTERSIGN_LIFETIMEBOUND);
 
 /// RsaPrivateKey is the two factors with what the Chinese remainder theorem needs; views into what
 /// was read.
@@ -59,7 +59,7 @@ struct RsaPrivateKey {
 /// read_rsa_private_key reads a PrivateKeyInfo (RFC 5958, DER) of two primes; fails with
 /// bad_rsa_key for anything else, for a modulus outside 2048..4096 bits or not of whole bytes, and
 /// for numbers whose sizes do not fit.
-Result<RsaPrivateKey> read_rsa_private_key(ByteView der);
+Result<RsaPrivateKey> read_rsa_private_key(ByteView der COUNTERSIGN_LIFETIMEBOUND);
 
 /// rsa_decrypt puts the last message.size() bytes of a decrypted block into message, whatever they
 /// are, and says whether the block was that of a message of this size. Its time depends on the

@@ -36,7 +36,7 @@ Hash hmac_sha256(ByteView key, ByteView message);
 
 /// verify_hmac_sha256 says, in constant time, whether tag is the tag; a tag that is not exactly 32
 /// bytes is not.
-bool verify_hmac_sha256(ByteView key, ByteView message, ByteView tag);
+[[nodiscard]] bool verify_hmac_sha256(ByteView key, ByteView message, ByteView tag);
 
 /// DigestText is the first 22 base64url characters of a hash: T of a request id, and event ids
 /// (section 2).

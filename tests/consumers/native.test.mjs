@@ -95,7 +95,8 @@ const foreignNames = async (file, ...options) => {
   const { stdout } = await run('readelf', '--wide', '--demangle', ...options, file)
   return stdout.split('\n').flatMap((line) => {
     const [, bind, visibility, place, name] = /^ +\d+: \S+ +\S+ \S+ +(\w+) +(\w+) +(\w+) (.+)$/.exec(line) ?? []
-    if (!bind || bind === 'LOCAL' || place === 'UND' || name.startsWith('countersign::')) return []
+    // A template's name has the type of its result in front.
+    if (!bind || bind === 'LOCAL' || place === 'UND' || /^([\w:]+ )?countersign::/.test(name)) return []
     // Templates and inline functions of the standard library: each program has one copy of those, whoever brings it.
     if (bind !== 'GLOBAL' && /\bstd::|^DW\.ref\.__gxx_personality_v0$/.test(name)) return []
     return visibility === 'HIDDEN' && name.startsWith('countersign_') ? [] : [name]

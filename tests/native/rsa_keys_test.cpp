@@ -46,7 +46,7 @@ TEST_CASE("H36 a public key that BearSSL would leave a block to is refused, and 
           "[rsa]") {
   const auto bad = cs::ErrorCode::bad_rsa_key;
   const Bytes good = modulus_of(256);
-  for (const std::size_t zeros : {1, 2, 255, 256}) {
+  for (const std::size_t zeros : {1U, 2U, 255U, 256U}) {
     CAPTURE(zeros);
     CHECK(refusal(with_zeros(zeros, good), e65537) == bad);
   }
@@ -56,7 +56,7 @@ TEST_CASE("H36 a public key that BearSSL would leave a block to is refused, and 
   Bytes short_by_a_bit = good;
   short_by_a_bit.front() = 0x7f;
   CHECK(refusal(short_by_a_bit, e65537) == bad);
-  for (const std::size_t size : {1, 2, 11, 128, 255, 513, 1024}) {
+  for (const std::size_t size : {1U, 2U, 11U, 128U, 255U, 513U, 1024U}) {
     CAPTURE(size);
     CHECK(refusal(modulus_of(size), e65537) == bad);
   }
@@ -82,7 +82,7 @@ TEST_CASE("H36 an exponent that is 0, 1, even, padded or not below the modulus i
 
 TEST_CASE("H36 a sound key encrypts every size of modulus, a short buffer stays as it was",
           "[rsa]") {
-  for (const std::size_t size : {256, 257, 300, 511, 512}) {
+  for (const std::size_t size : {256U, 257U, 300U, 511U, 512U}) {
     Bytes modulus = modulus_of(size);
     // 2049 bits, for one, are 257 bytes whose first is 1.
     if (size % 2 == 1) modulus.front() = 1;
@@ -141,7 +141,7 @@ TEST_CASE("H36 a private key whose numbers do not fit decrypts nothing and touch
     change(key);
     return key;
   };
-  for (const std::size_t bits : {0, 8, 1024, 2040, 2041, 2056, 4104, 32768}) {
+  for (const std::size_t bits : {0U, 8U, 1024U, 2040U, 2041U, 2056U, 4104U, 32768U}) {
     CAPTURE(bits);
     CHECK(refuses(with([&](auto& key) { key.bits = bits; })));
   }

@@ -101,7 +101,7 @@ TEST_CASE("H37 the test sees a secret that a function leaves behind", "[wiped]")
 
 TEST_CASE("H37 HMAC leaves nothing of its key on the stack", "[wiped]") {
   const Bytes message(100, 0x5a);
-  for (const std::size_t size : {1, 16, 32, 64, 65, 200}) {
+  for (const std::size_t size : {1U, 16U, 32U, 64U, 65U, 200U}) {
     CAPTURE(size);
     Place place;
     cs::Hash tag{};
@@ -116,7 +116,7 @@ TEST_CASE("H37 HMAC leaves nothing of its key on the stack", "[wiped]") {
 }
 
 TEST_CASE("H37 RSA leaves nothing of a message or a private key on the stack", "[wiped]") {
-  for (const std::size_t size : {256, 512}) {
+  for (const std::size_t size : {256U, 512U}) {
     CAPTURE(size);
     Place modulus;
     Place secret;

@@ -40,7 +40,7 @@ struct ProofRules {
 
 /// time_of_timestamp reads `YYYY-MM-DDTHH:MM:SS[.fff]Z` of a day that exists, from 1970 on; nothing
 /// for any other text.
-std::optional<std::uint64_t> time_of_timestamp(std::string_view text);
+[[nodiscard]] std::optional<std::uint64_t> time_of_timestamp(std::string_view text);
 
 /// ReadProof is one proof of a body. Where its verdict is ok, only the signature is left to check:
 /// the tag has to be the message's under the session's secret, and nothing is one where the text is
@@ -66,7 +66,7 @@ Result<ProofBody> read_action_proofs(std::string_view body, const ProofRules& ru
 /// time), in this order, and fills in proof where it is ok. The secret is the session's text as it
 /// stands. That the nonce is new, that the action is possible and what it is worth is for the
 /// server.
-ProofVerdict verify_action_proof(std::string_view body, ByteView secret, const ProofRules& rules,
-                                 ActionProof& proof);
+[[nodiscard]] ProofVerdict verify_action_proof(std::string_view body, ByteView secret,
+                                               const ProofRules& rules, ActionProof& proof);
 
 }  // namespace countersign

@@ -50,13 +50,13 @@ struct Fault {
 class Document {
  public:
   /// read takes a text apart; fails with bad_json, and fills in fault where one is given.
-  static Result<Document> read(std::string_view text, const Limits& limits = {},
-                               Fault* fault = nullptr);
+  static Result<Document> read(std::string_view text COUNTERSIGN_LIFETIMEBOUND,
+                               const Limits& limits = {}, Fault* fault = nullptr);
 
   static constexpr std::size_t root = 0;
   static constexpr std::size_t none = static_cast<std::size_t>(-1);
 
-  const std::vector<Node>& nodes() const { return nodes_; }
+  const std::vector<Node>& nodes() const COUNTERSIGN_LIFETIMEBOUND { return nodes_; }
   Kind kind(std::size_t node) const { return nodes_[node].kind; }
   /// next is the node after this one and all that it holds.
   std::size_t next(std::size_t node) const { return nodes_[node].next; }

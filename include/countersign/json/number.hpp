@@ -14,9 +14,9 @@ void append_number(std::string& out, double number);
 
 /// read_number gives the double nearest to a JSON number; nothing where it would be infinite. The
 /// text is one: the reader has checked its form (R174).
-std::optional<double> read_number(std::string_view text);
+[[nodiscard]] std::optional<double> read_number(std::string_view text);
 
 /// is_finite says whether a JSON number has a double. It is cheap where the answer is clear.
-bool is_finite(std::string_view text);
+[[nodiscard]] bool is_finite(std::string_view text);
 
 }  // namespace countersign::json

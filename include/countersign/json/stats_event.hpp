@@ -37,12 +37,12 @@ class StatsKey {
   ~StatsKey();
 
   /// device_id is 16 lower-case hexadecimal digits; it is public.
-  const std::string& device_id() const { return device_id_; }
+  const std::string& device_id() const COUNTERSIGN_LIFETIMEBOUND { return device_id_; }
   /// Whether the key has the 32 bytes that the strict and the covered mode ask for.
-  bool is_strong() const { return text_.size() >= 32; }
+  [[nodiscard]] bool is_strong() const { return text_.size() >= 32; }
 
   /// is_tag says, in constant time, whether tag is the message's under the key of the mode.
-  bool is_tag(StatsMode mode, std::string_view message, ByteView tag) const;
+  [[nodiscard]] bool is_tag(StatsMode mode, std::string_view message, ByteView tag) const;
 
  private:
   explicit StatsKey(std::string_view text);
@@ -78,6 +78,7 @@ StatsVerdict read_stats_event(std::string_view event, const StatsDevice& device,
 
 /// verify_stats_event checks the text of one event. A name that stands twice, `__proto__`, a number
 /// beyond a double, a lone surrogate and more than 64 levels make it malformed.
-StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key, StatsMode mode);
+[[nodiscard]] StatsVerdict verify_stats_event(std::string_view event, const StatsKey& key,
+                                              StatsMode mode);
 
 }  // namespace countersign

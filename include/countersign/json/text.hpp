@@ -21,7 +21,7 @@ struct Utf8Step {
 Utf8Step utf8_step(std::string_view text);
 
 /// is_less_utf16 orders two well-formed texts by their UTF-16 units, as JavaScript sorts strings.
-bool is_less_utf16(std::string_view left, std::string_view right);
+[[nodiscard]] bool is_less_utf16(std::string_view left, std::string_view right);
 
 /// append_utf8 puts a code point at the end of text.
 void append_utf8(std::string& text, std::uint32_t code_point);

@@ -34,6 +34,10 @@ void* operator new(std::size_t size) {
   if (void* const block = std::calloc(1, size)) return block;
   std::abort();
 }
+// A sanitizer's own would not belong to this delete.
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return std::calloc(1, size);
+}
 void operator delete(void* block) noexcept {
   if (block != nullptr && !sought.empty()) search(block, malloc_usable_size(block));
   std::free(block);
