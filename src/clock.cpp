@@ -38,7 +38,7 @@ bool ServerClock::add_event(double received_ms, double server_ms) {
 }
 
 bool ServerClock::start_stored(double monotonic_ms, double server_ms, double error_ms) {
-  const bool verified = interval_ && source_ != ClockSource::stored;
+  const bool verified = source_ > ClockSource::stored;
   const bool sound = std::isfinite(monotonic_ms) && is_wall_time(server_ms) && error_ms >= 0 &&
                      std::isfinite(error_ms);
   if (verified || !sound) return false;
@@ -51,10 +51,11 @@ bool ServerClock::start_stored(double monotonic_ms, double server_ms, double err
 bool ServerClock::note_wall(double monotonic_ms, double wall_ms) {
   if (!std::isfinite(monotonic_ms) || !std::isfinite(wall_ms)) return false;
   const Look look{.monotonic_ms = monotonic_ms, .wall_ms = wall_ms};
-  const Look last = std::exchange(last_look_, look).value_or(look);
+  const Look last = std::exchange(last_look_, look);
   const double parted_ms =
       std::abs((look.wall_ms - last.wall_ms) - (look.monotonic_ms - last.monotonic_ms));
-  if (parted_ms <= max_wall_divergence_ms) return false;
+  // Written so that the NaN of the first look is no step.
+  if (!(parted_ms > max_wall_divergence_ms)) return false;
   // The wall clock that counted the sleep drifts as well.
   suspicion_ms_ += parted_ms / (1 - max_drift);
   suspected_ms_ = monotonic_ms;
@@ -62,25 +63,24 @@ bool ServerClock::note_wall(double monotonic_ms, double wall_ms) {
 }
 
 ClockEstimate ServerClock::estimate(double monotonic_ms) const {
-  if (!interval_) return {};
+  if (source_ == ClockSource::none) return {};
   return {.offset_ms = offset(),
-          .error_ms = (interval_->high - interval_->low) / 2 + slack(monotonic_ms),
+          .error_ms = (interval_.high - interval_.low) / 2 + slack(monotonic_ms),
           .age_ms = std::max(0.0, monotonic_ms - sampled_ms_),
           .source = source_};
 }
 
 Result<std::uint64_t> ServerClock::stamp(double monotonic_ms) {
-  if (!interval_) return ErrorCode::clock_unknown;
+  if (source_ == ClockSource::none) return ErrorCode::clock_unknown;
   const double server_ms = monotonic_ms + offset();
   if (!is_wall_time(server_ms)) return ErrorCode::invalid_time;
-  const std::uint64_t now_ms = static_cast<std::uint64_t>(server_ms);
-  last_stamp_ = std::max(now_ms, last_stamp_.value_or(0));
-  return *last_stamp_;
+  last_stamp_ = std::max(last_stamp_, static_cast<std::uint64_t>(server_ms));
+  return last_stamp_;
 }
 
 /// slack is by how much the interval has widened, at either end, since it was last narrowed.
 double ServerClock::slack(double monotonic_ms) const {
-  return max_drift * std::max(0.0, monotonic_ms - interval_->at_ms) + suspicion_ms_;
+  return max_drift * std::max(0.0, monotonic_ms - interval_.at_ms) + suspicion_ms_;
 }
 
 ServerClock::Interval ServerClock::widened(Interval interval, double at_ms, double more_ms) {
@@ -90,21 +90,21 @@ ServerClock::Interval ServerClock::widened(Interval interval, double at_ms, doub
 
 /// offset is the middle of the interval, or its lower end where events alone bound it.
 double ServerClock::offset() const {
-  return std::isfinite(interval_->high) ? (interval_->low + interval_->high) / 2 : interval_->low;
+  return std::isfinite(interval_.high) ? (interval_.low + interval_.high) / 2 : interval_.low;
 }
 
 void ServerClock::take(Interval sample, ClockSource source, bool replace) {
-  const std::optional<Interval> before = interval_;
-  const double before_offset = before ? offset() : 0;
+  const Interval before = interval_;
+  const double before_offset = offset();
   const double suspicion_ms = std::exchange(suspicion_ms_, 0);
   Interval next = sample;
   // A stored offset was never verified on this run: it yields whole to the first sample.
-  const bool joins = before && !replace && source_ != ClockSource::stored;
+  const bool joins = !replace && source_ > ClockSource::stored;
   if (joins) {
     // Answers may be taken in another order than they came in: both intervals count as of the later
     // time.
-    const double at_ms = std::max(before->at_ms, sample.at_ms);
-    Interval known = widened(*before, at_ms, 0);
+    const double at_ms = std::max(before.at_ms, sample.at_ms);
+    Interval known = widened(before, at_ms, 0);
     next = widened(sample, at_ms, 0);
     // An event has no upper end to settle a suspicion with. Where it fits without, the suspicion
     // stays and the middle stays where it was.
@@ -125,7 +125,7 @@ void ServerClock::take(Interval sample, ClockSource source, bool replace) {
   interval_ = next;
   source_ = source;
   sampled_ms_ = sample.at_ms;
-  if (before && offset() < before_offset) last_stamp_.reset();
+  if (offset() < before_offset) last_stamp_ = 0;
 }
 
 }  // namespace countersign

@@ -14,17 +14,6 @@ Status check_stream(const EventFields& fields, std::string_view stream) {
   return {};
 }
 
-Status check_sequence(const EventFields& fields, const Expected& expected) {
-  const bool numbered = is_numbered(fields.event_type);
-  const bool in_place = numbered
-                            ? fields.sequence > 0 && fields.sequence - 1 == expected.last_sequence
-                            : fields.sequence == expected.last_sequence;
-  if (!in_place || (!numbered && fields.timestamp_ms < expected.since_ms)) {
-    return ErrorCode::bad_sequence;
-  }
-  return {};
-}
-
 /// check_origin makes the checks that need no payload: parse, signature, session, stream.
 Result<EventFields> check_origin(const Frame& frame, const EventRules& rules) {
   const Result<EventFields> fields = parse_event(frame.signing_input);
@@ -48,8 +37,9 @@ Result<OpenedEvent> check_content(const EventFields& fields, HashView payload_ha
     const Status fresh = check_freshness(fields.timestamp_ms, *rules.window);
     if (!fresh) return fresh.error();
   }
-  if (rules.expected) {
-    const Status in_place = check_sequence(fields, *rules.expected);
+  if (rules.place) {
+    const Status in_place =
+        rules.place->check({event_kind(fields.event_type), fields.sequence, fields.timestamp_ms});
     if (!in_place) return in_place.error();
   }
   return OpenedEvent{.event_type = fields.event_type,

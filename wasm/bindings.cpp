@@ -33,7 +33,6 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("verify_ed25519", &verify);
   function("is_acceptable_ed25519_key", &is_acceptable_key);
 
-  function("write_request", &put_request);
   function("begin_request", &put_begun_request);
   function("write_response", &put_response);
   function("write_enroll", &put_enroll);
@@ -46,6 +45,9 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("trust", &trust);
   function("open_envelope", &take_answer);
   function("open_event", &take_event);
+  function("place_begin", &place_begin);
+  function("place_take", &place_take);
+  function("place_free", &release<EventPlace>);
 
   function("client_clock_new", &client_clock_new);
   function("client_clock_run", &client_clock_run);
@@ -58,6 +60,7 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("trusted_key_verify", &trusted_key_verify);
   function("trusted_key_free", &release<TrustedKey>);
 
+  function("write_request", &put_request);
   function("write_event", &put_event);
   function("event_id", &event_id_of);
   function("parse_frame", &take_frame);

@@ -238,6 +238,24 @@ inline std::span<const ServerKey> take_keys() {
   return {ring->keys(), ring->count};
 }
 
+// A page gives neither of these: it knows no server time but by these messages, and takes an event
+// by event_place.
+#ifdef COUNTERSIGN_CLIENT
+inline Window window_of(double, double, double) {
+  __builtin_trap();
+}
+inline EventPlace place_of(double, double) {
+  __builtin_trap();
+}
+#else
+inline Window window_of(double now_ms, double past_ms, double future_ms) {
+  return {time_of(now_ms), time_of(past_ms), time_of(future_ms)};
+}
+inline EventPlace place_of(double last_sequence, double since_ms) {
+  return {.last = time_of(last_sequence), .since_ms = time_of(since_ms)};
+}
+#endif
+
 inline int take_answer(unsigned envelope_bytes, unsigned label, unsigned id, bool any_key,
                        double time_floor_ms, bool has_window, double now_ms, double past_ms,
                        double future_ms) {
@@ -248,7 +266,7 @@ inline int take_answer(unsigned envelope_bytes, unsigned label, unsigned id, boo
       .label = in.text(label),
       .trust = {.keys = take_keys(), .time_floor_ms = time_of(time_floor_ms), .any_key = any_key},
       .request_id = in.text(id)};
-  if (has_window) rules.window = Window{time_of(now_ms), time_of(past_ms), time_of(future_ms)};
+  if (has_window) rules.window = window_of(now_ms, past_ms, future_ms);
   const Result<OpenedResponse> opened = open_envelope(envelope, payload_hash, rules);
   if (!opened) return done(opened.error());
   Table().number(opened->timestamp_ms).slice(opened->result_code);
@@ -266,8 +284,8 @@ inline int take_event(unsigned envelope_bytes, unsigned label, unsigned session,
                    .trust = {.keys = take_keys(), .time_floor_ms = time_of(time_floor_ms)},
                    .device_session_id = in.text(session),
                    .stream = in.text(stream)};
-  if (last_sequence >= 0) rules.expected = Expected{time_of(last_sequence), time_of(since_ms)};
-  if (now_ms >= 0) rules.window = Window{time_of(now_ms), time_of(past_ms), time_of(future_ms)};
+  if (last_sequence >= 0) rules.place = place_of(last_sequence, since_ms);
+  if (now_ms >= 0) rules.window = window_of(now_ms, past_ms, future_ms);
   const Result<OpenedEvent> opened = open_event_envelope(envelope, payload_hash, rules);
   if (!opened) return done(opened.error());
   Table()

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "countersign/client_clock.hpp"
+#include "countersign/event_place.hpp"
 #include "countersign/replay.hpp"
 #include "io.hpp"
 
@@ -115,7 +116,6 @@ enum class ClockOperation : unsigned {
   probe,
   ask,
   note,
-  recall_floor,
   recall
 };
 enum ClockBits : int { is_done = 1, has_changed = 2, lacks_answer = 4, has_note = 8 };
@@ -124,7 +124,7 @@ inline int client_clock_new(double build_ms, bool trust_local) {
   return handle_of(ClientClock(time_of(build_ms), trust_local));
 }
 inline int client_clock_run(int handle, unsigned operation, double monotonic_ms, double wall_ms,
-                            double one, double two, double three) {
+                            double one, double two, double three, double four) {
   ClientClock& clock = object_of<ClientClock>(handle);
   const LocalTime at{monotonic_ms, wall_ms};
   const auto asked = static_cast<ClockOperation>(operation);
@@ -154,11 +154,9 @@ inline int client_clock_run(int handle, unsigned operation, double monotonic_ms,
     case ClockOperation::note:
       done_it = clock.is_note_due(at);
       break;
-    case ClockOperation::recall_floor:
-      clock.recall_floor(at, one);
-      break;
     case ClockOperation::recall:
-      clock.recall(at, {one, two, three});
+      clock.recall_floor(at, one);
+      clock.recall(at, {two, three, four});
       break;
   }
   if (stamp)
@@ -180,6 +178,34 @@ inline int client_clock_run(int handle, unsigned operation, double monotonic_ms,
       .number(correction.source);
   return done_it * is_done + clock.take_change() * has_changed +
          clock.lacks_answer() * lacks_answer + clock.has_note() * has_note;
+}
+
+inline void tabulate(const EventPlace& place) {
+  Table().number(place.last).number(place.is_gap_due).number(place.has_more());
+}
+// A number below 0 stands for none.
+inline int place_begin(double after, double next, double oldest, bool is_same_stream,
+                       double answered_ms) {
+  EventPlace place;
+  const Status begun =
+      place.begin(after < 0 ? std::nullopt : std::optional(time_of(after)),
+                  {time_of(next), time_of(oldest), is_same_stream}, time_of(answered_ms));
+  if (!begun) return done(begun.error());
+  tabulate(place);
+  return handle_of(place);
+}
+// Gives the turn. What follows the time is said by a cs.gap.
+inline int place_take(int handle, unsigned type_size, bool is_relayed, double sequence,
+                      double timestamp_ms, double next, double oldest, bool is_same_stream) {
+  EventPlace& place = object_of<EventPlace>(handle);
+  const PlacedEvent event{event_kind(Arguments().text(type_size)), time_of(sequence),
+                          time_of(timestamp_ms)};
+  Result<EventTurn> turn =
+      is_relayed ? place.take_relayed(event)
+                 : place.take(event, {time_of(next), time_of(oldest), is_same_stream});
+  if (!turn) return done(turn.error());
+  tabulate(place);
+  return static_cast<int>(*turn);
 }
 
 inline int guard_new(unsigned capacity, unsigned session_quota, double floor_ms, double seed) {

@@ -73,8 +73,11 @@ class ClientClock {
 
   /// estimate gives what is known; its error counts the resolution of both clocks.
   const ClockEstimate& estimate() const { return known_; }
-  /// wall_offset_ms gives server time minus wall clock, where anything is known.
-  double wall_offset_ms() const { return at_.monotonic_ms + known_.offset_ms - at_.wall_ms; }
+  /// wall_offset_ms gives server time minus wall clock; 0 while nothing is known.
+  double wall_offset_ms() const {
+    if (known_.source == ClockSource::none) return 0;
+    return at_.monotonic_ms + known_.offset_ms - at_.wall_ms;
+  }
   /// has_note says whether there is something to store for the next visit: an answer has told the
   /// time, and the error has a bound. Events alone give none.
   bool has_note() const { return is_sampled_ && std::isfinite(known_.error_ms); }

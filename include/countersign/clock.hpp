@@ -85,13 +85,15 @@ class ServerClock {
   double offset() const;
   void take(Interval sample, ClockSource source, bool replace);
 
-  std::optional<Interval> interval_;
+  /// Means nothing while the source is none.
+  Interval interval_{};
   double suspicion_ms_ = 0;
   double suspected_ms_ = -std::numeric_limits<double>::infinity();
   double sampled_ms_ = 0;
   ClockSource source_ = ClockSource::none;
-  std::optional<std::uint64_t> last_stamp_;
-  std::optional<Look> last_look_;
+  std::uint64_t last_stamp_ = 0;
+  /// NaN before the first look, from which nothing can part.
+  Look last_look_{std::numeric_limits<double>::quiet_NaN(), 0};
 };
 
 }  // namespace countersign

@@ -4,6 +4,7 @@
 // sequence.
 #pragma once
 
+#include "countersign/event_place.hpp"
 #include "countersign/response.hpp"
 
 namespace countersign {
@@ -36,22 +37,7 @@ Result<EventFields> parse_event(ByteView signing_input COUNTERSIGN_LIFETIMEBOUND
 Result<DigestText> event_id(std::string_view stream, std::uint64_t sequence,
                             std::string_view event_type);
 
-/// is_numbered says whether events of a type have a number of their own; `cs.time`, `cs.gap` and
-/// `cs.revoked` repeat the last one sent (section 10).
-[[nodiscard]] constexpr bool is_numbered(std::string_view event_type) {
-  return event_type != "cs.time" && event_type != "cs.gap" && event_type != "cs.revoked";
-}
-
-/// Expected is the place in its stream that an event has to have.
-struct Expected {
-  /// Of the last event that was taken; a numbered one has to be the next, an unnumbered one repeats
-  /// it.
-  std::uint64_t last_sequence;
-  /// No unnumbered event may be dated before this: one kept back or replayed would hide a silence.
-  std::uint64_t since_ms = 0;
-};
-
-/// EventRules is what an event has to meet; without an expected place its sequence is not checked,
+/// EventRules is what an event has to meet; without a place its sequence is not checked,
 /// without a window its age is not.
 struct EventRules {
   std::string_view label;
@@ -59,7 +45,7 @@ struct EventRules {
   std::string_view device_session_id;
   /// The stream that the verified answer to the subscription named.
   std::string_view stream;
-  std::optional<Expected> expected = std::nullopt;
+  std::optional<EventPlace> place = std::nullopt;
   std::optional<Window> window = std::nullopt;
 };
 

@@ -18,8 +18,7 @@ const STAMP = 4
 const PROBE = 5
 const ASK = 6
 const NOTE = 7
-const RECALL_FLOOR = 8
-const RECALL = 9
+const RECALL = 8
 
 // A view is the same while the estimate has moved by less than the resolution of both clocks.
 const RESOLUTION_MS = 3
@@ -88,8 +87,9 @@ export class ServerClock {
   readonly #now: () => number
   readonly #monotonicNow: () => number
   readonly #onChange: () => void
-  #state: ClockState & { readonly wallMs: number }
-  #lastCorrection: ClockCorrection | null = null
+  #state: ClockState
+  /** Of 0 ms before the first one. */
+  #correction: ClockCorrection = { byMs: 0, atMs: 0, source: 'none' }
   #view: ClockView | undefined
 
   constructor(core: ClientCore, settings: ClientSettings, notes: ClockNotes, onChange: () => void) {
@@ -97,15 +97,14 @@ export class ServerClock {
     this.#now = settings.now
     this.#monotonicNow = settings.monotonicNow
     this.#onChange = onChange
-    this.#state = this.#run(RECALL_FLOOR, numberOf(notes.timeFloorMs))
-    const { offsetMs, errorMs, wallMs }: { [name: string]: unknown } = notes.clock ?? {}
-    this.#run(RECALL, numberOf(offsetMs), numberOf(errorMs), numberOf(wallMs))
+    const { timeFloorMs, clock } = notes
+    const kept: unknown[] = [timeFloorMs, clock?.offsetMs, clock?.errorMs, clock?.wallMs]
+    this.#state = this.#run(RECALL, ...kept.map(numberOf))
   }
 
   // The core compares the wall clock with the monotonic one at each look, so a sleep is noticed before the next stamp.
-  #run(operation: number, ...more: [number?, number?, number?]) {
-    const wallMs = this.#now()
-    const state = { ...this.#core.run(operation, this.#monotonicNow(), wallMs, ...more), wallMs }
+  #run(operation: number, ...more: number[]): ClockState {
+    const state = this.#core.run(operation, this.#monotonicNow(), this.#now(), more)
     this.#state = state
     if (state.hasChanged) this.#onChange()
     return state
@@ -168,13 +167,10 @@ export class ServerClock {
 
   /** Returns the same object until the estimate changes. Its `errorMs` and `ageMs` are those of the moment they are read. */
   view(): ClockView {
-    const { offsetMs: wallOffsetMs, shiftMs, source, correction } = this.#run(LOOK)
-    const offsetMs = source === 'none' ? 0 : wallOffsetMs
-    const { byMs, atMs, source: corrected } = correction
-    const known = this.#lastCorrection
-    if (corrected !== 'none' && !(known?.byMs === byMs && known.atMs === atMs))
-      this.#lastCorrection = Object.freeze(correction)
-    const facts = { offsetMs, source, lastCorrection: this.#lastCorrection }
+    const { offsetMs, shiftMs, source, correction } = this.#run(LOOK)
+    const { byMs, atMs } = this.#correction
+    if (byMs !== correction.byMs || atMs !== correction.atMs) this.#correction = correction
+    const facts = { offsetMs, source, lastCorrection: this.#correction.byMs === 0 ? null : this.#correction }
     if (!isSameView(this.#view, facts)) {
       const now = source === 'none' ? this.#now : () => Math.round(this.#monotonicNow() + shiftMs)
       this.#view = createView(facts, now, () => this.#run(LOOK))

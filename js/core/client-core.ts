@@ -4,19 +4,8 @@
 import { CountersignError } from '../common/errors.ts'
 import { MAX_ENVELOPE } from '../common/protocol.ts'
 import type * as T from '../common/types.ts'
-import type { Algorithm, Bytes, BytesLike, ClockSource, Sha256Stream } from '../common/types.ts'
-import {
-  badArgument,
-  bytesOf,
-  finiteOf,
-  integerOf,
-  labelOf,
-  lengthOf,
-  optionsOf,
-  partOf,
-  sizedBytesOf,
-  timeOf
-} from './args.ts'
+import type { Bytes, BytesLike, ClockSource, Sha256Stream } from '../common/types.ts'
+import { bytesOf, finiteOf, labelOf, lengthOf, optionsOf, partOf, sizedBytesOf, timeOf } from './args.ts'
 import { openEnvelope } from './frames.ts'
 import { builtin, loadWasm, type WasmSource } from './load.ts'
 import { clientWasm } from './platform/client-wasm.js'
@@ -38,17 +27,7 @@ export class ClientCore
   implements
     Pick<
       T.Core,
-      | 'version'
-      | 'sha256'
-      | 'requestSigningInput'
-      | 'responseSigningInput'
-      | 'enrollSigningInput'
-      | 'rotateSigningInput'
-      | 'beginRequest'
-      | 'buildFrame'
-      | 'openEnvelope'
-      | 'verifyEd25519'
-      | 'isAcceptableEd25519Key'
+      'version' | 'sha256' | 'beginRequest' | 'buildFrame' | 'openEnvelope' | 'verifyEd25519' | 'isAcceptableEd25519Key'
     >
 {
   readonly version = '0.1.0'
@@ -71,22 +50,6 @@ export class ClientCore
     if (bytes.length <= CORE_BYTES) return this.sha256(bytes)
     if (createHash && bytes.length <= NOW_BYTES) return new Uint8Array(createHash('sha256').update(bytes).digest())
     return subtleDigest('SHA-256', bytes).then((hash) => new Uint8Array(hash))
-  }
-
-  requestSigningInput(fields: T.RequestFields): Bytes {
-    return this.wasm.out(writeMessage(this.wasm, 'request', fields))
-  }
-
-  responseSigningInput(fields: T.ResponseFields): Bytes {
-    return this.wasm.out(writeMessage(this.wasm, 'response', fields))
-  }
-
-  enrollSigningInput(fields: T.EnrollFields): Bytes {
-    return this.wasm.out(writeMessage(this.wasm, 'enroll', fields))
-  }
-
-  rotateSigningInput(fields: T.RotateFields): Bytes {
-    return this.wasm.out(writeMessage(this.wasm, 'rotate', fields))
   }
 
   beginRequest(fields: T.RequestFields): { requestId: string; signingInput: Bytes } {
@@ -149,81 +112,6 @@ export class ClientCore
   }
 }
 
-/** The kinds of signing inputs. */
-export type SigningKind = T.SigningFields['kind']
-type MessageLayout = {
-  readonly texts: readonly string[]
-  readonly bytes: 'payloadHash' | 'publicKey'
-  readonly numbers: readonly ('timestampMs' | 'sequence' | 'algorithm')[]
-}
-
-/** The kinds, in the order of the C++ enum. */
-export const KINDS: readonly SigningKind[] = ['request', 'response', 'event', 'enroll', 'rotate']
-/** The algorithms, in the order of the C++ enum. */
-export const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
-const MAX_KEY = 128
-
-/** The layout of each signing input, in the order of wasm/bindings.cpp: numbers, the hash or key, texts. */
-export const MESSAGES: { readonly [Kind in SigningKind]: MessageLayout } = {
-  request: {
-    numbers: ['timestampMs'],
-    texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
-    bytes: 'payloadHash'
-  },
-  response: {
-    numbers: ['timestampMs'],
-    texts: ['label', 'protocolVersion', 'requestId', 'resultCode'],
-    bytes: 'payloadHash'
-  },
-  event: {
-    numbers: ['timestampMs', 'sequence'],
-    texts: ['label', 'protocolVersion', 'deviceSessionId', 'eventType', 'eventId'],
-    bytes: 'payloadHash'
-  },
-  enroll: { numbers: ['algorithm'], texts: ['label', 'challengeId', 'email'], bytes: 'publicKey' },
-  rotate: { numbers: ['algorithm'], texts: ['label', 'deviceSessionId', 'requestId'], bytes: 'publicKey' }
-}
-
-const numberOf = (name: MessageLayout['numbers'][number], value: unknown): number => {
-  if (name === 'timestampMs') return timeOf(value, name)
-  if (name === 'sequence') return integerOf(value, 0, Number.MAX_SAFE_INTEGER, name)
-  const index = ALGORITHMS.indexOf(value as Algorithm)
-  if (index < 0) throw badArgument("algorithm must be 'ed25519' or 'es256'")
-  return index
-}
-
-const fieldBytesOf = (name: MessageLayout['bytes'], value: unknown): Uint8Array => {
-  if (name === 'payloadHash') return sizedBytesOf(value, 32, name)
-  const key = bytesOf(value, name)
-  // The core checks the exact length, because it knows the size of each algorithm's keys.
-  if (lengthOf(key) > MAX_KEY) throw new CountersignError('ERR_BAD_PUBLIC_KEY')
-  return key
-}
-
-/**
- * Writes a signing input to the core's result and returns its size.
- * @throws the error of the first field that is wrong.
- */
-export function writeMessage(wasm: Wasm, kind: SigningKind, fields: object): number {
-  const { numbers, texts, bytes } = MESSAGES[kind]
-  const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
-  // A getter may run a caller's code, and that may call the core. So all fields are read before the buffer is used.
-  const values: unknown[] = []
-  for (const name of texts) values.push(given[name])
-  const args: number[] = []
-  for (const name of numbers) args.push(numberOf(name, given[name]))
-  const field = fieldBytesOf(bytes, given[bytes])
-  labelOf(values[0])
-  const size = wasm.begin().put(field)
-  if (bytes === 'publicKey') args.push(size)
-  for (let index = 0; index < texts.length; index++) {
-    const name = texts[index] as string
-    const value = values[index]
-    args.push(wasm.text(value === undefined && name === 'protocolVersion' ? 'v1' : value, name))
-  }
-  return wasm.check(wasm.call[`write_${kind}` as 'write_request'](...args))
-}
-
 /** Names an object of the core. Use after free() throws ERR_FREED; a second free() does nothing. */
 export class Handle {
   protected readonly wasm: Wasm
@@ -283,15 +171,17 @@ export class HeldKeys extends Handle implements T.KeyRing {
 /** The sources of a clock, in the order of the C++ enum. */
 export const SOURCES: readonly ClockSource[] = ['none', 'stored', 'event', 'round-trip']
 
-/** A client's clock after an operation. */
+/** A client's clock after an operation, and the reading of the wall clock that it was made at. */
 export type ClockState = {
-  /** Whether the sample was taken, the note is due or the question is to be asked. */
+  readonly wallMs: number
+  /** Whether the sample was taken, the time was stamped, the note is due or the question is to be asked. */
   readonly isDone: boolean
   readonly hasChanged: boolean
   readonly lacksAnswer: boolean
   readonly hasNote: boolean
-  /** Server time minus the monotonic clock, and minus the wall clock. */
+  /** Server time minus the monotonic clock. */
   readonly shiftMs: number
+  /** Server time minus the wall clock. */
   readonly offsetMs: number
   readonly errorMs: number
   readonly ageMs: number
@@ -308,13 +198,15 @@ export class ClientClock extends Handle {
   }
 
   /** Makes an operation of wasm/objects.hpp at one reading of the local clocks. @throws ERR_INVALID_TIME. */
-  run(operation: number, monotonicMs: number, wallMs: number, ...more: [number?, number?, number?]): ClockState {
+  run(operation: number, monotonicMs: number, wallMs: number, more: readonly number[]): ClockState {
     const { wasm, handle } = this
+    const [one, two, three, four] = more
     const local = [finiteOf(monotonicMs, 'monotonicMs'), finiteOf(wallMs, 'wallMs')] as const
-    const bits = wasm.check(wasm.call.client_clock_run(handle, operation, ...local, ...more))
+    const bits = wasm.check(wasm.call.client_clock_run(handle, operation, ...local, one, two, three, four))
     const number = (index: number) => wasm.number(index)
     const sourceAt = (index: number) => SOURCES[number(index)] as ClockSource
     return {
+      wallMs,
       isDone: (bits & 1) > 0,
       hasChanged: (bits & 2) > 0,
       lacksAnswer: (bits & 4) > 0,
@@ -326,7 +218,7 @@ export class ClientClock extends Handle {
       source: sourceAt(4),
       floorMs: number(5),
       stampMs: number(6),
-      correction: { byMs: number(7), atMs: number(8), source: sourceAt(9) }
+      correction: Object.freeze({ byMs: number(7), atMs: number(8), source: sourceAt(9) })
     }
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Checks an event. This file checks no arguments and imports no code, so a page that listens downloads little.
+// Checks an event, and moves a reader's place past it. This file checks no arguments and imports no code, so a page that
+// listens downloads little.
 
 import type { OpenedEvent } from '../common/types.ts'
 import type { Keys } from './frames.ts'
@@ -14,8 +15,8 @@ export type EventRules = {
   readonly ring: Keys
   readonly timeFloorMs: number
   /** The number of the last accepted event. Without it the core does not check the order. */
-  readonly last: number | undefined
-  readonly sinceMs: number
+  readonly last?: number | undefined
+  readonly sinceMs?: number
   /** The present time, the maximum age and the maximum lead, in milliseconds. */
   readonly window?: readonly [number, number, number] | undefined
 }
@@ -39,7 +40,61 @@ export function checkEvent(
   const session = wasm.text(rules.session, 'deviceSessionId')
   const stream = wasm.text(rules.stream, 'stream')
   rules.ring.trust(wasm)
-  const { timeFloorMs, last = NONE, sinceMs, window = [NONE, 0, 0] as const } = rules
+  const { timeFloorMs, last = NONE, sinceMs = 0, window = [NONE, 0, 0] as const } = rules
   wasm.check(wasm.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
   return { eventType: wasm.textAt(2), sequence: wasm.number(1), timestampMs: wasm.number(0), eventId: wasm.textAt(4) }
+}
+
+/** An event is the next one, a `cs.gap` that leads back, one that the reader has already, or one that lies further ahead. */
+export type EventTurn = 'next' | 'back' | 'known' | 'ahead'
+
+const TURNS: readonly EventTurn[] = ['next', 'back', 'known', 'ahead']
+
+/** A position that a gateway names: the next number, the oldest one kept, and 1 where the reader knows its stream. */
+export type PositionNumbers = readonly [next: number, oldest: number, isSameStream: number]
+
+/** A reader's place on one connection (R103, R104, R107, R112). */
+export class EventPlace {
+  readonly #wasm: Wasm
+  readonly #handle: number
+  /** The number of the last event. */
+  last = 0
+  /** Whether nothing counts before a `cs.gap`. */
+  isGapDue = false
+  /** Whether there were events behind this place when the gateway answered. */
+  hasMore = false
+
+  /**
+   * Begins behind `after`, or with the events from now on.
+   * @throws ERR_BAD_JSON when the position is none.
+   */
+  constructor(wasm: Wasm, after: number | undefined, position: PositionNumbers, answeredMs: number) {
+    const handle = wasm.check(wasm.call.place_begin(after ?? NONE, ...position, answeredMs))
+    this.#wasm = wasm
+    this.#handle = handle
+    this.#read()
+    // Places come and go with connections, so the garbage collector frees them.
+    wasm.watch(this, () => wasm.call.place_free(handle))
+  }
+
+  #read(): void {
+    const wasm = this.#wasm
+    this.last = wasm.number(0)
+    this.isGapDue = wasm.number(1) > 0
+    this.hasMore = wasm.number(2) > 0
+  }
+
+  /**
+   * Moves on past an event that is the next one, and returns where it lay. `gap` is the position that a `cs.gap` names.
+   * @throws ERR_BAD_SEQUENCE when an event of this connection is not the next one.
+   */
+  take({ eventType, sequence, timestampMs }: OpenedEvent, isRelayed: boolean, gap?: PositionNumbers): EventTurn {
+    const wasm = this.#wasm
+    const size = wasm.begin().text(eventType, 'eventType')
+    const said = gap ?? [0, 0, 0]
+    const { call } = wasm
+    const turn = wasm.check(call.place_take(this.#handle, size, isRelayed ? 1 : 0, sequence, timestampMs, ...said))
+    this.#read()
+    return TURNS[turn] as EventTurn
+  }
 }

@@ -4,23 +4,14 @@
 import type * as T from '../common/types.ts'
 import type { Bytes, BytesLike, SigningFields } from '../common/types.ts'
 import { badArgument, bytesOf, copyOf, labelOf, lengthOf, optionsOf, partOf } from './args.ts'
-import {
-  ALGORITHMS,
-  ClientCore,
-  HeldKeys,
-  hashOf,
-  KINDS,
-  MESSAGES,
-  Sha256,
-  type SigningKind,
-  writeMessage
-} from './client-core.ts'
+import { ClientCore, HeldKeys, hashOf, Sha256 } from './client-core.ts'
 import { eventId, openEvent } from './events.ts'
 import { openEnvelope, openRead, openRequest, parseFrame, parseHead, readRules } from './frames.ts'
 import { Clock, Guard, Trusted } from './handles.ts'
 import { judgeAgain, judgeRequest, judgeReservation, requestExpiry } from './judge.ts'
 import { readKeys, withKeys } from './key-list.ts'
 import { loadWasm, type WasmSource } from './load.ts'
+import { ALGORITHMS, KINDS, MESSAGES, type SigningKind, writeMessage } from './messages.ts'
 import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
 
@@ -64,8 +55,24 @@ class WholeCore extends ClientCore implements T.Core {
     return wasm.large(lengthOf(keyBytes) + lengthOf(bytes) + 32, true, verify)
   }
 
+  requestSigningInput(fields: T.RequestFields): Bytes {
+    return writeMessage(this.wasm, 'request', fields)
+  }
+
+  responseSigningInput(fields: T.ResponseFields): Bytes {
+    return writeMessage(this.wasm, 'response', fields)
+  }
+
   eventSigningInput(fields: T.EventFields): Bytes {
-    return this.wasm.out(writeMessage(this.wasm, 'event', fields))
+    return writeMessage(this.wasm, 'event', fields)
+  }
+
+  enrollSigningInput(fields: T.EnrollFields): Bytes {
+    return writeMessage(this.wasm, 'enroll', fields)
+  }
+
+  rotateSigningInput(fields: T.RotateFields): Bytes {
+    return writeMessage(this.wasm, 'rotate', fields)
   }
 
   openEvent(frame: BytesLike, options: T.EventOptions): T.OpenedEvent {

@@ -46,6 +46,7 @@ type CallName =
   | 'trust'
   | `key_ring_${'new' | 'add' | 'free'}`
   | 'event_id'
+  | `place_${'begin' | 'take' | 'free'}`
   | 'replay_key'
   | `judge_${'request' | 'reservation' | 'again'}`
   | 'request_expiry'

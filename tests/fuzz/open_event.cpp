@@ -10,13 +10,13 @@ using fuzz::check;
 namespace {
 
 constexpr std::string_view stream = "stream-1";
-constexpr cs::Expected place{6, fuzz::now_ms - 500};
+constexpr cs::EventPlace place{6, fuzz::now_ms - 500};
 
 bool is_in_place(const cs::EventFields& fields) {
   const std::string_view type = fields.event_type;
   const bool is_own = type == "cs.time" || type == "cs.gap" || type == "cs.revoked";
-  if (!is_own) return fields.sequence == place.last_sequence + 1;
-  return fields.sequence == place.last_sequence && fields.timestamp_ms >= place.since_ms;
+  if (!is_own) return fields.sequence == place.last + 1;
+  return fields.sequence == place.last && fields.timestamp_ms >= place.since_ms;
 }
 
 cs::Status expected(const cs::Frame& frame, cs::HashView payload_hash) {
@@ -59,7 +59,7 @@ cs::Result<cs::ByteView> remake(cs::ByteView input, fuzz::Draft& draft, fuzz::Ra
   if (random.usually()) fields.protocol_version = cs::protocol_version;
   if (random.usually()) fields.device_session_id = fuzz::session;
   if (random.usually()) draft.key_id = fuzz::key_id;
-  if (random.usually()) fields.sequence = place.last_sequence + cs::is_numbered(fields.event_type);
+  if (random.usually()) fields.sequence = place.last + cs::is_numbered(fields.event_type);
   const auto choice = random.below(6);
   if (choice == 0) fields.device_session_id = change(fields.device_session_id);
   if (choice == 1) fields.event_type = change(fields.event_type);
@@ -88,7 +88,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                              .trust = {.keys = {&key, 1}},
                              .device_session_id = fuzz::session,
                              .stream = stream,
-                             .expected = place,
+                             .place = place,
                              .window = cs::Window{fuzz::now_ms}};
   const auto opened = cs::open_event(bytes, rules);
   const auto frame = cs::parse_frame(bytes);

@@ -49,12 +49,12 @@ struct Event {
   }
 };
 
-cs::EventRules event_rules(std::optional<cs::Expected> expected = cs::Expected{6}) {
+cs::EventRules event_rules(std::optional<cs::EventPlace> place = cs::EventPlace{6}) {
   return {.label = "demo",
           .trust = {.keys = {&server_key, 1}},
           .device_session_id = our_session,
           .stream = our_stream,
-          .expected = expected,
+          .place = place,
           .window = cs::Window{now_ms}};
 }
 
@@ -172,10 +172,10 @@ TEST_CASE("E12 a numbered event is the next one: none is missing, repeated or ea
   }
   Event first;
   first.sequence = 0;
-  CHECK(refusal(first, event_rules(cs::Expected{0})) == ErrorCode::bad_sequence);
-  CHECK(refusal(first, event_rules(cs::Expected{~std::uint64_t{0}})) == ErrorCode::bad_sequence);
+  CHECK(refusal(first, event_rules(cs::EventPlace{0})) == ErrorCode::bad_sequence);
+  CHECK(refusal(first, event_rules(cs::EventPlace{~std::uint64_t{0}})) == ErrorCode::bad_sequence);
   first.sequence = 1;
-  CHECK(opens(first, event_rules(cs::Expected{0})));
+  CHECK(opens(first, event_rules(cs::EventPlace{0})));
 }
 
 TEST_CASE("E12 an unnumbered event repeats the last number, so that truncation shows", "[event]") {
@@ -185,7 +185,7 @@ TEST_CASE("E12 an unnumbered event repeats the last number, so that truncation s
     CHECK(opens(unnumbered(type, 6)));
     CHECK(refusal(unnumbered(type, 7)) == ErrorCode::bad_sequence);
     CHECK(refusal(unnumbered(type, 5)) == ErrorCode::bad_sequence);
-    CHECK(opens(unnumbered(type, 0), event_rules(cs::Expected{0})));
+    CHECK(opens(unnumbered(type, 0), event_rules(cs::EventPlace{0})));
   }
   for (const char* type : {"cs.times", "cs.", "cs.tim", "CS.TIME", "fleet.moved"})
     CHECK(cs::is_numbered(type));
@@ -195,13 +195,13 @@ TEST_CASE("E12 C6 a replayed cs.time is refused: unnumbered events do not go bac
           "[event]") {
   for (const char* type : {"cs.time", "cs.gap", "cs.revoked"}) {
     CAPTURE(type);
-    CHECK(opens(unnumbered(type, 6, now_ms), event_rules(cs::Expected{6, now_ms})));
-    CHECK(refusal(unnumbered(type, 6, now_ms - 1), event_rules(cs::Expected{6, now_ms})) ==
+    CHECK(opens(unnumbered(type, 6, now_ms), event_rules(cs::EventPlace{6, now_ms})));
+    CHECK(refusal(unnumbered(type, 6, now_ms - 1), event_rules(cs::EventPlace{6, now_ms})) ==
           ErrorCode::bad_sequence);
   }
   Event numbered;
   numbered.timestamp_ms = now_ms - 1;
-  CHECK(opens(numbered, event_rules(cs::Expected{6, now_ms})));
+  CHECK(opens(numbered, event_rules(cs::EventPlace{6, now_ms})));
 }
 
 TEST_CASE("an event's key is known and was valid at its time", "[event]") {

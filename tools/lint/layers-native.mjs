@@ -10,7 +10,7 @@ const layers = [
   ['include/countersign/result.hpp'],
   ['*/bytes'],
   ['*/stack'],
-  ['*/sha256', '*/ed25519', '*/clock', '*/marker', '*/frame'],
+  ['*/sha256', '*/ed25519', '*/clock', '*/event_place', '*/marker', '*/frame'],
   ['*/table'],
   ['*/client_clock', '*/replay', '*/request', '*/enrollment', '*/rsa', '*/knock'],
   ['*/response', '*/judge'],

@@ -4,7 +4,8 @@
 
 import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { listStages, type StageEvent } from '../../common/stage-events.ts'
-import type { Bytes, OpenedEvent, Stage } from '../../common/types.ts'
+import type { Bytes, Stage } from '../../common/types.ts'
+import type { EventTurn } from '../../core/event-check.ts'
 import { isApplicationResult } from '../transport/bindings/binding.ts'
 import { splitFrame } from '../transport/bindings/frame.ts'
 import { openAnswer } from '../transport/exchange.ts'
@@ -14,9 +15,11 @@ import { CarrierChoice } from './carrier-choice.ts'
 import type { CarrierItem } from './carriers/carrier.ts'
 import { type ConnectionEvent, connectionTransitions } from './connection-state.ts'
 import { Changes } from './signals.ts'
-import { type EventPlace, StreamPosition } from './stream-position.ts'
+import { StreamPosition } from './stream-position.ts'
 import { Subscriber } from './subscriber.ts'
 import type { Carrier, ClientEvent, ConnectionView, EventCursor, EventsHost, StreamRole } from './types.ts'
+
+type Received = Pick<CarrierItem, 'context' | 'frame'>
 
 /** The checked options of a listener. */
 export type Wanted = {
@@ -153,14 +156,13 @@ export class EventHub {
     if (isRefusal(resultCode)) throw refusalOf(resultCode, raw.payload)
     if (resultCode !== 'ok') throw new CountersignError('ERR_UNKNOWN_RESULT', { resultCode })
     // The answer to a poll brings its events: it is signed for this request, and they may be older than it.
-    place.begin(raw.payload, sentMs === undefined ? 0 : timestampMs)
+    place.begin(context.core, raw.payload, sentMs === undefined ? 0 : timestampMs)
   }
 
   /** Checks an event that the gateway sent to this tab, and hands it on. Rejects with the error of the failed check. */
-  async take({ context, frame }: CarrierItem, place = this.place, to?: Subscriber): Promise<void> {
-    const receivedMs = context.clock.monotonic()
+  async take(item: CarrierItem, place = this.place, to?: Subscriber): Promise<void> {
     try {
-      this.#accept(context, place, await place.open(context, frame, true), receivedMs, to)
+      await this.#accept(item, place, false, to)
     } catch (error) {
       this.#report('', error)
       throw error
@@ -170,25 +172,24 @@ export class EventHub {
   /**
    * Checks an event that the gateway sent to another tab, and takes it if it is the next one. Rejects as `take` does.
    */
-  async takeRelayed(context: CallContext, frame: Bytes): Promise<EventPlace> {
-    const { place } = this
-    const receivedMs = context.clock.monotonic()
-    const opened = await place.open(context, frame, false)
-    const located = place.locate(opened)
-    if (located === 'next') this.#accept(context, place, opened, receivedMs)
-    return located
+  takeRelayed(context: CallContext, frame: Bytes): Promise<EventTurn> {
+    return this.#accept({ context, frame }, this.place, true)
   }
 
-  #accept(context: CallContext, place: StreamPosition, opened: OpenedEvent, receivedMs: number, to?: Subscriber): void {
+  async #accept({ context, frame }: Received, place: StreamPosition, isRelayed: boolean, to?: Subscriber) {
     const { clock, session } = context
-    const event = place.take(opened)
+    const receivedMs = clock.monotonic()
+    const opened = await place.open(context, frame)
+    const { turn, event } = place.take(opened, isRelayed)
+    if (turn === 'known' || turn === 'ahead') return turn
     clock.event(receivedMs, opened.timestampMs)
     this.#report(opened.eventId)
     if (opened.eventType === 'cs.revoked') this.host.revoked(session)
-    if (!event) return
-    if (to) to.push(event, place.isBack)
+    const isBack = turn === 'back'
+    if (event && to) to.push(event, isBack)
     // The listeners that began while the event was verified have a place of their own, and get the event there.
-    else if (place === this.place) this.#hand(event, place.isBack)
+    else if (event && place === this.place) this.#hand(event, isBack)
+    return turn
   }
 
   // Reports the checks of an event as those of an answer.

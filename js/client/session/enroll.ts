@@ -6,6 +6,7 @@ import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { parseJson } from '../../common/text.ts'
 import type { Algorithm, Bytes, RoundTrip, Stored } from '../../common/types.ts'
 import { badArgument } from '../../core/args.ts'
+import { writeMessage } from '../../core/messages.ts'
 import { type CallLimits, withinLimits } from '../call-options.ts'
 import { isGuest, prepareKey, saveSession } from '../keys/create-key.ts'
 import type { DeviceKey } from '../keys/device-key.ts'
@@ -90,7 +91,7 @@ const enrollKey = async (
   const { settings, core, clock } = context
   const { algorithm, publicKey } = key
   const inputOf = (challengeId: string, email: string): Bytes =>
-    core.enrollSigningInput({ label: settings.label, challengeId, algorithm, publicKey, email })
+    writeMessage(core.wasm, 'enroll', { label: settings.label, challengeId, algorithm, publicKey, email })
   let proved: SentProof | undefined
   const prove = async (challengeId: string, email: string): Promise<Bytes> => {
     checkOngoing(ending)

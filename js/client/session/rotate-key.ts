@@ -7,6 +7,7 @@ import { CountersignError, isCountersignError } from '../../common/errors.ts'
 import { encodeJson } from '../../common/text.ts'
 import { badArgument, functionOf, optionsOf } from '../../core/args.ts'
 import type { ClientCore } from '../../core/client-core.ts'
+import { writeMessage } from '../../core/messages.ts'
 import { signalOf, withinLimits } from '../call-options.ts'
 import { promoteKey, retainKey, stageKey } from '../keys/create-key.ts'
 import { type DeviceKey, isSameKey, thumbprintOf } from '../keys/device-key.ts'
@@ -120,7 +121,7 @@ const send = (
   const sign: Call['sign'] = async (context, call, _, timestampMs) => {
     const requestId = settings.random.id()
     const fields = { label: settings.label, deviceSessionId: session.id, requestId, algorithm, publicKey }
-    const proof = encodeBase64(await next.sign(core.rotateSigningInput(fields)))
+    const proof = encodeBase64(await next.sign(writeMessage(core.wasm, 'rotate', fields)))
     const payload = encodeJson({
       algorithm,
       public_key: encodeBase64(publicKey),

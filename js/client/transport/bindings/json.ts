@@ -6,8 +6,9 @@ import { decodeBase64, encodeBase64 } from '../../../common/base64.ts'
 import { isCountersignError } from '../../../common/errors.ts'
 import { JSON_TYPE } from '../../../common/protocol.ts'
 import { badJson, decodeText } from '../../../common/text.ts'
-import type { Bytes, ResponseFields } from '../../../common/types.ts'
+import type { Bytes } from '../../../common/types.ts'
 import type { ClientCore } from '../../../core/client-core.ts'
+import { writeMessage } from '../../../core/messages.ts'
 import type { ClientSettings } from '../../options.ts'
 import { essence, unsignedAnswer } from '../exchange.ts'
 import { type HttpBinding, isApplicationResult, type RawAnswer } from './binding.ts'
@@ -66,7 +67,7 @@ const readAnswer = (core: ClientCore, label: string, members: Members): RawAnswe
   const signature = bytesOfMember(members, 'signature', SIGNATURE_BYTES)
   const fields = { label, protocolVersion, requestId, resultCode, timestampMs: timeOfMember(members), payloadHash }
   try {
-    const signingInput = core.responseSigningInput(fields as ResponseFields)
+    const signingInput = writeMessage(core.wasm, 'response', fields)
     return { envelope: core.buildFrame({ signingInput, keyId: '', signature }), payload, anyKey: true }
   } catch (cause) {
     // A text that no message may carry is a fault of the sender here, not of the caller.
