@@ -6,10 +6,11 @@ set(json_sources
   src/json/action_proof.cpp
   src/json/canonical.cpp
   src/json/document.cpp
+  src/json/natural.cpp
   src/json/number.cpp
   src/json/stats_event.cpp
   src/json/text.cpp)
-countersign_optimise(SOURCES ${json_sources})
+countersign_optimise(SOURCES ${json_sources} HOT src/json/natural.cpp)
 add_library(countersign-json STATIC ${json_sources})
 add_library(countersign::countersign-json ALIAS countersign-json)
 target_link_libraries(countersign-json PUBLIC countersign)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "countersign/json/number.hpp"
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -11,6 +14,9 @@ namespace countersign::json {
 namespace {
 
 constexpr int fraction_bits = 52;
+/// Every whole number below this is a double.
+constexpr double exact_below = 0x1p53;
+constexpr std::int64_t exact_digits = 15;
 constexpr int bias = 1023;
 constexpr int least_exponent = -1022;
 constexpr std::uint64_t infinite = std::uint64_t{0x7ff} << fraction_bits;
@@ -38,8 +44,12 @@ bool is_digit(char c) {
 /// Decimal is a number 0.DIGITS * 10^place, without zeros at either end of its digits. Of more than
 /// most_digits only the first are kept, and a 1 behind them that says so.
 struct Decimal {
-  std::string digits;
+  std::array<char, most_digits + 1> kept;
+  std::size_t size = 0;
   std::int64_t place = 0;
+
+  void push(char digit) { kept[size++] = digit; }
+  std::string_view digits() const { return {kept.data(), size}; }
 };
 
 /// The exponent of a number; where it is far beyond a double's, any number as far away.
@@ -63,19 +73,19 @@ Decimal decimal_of(std::string_view text) {
     if (c == 'e' || c == 'E') break;
     if (c == '.') has_point = true;
     if (!is_digit(c)) continue;
-    const bool is_leading = c == '0' && number.digits.empty();
+    const bool is_leading = c == '0' && number.size == 0;
     // A digit before the point makes the number ten times larger, a zero after it smaller.
     if (!has_point && !is_leading) ++place;
     if (has_point && is_leading) --place;
     if (is_leading) continue;
-    if (number.digits.size() < most_digits) {
-      number.digits += c;
+    if (number.size < most_digits) {
+      number.push(c);
     } else {
       has_more = has_more || c != '0';
     }
   }
-  if (has_more) number.digits += '1';
-  while (!number.digits.empty() && number.digits.back() == '0') number.digits.pop_back();
+  if (has_more) number.push('1');
+  while (number.size > 0 && number.digits().back() == '0') --number.size;
   number.place = place + exponent_of(text);
   return number;
 }
@@ -99,10 +109,16 @@ std::uint64_t rounded(std::uint64_t lead, int exponent, bool is_more) {
 
 /// nearest gives the double next to a decimal that is neither zero nor far from all doubles.
 std::uint64_t nearest(const Decimal& number) {
+  if (number.place >= static_cast<std::int64_t>(number.size) && number.place <= exact_digits) {
+    std::uint64_t whole = 0;
+    for (const char c : number.digits()) whole = whole * 10 + static_cast<std::uint64_t>(c - '0');
+    for (auto at = static_cast<std::int64_t>(number.size); at < number.place; ++at) whole *= 10;
+    return same_bits<std::uint64_t>(static_cast<double>(whole));
+  }
   Natural top;
-  for (const char c : number.digits) top.multiply_add(10, static_cast<std::uint32_t>(c - '0'));
+  for (const char c : number.digits()) top.multiply_add(10, static_cast<std::uint32_t>(c - '0'));
   Natural bottom(1);
-  const auto power = static_cast<int>(number.place) - static_cast<int>(number.digits.size());
+  const auto power = static_cast<int>(number.place) - static_cast<int>(number.size);
   (power < 0 ? bottom : top).multiply_power(power < 0 ? -power : power);
   // Then the number is top / bottom * 2^exponent, and the fraction is from 1 to 2.
   int exponent = top.bits() - bottom.bits();
@@ -163,7 +179,7 @@ class Shortest {
       const bool low = is_low();
       const bool high = is_high();
       const bool is_up = high && (!low || is_nearer_up(digit));
-      number.digits += static_cast<char>('0' + digit + (is_up ? 1 : 0));
+      number.push(static_cast<char>('0' + digit + (is_up ? 1 : 0)));
       if (low || high) return number;
       grow();
     }
@@ -196,6 +212,11 @@ class Shortest {
   bool is_uneven_ = false;
 };
 
+void append_whole(std::string& out, std::uint64_t number) {
+  char digits[20];
+  out.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
+}
+
 }  // namespace
 
 void append_number(std::string& out, double number) {
@@ -204,9 +225,14 @@ void append_number(std::string& out, double number) {
     return;
   }
   if (number < 0) out += '-';
-  const auto bits = same_bits<std::uint64_t>(number < 0 ? -number : number);
-  const auto [digits, place] = Shortest(bits).digits();
-  const auto point = static_cast<int>(place);
+  const double size = number < 0 ? -number : number;
+  if (size < exact_below && size == static_cast<double>(static_cast<std::uint64_t>(size))) {
+    return append_whole(out, static_cast<std::uint64_t>(size));
+  }
+  const auto bits = same_bits<std::uint64_t>(size);
+  const Decimal shortest = Shortest(bits).digits();
+  const std::string_view digits = shortest.digits();
+  const auto point = static_cast<int>(shortest.place);
   const auto count = static_cast<int>(digits.size());
   const auto zeros = [&](int wanted) { out.append(static_cast<std::size_t>(wanted), '0'); };
   // ECMA-262, Number::toString, steps 6 to 10: n is point, k is count.
@@ -215,9 +241,9 @@ void append_number(std::string& out, double number) {
     return zeros(point - count);
   }
   if (0 < point && point <= 21) {
-    out.append(digits, 0, static_cast<std::size_t>(point));
+    out += digits.substr(0, static_cast<std::size_t>(point));
     out += '.';
-    out.append(digits, static_cast<std::size_t>(point));
+    out += digits.substr(static_cast<std::size_t>(point));
     return;
   }
   if (-6 < point && point <= 0) {
@@ -229,18 +255,16 @@ void append_number(std::string& out, double number) {
   out += digits.front();
   if (count > 1) {
     out += '.';
-    out.append(digits, 1);
+    out += digits.substr(1);
   }
   out += point > 0 ? "e+" : "e-";
-  char exponent[4];
-  const int size = point > 0 ? point - 1 : 1 - point;
-  out.append(exponent, std::to_chars(exponent, exponent + sizeof exponent, size).ptr);
+  append_whole(out, static_cast<std::uint64_t>(point > 0 ? point - 1 : 1 - point));
 }
 
 std::optional<double> read_number(std::string_view text) {
   const Decimal number = decimal_of(text);
-  if (!number.digits.empty() && number.place > largest_place) return std::nullopt;
-  const bool is_zero = number.digits.empty() || number.place < tiny_place;
+  if (number.size > 0 && number.place > largest_place) return std::nullopt;
+  const bool is_zero = number.size == 0 || number.place < tiny_place;
   const std::uint64_t bits = is_zero ? 0 : nearest(number);
   if (bits == infinite) return std::nullopt;
   const auto read = same_bits<double>(bits);
@@ -248,8 +272,11 @@ std::optional<double> read_number(std::string_view text) {
 }
 
 bool is_finite(std::string_view text) {
+  if (static_cast<std::int64_t>(text.size()) < largest_place &&
+      text.find_first_of("eE") == std::string_view::npos)
+    return true;
   const Decimal number = decimal_of(text);
-  if (number.digits.empty() || number.place < largest_place) return true;
+  if (number.size == 0 || number.place < largest_place) return true;
   return number.place == largest_place && read_number(text);
 }
 

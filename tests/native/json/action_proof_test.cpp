@@ -190,3 +190,54 @@ TEST_CASE("L3 every prefix and every flipped bit is refused", "[action-proof]") 
     }
   }
 }
+
+TEST_CASE("a batch is 1 to 50 proofs in order, each with its own verdict", "[action-proof]") {
+  const std::string one = sample().substr(16, sample().size() - 17);
+  const auto batch = [&](std::size_t count) {
+    std::string text = "{\"action_proofs\":[";
+    for (std::size_t at = 0; at < count; ++at) text += (at == 0 ? "" : ",") + one;
+    return text + "]}";
+  };
+  const cs::ProofRules rules{.now_ms = proof_time_ms()};
+  for (const std::size_t count : {1U, 2U, 50U}) {
+    const auto read = cs::read_action_proofs(batch(count), rules);
+    REQUIRE(read.ok());
+    CHECK(read->is_batch);
+    REQUIRE(read->proofs.size() == count);
+    for (const cs::ReadProof& proof : read->proofs) {
+      CHECK(proof.verdict == ProofVerdict::ok);
+      REQUIRE(proof.tag.has_value());
+      CHECK(
+          cs::verify_hmac_sha256(cs::bytes_of(secret()), cs::bytes_of(proof.message), *proof.tag));
+    }
+  }
+  const auto mixed = cs::read_action_proofs(replaced(batch(2), one + "," + one, "1," + one), rules);
+  REQUIRE(mixed.ok());
+  CHECK(mixed->proofs[0].verdict == ProofVerdict::malformed);
+  CHECK(mixed->proofs[1].verdict == ProofVerdict::ok);
+  const std::string both = "{\"action_proof\":" + one + "," + batch(1).substr(1);
+  for (const std::string& bad : {batch(0), batch(51), both, std::string("{\"action_proofs\":{}}"),
+                                 std::string("{\"action_proofs\":1}"), std::string("[]")}) {
+    CHECK(cs::read_action_proofs(bad, rules).error() == cs::ErrorCode::bad_json);
+  }
+  CHECK(judge(batch(1)) == ProofVerdict::malformed);
+  CHECK(judge(both) == ProofVerdict::malformed);
+}
+
+TEST_CASE("a bare proof has five members and no signature", "[action-proof]") {
+  const std::string members = recorded_proofs().at("cases").at(0).at("signed");
+  const std::string body = "{\"action_proof\":" + members + "}";
+  const auto read = [&](const std::string& text, std::uint64_t now_ms) {
+    const auto proofs = cs::read_action_proofs(text, {.now_ms = now_ms, .mode = ProofMode::bare});
+    REQUIRE(proofs.ok());
+    return proofs->proofs.at(0);
+  };
+  const cs::ReadProof proof = read(body, proof_time_ms());
+  CHECK(proof.verdict == ProofVerdict::ok);
+  CHECK(proof.message == members);
+  CHECK_FALSE(proof.tag.has_value());
+  CHECK(read(body, proof_time_ms() + 30'000).verdict == ProofVerdict::stale);
+  CHECK(read(sample(), proof_time_ms()).verdict == ProofVerdict::malformed);
+  // Nobody vouches for it here.
+  CHECK(judge(body, ProofMode::bare) == ProofVerdict::malformed);
+}
