@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
-# The tests of countersign-json, native only: a Catch2 program, and programs for Node to compare itself with.
+# The tests of countersign-json: a Catch2 program, and natively three programs for Node to compare itself with.
 
 file(GLOB countersign_json_test_sources CONFIGURE_DEPENDS tests/native/json/*_test.cpp)
 countersign_test_program(countersign_json_tests ${countersign_json_test_sources})
-add_executable(json_numbers tests/native/json/numbers.cpp)
-add_executable(json_reader tests/native/json/reader.cpp)
-add_executable(json_verdicts tests/native/json/verdicts.cpp)
-foreach(target countersign_json_tests json_numbers json_reader json_verdicts)
+set(json_programs countersign_json_tests)
+if(EMSCRIPTEN)
+  set_target_properties(countersign_json_tests PROPERTIES SUFFIX .cjs)
+else()
+  foreach(name numbers reader verdicts)
+    add_executable(json_${name} tests/native/json/${name}.cpp)
+    list(APPEND json_programs json_${name})
+  endforeach()
+endif()
+foreach(target ${json_programs})
   target_include_directories(${target} PRIVATE tests/native)
   target_link_libraries(${target} PRIVATE countersign_test_settings countersign-json)
 endforeach()
 add_test(NAME countersign_json_tests COMMAND countersign_json_tests)
+set_tests_properties(countersign_json_tests PROPERTIES ENVIRONMENT "NODE_OPTIONS=--no-experimental-fetch")

@@ -88,6 +88,20 @@ void check_passed(const cs::ActionProof& proof) {
   check(!proof.action_type.empty() && proof.nonce.size() >= 8 && !proof.action_data.empty());
 }
 
+/// What is read of a body is one proof or a batch, and each message is an object of its own.
+void check_read(std::string_view text, cs::ProofMode mode) {
+  const auto read = cs::read_action_proofs(text, {.now_ms = now_ms, .mode = mode});
+  if (!read) return;
+  check(!read->proofs.empty() && read->proofs.size() <= (read->is_batch ? 50 : 1));
+  for (const cs::ReadProof& proof : read->proofs) {
+    if (proof.verdict == cs::ProofVerdict::malformed) continue;
+    const auto message = Document::read(proof.message);
+    check(message && message->find(Document::root, "nonce") != Document::none);
+    check(message->find(Document::root, "client_signature") == Document::none);
+    check(!proof.tag || mode != cs::ProofMode::bare);
+  }
+}
+
 void check_signed(const Signed& made, cs::ProofMode mode) {
   cs::ActionProof proof;
   const cs::ProofVerdict verdict = verify(made.body, mode, secret, proof);
@@ -110,6 +124,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint64_t choice = choices.number(1);
   const std::string_view text = cs::text_of(choices.rest());
   const auto body = Document::read(text);
+  for (const auto mode : {cs::ProofMode::slices, cs::ProofMode::excise, cs::ProofMode::bare}) {
+    check_read(text, mode);
+  }
   for (const auto mode : {cs::ProofMode::slices, cs::ProofMode::excise}) {
     cs::ActionProof proof;
     check(verify(text, mode, "unknown", proof) != cs::ProofVerdict::ok);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What is read is written canonically: once more it is the same text, with sorted names and the
 // same values. White space around it and more depth change nothing.
+#include <charconv>
 #include <cmath>
 
 #include "countersign/json/canonical.hpp"
@@ -39,6 +40,11 @@ void check_numbers(const json::Document& document) {
     if (document.kind(node) != json::Kind::number) continue;
     const double number = document.number(node);
     check(std::isfinite(number));
+    // The standard library is a second reader. Of what is too small it says no number.
+    double other = 0;
+    const std::string_view raw = document.raw(node);
+    const auto [end, error] = std::from_chars(raw.data(), raw.data() + raw.size(), other);
+    check(error == std::errc::result_out_of_range ? number == 0 : other == number);
     std::string text;
     json::append_number(text, number);
     check(json::read_number(text) == number);

@@ -82,7 +82,8 @@ export const stepsOf = (isLong) => ({
   wasm: [
     inEmscripten(make('emcmake', 'cmake', '--preset', 'wasm-tests')),
     inEmscripten(make('cmake', '--build', '--preset', 'wasm-tests', '--parallel', jobs)),
-    catch2([node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs'])
+    catch2([node, '--no-experimental-fetch', 'build/wasm-tests/countersign_tests.cjs']),
+    catch2([node, '--no-experimental-fetch', 'build/wasm-tests/countersign_json_tests.cjs'])
   ],
   repo: folder('tests/repo', { only: /^(?!setup\.).*\.test\.mjs$/ }),
   setup: folder('tests/repo', { only: /^setup\.test\.mjs$/ }),

@@ -3,8 +3,8 @@
 // nlohmann/json as a second reader.
 #include "vectors.hpp"
 
-#include <bit>
 #include <catch2/catch.hpp>
+#include <cstring>
 
 #include "countersign/json/canonical.hpp"
 #include "countersign/json/number.hpp"
@@ -155,7 +155,9 @@ TEST_CASE("the recorded numbers are printed as ECMAScript prints them", "[vector
   for (const Value& row : rows) {
     const std::string bits = row.at(0).get<std::string>();
     std::string printed;
-    const double number = std::bit_cast<double>(std::stoull(bits, nullptr, 16));
+    const std::uint64_t same = std::stoull(bits, nullptr, 16);
+    double number = 0;
+    std::memcpy(&number, &same, sizeof number);
     json::append_number(printed, number);
     CAPTURE(bits);
     CHECK(printed == row.at(1).get<std::string>());
