@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { treeFiles } from '../../tools/lint/tree.mjs'
@@ -195,6 +196,29 @@ test('package-lock.json names no registry, and pins every package by its hash', 
 
 test('the first download, and the client as one file, stay within their budgets', async () => {
   assert.deepEqual(excess(await measure()), [])
+})
+
+test('a page that makes messages of the JSON profiles downloads no reader of JSON, until it verifies one', async () => {
+  const { metafile } = await build({
+    stdin: {
+      contents: "export * from 'countersign/action-proof'; export * from 'countersign/stats-event'",
+      resolveDir: root
+    },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    outdir: 'bundle',
+    metafile: true,
+    write: false
+  })
+  const chunks = Object.values(metafile.outputs)
+  const withReader = chunks.filter(({ inputs }) => Object.keys(inputs).some((path) => path.endsWith('json-wasm.js')))
+  assert.equal(withReader.length, 1)
+  const [start] = chunks.filter(({ entryPoint }) => entryPoint === '<stdin>')
+  const needed = start.imports
+    .filter(({ kind }) => kind === 'import-statement')
+    .map(({ path }) => metafile.outputs[path])
+  assert.ok([start, ...needed].every((chunk) => chunk !== withReader[0] && chunk.bytes < 30_000))
 })
 
 test('no file of the tree names a folder of a machine or holds a secret', () => {
