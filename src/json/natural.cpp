@@ -7,6 +7,7 @@
 namespace countersign::json {
 
 Natural& Natural::operator=(const Natural& other) {
+  if (this == &other) return *this;
   std::copy_n(other.limbs_.begin(), other.size_, limbs_.begin());
   size_ = other.size_;
   return *this;
