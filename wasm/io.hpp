@@ -24,7 +24,7 @@ inline double table[32];
 
 /// abi is raised whenever anything of the contract with js/core/wasm.ts changes.
 inline int abi() {
-  return 5;
+  return 6;
 }
 
 inline unsigned address(const void* pointer) {

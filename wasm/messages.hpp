@@ -210,8 +210,8 @@ inline int key_ring_new(unsigned most) {
   if (memory == nullptr) return done(ErrorCode::no_memory);
   return reinterpret_cast<int>(new (memory) KeyRing{most, 0});
 }
-inline int key_ring_add(int handle, unsigned id_size, double not_before_ms, double not_after_ms,
-                        bool has_end) {
+// An end below 0 stands for none.
+inline int key_ring_add(int handle, unsigned id_size, double not_before_ms, double not_after_ms) {
   KeyRing& ring = *reinterpret_cast<KeyRing*>(handle);
   Arguments in;
   const auto key = in.fixed<ed25519_key_size>();
@@ -221,7 +221,7 @@ inline int key_ring_add(int handle, unsigned id_size, double not_before_ms, doub
   __builtin_memcpy(kept_id, id.data(), id_size);
   auto* const added = new (ring.keys() + ring.count++) ServerKey{
       .id = {kept_id, id_size}, .key = TrustedKey(key), .not_before_ms = time_of(not_before_ms)};
-  if (has_end) added->not_after_ms = time_of(not_after_ms);
+  if (not_after_ms >= 0) added->not_after_ms = time_of(not_after_ms);
   return 0;
 }
 inline int key_ring_free(int handle) {

@@ -20,7 +20,7 @@ constexpr EventKind event_kind(std::string_view event_type) {
 
 /// is_numbered says whether events of a type have a number of their own; `cs.time`, `cs.gap` and
 /// `cs.revoked` repeat the last one sent (R101).
-constexpr bool is_numbered(std::string_view event_type) {
+[[nodiscard]] constexpr bool is_numbered(std::string_view event_type) {
   return event_kind(event_type) == EventKind::numbered;
 }
 

@@ -104,6 +104,11 @@ export class ClientCore
     })
   }
 
+  /** Keeps keys whose members are checked. */
+  keyRing(keys: readonly CheckedKey[]): HeldKeys {
+    return new HeldKeys(this.wasm, keys)
+  }
+
   isAcceptableEd25519Key(publicKey: BytesLike): boolean {
     const key = bytesOf(publicKey, 'publicKey')
     if (lengthOf(key) !== 32) return false
@@ -114,7 +119,7 @@ export class ClientCore
 
 /** Names an object of the core. Use after free() throws ERR_FREED; a second free() does nothing. */
 export class Handle {
-  protected readonly wasm: Wasm
+  readonly wasm: Wasm
   #handle: number
   readonly #release: (handle: number) => number
 
@@ -140,6 +145,9 @@ export class Handle {
   }
 }
 
+// Stands for a key that never ends.
+const NO_END = -1
+
 /** A server key whose members are checked. */
 export type CheckedKey = {
   readonly id: string
@@ -153,18 +161,16 @@ export class HeldKeys extends Handle implements T.KeyRing {
   /** @throws ERR_NO_MEMORY. */
   constructor(wasm: Wasm, keys: readonly CheckedKey[]) {
     super(wasm, wasm.call.key_ring_new(keys.length), wasm.call.key_ring_free)
-    for (const { id, publicKey, notBefore = 0, notAfter } of keys) {
+    for (const { id, publicKey, notBefore = 0, notAfter = NO_END } of keys) {
       wasm.begin().put(publicKey)
       const size = wasm.text(id, 'id', 0)
-      wasm.call.key_ring_add(this.handle, size, notBefore, notAfter ?? 0, notAfter === undefined ? 0 : 1)
+      wasm.call.key_ring_add(this.handle, size, notBefore, notAfter)
     }
   }
 
   /** Makes these keys those of the next check. */
-  trust(wasm: Wasm): void {
-    if (wasm !== this.wasm)
-      throw new CountersignError('ERR_INVALID_ARGUMENT', { detail: 'the ring is of another core' })
-    wasm.call.trust(this.handle)
+  trust(): void {
+    this.wasm.call.trust(this.handle)
   }
 }
 

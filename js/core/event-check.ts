@@ -39,7 +39,7 @@ export function checkEvent(
   const label = wasm.text(rules.label, 'label')
   const session = wasm.text(rules.session, 'deviceSessionId')
   const stream = wasm.text(rules.stream, 'stream')
-  rules.ring.trust(wasm)
+  rules.ring.trust()
   const { timeFloorMs, last = NONE, sinceMs = 0, window = [NONE, 0, 0] as const } = rules
   wasm.check(wasm.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
   return { eventType: wasm.textAt(2), sequence: wasm.number(1), timestampMs: wasm.number(0), eventId: wasm.textAt(4) }

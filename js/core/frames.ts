@@ -11,7 +11,7 @@ import type { Wasm } from './wasm.ts'
 /** Keys that the core holds. */
 export type Keys = {
   /** Makes them those of the next check. */
-  trust(wasm: Wasm): void
+  trust(): void
 }
 
 const DEFAULT_PAST_MS = 60_000
@@ -124,7 +124,7 @@ export function openRead(
   const size = putHead(wasm, envelope)
   const label = wasm.text(rules.label, 'label')
   const requestId = wasm.text(rules.requestId, 'requestId')
-  rules.ring.trust(wasm)
+  rules.ring.trust()
   const { anyKey, timeFloorMs, window } = rules
   const times = window ? ([1, ...window] as const) : ([0, 0, 0, 0] as const)
   checkSize(wasm, wasm.call.open_envelope(size, label, requestId, anyKey, timeFloorMs, ...times), envelope)

@@ -3,7 +3,7 @@
 
 import type * as J from '../common/judgement.ts'
 import { badArgument, bytesOf, lengthOf, optionsOf, sizedBytesOf, timeOf } from './args.ts'
-import { ALGORITHMS } from './client-core.ts'
+import { ALGORITHMS } from './messages.ts'
 import type { Wasm } from './wasm.ts'
 
 // All in the order of the C++ enums.

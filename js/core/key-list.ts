@@ -36,7 +36,10 @@ export function readKeys(keys: unknown): CheckedKey[] {
 
 /** Runs checks with a caller's keys: those of its ring, or a list, which is kept for these checks alone. */
 export function withKeys<T>(wasm: Wasm, keys: unknown, run: (ring: HeldKeys) => T): T {
-  if (keys instanceof HeldKeys) return run(keys)
+  if (keys instanceof HeldKeys) {
+    if (keys.wasm !== wasm) throw badArgument('the ring is of another core')
+    return run(keys)
+  }
   const ring = new HeldKeys(wasm, readKeys(keys))
   try {
     return run(ring)

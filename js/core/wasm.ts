@@ -11,7 +11,7 @@ import type { Bytes } from '../common/types.ts'
 import { lengthOf, writeText } from './args.ts'
 
 /** The version of the interface to wasm/bindings.cpp, which has the same number. */
-export const ABI = 5
+export const ABI = 6
 /** The size of the static buffer in wasm/bindings.cpp, in bytes. */
 const IO_SIZE = 65536 + 4096
 /** The core hashes larger payloads in pieces of this size, in bytes. */

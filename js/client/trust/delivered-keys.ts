@@ -7,7 +7,6 @@ import { DAY_MS } from '../../common/protocol.ts'
 import { parseJson } from '../../common/text.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
 import type { ClientCore } from '../../core/client-core.ts'
-import { HeldKeys } from '../../core/client-core.ts'
 import type { Session } from '../keys/key-vault.ts'
 import { type ClientSettings, type ServerKey, serverKeysOf } from '../options.ts'
 import type { ServerClock } from '../server-clock.ts'
@@ -81,7 +80,7 @@ export function readSet(
   const { label, serverKeys: configured, compatible } = settings
   const { envelope, payload } = splitFrame(frame)
   if (payload.length > MAX_BYTES) refuse('the set is too large')
-  const keys = new HeldKeys(core.wasm, configured)
+  const keys = core.keyRing(configured)
   const rules = { label, keys, requestId, timeFloorMs: clock.floorMs, anyKey: true }
   const { timestampMs } = core.openEnvelope(envelope, core.sha256(payload), rules)
   const question = {

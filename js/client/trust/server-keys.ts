@@ -6,8 +6,7 @@
 import { CountersignError, type ErrorCode } from '../../common/errors.ts'
 import { DAY_MS } from '../../common/protocol.ts'
 import type { KeySet, Stored } from '../../common/types.ts'
-import type { ClientCore } from '../../core/client-core.ts'
-import { HeldKeys } from '../../core/client-core.ts'
+import type { ClientCore, HeldKeys } from '../../core/client-core.ts'
 import type { ServerKey } from '../options.ts'
 import { probeCall } from '../transport/ask-time.ts'
 import type { Trust } from '../transport/types.ts'
@@ -81,8 +80,7 @@ export class ServerKeys implements Trust {
   #ring(): HeldKeys {
     const { keys } = this
     const { core } = this.#host
-    if (this.#held?.core !== core || this.#held.keys !== keys)
-      this.#held = { core, keys, ring: new HeldKeys(core.wasm, keys) }
+    if (this.#held?.core !== core || this.#held.keys !== keys) this.#held = { core, keys, ring: core.keyRing(keys) }
     return this.#held.ring
   }
 
