@@ -34,6 +34,7 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("is_acceptable_ed25519_key", &is_acceptable_key);
 
   function("begin_request", &put_begun_request);
+  function("write_response", &put_response);
   function("write_enroll", &put_enroll);
   function("write_rotate", &put_rotate);
 
@@ -60,7 +61,6 @@ EMSCRIPTEN_BINDINGS(countersign) {
   function("trusted_key_free", &release<TrustedKey>);
 
   function("write_request", &put_request);
-  function("write_response", &put_response);
   function("write_event", &put_event);
   function("event_id", &event_id_of);
   function("parse_frame", &take_frame);

@@ -14,15 +14,16 @@ export type EventRules = {
   readonly stream: string
   readonly ring: Keys
   readonly timeFloorMs: number
-  /** The number of the last accepted event. Without it the core does not check the order. */
-  readonly last?: number | undefined
-  readonly sinceMs?: number
-  /** The present time, the maximum age and the maximum lead, in milliseconds. */
-  readonly window?: readonly [number, number, number] | undefined
 }
 
+/**
+ * The number of the last accepted event, the earliest date of an unnumbered one, the present time, the maximum age and the
+ * maximum lead. A negative number or present time is none: the core does not check the order, or the age.
+ */
+export type ExpectedPlace = readonly [last: number, sinceMs: number, nowMs: number, pastMs: number, futureMs: number]
+
 /** Stands for a time or a number that the caller did not give. */
-const NONE = -1
+export const NONE = -1
 
 /**
  * Makes all checks of an event whose payload is hashed, and returns its fields.
@@ -32,7 +33,8 @@ export function checkEvent(
   wasm: Wasm,
   envelope: Uint8Array,
   payloadHash: Uint8Array,
-  rules: EventRules
+  rules: EventRules,
+  place: ExpectedPlace = [NONE, 0, NONE, 0, 0]
 ): Omit<OpenedEvent, 'payload'> {
   wasm.begin().put(payloadHash)
   const size = wasm.put(envelope)
@@ -40,8 +42,7 @@ export function checkEvent(
   const session = wasm.text(rules.session, 'deviceSessionId')
   const stream = wasm.text(rules.stream, 'stream')
   rules.ring.trust()
-  const { timeFloorMs, last = NONE, sinceMs = 0, window = [NONE, 0, 0] as const } = rules
-  wasm.check(wasm.call.open_event(size, label, session, stream, timeFloorMs, last, sinceMs, ...window))
+  wasm.check(wasm.call.open_event(size, label, session, stream, rules.timeFloorMs, ...place))
   return { eventType: wasm.textAt(2), sequence: wasm.number(1), timestampMs: wasm.number(0), eventId: wasm.textAt(4) }
 }
 

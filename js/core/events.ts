@@ -5,7 +5,7 @@ import type { BytesLike, EventOptions, OpenedEvent } from '../common/types.ts'
 import { bytesOf, copyOf, integerOf, lengthOf, optionsOf, partOf, textOf, timeOf } from './args.ts'
 import type { HeldKeys } from './client-core.ts'
 import { hashOf } from './client-core.ts'
-import { checkEvent } from './event-check.ts'
+import { checkEvent, NONE } from './event-check.ts'
 import { parseHead, readTrust } from './frames.ts'
 import { withKeys } from './key-list.ts'
 import type { Wasm } from './wasm.ts'
@@ -26,13 +26,14 @@ export function eventId(wasm: Wasm, stream: string, sequence: number, eventType:
 const readEventRules = (ring: HeldKeys, options: EventOptions) => {
   const given = optionsOf(options, 'options')
   const { deviceSessionId, stream, lastSequence, sinceMs = 0 } = given
-  return {
-    ...readTrust(ring, given),
+  const { window = [NONE, 0, 0] as const, ...trust } = readTrust(ring, given)
+  const rules = {
+    ...trust,
     session: textOf(deviceSessionId, 'deviceSessionId'),
-    stream: textOf(stream, 'stream'),
-    last: lastSequence === undefined ? undefined : sequenceOf(lastSequence, 'lastSequence'),
-    sinceMs: timeOf(sinceMs, 'sinceMs')
+    stream: textOf(stream, 'stream')
   }
+  const last = lastSequence === undefined ? NONE : sequenceOf(lastSequence, 'lastSequence')
+  return { rules, place: [last, timeOf(sinceMs, 'sinceMs'), ...window] as const }
 }
 
 /**
@@ -42,9 +43,9 @@ const readEventRules = (ring: HeldKeys, options: EventOptions) => {
 export function openEvent(wasm: Wasm, bytes: BytesLike, options: EventOptions): OpenedEvent {
   const frame = bytesOf(bytes, 'frame')
   return withKeys(wasm, optionsOf(options, 'options').keys, (ring) => {
-    const rules = readEventRules(ring, options)
+    const { rules, place } = readEventRules(ring, options)
     const size = parseHead(wasm, frame)
     const payload = copyOf(partOf(frame, size, lengthOf(frame)), 'frame')
-    return { ...checkEvent(wasm, partOf(frame, 0, size), hashOf(wasm, payload), rules), payload }
+    return { ...checkEvent(wasm, partOf(frame, 0, size), hashOf(wasm, payload), rules, place), payload }
   })
 }

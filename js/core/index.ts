@@ -11,7 +11,7 @@ import { Clock, Guard, Trusted } from './handles.ts'
 import { judgeAgain, judgeRequest, judgeReservation, requestExpiry } from './judge.ts'
 import { readKeys, withKeys } from './key-list.ts'
 import { loadWasm, type WasmSource } from './load.ts'
-import { ALGORITHMS, KINDS, MESSAGES, type SigningKind, writeMessage } from './messages.ts'
+import { ALGORITHMS, MESSAGES, type MessageLayout, type SigningKind, writeMessage } from './messages.ts'
 import { coreWasm } from './platform/core-wasm.js'
 import type { Wasm } from './wasm.ts'
 
@@ -27,6 +27,24 @@ export {
 export type * from '../common/judgement.ts'
 export type * from '../common/types.ts'
 export type { WasmSource } from './load.ts'
+
+/** The kinds, in the order of the C++ enum. */
+const KINDS: readonly SigningKind[] = ['request', 'response', 'event', 'enroll', 'rotate']
+
+/** The layout of each signing input. */
+const LAYOUTS: { readonly [Kind in SigningKind]: MessageLayout } = {
+  ...MESSAGES,
+  request: {
+    numbers: ['timestampMs'],
+    texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
+    bytes: 'payloadHash'
+  },
+  event: {
+    numbers: ['timestampMs', 'sequence'],
+    texts: ['label', 'protocolVersion', 'deviceSessionId', 'eventType', 'eventId'],
+    bytes: 'payloadHash'
+  }
+}
 
 class WholeCore extends ClientCore implements T.Core {
   constructor(wasm: Wasm) {
@@ -56,7 +74,7 @@ class WholeCore extends ClientCore implements T.Core {
   }
 
   requestSigningInput(fields: T.RequestFields): Bytes {
-    return writeMessage(this.wasm, 'request', fields)
+    return writeMessage(this.wasm, 'request', fields, LAYOUTS)
   }
 
   responseSigningInput(fields: T.ResponseFields): Bytes {
@@ -64,7 +82,7 @@ class WholeCore extends ClientCore implements T.Core {
   }
 
   eventSigningInput(fields: T.EventFields): Bytes {
-    return writeMessage(this.wasm, 'event', fields)
+    return writeMessage(this.wasm, 'event', fields, LAYOUTS)
   }
 
   enrollSigningInput(fields: T.EnrollFields): Bytes {
@@ -167,7 +185,7 @@ class WholeCore extends ClientCore implements T.Core {
 }
 
 const readMessage = (wasm: Wasm, kind: SigningKind): SigningFields => {
-  const { numbers, texts, bytes } = MESSAGES[kind]
+  const { numbers, texts, bytes } = LAYOUTS[kind]
   const fields: { [name: string]: unknown } = { kind }
   let index = 0
   for (const name of numbers) {

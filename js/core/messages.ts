@@ -9,38 +9,26 @@ import type { Wasm } from './wasm.ts'
 /** The kinds of signing inputs. */
 export type SigningKind = SigningFields['kind']
 /** The fields of a signing input, in the order of wasm/messages.hpp: numbers, the hash or key, texts. */
-type MessageLayout = {
+export type MessageLayout = {
   readonly texts: readonly string[]
   readonly bytes: 'payloadHash' | 'publicKey'
   readonly numbers: readonly ('timestampMs' | 'sequence' | 'algorithm')[]
 }
 
-/** The kinds, in the order of the C++ enum. */
-export const KINDS: readonly SigningKind[] = ['request', 'response', 'event', 'enroll', 'rotate']
 /** The algorithms, in the order of the C++ enum. */
 export const ALGORITHMS: readonly Algorithm[] = ['ed25519', 'es256']
 const MAX_KEY = 128
 
-/** The layout of each signing input. */
-export const MESSAGES: { readonly [Kind in SigningKind]: MessageLayout } = {
-  request: {
-    numbers: ['timestampMs'],
-    texts: ['label', 'protocolVersion', 'deviceSessionId', 'messageType', 'requestId'],
-    bytes: 'payloadHash'
-  },
+/** The layouts of the signing inputs that a page writes beside its requests. */
+export const MESSAGES = {
   response: {
     numbers: ['timestampMs'],
     texts: ['label', 'protocolVersion', 'requestId', 'resultCode'],
     bytes: 'payloadHash'
   },
-  event: {
-    numbers: ['timestampMs', 'sequence'],
-    texts: ['label', 'protocolVersion', 'deviceSessionId', 'eventType', 'eventId'],
-    bytes: 'payloadHash'
-  },
   enroll: { numbers: ['algorithm'], texts: ['label', 'challengeId', 'email'], bytes: 'publicKey' },
   rotate: { numbers: ['algorithm'], texts: ['label', 'deviceSessionId', 'requestId'], bytes: 'publicKey' }
-}
+} as const satisfies { readonly [Kind in SigningKind]?: MessageLayout }
 
 const numberOf = (name: MessageLayout['numbers'][number], value: unknown): number => {
   if (name === 'timestampMs') return timeOf(value, name)
@@ -62,8 +50,13 @@ const fieldBytesOf = (name: MessageLayout['bytes'], value: unknown): Uint8Array 
  * Writes a signing input.
  * @throws the error of the first field that is wrong.
  */
-export function writeMessage(wasm: Wasm, kind: SigningKind, fields: object): Bytes {
-  const { numbers, texts, bytes } = MESSAGES[kind]
+export function writeMessage<Kind extends string = keyof typeof MESSAGES>(
+  wasm: Wasm,
+  kind: Kind,
+  fields: object,
+  layouts: { readonly [Name in Kind]: MessageLayout } = MESSAGES as never
+): Bytes {
+  const { numbers, texts, bytes } = layouts[kind]
   const given = optionsOf(fields, 'fields') as { [name: string]: unknown }
   // A getter may run a caller's code, and that may call the core. So all fields are read before the buffer is used.
   const values: unknown[] = []
