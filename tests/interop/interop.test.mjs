@@ -25,6 +25,8 @@ describe('a client written from PROTOCOL.md alone, in Python', { skip: !process.
 
   test('judges requests as the vectors do', async (t) => report(t, await runPython('judgements.py')))
 
+  test("keeps a client's clock and place as the vectors do", async (t) => report(t, await runPython('client_rules.py')))
+
   test('verifies requests as docs/other-languages.md says', async (t) =>
     report(t, await runPython('verify_request_checks.py')))
 
