@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Makes dist/: the error table's TypeScript side, the core as WebAssembly with its minified glue, one .js per .ts of js/, and
+// Makes dist/: the error table's TypeScript side, the core as WebAssembly, one .js per .ts of js/, and
 // the .d.ts files that users can reach. A step whose inputs have not changed is skipped. `--js` makes only what TypeScript
 // needs.
 import { spawnSync } from 'node:child_process'
@@ -17,7 +17,7 @@ import {
 import { homedir } from 'node:os'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { buildSync, transformSync } from 'esbuild'
+import { buildSync } from 'esbuild'
 import ts from 'typescript'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -127,21 +127,6 @@ const built = [
   ...Object.keys(licences).map((name) => `dist/LICENSE.${name}`)
 ]
 
-// Emscripten's ways to find and fetch a file, none of which is ever taken: js/core/load.ts supplies the module.
-const UNUSED = [
-  /if\(ENVIRONMENT_IS_WEB\|\|ENVIRONMENT_IS_WORKER\)\{.*?\}else\{\}(?=var out=)/s,
-  /var ENVIRONMENT_IS_WEB=.*?(?=var out=)/s,
-  /Module\["preloadedImages"\]=\{\};Module\["preloadedAudios"\]=\{\};/,
-  /var dataURIPrefix=.*?(?=function getBinary\()/s,
-  /function getBinary\(.*?(?=function createWasm\()/s,
-  /function receiveInstantiationResult\(.*?(?=if\(Module\["instantiateWasm"\]\))/s,
-  /instantiateAsync\(\)\.catch\(readyPromiseReject\);/
-]
-
-/** slim cuts out what is not used; glue of an Emscripten that writes it otherwise stays whole. */
-const slim = (glue) =>
-  UNUSED.every((part) => part.test(glue)) ? UNUSED.reduce((text, part) => text.replace(part, ''), glue) : glue
-
 /** textOf writes bytes as text; js/core/load.ts reads it, and says how it is made. */
 const textOf = (bytes) => {
   const codes = []
@@ -157,17 +142,19 @@ const textOf = (bytes) => {
   return text
 }
 
-/** buildGlue makes the one glue of all cores: they differ in what they can be asked, not in how they are loaded. */
-const buildGlue = () => {
-  const [glue, ...others] = wasms.map((name) =>
-    readFileSync(`build/wasm/${name}.mjs`, 'utf8').replaceAll(name, 'countersign')
-  )
-  if (others.some((other) => other !== glue)) fail(`one of ${wasms.join(', ')} has come to need glue of its own`)
-  const { code } = transformSync(slim(glue), { minify: true, format: 'esm', target: 'es2022', legalComments: 'none' })
+/** What js/core/load.ts gives to a module. */
+const IMPORTS = ['_embind_register_function', 'emscripten_notify_memory_growth', 'proc_exit']
+
+/** foreignImports lists what a module asks of its host and js/core/load.ts does not have. */
+const foreignImports = (bytes) =>
+  WebAssembly.Module.imports(new WebAssembly.Module(bytes)).filter(({ name }) => !IMPORTS.includes(name))
+
+const copyWasm = () => {
   mkdirSync('dist/core/platform', { recursive: true })
-  writeFileSync('dist/core/platform/glue.js', `// SPDX-License-Identifier: MIT\n${code}`)
   for (const name of wasms) {
     const bytes = readFileSync(`build/wasm/${name}.wasm`)
+    for (const { name: asked } of foreignImports(bytes))
+      fail(`${name}.wasm imports ${asked}, which js/core/load.ts lacks`)
     writeFileSync(`dist/core/platform/${name}.wasm`, bytes)
     const part = textModules[name]
     const code = `export const ${part}Wasm = "${textOf(bytes)}"\n`
@@ -274,7 +261,7 @@ const buildTypeScript = () => {
   copyFileSync('js/core/platform/wasm-module.d.ts', 'dist/core/platform/wasm-module.d.ts')
   const { all, named } = declarations()
   for (const path of all) if (existsSync(path) && !named.has(path)) undocument(path)
-  const kept = new Set(['dist/core/platform/glue.js', ...built, iife, bundle, iifeTypes, ...all])
+  const kept = new Set([...built, iife, bundle, iifeTypes, ...all])
   const transpile = transpiler()
   for (const source of files(['js']).filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))) {
     const made = join('dist', relative('js', source)).replace(/\.ts$/, '.js')
@@ -292,17 +279,10 @@ step(
 )
 if (!jsOnly) {
   const inputs = ['CMakeLists.txt', 'CMakePresets.json', 'cmake', 'wasm', 'include', 'src']
-  const glued = wasms.flatMap((name) => [`build/wasm/${name}.wasm`, `build/wasm/${name}.mjs`])
+  const linked = wasms.map((name) => `build/wasm/${name}.wasm`)
   const extra = run('emcc', ['--version']) + sodium
-  step('wasm', { inputs, extra, outputs: glued }, buildWasm)
-  step(
-    'glue',
-    {
-      inputs: [...glued, 'package-lock.json'],
-      outputs: ['dist/core/platform/glue.js', ...built]
-    },
-    buildGlue
-  )
+  step('wasm', { inputs, extra, outputs: linked }, buildWasm)
+  step('copies', { inputs: linked, outputs: built }, copyWasm)
 }
 step(
   'typescript',

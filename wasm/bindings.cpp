@@ -3,17 +3,11 @@
 // logic; js/core/wasm.ts and the files beside it are the only callers.
 //
 // It is built twice: whole, and with COUNTERSIGN_CLIENT for pages, which download no server.
-#include <emscripten/bind.h>
 
+#include "embind.hpp"
 #include "judgements.hpp"
 #include "messages.hpp"
 #include "objects.hpp"
-
-// Later releases of Embind keep a list of all bindings, for threads that start later; there are
-// none. libembind would have this function, and lean_embind.js says why it is not linked.
-namespace emscripten::internal {
-extern "C" void _embind_register_bindings(struct InitFunc*) {}
-}  // namespace emscripten::internal
 
 namespace countersign::wasm {
 

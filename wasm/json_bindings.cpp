@@ -3,21 +3,11 @@
 // that only who verifies a profile downloads it. The border to JavaScript is that of bindings.cpp:
 // numbers only, no logic. No key is here: a signature is handed out with its message, and who holds
 // the key compares it.
-#include <emscripten/bind.h>
 
 #include "countersign/json/action_proof.hpp"
 #include "countersign/json/stats_event.hpp"
+#include "embind.hpp"
 #include "io.hpp"
-
-namespace emscripten::internal {
-extern "C" void _embind_register_bindings(struct InitFunc*) {}
-}  // namespace emscripten::internal
-
-// libc++ aborts where memory ends. A trap ends this core as well, and needs no import: the glue of
-// all names its imports by how often they are called, and no other core aborts.
-extern "C" __attribute__((noinline)) void abort() {
-  __builtin_trap();
-}
 
 namespace countersign::wasm {
 

@@ -2,15 +2,11 @@
 // countersign-knock.wasm: what js/profiles/knock/core.ts can call, in a file of its own so that
 // only who knocks downloads it. The border to JavaScript is that of bindings.cpp: numbers only, no
 // logic.
-#include <emscripten/bind.h>
 
 #include "countersign/knock.hpp"
 #include "countersign/rsa.hpp"
+#include "embind.hpp"
 #include "io.hpp"
-
-namespace emscripten::internal {
-extern "C" void _embind_register_bindings(struct InitFunc*) {}
-}  // namespace emscripten::internal
 
 namespace countersign::wasm {
 

@@ -6,7 +6,6 @@ import { CountersignError, isCountersignError } from '../common/errors.ts'
 import type { WasmModule } from '../common/platform-types.ts'
 import type { BytesLike } from '../common/types.ts'
 import { bytesOf } from './args.ts'
-import createGlue, { type InstantiateWasm } from './platform/glue.js'
 import { Wasm } from './wasm.ts'
 
 /** The source of the WebAssembly file: its address, a Response, its bytes or a compiled module. */
@@ -73,36 +72,56 @@ function decodeWasm(text: string): Uint8Array<ArrayBuffer> {
   return bytes.slice(0, length)
 }
 
-const memoryOf = (instance: WebAssembly.Instance): WebAssembly.Memory => {
-  // Emscripten shortens the names of exports, so the memory is found by its type.
-  const memory = Object.values(instance.exports).find((item) => item instanceof WebAssembly.Memory)
-  if (!memory) throw new CountersignError('ERR_VERSION_MISMATCH')
-  return memory as WebAssembly.Memory
+/** What a module of wasm/ exports to the loader; all other functions are in the table. */
+type WasmExports = {
+  readonly memory: WebAssembly.Memory
+  readonly __indirect_function_table: WebAssembly.Table
+  _initialize(): void
 }
 
-/** Joins a module and the glue. Rejects with ERR_VERSION_MISMATCH when they do not belong together. */
-const instantiate = (module: WebAssembly.Module): Promise<Wasm> =>
-  new Promise((resolve, reject) => {
-    const failed = (cause: unknown): void => {
-      // Every other failure is a lack of memory.
-      const isForeign = cause instanceof WebAssembly.LinkError || cause instanceof TypeError
-      const code = isForeign ? 'ERR_VERSION_MISMATCH' : 'ERR_LOAD_FAILED'
-      reject(isCountersignError(cause) ? cause : new CountersignError(code, { cause }))
+const textAt = (memory: WebAssembly.Memory, address: number): string => {
+  const bytes = new Uint8Array(memory.buffer, address)
+  return String.fromCharCode(...bytes.subarray(0, bytes.indexOf(0)))
+}
+
+/**
+ * Starts a module. Embind then registers each function of wasm/ with its name and its place in the table. Rejects with
+ * ERR_VERSION_MISMATCH when the module is not one of this build.
+ */
+const instantiate = async (module: WebAssembly.Module): Promise<Wasm> => {
+  const functions: Record<string, unknown> = {}
+  let exports: WasmExports
+  // What a module imports; tools/build.mjs refuses one that imports more.
+  const env = {
+    _embind_register_function(
+      name: number,
+      _size: number,
+      _types: number,
+      _signature: number,
+      _how: number,
+      run: number
+    ) {
+      functions[textAt(exports.memory, name)] = exports.__indirect_function_table.get(run)
+    },
+    // The memory is asked instead (js/core/wasm.ts).
+    emscripten_notify_memory_growth() {}
+  }
+  const wasi_snapshot_preview1 = {
+    proc_exit() {
+      throw new WebAssembly.RuntimeError('abort')
     }
-    let memory: WebAssembly.Memory
-    const instantiateWasm: InstantiateWasm = (imports, done) => {
-      WebAssembly.instantiate(module, imports)
-        .then((instance) => {
-          memory = memoryOf(instance)
-          done(instance)
-        })
-        .catch(failed)
-      return {}
-    }
-    createGlue({ instantiateWasm })
-      .then((functions) => resolve(new Wasm(functions, memory)))
-      .catch(failed)
-  })
+  }
+  try {
+    const instance = await WebAssembly.instantiate(module, { env, wasi_snapshot_preview1 })
+    exports = instance.exports as WasmExports
+    exports._initialize()
+    return new Wasm(functions, exports.memory)
+  } catch (cause) {
+    // Every other failure is a lack of memory.
+    const isForeign = cause instanceof WebAssembly.LinkError || cause instanceof TypeError
+    throw isForeign ? new CountersignError('ERR_VERSION_MISMATCH', { cause }) : cause
+  }
+}
 
 const load = async (source: () => unknown): Promise<{ wasm: Wasm; module: WebAssembly.Module }> => {
   try {

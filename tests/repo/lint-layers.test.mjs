@@ -172,7 +172,7 @@ for (const [what, path, text, says] of bad) {
 
 const good = [
   ['src/request.cpp', '#include "countersign/request.hpp"\n#include "countersign/bytes.hpp"'],
-  ['js/core/load.ts', "import { x } from './platform/glue.js'"],
+  ['js/core/load.ts', "import { x } from './platform/client-wasm.js'"],
   ['js/client/events/carriers/poll.ts', "import { x } from '../../transport/digest.ts'\nimport '../open.ts'"],
   ['js/client/client.ts', "import { x } from './runtime.ts'\nimport { y } from './session/enroll.ts'"],
   ['js/server/exchange/checks.ts', "import { x } from '../types.ts'\nimport { y } from './bindings/frame.ts'"],

@@ -61,7 +61,6 @@ test('the tarball holds exactly the built files and the documents', () => {
     'dist/core/platform/countersign.wasm',
     'dist/core/platform/client-wasm.js',
     'dist/core/platform/core-wasm.js',
-    'dist/core/platform/glue.js',
     'dist/core/platform/json-wasm.js',
     'dist/core/platform/knock-wasm.js',
     'dist/core/platform/wasm-module.d.ts',

@@ -8,7 +8,7 @@ const owners = [
     what: 'Emscripten',
     pattern: /emscripten/i,
     within: /^(src|include|wasm)\/.*\.[ch]pp$/,
-    only: /^wasm\/((knock|json)_)?bindings\.cpp$/
+    only: /^wasm\/(embind\.hpp|((knock|json)_)?bindings\.cpp)$/
   },
   {
     what: "WebAssembly's memory",

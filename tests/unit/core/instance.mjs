@@ -10,49 +10,54 @@ export const wasmBytes = async (env, name = 'countersign.wasm') => {
   return new Uint8Array(await readFile(new URL(import.meta.resolve(`countersign/${name}`))))
 }
 
-// The one import that is called with a number above the memory's size is the wish for more memory.
-const withoutGrowth = (imports, isDenied) => {
-  const refusing =
-    (run) =>
-    (...args) =>
-      args.length === 1 && isDenied(args[0]) ? 0 : run(...args)
-  const wrap = (part) =>
-    Object.fromEntries(
-      Object.entries(part).map(([name, item]) => [name, typeof item === 'function' ? refusing(item) : item])
-    )
-  return Object.fromEntries(Object.entries(imports).map(([name, part]) => [name, wrap(part)]))
+const readNumber = (bytes, at) => {
+  let value = 0
+  for (let shift = 0; ; shift += 7, at++) {
+    value |= (bytes[at] & 127) << shift
+    if (bytes[at] < 128) return { value, next: at + 1 }
+  }
 }
 
-/**
- * watchLoad runs `load` and gives what it gave and the memory of the instance that it made. After `starve` that memory
- * grows no more.
- */
+/** limitMemory writes another maximum, in pages of 64 KiB, over that of a module's one memory. */
+const limitMemory = (bytes, pages) => {
+  for (let at = 8; at < bytes.length; ) {
+    const { value: size, next } = readNumber(bytes, at + 1)
+    if (bytes[at] === 5) {
+      const maximum = readNumber(bytes, next + 2).next
+      const { next: end } = readNumber(bytes, maximum)
+      // As many bytes as before, so that all that follows stays where it is.
+      for (let place = maximum; place < end; place++) {
+        bytes[place] = ((pages >>> (7 * (place - maximum))) & 127) | (place + 1 < end ? 128 : 0)
+      }
+      return bytes
+    }
+    at = next + size
+  }
+  throw new Error('the module has no memory')
+}
+
+/** watchLoad runs `load` and gives what it gave, and the memory of the instance that it made. */
 export const watchLoad = async (load) => {
   const { instantiate } = WebAssembly
   let memory
-  let isStarved = false
-  const isDenied = (wish) => isStarved && wish > memory.buffer.byteLength
-  WebAssembly.instantiate = async (source, imports = {}) => {
-    const made = await instantiate(source, withoutGrowth(imports, isDenied))
+  WebAssembly.instantiate = async (...args) => {
+    const made = await instantiate(...args)
     const { exports } = made.instance ?? made
     memory = Object.values(exports).find((item) => item instanceof WebAssembly.Memory)
     return made
   }
   try {
     const core = await load()
-    const starve = () => {
-      isStarved = true
-    }
-    return { core, memory, starve }
+    return { core, memory }
   } finally {
     WebAssembly.instantiate = instantiate
   }
 }
 
-/** watchedCore loads a core from bytes, with its memory. */
-export const watchedCore = async (env) => {
+/** watchedCore loads a core from bytes, with its memory, which grows to `pages` at most when they are given. */
+export const watchedCore = async (env, pages) => {
   const bytes = await wasmBytes(env)
-  return watchLoad(() => loadCore(bytes))
+  return watchLoad(() => loadCore(pages ? limitMemory(bytes, pages) : bytes))
 }
 
 /** countOf says how often a run of bytes stands in memory. */

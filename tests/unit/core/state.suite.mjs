@@ -140,7 +140,8 @@ export const suite = (test, assert, env) => {
   })
 
   test('F-14 a guard that finds no memory refuses and keeps its ids, and the core lives on', async () => {
-    const { core, memory, starve } = await watchedCore(env)
+    const pages = 16
+    const { core, memory } = await watchedCore(env, pages)
     const guard = core.createReplayGuard({ capacity: 2 ** 20, sessionQuota: 2 ** 20 })
     const key = new Uint8Array(32)
     const reserve = (number) => {
@@ -148,14 +149,12 @@ export const suite = (test, assert, env) => {
       return guard.reserve(key, 1000, 5000, 900, utf8('session'))
     }
     assert.equal(reserve(0), 'reserved')
-    starve()
-    const before = memory.buffer.byteLength
     let count = 1
     while (count < 2 ** 16 && reserve(count) === 'reserved') count++
     assert.ok(count < 2 ** 16)
     assert.equal(reserve(count), 'full')
     assert.equal(guard.size, count)
-    assert.equal(memory.buffer.byteLength, before)
+    assert.ok(memory.buffer.byteLength <= pages * 65536)
     for (let number = 0; number < count; number++) assert.equal(reserve(number), 'used')
     assert.throws(() => core.createReplayGuard({ capacity: 2 ** 24 }), { code: 'ERR_NO_MEMORY' })
     assert.equal(guard.limit(key, 1000, 5000, 900, utf8('session'), true).verdict, 'limited')
@@ -164,11 +163,10 @@ export const suite = (test, assert, env) => {
   })
 
   test('F-14 a message, a handle or a ring that finds no memory is an error, and the core lives on', async () => {
-    const { core, starve } = await watchedCore(env)
+    const { core } = await watchedCore(env, 16)
     const message = utf8('message')
     const expected = toHex(core.sha256(message))
     const kept = core.createSha256().update(message)
-    starve()
     const noMemory = { code: 'ERR_NO_MEMORY' }
     // More than is left anywhere. The pages of the array are never touched.
     assert.throws(() => core.hmacSha256(message, new Uint8Array(2 ** 20)), noMemory)
