@@ -27,7 +27,7 @@ if(EMSCRIPTEN)
   target_compile_definitions(countersign_test_settings INTERFACE CATCH_CONFIG_NO_POSIX_SIGNALS)
   target_compile_options(countersign_test_settings INTERFACE -fexceptions)
   target_link_options(countersign_test_settings
-    INTERFACE -fexceptions -sNODERAWFS=1 -sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1)
+    INTERFACE -Oz -fexceptions -sNODERAWFS=1 -sALLOW_MEMORY_GROWTH=1 -sEXIT_RUNTIME=1)
 else()
   # ES256 is the host's business: the vectors of the callback are run with OpenSSL, which the library itself never needs.
   find_package(OpenSSL)

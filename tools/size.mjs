@@ -13,7 +13,8 @@ const dist = join(dirname(dirname(fileURLToPath(import.meta.url))), 'dist')
 /** The most bytes of a download, by compression. */
 export const budgets = { first: { brotli: 42_000, gzip: 48_500 }, file: { brotli: 54_000 } }
 
-const brotli = (bytes) =>
+/** brotli gives how many bytes are left after the strongest compression. */
+export const brotli = (bytes) =>
   brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length }
   }).length

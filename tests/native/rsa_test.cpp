@@ -170,7 +170,7 @@ TEST_CASE("B18 padding is of the right size and without a zero, or nothing is en
   CHECK(cs::rsa_padding_size(*rsa, 246) == 0);
   CHECK(cs::rsa_encrypt(*rsa, Bytes(246), Bytes(8, 1), buffer).error() ==
         cs::ErrorCode::payload_too_large);
-  for (const std::size_t size : {0, 7, 9}) {
+  for (const std::size_t size : {0u, 7u, 9u}) {
     CHECK(cs::rsa_encrypt(*rsa, message, Bytes(size, 1), buffer).error() ==
           cs::ErrorCode::invalid_argument);
   }
