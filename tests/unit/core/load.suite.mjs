@@ -9,9 +9,21 @@ const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 const responseOf = (body, type, status = 200) =>
   new Response(body, { status, headers: type ? { 'content-type': type } : {} })
 
-/** A module with nothing in it, and one that imports what the core's glue does not have. */
+/** A module with nothing in it, and one that imports what the loader does not have. */
 const EMPTY_MODULE = [0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]
 const IMPORTING_MODULE = [...EMPTY_MODULE, 1, 4, 1, 0x60, 0, 0, 2, 7, 1, 1, 0x6d, 1, 0x6e, 0, 0]
+
+const named = (name) => [name.length, ...utf8(name)]
+const section = (id, ...content) => [id, content.length, ...content]
+/** A module whose start aborts, as Emscripten's libc does it. */
+const ABORTING_MODULE = [
+  ...EMPTY_MODULE,
+  ...section(1, 2, 0x60, 1, 0x7f, 0, 0x60, 0, 0),
+  ...section(2, 1, ...named('wasi_snapshot_preview1'), ...named('proc_exit'), 0, 0),
+  ...section(3, 1, 1),
+  ...section(7, 1, ...named('_initialize'), 0, 1),
+  ...section(10, 1, 6, 0, 0x41, 1, 0x10, 0, 0x0b)
+]
 
 export const suite = (test, assert, env) => {
   const works = (core) => assert.equal(toHex(core.sha256(new Uint8Array())), EMPTY)
@@ -109,6 +121,11 @@ export const suite = (test, assert, env) => {
     const part = await wasmBytes(env, 'countersign-client.wasm')
     const { message } = await assert.rejects(loadCore(part), { code: 'ERR_VERSION_MISMATCH' })
     assert.ok(message.includes('countersign-client.wasm'), message)
+  })
+
+  test('F-14 an abort never returns into the code that called it', async () => {
+    const { cause } = await assert.rejects(loadCore(Uint8Array.from(ABORTING_MODULE)), { code: 'ERR_LOAD_FAILED' })
+    assert.ok(cause instanceof WebAssembly.RuntimeError && cause.message === 'abort', String(cause))
   })
 
   test('F-14 a core that traps says so for good; the next loadCore makes a new one', async () => {
