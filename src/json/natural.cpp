@@ -36,7 +36,7 @@ void Natural::multiply_power(int exponent) {
 void Natural::shift_left(int count) {
   const auto whole = static_cast<std::size_t>(count / 32);
   if (whole > 0 && !is_zero()) {
-    std::copy_backward(limbs_.begin(), limbs_.begin() + size_, limbs_.begin() + size_ + whole);
+    for (std::size_t at = size_; at-- > 0;) limbs_[at + whole] = limbs_[at];
     std::fill_n(limbs_.begin(), whole, 0U);
     size_ += whole;
   }

@@ -38,8 +38,8 @@ TEST_CASE("R112 a reader goes on behind its event, or with the events from now o
   CHECK_FALSE(begun(std::nullopt, {7, 7, false}).is_gap_due);
   CHECK_FALSE(begun(6, {7, 3}).has_more());
   CHECK(begun(5, {7, 3}).has_more());
-  for (const std::uint64_t kept : {2, 6}) CHECK_FALSE(begun(kept, {7, 3}).is_gap_due);
-  for (const std::uint64_t lost : {1, 7, 8}) {
+  for (const std::uint64_t kept : {2u, 6u}) CHECK_FALSE(begun(kept, {7, 3}).is_gap_due);
+  for (const std::uint64_t lost : {1u, 7u, 8u}) {
     const EventPlace place = begun(lost, {7, 3});
     CHECK(place.is_gap_due);
     CHECK(place.last == lost);
@@ -57,7 +57,7 @@ TEST_CASE("R112 a reader goes on behind its event, or with the events from now o
 TEST_CASE("R107 a numbered event is the next one, an unnumbered one repeats the last",
           "[event_place]") {
   EventPlace place = begun(6, {9, 1}, 100);
-  for (const std::uint64_t wrong : {0, 6, 8})
+  for (const std::uint64_t wrong : {0u, 6u, 8u})
     CHECK(refusal(place, {EventKind::numbered, wrong, 0}) == ErrorCode::bad_sequence);
   for (const EventKind kind : {EventKind::time, EventKind::gap, EventKind::revoked})
     CHECK(refusal(place, {kind, 7, 100}, {9, 9}) == ErrorCode::bad_sequence);
@@ -128,7 +128,7 @@ TEST_CASE("R114 an event of another reader is taken where it is the next one her
 
   // While a cs.gap is due, the numbers may be of two streams. The gateway is asked.
   EventPlace lost = begun(6, {3, 2, false});
-  for (const std::uint64_t sequence : {1, 6, 7, 8}) {
+  for (const std::uint64_t sequence : {1u, 6u, 7u, 8u}) {
     CHECK(lost.take_relayed({EventKind::numbered, sequence, 0}) == EventTurn::ahead);
     CHECK(lost.take_relayed({EventKind::time, sequence, 0}) == EventTurn::ahead);
   }
