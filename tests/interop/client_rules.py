@@ -87,15 +87,17 @@ class Clock:
     def answer(self, sent, received, server, is_stale=False):
         if server < self.floor - 5 * MINUTE:
             return False
+        shift = server - Fraction(sent + received) / 2
+        # R76: an answer that is no sample makes and ends a claim as well.
+        if self.is_far(shift) and (self.claim is None or abs(shift - self.claim) > 5 * MINUTE):
+            self.claim = shift
+            return False
+        self.claim = None
         if not 0 <= received - sent <= 5000 or sent < self.parted:
             # R81: the gateway has said that the time was wrong, whatever else it said.
             self.has_answer = self.has_answer and not is_stale
             return False
-        shift = server - Fraction(sent + received) / 2
-        if self.is_far(shift) and (self.claim is None or abs(shift - self.claim) > 5 * MINUTE):
-            self.claim = shift
-            return False
-        self.claim, self.has_answer = None, True
+        self.has_answer = True
         self.sample("round-trip", server, (server - received, server - sent, received), is_stale)
         return True
 

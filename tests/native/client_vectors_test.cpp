@@ -154,8 +154,8 @@ TEST_CASE("R27 R74 R75 R76 R77 R78 R79 R80 R81 the clocks of the vectors",
       check_clock(clock, then);
     }
   }
-  CHECK(client_vectors().at("clocks").size() == 112);
-  CHECK(seen == 419);
+  CHECK(client_vectors().at("clocks").size() == 115);
+  CHECK(seen == 431);
 }
 
 TEST_CASE("R101 R102 R103 R104 R107 R112 R114 the places of the vectors",
