@@ -124,6 +124,15 @@ unsigned char* mutable_bytes(ByteView bytes) {
   return const_cast<unsigned char*>(bytes.data());
 }
 
+// BearSSL's variables lie below the frames of these two, where wipe_stack finds them. A linker that
+// made BearSSL a part of rsa_encrypt or rsa_decrypt would put them above.
+[[gnu::noinline]] std::uint32_t run_public(Buffer block, const br_rsa_public_key& key) {
+  return br_rsa_i31_public(block.data(), block.size(), &key);
+}
+[[gnu::noinline]] std::uint32_t run_private(Buffer block, const br_rsa_private_key& key) {
+  return br_rsa_i31_private(block.data(), &key);
+}
+
 }  // namespace
 
 Result<RsaPublicKey> read_rsa_public_key(ByteView der) {
@@ -171,7 +180,7 @@ Result<ByteView> rsa_encrypt(const RsaPublicKey& key, ByteView message, ByteView
                                   .nlen = key.modulus.size(),
                                   .e = mutable_bytes(key.exponent),
                                   .elen = key.exponent.size()};
-  const std::uint32_t done = br_rsa_i31_public(block.data(), block.size(), &numbers);
+  const std::uint32_t done = run_public(block, numbers);
   wipe_stack<arithmetic_size>();
   // A sound key and a block that begins with zero make it 1. Were it 0, the message would still
   // stand there: zeros go out then, without a branch on what came of the message.
@@ -220,7 +229,7 @@ bool rsa_decrypt(const RsaPrivateKey& key, ByteView ciphertext, Buffer message) 
                                    .dqlen = key.dq.size(),
                                    .iq = mutable_bytes(key.iq),
                                    .iqlen = key.iq.size()};
-  std::uint32_t good = br_rsa_i31_private(block.data(), &numbers);
+  std::uint32_t good = run_private(block, numbers);
   wipe_stack<arithmetic_size>();
   const std::size_t mark = size - message.size() - 1;
   good &= 1 ^ not_zero(block[0]);
