@@ -53,7 +53,7 @@ class ServerClock {
 
   /// note_wall compares wall and monotonic clock since the last look and says whether they parted
   /// by more than 250 ms: then the machine slept or a clock was set, and the error grows by as
-  /// much and by 200 ppm of it.
+  /// much, divided by 0.9998: the clock that counted a sleep drifts as well (R79).
   bool note_wall(double monotonic_ms, double wall_ms);
 
   /// estimate gives what is known at monotonic_ms; source none where that is nothing.

@@ -200,7 +200,7 @@ export type ClockState = {
 /** The clock of one client, whole (R27, R74 to R81). */
 export class ClientClock extends Handle {
   constructor({ wasm }: ClientCore, buildMs: number, trustsLocal: boolean) {
-    super(wasm, wasm.check(wasm.call.client_clock_new(buildMs, trustsLocal ? 1 : 0)), wasm.call.client_clock_free)
+    super(wasm, wasm.call.client_clock_new(buildMs, trustsLocal ? 1 : 0), wasm.call.client_clock_free)
   }
 
   /** Makes an operation of wasm/objects.hpp at one reading of the local clocks. @throws ERR_INVALID_TIME. */
@@ -232,7 +232,7 @@ export class ClientClock extends Handle {
 /** A hash in progress. digest() ends it. The garbage collector frees one that the program drops. */
 export class Sha256 extends Handle implements Sha256Stream {
   constructor(wasm: Wasm) {
-    super(wasm, wasm.check(wasm.call.sha256_new()), wasm.call.sha256_free)
+    super(wasm, wasm.call.sha256_new(), wasm.call.sha256_free)
   }
 
   update(chunk: BytesLike): this {

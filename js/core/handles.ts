@@ -111,7 +111,7 @@ export class Guard extends Handle implements ReplayGuard {
     const room = integerOf(capacity, 1, MAX_CAPACITY, 'capacity')
     const quota = sessionQuota === undefined ? 0 : integerOf(sessionQuota, 1, MAX_CAPACITY, 'sessionQuota')
     const floor = timeOf(floorMs, 'floorMs')
-    super(wasm, wasm.check(wasm.call.guard_new(room, quota, floor, seed())), wasm.call.guard_free)
+    super(wasm, wasm.call.guard_new(room, quota, floor, seed()), wasm.call.guard_free)
   }
 
   reserve(

@@ -67,13 +67,13 @@ export function judgeRequest(wasm: Wasm, ...given: Parameters<J.RequestJudge['ju
   const signed = sizedBytesOf(signature, 64, 'signature')
   const { key: keyVerdict, previous: previousVerdict } = optionsOf(es256, 'es256')
   const { times, isBurnt } = readTime(time)
-  const { status, previous, ...present } = session ?? {}
-  const key = session ? readKey(present as Key, keyVerdict) : noKey
+  const previous = session?.previous
+  const key = session ? readKey(session, keyVerdict) : noKey
   const former = previous ? readKey(previous, previousVerdict) : noKey
   const replacedMs = previous ? timeOf(previous.replacedMs, 'replacedMs') : 0
   let facts = isBurnt ? IS_BURNT : 0
   if (session) facts += IS_KNOWN
-  if (status === 'active') facts += IS_ACTIVE
+  if (session?.status === 'active') facts += IS_ACTIVE
   if (previous) facts += HAS_PREVIOUS
   return wasm.large(lengthOf(input) + 64 + 2 * LARGEST_KEY, false, () => {
     wasm.put(signed)
