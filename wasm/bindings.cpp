@@ -13,11 +13,7 @@ namespace countersign::wasm {
 
 EMSCRIPTEN_BINDINGS(countersign) {
   using emscripten::function;
-  function("abi", &abi);
-  function("io_address", &io_address);
-  function("out_address", &out_address);
-  function("table_address", &table_address);
-  function("reserve", &reserve);
+  declare_border();
 
   function("sha256", &sha256_once);
   function("sha256_new", &sha256_new);

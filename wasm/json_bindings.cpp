@@ -80,11 +80,7 @@ int message_part(unsigned from) {
 
 EMSCRIPTEN_BINDINGS(countersign_json) {
   using emscripten::function;
-  function("abi", &abi);
-  function("io_address", &io_address);
-  function("out_address", &out_address);
-  function("table_address", &table_address);
-  function("reserve", &reserve);
+  declare_border();
 
   function("read_json", &read_json);
   function("read_proofs", &read_proofs);

@@ -8,8 +8,8 @@
 
 namespace countersign::wasm {
 
-/// key_of takes a key from io. Its kind is the algorithm, plus 2 where the host's verdict is no, and
-/// 4 where it is yes.
+/// key_of takes a key from io. Its kind is the algorithm, plus 2 where the host's verdict is no,
+/// and 4 where it is yes.
 inline ClientKey key_of(Arguments& in, unsigned size, unsigned kind) {
   return {.algorithm = static_cast<Algorithm>(kind & 1), .public_key = in.bytes(size)};
 }

@@ -118,11 +118,7 @@ int wipe_out() {
 
 EMSCRIPTEN_BINDINGS(countersign_knock) {
   using emscripten::function;
-  function("abi", &abi);
-  function("io_address", &io_address);
-  function("out_address", &out_address);
-  function("table_address", &table_address);
-  function("reserve", &reserve);
+  declare_border();
 
   function("knock_digest", &knock_digest);
   function("knock_packet", &knock_packet);
